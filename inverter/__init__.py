@@ -1,0 +1,29 @@
+"""inverter: asks a trained vision network what it sees, by optimising pictures."""
+
+from inverter.augment import PRESETS, Augment
+from inverter.engine import Progress, Tick, evaluate, optimize
+from inverter.layers import LayerInfo, layers, stages
+from inverter.loading import load_model
+from inverter.models import Model
+from inverter.result import Inversion, to_pil
+from inverter.settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PRESETS",
+    "Augment",
+    "Inversion",
+    "LayerInfo",
+    "Model",
+    "Progress",
+    "Settings",
+    "Tick",
+    "__version__",
+    "evaluate",
+    "layers",
+    "load_model",
+    "optimize",
+    "stages",
+    "to_pil",
+]

@@ -1,0 +1,64 @@
+"""Adam on a batch of independent pictures: one that has stopped does not move, and the host never waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1) over parameters whose first dimension is the batch.
+
+    torch's own would move a picture on by its momentum after its gradient became NaN, and asking the device whether
+    one did would make the loop wait; here a mask decides, on the device.
+
+    Args:
+        parameters: each (B, ...).
+        rates: the learning rate of each step.
+        betas, eps: as in the paper; the second moment forgets fast (.99), since the steps are few.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], rates: Sequence[float], betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-8
+    ) -> None:
+        self.parameters = list(parameters)
+        self.rates = rates
+        self.betas, self.eps = betas, eps
+        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    def clear(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _gradients(self) -> list[Tensor]:
+        missing = [parameter for parameter in self.parameters if parameter.grad is None]
+        if missing:
+            raise ValueError(
+                "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
+                "image, or the network runs it under no_grad"
+            )
+        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+
+    def finite(self) -> Tensor:
+        """(B,) True where every gradient of the picture is a number."""
+        # A sum is not finite if any of its terms is not, and is much cheaper than looking at each of them.
+        return torch.stack([g.flatten(1).sum(1) for g in self._gradients()]).isfinite().all(0)
+
+    @torch.no_grad()
+    def step(self, step: int, alive: Tensor) -> None:
+        """Moves the pictures that are `alive` (B,) along their gradients; the others stay exactly where they are."""
+        first, second = self.betas
+        correction = (1 - second ** (step + 1)) ** 0.5
+        rate = self.rates[step] * correction / (1 - first ** (step + 1))
+        for parameter, gradient, mean, square in zip(
+            self.parameters, self._gradients(), self.means, self.squares, strict=True
+        ):
+            mask = alive.view(-1, *[1] * (gradient.ndim - 1))
+            gradient = torch.where(mask, gradient, 0)
+            mean.lerp_(gradient, 1 - first)
+            square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+            update = mean / square.sqrt().add_(self.eps * correction)
+            parameter.addcmul_(update, mask.to(update.dtype), value=-rate)

@@ -1,0 +1,207 @@
+"""The loop: batched gradient ascent on a prior's parameters, for any objective on any network."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from inverter.adam import Adam
+from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.loading import load_model
+from inverter.models import Model
+from inverter.result import Inversion
+from inverter.settings import Settings
+from objectives.base import Objective, Seen
+from priors.base import Prior
+
+
+@dataclass(frozen=True)
+class Tick:
+    """How far an optimisation is: `step` of `steps` of the batch that runs, `done` of `units` pictures finished."""
+
+    step: int
+    steps: int
+    done: int
+    units: int
+
+
+Progress = Callable[[Tick], None]
+"""Called after every step; an exception in it (KeyboardInterrupt too) ends the run with the prior as far as it came."""
+
+
+def optimize(
+    model: Model | nn.Module | str,
+    objective: Objective,
+    prior: Prior,
+    settings: Settings = Settings(),  # noqa: B008 - a frozen value
+    augment: Augmentation = "standard",
+    progress: Progress | None = None,
+) -> Inversion:
+    """Finds the pictures that maximise an objective: argmax E[f(Phi(tau(g(theta))))] - R(g(theta)).
+
+    Args:
+        model: from `load_model`, or what `load_model` takes.
+        objective: with one target, or one target for each picture of the prior.
+        prior: B pictures. It is optimised in place: pass it again to go on from where it is, `from_image` to start at
+            a picture. A prior that has not started is drawn from the seed.
+        settings: steps, learning rate, precision, seed, ...
+        augment: `none`, `light`, `standard`, `strong`, an `Augment`, or any callable `image -> image` (B, 3, H, W),
+            a kornia pipeline say; such a callable draws from torch's global generator, seeded by `settings.seed`.
+        progress: called after every step.
+
+    Returns:
+        Pictures, scores and their history.
+
+    Raises:
+        LookupError: for a layer that the network does not have, with the nearest addresses.
+        ValueError: if targets and pictures do not match in number, or the network cannot take pictures of this size.
+
+    Example:
+        >>> from objectives import channel
+        >>> from priors import Fourier
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> optimize(net, channel("0", [1, 5]), Fourier(2, size=16), Settings(steps=4)).images.shape
+        torch.Size([2, 3, 16, 16])
+    """
+    model = load_model(model).on(settings.device) if settings.device else load_model(model)
+    transform = as_augment(augment)
+    count = prior.count
+    if objective.count not in (1, count):
+        raise ValueError(
+            f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
+            f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
+        )
+    with torch.no_grad():
+        size = prior.take(torch.tensor([0]))().shape[2:]
+    model.shapes(objective.reads, (size[0], size[1]))
+    labels = tuple(objective.label(i) for i in range(count))
+    seeds = unit_seeds(labels, settings.seed)
+    batch = count if objective.coupled else settings.batch_size or default_batch(model.device)
+    parts, done, started = [], 0, time.perf_counter()
+    with model.looking(objective.reads) as capture:
+        for rows in torch.arange(count).split(batch):
+            # Stays bound to this batch's numbers: the loop calls it before the next batch begins.
+            def tick(step: int, done: int = done) -> None:
+                if progress is not None:
+                    progress(Tick(step, settings.steps, done, count))
+
+            run = _Batch(model, objective, settings, rows)
+            parts.append(run.run(prior, capture, transform, [seeds[i] for i in rows.tolist()], tick))
+            done += len(rows)
+    images, scores, history, stopped = (torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True)))
+    return Inversion(
+        images=images,
+        scores=scores,
+        history=history,
+        status=tuple("ok" if step < 0 else f"non-finite at step {step}" for step in stopped.tolist()),
+        labels=labels,
+        settings=settings,
+        seconds=(time.perf_counter() - started) / count,
+    )
+
+
+def default_batch(device: torch.device) -> int:
+    """Pictures together when nobody says how many: enough to keep the device busy."""
+    return 64 if device.type == "cuda" else 8
+
+
+def unit_seeds(labels: Sequence[str], seed: int) -> list[int]:
+    """A seed for each unit, from its label, the run's seed, and which of the units with this label it is."""
+    seen: Counter[str] = Counter()
+    seeds = []
+    for label in labels:
+        digest = hashlib.blake2b(f"{seed}/{label}/{seen[label]}".encode(), digest_size=8).digest()
+        seeds.append(int.from_bytes(digest) >> 1)
+        seen[label] += 1
+    return seeds
+
+
+def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
+    """The objective on given pictures (B, 3, H, W) in [0, 1], without augmentation, in float32, as (B,) on the CPU."""
+    model = load_model(model)
+    with torch.no_grad(), model.looking(objective.reads) as capture:
+        return _score(model, objective, capture, images.to(model.device), None).cpu()
+
+
+def _score(model: Model, objective: Objective, capture: Callable[[Tensor], dict[str, Tensor]], image: Tensor, rows: Tensor | None) -> Tensor:
+    return objective.score(Seen(capture(model.normalize(image)), image, rows)).float()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One batch of the pictures of a prior: `rows` of them, each after its own target."""
+
+    model: Model
+    objective: Objective
+    settings: Settings
+    rows: Tensor
+
+    def run(
+        self,
+        prior: Prior,
+        capture: Callable[[Tensor], dict[str, Tensor]],
+        augment: Augment | Callable[[Tensor], Tensor],
+        seeds: Sequence[int],
+        tick: Callable[[int], None],
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        device, steps = self.model.device, self.settings.steps
+        part = prior.take(self.rows)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        if not part.started:
+            part.reset(generators)
+        part = part.to(device)
+        rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
+        with torch.no_grad():
+            height, width = part().shape[2:]
+        transform = self._transform(augment, generators, (height, width), seeds)
+        optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
+        history = torch.full((steps, len(self.rows)), float("nan"), device=device)
+        alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
+        stopped = torch.full((len(self.rows),), -1, dtype=torch.long, device=device)
+        try:
+            for step in range(steps):
+                image = part()
+                shown = transform(image, step)
+                with self.settings.autocast(device):
+                    seen = capture(self.model.normalize(shown))
+                score = self.objective.score(Seen(seen, shown, rows)).float()
+                optimizer.clear()
+                (score - part.energy(image)).sum().neg().backward()
+                finite = alive & score.detach().isfinite() & optimizer.finite()
+                stopped = torch.where(alive & ~finite, step, stopped)
+                alive = finite
+                optimizer.step(step, alive)
+                part.project(step)
+                history[step] = score.detach()
+                tick(step + 1)
+        finally:
+            prior.put(self.rows, part)
+        with torch.no_grad():
+            image = part()
+            scores = _score(self.model, self.objective, capture, image, rows)
+        return image.float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
+
+    def _transform(
+        self,
+        augment: Augment | Callable[[Tensor], Tensor],
+        generators: Sequence[torch.Generator],
+        size: tuple[int, int],
+        seeds: Sequence[int],
+    ) -> Transform:
+        if isinstance(augment, Augment):
+            return augment.prepare(generators, size, self.settings.steps, self.model.device)
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+
+        def transform(image: Tensor, step: int) -> Tensor:
+            # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed((seeds[0] + step) % 2**63)
+                return augment(image)
+
+        return transform

@@ -1,0 +1,236 @@
+"""`load_model`: networks from torchvision, timm, a Python file, the user's hands, or the package itself."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import pickle
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from inverter.models import Model, Normalize, as_device
+
+Found = tuple[nn.Module, dict[str, Any]]
+"""A network, and what its source knows of it: any of the arguments `normalize`, `input_size`, `categories`."""
+
+
+def load_model(
+    spec: str | nn.Module | Model,
+    weights: str | Path | None = None,
+    normalize: Normalize | None = None,
+    device: str | torch.device | None = None,
+    input_size: int | tuple[int, int] | None = None,
+) -> Model:
+    """The network to look into, with its preprocessing.
+
+    Args:
+        spec: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` (a function without arguments that returns an
+            `nn.Module`), `builtin` (the bundled network), or an `nn.Module` that you already have.
+        weights: a `.safetensors` file, or `.pt`/`.pth` (loaded with `weights_only=True`: code in it is never run).
+            Without it, torchvision and timm fetch their own pretrained weights.
+        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: what the
+            network's source says, else imagenet.
+        device: `auto` (cuda, else mps, else cpu), or a torch device. A module that you give stays where it is unless
+            `device` names another place; then a copy goes there.
+        input_size: pixels, one number or (height, width). Default: what the network's source says, else 224.
+
+    Raises:
+        ValueError: unknown spec or name, weights that do not fit or are damaged, a device that is not here.
+        FileNotFoundError: no such file.
+        ConnectionError: the hub with the pretrained weights cannot be reached.
+        ModuleNotFoundError: timm is not installed.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> load_model(net, normalize="half", input_size=32)
+        Model(module, 224 parameters, 32x32, on cpu)
+    """
+    if isinstance(spec, Model):
+        return spec if device is None else spec.on(device)
+    if weights is not None and not Path(weights).is_file():
+        raise FileNotFoundError(f"no weights file {str(weights)!r}")
+    known: dict[str, Any]
+    if isinstance(spec, nn.Module):
+        module, known, name = spec, {}, "module"
+    else:
+        module, known = _build(spec, pretrained=weights is None)
+        name = spec
+    if weights is not None:
+        load_weights(module, Path(weights))
+    if normalize is not None:
+        known["normalize"] = normalize
+    if input_size is not None:
+        known["input_size"] = input_size
+    if isinstance(side := known.get("input_size"), int):
+        known["input_size"] = (side, side)
+    if isinstance(spec, nn.Module):
+        model = Model(module, spec=name, weights=Path(weights) if weights else None, **known)
+        return model if device is None else model.on(device)
+    module = module.eval().requires_grad_(False).to(as_device(device))
+    if weights is not None:
+        known["weights"] = Path(weights)
+    return Model(module.to(memory_format=torch.channels_last), spec=name, **known)  # type: ignore[call-overload]
+
+
+def _build(spec: str, pretrained: bool) -> Found:
+    kind, _, name = spec.rpartition(":") if spec.endswith(":") else spec.partition(":")
+    if spec == "builtin":
+        return _builtin()
+    if kind == "torchvision" and name:
+        return _torchvision(name, pretrained)
+    if kind == "timm" and name:
+        return _timm(name, pretrained)
+    path, _, factory = spec.rpartition(":")
+    if path.endswith(".py"):
+        return _local(Path(path), factory), {}
+    raise ValueError(
+        f"unknown model {spec!r}; expected builtin, torchvision:NAME, timm:NAME or path/to/file.py:factory"
+    )
+
+
+def _builtin() -> Found:
+    from inverter import builtin
+
+    return builtin.load_builtin(), {
+        "normalize": builtin.NORMALIZE,
+        "input_size": builtin.INPUT_SIZE,
+        "categories": builtin.categories(),
+        "weights": builtin.WEIGHTS,
+    }
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
+    return f"; the nearest are: {', '.join(near)}" if near else ""
+
+
+def _torchvision(name: str, pretrained: bool) -> Found:
+    from torchvision import models
+
+    names = models.list_models()
+    if name not in names:
+        raise ValueError(f"torchvision has no model {name!r}{_near(name, names)}")
+    meta = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    try:
+        module = models.get_model(name, weights=meta if pretrained else None)
+    except (URLError, OSError) as error:
+        raise _unreachable("torchvision", name, error) from error
+    known: dict[str, Any] = {"categories": meta.meta.get("categories", ())}
+    transforms = meta.transforms()
+    if hasattr(transforms, "mean"):
+        known["normalize"] = (tuple(transforms.mean), tuple(transforms.std))
+    if size := getattr(transforms, "crop_size", None):
+        known["input_size"] = (size[0], size[-1])
+    return module, known
+
+
+def _timm(name: str, pretrained: bool) -> Found:
+    try:
+        import timm
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("timm models need timm: pip install 'inverter[timm]'") from None
+    names = timm.list_models() + timm.list_pretrained()
+    if name not in names:
+        raise ValueError(f"timm has no model {name!r}{_near(name, names)}")
+    try:
+        module = timm.create_model(name, pretrained=pretrained)
+    except (URLError, OSError, RuntimeError) as error:
+        raise _unreachable("timm", name, error) from error
+    config = timm.data.resolve_model_data_config(module)
+    return module, {"normalize": (config["mean"], config["std"]), "input_size": tuple(config["input_size"][-2:])}
+
+
+def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:
+    reason = str(error).strip().splitlines()
+    return ConnectionError(
+        f"the pretrained weights of {source}:{name} could not be fetched ({reason[-1] if reason else type(error).__name__}); "
+        "give a local file with weights="
+    )
+
+
+def _local(path: Path, factory: str) -> nn.Module:
+    if not path.is_file():
+        raise FileNotFoundError(f"no Python file {str(path)!r} to take a model from")
+    spec = importlib.util.spec_from_file_location(f"inverter_model_{path.stem}", path)
+    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    source = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = source  # classes that are pickled or dataclasses look their module up
+    try:
+        spec.loader.exec_module(source)
+    except Exception as error:
+        raise ValueError(f"{path} could not be imported: {type(error).__name__}: {error}") from error
+    make = getattr(source, factory, None)
+    if not callable(make):
+        names = [key for key, value in vars(source).items() if callable(value) and not key.startswith("_")]
+        raise ValueError(f"{path} has no function {factory!r}{_near(factory, names)}")
+    try:
+        module = make()
+    except Exception as error:
+        raise ValueError(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{factory}() of {path} returned {type(module).__name__}, expected an nn.Module")
+    return module
+
+
+def read_state(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a `.safetensors`, `.pt` or `.pth` file by name; never runs code that the file holds.
+
+    Raises:
+        ValueError: for a damaged file, another kind of file, or one that holds more than tensors.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, ValueError) as error:
+            raise ValueError(f"{path} is damaged or no safetensors file ({error})") from error
+    if path.suffix not in (".pt", ".pth"):
+        raise ValueError(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds more than tensors and was refused: save a state_dict() (loading code from it could run anything)"
+        ) from error
+    except Exception as error:  # torch raises many kinds for a damaged archive
+        raise ValueError(f"{path} is damaged or no torch file ({str(error).splitlines()[0]})") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds no state_dict: expected tensors by name, got {type(state).__name__}")
+    return state
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Copies a file's tensors into `module`, all of them or none.
+
+    Names may carry DataParallel's `module.` prefix. Half-precision tensors are widened.
+
+    Raises:
+        ValueError: if names or shapes do not fit; it names the first few.
+    """
+    state = {name.removeprefix("module."): tensor for name, tensor in read_state(path).items()}
+    own = module.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
+    other = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
+        if names
+    ]
+    if problems:
+        raise ValueError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}")
+    module.load_state_dict(state, strict=False)

@@ -1,0 +1,179 @@
+"""The network under inspection: the frozen module, how to feed it, and how to address its layers."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from inverter.capture import Capture, check_address, frozen, unwrap
+
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+Normalize = str | tuple[Sequence[float], Sequence[float]]
+
+
+def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each colour channel, from a name or from the numbers themselves.
+
+    Text may also spell the numbers: "0.5,0.5,0.5/0.5,0.5,0.5" (mean / std).
+
+    Raises:
+        ValueError: for an unknown name, or numbers that are not three means and three positive deviations.
+    """
+    expected = "expected imagenet, half, none, or mean/std as 'm,m,m/s,s,s' (three numbers each, std > 0)"
+    if isinstance(normalize, str):
+        if normalize in NORMALIZATIONS:
+            return NORMALIZATIONS[normalize]
+        try:
+            parts = [tuple(float(number) for number in part.split(",")) for part in normalize.split("/")]
+        except ValueError:
+            parts = []
+    else:
+        parts = [tuple(float(number) for number in part) for part in normalize]
+    if len(parts) != 2 or any(len(part) != 3 for part in parts) or min(parts[1]) <= 0:
+        raise ValueError(f"unknown normalization {normalize!r}; {expected}")
+    return parts[0], parts[1]
+
+
+def as_device(device: str | torch.device | None) -> torch.device:
+    """A device that exists here; None and "auto" mean cuda, else mps, else cpu.
+
+    Raises:
+        ValueError: for a device that torch does not know, or that this machine does not have.
+    """
+    if device is None or device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {str(found)!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; "
+            "use device auto or cpu"
+        )
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device 'mps' was asked for, but this machine has none; use device auto or cpu")
+    return found
+
+
+class Model:
+    """Phi of the formula: a network that is looked at and never changed.
+
+    `load_model` makes one. Attributes:
+        module: the network itself, unwrapped from DataParallel and torch.compile. It comes back from every use
+            exactly as it was: mode, requires_grad, hooks, weights.
+        spec: how it was named, e.g. `torchvision:squeezenet1_0`.
+        weights: the weights' file, if there was one.
+        input_size: (height, width) in pixels that it was trained for.
+        mean, std: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std.
+        categories: names of the classes, () if unknown.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        spec: str = "module",
+        normalize: Normalize = "imagenet",
+        input_size: tuple[int, int] = (224, 224),
+        categories: Sequence[str] = (),
+        weights: Path | None = None,
+    ) -> None:
+        self.module = unwrap(module)
+        self.spec = spec
+        self.weights = weights
+        self.input_size = input_size
+        self.categories = tuple(categories)
+        self.mean, self.std = as_normalization(normalize)
+
+    def __repr__(self) -> str:
+        height, width = self.input_size
+        return f"Model({self.spec}, {self.parameters:,} parameters, {height}x{width}, on {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weights' file, or of the state dict's names and bytes where there is none."""
+        digest = hashlib.sha256()
+        if self.weights is not None:
+            with self.weights.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+        else:
+            for name, tensor in self.module.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def on(self, device: str | torch.device | None) -> Model:
+        """This model on `device`: itself if it is there already, else a copy (the user's module never moves)."""
+        target = as_device(device)
+        here = self.device
+        if target.type == here.type and (target.index is None or target.index == here.index):
+            return self
+        moved = copy.copy(self)
+        moved.module = copy.deepcopy(self.module).to(target)
+        return moved
+
+    def check_layer(self, address: str) -> None:
+        """Raises a `LookupError` that shows the nearest addresses if the network has no layer `address`."""
+        check_address(self.module, address)
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] as the network takes them, in channels-last memory (fastest to convolve)."""
+        mean = torch.tensor(self.mean, device=image.device, dtype=image.dtype)[:, None, None]
+        std = torch.tensor(self.std, device=image.device, dtype=image.dtype)[:, None, None]
+        return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    @contextmanager
+    def looking(self, reads: Sequence[str]) -> Iterator[Capture]:
+        """The context of one piece of work: the network frozen and eager, the layers of `reads` captured."""
+        with frozen(self.module), Capture(self.module, reads) as capture:
+            yield capture
+
+    @torch.no_grad()
+    def shapes(self, reads: Sequence[str], size: tuple[int, int] | None = None) -> dict[str, torch.Size]:
+        """The shape of each layer's activation for one picture of `size` (default: `input_size`).
+
+        Raises:
+            LookupError: for an unknown layer.
+            ValueError: if the network cannot process a picture of this size as far as these layers.
+        """
+        height, width = size or self.input_size
+        picture = torch.full((1, 3, height, width), 0.5, device=self.device)
+        try:
+            with self.looking(reads) as capture:
+                seen = capture(self.normalize(picture))
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self.spec} cannot process a picture of {height}x{width} pixels as far as {', '.join(map(repr, reads))}"
+                f" ({str(error).splitlines()[0]}); its own size is {self.input_size[0]}x{self.input_size[1]}"
+            ) from error
+        for address, tensor in seen.items():
+            if 0 in tensor.shape:
+                raise ValueError(
+                    f"layer {address!r} of {self.spec} is empty for a picture of {height}x{width} pixels; "
+                    f"give a larger size (its own is {self.input_size[0]}x{self.input_size[1]})"
+                )
+        return {address: tensor.shape for address, tensor in seen.items()}

@@ -1,0 +1,85 @@
+"""The settings of one optimisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+SCHEDULES = ("cosine", "linear", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to optimise. The defaults are tuned; BENCHMARKS.md has the tables they come from.
+
+    Attributes:
+        steps: gradient steps for each picture.
+        learning_rate: peak of Adam's step; None takes the prior's own.
+        schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
+        warmup: steps of linear increase at the start.
+        precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
+        batch_size: pictures optimised together; None chooses by the device.
+        seed: of all random draws. A unit draws the same with the same seed, whatever batch it runs in.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`; None stays where the model is.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    steps: int = 64
+    learning_rate: float | None = None
+    schedule: str = "cosine"
+    warmup: int = 5
+    precision: str = "auto"
+    batch_size: int | None = None
+    seed: int = 0
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        _whole("steps", self.steps, 1)
+        _whole("warmup", self.warmup, 0)
+        _whole("seed", self.seed, 0)
+        if self.batch_size is not None:
+            _whole("batch_size", self.batch_size, 1)
+        rate = self.learning_rate
+        if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"unknown schedule {self.schedule!r}; expected one of {', '.join(SCHEDULES)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+
+    def rates(self, peak: float) -> list[float]:
+        """The learning rate of each step."""
+        shape: Callable[[float], float] = {
+            "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
+            "linear": lambda t: 1 - t,
+            "constant": lambda t: 1.0,
+        }[self.schedule]
+        warmup = min(self.warmup, self.steps // 4)  # a short run must not be all warm-up
+        rest = self.steps - warmup
+        rise = [peak * (step + 1) / (warmup + 1) for step in range(warmup)]
+        return rise + [peak * shape(step / rest) for step in range(rest)]
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which the network runs on `device`."""
+        wanted = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
+        return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """True if the hardware multiplies in bfloat16 itself; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

@@ -1,0 +1,21 @@
+"""Objectives: what to look for in a picture, as a score per image computed from activations."""
+
+from objectives.base import OUTPUT, Objective, Seen
+from objectives.direction import direction
+from objectives.diversity import diverse, diversity
+from objectives.logits import logit, softmax
+from objectives.units import channel, layer, neuron
+
+__all__ = [
+    "OUTPUT",
+    "Objective",
+    "Seen",
+    "channel",
+    "direction",
+    "diverse",
+    "diversity",
+    "layer",
+    "logit",
+    "neuron",
+    "softmax",
+]

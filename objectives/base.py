@@ -1,0 +1,174 @@
+"""What every objective is: a frozen value that says which layers it reads and how it scores each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+OUTPUT = ""
+"""The address of the model's own output: the root module's name in `named_modules()`."""
+
+
+class Seen(Mapping[str, Tensor]):
+    """What one forward pass showed: activations by layer address, and the image itself.
+
+    Args:
+        activations: layer address -> tensor (B, C, H, W) or (B, C); `OUTPUT` ("") is the model's output.
+        image: the pictures the network looked at, (B, 3, H, W) in [0, 1], after augmentation.
+        rows: (B,) whole numbers: which target each image of this batch pursues. By default image i pursues target i.
+            The engine uses it to work on any part of a long list of targets.
+    """
+
+    def __init__(self, activations: Mapping[str, Tensor], image: Tensor | None = None, rows: Tensor | None = None):
+        self._activations = dict(activations)
+        self._image = image
+        self.rows = rows
+
+    @property
+    def image(self) -> Tensor:
+        if self._image is None:
+            raise LookupError("this objective reads the image itself: give Seen(..., image=...)")
+        return self._image
+
+    def __getitem__(self, layer: str) -> Tensor:
+        try:
+            return self._activations[layer]
+        except KeyError:
+            raise LookupError(
+                f"layer {layer!r} was not captured; captured: {', '.join(map(repr, self._activations)) or 'nothing'}"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._activations)
+
+    def __len__(self) -> int:
+        return len(self._activations)
+
+    def pick(self, targets: Tensor) -> Tensor:
+        """The targets of this batch's images out of one target per unit (N, ...), as (B, ...) on `targets`' device.
+
+        A single target (N = 1) serves every image.
+        """
+        if targets.shape[0] == 1:
+            return targets
+        return targets if self.rows is None else targets[self.rows.to(targets.device)]
+
+
+Score = Callable[[Seen], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """f of the formula: what to look for. Higher is better, one number per image.
+
+    Attributes:
+        name: for people, e.g. `channel(features.9)`.
+        reads: addresses of the layers that `score` needs; the forward pass ends after the deepest of them.
+        score: `Seen -> (B,)`.
+        labels: the name of each target, one per unit, or a single one for all. They identify a unit: its random
+            draws depend on its label and the seed, not on the batch it runs in.
+        coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
+
+    Objectives form a vector space: `0.5 * channel("a", 3) + neuron("b", 5) - 0.1 * layer("c")`.
+    `f + 2.0` adds a constant, `f * g` multiplies two scores.
+
+    Example:
+        >>> brightness = Objective("brightness", (), lambda seen: seen.image.mean((1, 2, 3)))
+        >>> (2 * brightness).score(Seen({}, image=torch.ones(1, 3, 4, 4)))
+        tensor([2.])
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    score: Score
+    labels: tuple[str, ...] = ()
+    coupled: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many units the objective addresses; 1 serves a batch of any size."""
+        return max(len(self.labels), 1)
+
+    def label(self, index: int) -> str:
+        """The label of unit `index` (an objective with one label gives it to every unit)."""
+        if not self.labels:
+            return self.name
+        return self.labels[index] if len(self.labels) > 1 else self.labels[0]
+
+    def _combine(self, other: Objective, sign: str, score: Score) -> Objective:
+        counts = {self.count, other.count} - {1}
+        if len(counts) > 1:
+            raise ValueError(
+                f"cannot combine {self.name} of {self.count} targets with {other.name} of {other.count}: "
+                "give both the same number of targets, or one of them a single target"
+            )
+        labels = tuple(f"({self.label(i)} {sign} {other.label(i)})" for i in range(max(self.count, other.count)))
+        return Objective(
+            name=f"({self.name} {sign} {other.name})",
+            reads=tuple(dict.fromkeys(self.reads + other.reads)),
+            score=score,
+            labels=labels,
+            coupled=self.coupled or other.coupled,
+        )
+
+    def _scaled(self, text: str, score: Score) -> Objective:
+        return replace(
+            self,
+            name=text.format(self.name),
+            score=score,
+            labels=tuple(text.format(label) for label in self.labels),
+        )
+
+    def __add__(self, other: Objective | float) -> Objective:
+        if isinstance(other, Objective):
+            return self._combine(other, "+", lambda seen: self.score(seen) + other.score(seen))
+        if isinstance(other, int | float):
+            return self._scaled(f"({{}} + {other:g})", lambda seen: self.score(seen) + other)
+        return NotImplemented
+
+    def __sub__(self, other: Objective | float) -> Objective:
+        if isinstance(other, Objective):
+            return self._combine(other, "-", lambda seen: self.score(seen) - other.score(seen))
+        if isinstance(other, int | float):
+            return self + (-other)
+        return NotImplemented
+
+    def __mul__(self, other: Objective | float) -> Objective:
+        if isinstance(other, Objective):
+            return self._combine(other, "*", lambda seen: self.score(seen) * other.score(seen))
+        if isinstance(other, int | float):
+            return self._scaled(f"{other:g}*{{}}", lambda seen: self.score(seen) * other)
+        return NotImplemented
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __rsub__(self, other: float) -> Objective:
+        return -1 * self + other
+
+    def __neg__(self) -> Objective:
+        return -1 * self
+
+    def __truediv__(self, other: float) -> Objective:
+        return self * (1 / other)
+
+
+def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: str) -> Tensor:
+    """One whole number, or one per image, as an int64 tensor (N,).
+
+    Raises:
+        TypeError: if an entry is not a whole number.
+        ValueError: if there is none, or one is negative.
+    """
+    numbers = value.tolist() if isinstance(value, Tensor) else value
+    entries = [numbers] if isinstance(numbers, int) else list(numbers)
+    if not entries:
+        raise ValueError(f"{what}: got an empty list, expected at least one index")
+    if not all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):
+        raise TypeError(f"{what}: expected whole numbers, got {value!r}")
+    if min(entries) < 0:
+        raise ValueError(f"{what}: got {min(entries)}, expected an index of at least 0")
+    return torch.tensor(entries, dtype=torch.long)

@@ -1,0 +1,76 @@
+"""A direction in activation space: many channels at once, as weighted by a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from objectives.base import Objective, Seen
+from objectives.units import as_map, by_device
+
+Position = tuple[int, int]
+
+
+def direction(
+    layer: str,
+    vector: Tensor | Sequence[float],
+    position: Position | str | None = None,
+    power: float = 0,
+) -> Objective:
+    """Dot product with a vector, times the cosine to a power: dot * max(.1, cos)^power (Carter et al. 2019, Atlas).
+
+    With power 0 it is the plain dot product of Olah et al. 2018; a higher power weighs the angle against the length.
+
+    Args:
+        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        vector: (C,), or (N, C) for one direction per image.
+        position: (row, column) in the map, "center" for its centre, None for the mean over all positions.
+        power: of the cosine, >= 0.
+
+    Raises:
+        ValueError: for a vector of another shape, not finite or all zero, or a negative power.
+
+    Example:
+        >>> direction("conv", [3.0, 4.0]).score(Seen({"conv": torch.ones(1, 2, 2, 2)}))
+        tensor([7.])
+    """
+    vectors = torch.as_tensor(vector, dtype=torch.float32).detach().clone()
+    vectors = vectors[None] if vectors.ndim == 1 else vectors
+    if vectors.ndim != 2 or not vectors.numel():
+        raise ValueError(f"direction: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")
+    if not bool(vectors.isfinite().all()) or bool((vectors == 0).all(1).any()):
+        raise ValueError("direction: every vector must be finite and not all zero")
+    if power < 0:
+        raise ValueError(f"direction: power must be >= 0, got {power}")
+    if isinstance(position, str) and position != "center":
+        raise ValueError(f'direction: position must be (row, column), "center" or None, got {position!r}')
+    on = by_device(vectors)
+
+    def score(seen: Seen) -> Tensor:
+        maps = as_map(seen[layer], layer).float()
+        wanted = seen.pick(on(maps.device))
+        if wanted.shape[1] != maps.shape[1]:
+            raise ValueError(f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels")
+        if position is not None:
+            y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
+            if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):
+                raise IndexError(
+                    f"position ({y}, {x}) is outside the map of layer {layer!r}, "
+                    f"which has {maps.shape[2]} rows and {maps.shape[3]} columns for this picture"
+                )
+            maps = maps[:, :, y : y + 1, x : x + 1]
+        dot = (maps * wanted[:, :, None, None]).sum(1)
+        if power:
+            length = maps.norm(dim=1) * wanted.norm(dim=1)[:, None, None]
+            dot = dot * (dot / length.clamp_min(1e-12)).clamp_min(0.1) ** power
+        return dot.mean((1, 2))
+
+    return Objective(f"direction({layer})", (layer,), score, tuple(_label(layer, row) for row in vectors))
+
+
+def _label(layer: str, vector: Tensor) -> str:
+    """Names a vector by its three strongest channels; exact enough to tell the units of one dictionary apart."""
+    strongest = vector.abs().topk(min(3, len(vector))).indices.tolist()
+    return f"direction({layer}:" + "".join(f"{float(vector[i]):+.6g}*{i}" for i in strongest) + ")"

@@ -1,0 +1,55 @@
+"""Classes: the logit or the probability of one class at the model's output."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from objectives.base import OUTPUT, Objective, Seen, as_targets
+from objectives.units import Index, as_map, by_device, check_channels, select_channels
+
+
+def logit(target: Index) -> Objective:
+    """The score of a class before the softmax (Simonyan et al. 2014, eq. 1: class model).
+
+    Args:
+        target: class index, or one per image. An output (B, K, H, W) is averaged over its positions.
+
+    Raises:
+        IndexError: when scored, if the model has fewer classes.
+
+    Example:
+        >>> logit(1).score(Seen({OUTPUT: torch.tensor([[1.0, 5.0]])}))
+        tensor([5.])
+    """
+    return _of_output("logit", target, log_probability=False)
+
+
+def softmax(target: Index) -> Objective:
+    """The log-probability of a class, log softmax(output)[class] <= 0.
+
+    It is optimised in log space: the gradient of the probability p is p (1 - p) per logit, which vanishes where an
+    optimisation starts (p = 0), while that of log p is 1 - p, which vanishes only at the goal (p = 1).
+
+    Args:
+        target: class index, or one per image. An output (B, K, H, W) is averaged over its positions first.
+
+    Example:
+        >>> softmax(0).score(Seen({OUTPUT: torch.zeros(1, 4)})).exp()
+        tensor([0.2500])
+    """
+    return _of_output("softmax", target, log_probability=True)
+
+
+def _of_output(name: str, target: Index, log_probability: bool) -> Objective:
+    classes = as_targets(target, f"class of {name}")
+    targets, highest = by_device(classes), classes.max()
+
+    def score(seen: Seen) -> Tensor:
+        output = as_map(seen[OUTPUT], OUTPUT).float().mean((2, 3))
+        check_channels(highest, output.shape[1], OUTPUT)
+        if log_probability:
+            output = torch.log_softmax(output, dim=1)
+        return select_channels(output[:, :, None, None], seen.pick(targets(output.device)), OUTPUT).mean((1, 2))
+
+    return Objective(name, (OUTPUT,), score, tuple(f"{name}({c})" for c in classes.tolist()))

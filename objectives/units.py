@@ -1,0 +1,146 @@
+"""The units of a network: one neuron, one channel, or a whole layer (DeepDream)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from objectives.base import Objective, Seen, as_targets
+
+Index = int | list[int] | tuple[int, ...] | range | Tensor
+
+
+def as_map(activation: Tensor, layer: str) -> Tensor:
+    """An activation as a map (B, C, H, W); a vector (B, C) becomes a map of one position.
+
+    Raises:
+        ValueError: for any other number of dimensions.
+    """
+    if activation.ndim == 2:
+        return activation[:, :, None, None]
+    if activation.ndim != 4:
+        raise ValueError(
+            f"layer {layer!r} puts out a tensor of shape {tuple(activation.shape)}, "
+            "expected a map (B, C, H, W) or a vector (B, C): choose another layer"
+        )
+    return activation
+
+
+def by_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
+    """`tensor` on any device, moved there once: an objective never makes the loop wait for a copy."""
+    return functools.cache(lambda device: tensor.to(device))
+
+
+def check_channels(channels: Tensor, count: int, layer: str) -> None:
+    if (highest := int(channels.max())) >= count:
+        what = f"layer {layer!r} has" if layer else "the model's output has"
+        raise IndexError(f"channel {highest} is out of range: {what} {count} channels (0 to {count - 1})")
+
+
+def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
+    """Channel channels[i] of image i: (B, C, H, W) -> (B, H, W), in float32.
+
+    Raises:
+        ValueError: if there are more targets than one, and not one for each image.
+    """
+    images = activation.shape[0]
+    if channels.shape[0] not in (1, images):
+        raise ValueError(f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image")
+    if channels.shape[0] == 1:
+        return activation.index_select(1, channels).squeeze(1).float()
+    return activation[torch.arange(images, device=activation.device), channels].float()
+
+
+def channel(layer: str, channel: Index) -> Objective:
+    """The mean of one channel over the map (Olah et al. 2017, "Feature Visualization": channel objective).
+
+    Args:
+        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        channel: index, or one index per image.
+
+    Raises:
+        IndexError: when scored, if the layer has no such channel.
+
+    Example:
+        >>> channel("conv", [0, 1]).score(Seen({"conv": torch.ones(2, 3, 4, 4)}))
+        tensor([1., 1.])
+    """
+    channels = as_targets(channel, f"channel of {layer!r}")
+    targets, highest = by_device(channels), channels.max()
+
+    def score(seen: Seen) -> Tensor:
+        activation = as_map(seen[layer], layer)
+        check_channels(highest, activation.shape[1], layer)
+        return select_channels(activation, seen.pick(targets(activation.device)), layer).mean((1, 2))
+
+    return Objective(f"channel({layer})", (layer,), score, tuple(f"channel({layer}:{c})" for c in channels.tolist()))
+
+
+def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None = None) -> Objective:
+    """One position of one channel (Erhan et al. 2009: activation maximisation of a unit).
+
+    Args:
+        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        channel: index, or one index per image.
+        y, x: row and column in the map, or one per image; by default the centre, (H // 2, W // 2).
+
+    Raises:
+        IndexError: when scored, if there is no such channel or position.
+
+    Example:
+        >>> neuron("conv", 1, y=0, x=2).score(Seen({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
+        tensor([11.])
+    """
+    channels = as_targets(channel, f"channel of {layer!r}")
+    targets, highest = by_device(channels), channels.max()
+    places = [None if place is None else as_targets(place, f"position in {layer!r}") for place in (y, x)]
+    on = [None if place is None else by_device(place) for place in places]
+    most = [None if place is None else int(place.max()) for place in places]
+    if len(lengths := {len(t) for t in (channels, *places) if t is not None} - {1}) > 1:
+        raise ValueError(f"neuron: channel, y and x must have the same number of targets, got {sorted(lengths)}")
+
+    def score(seen: Seen) -> Tensor:
+        activation = as_map(seen[layer], layer)
+        check_channels(highest, activation.shape[1], layer)
+        maps = select_channels(activation, seen.pick(targets(activation.device)), layer)
+        place = []
+        for axis, side in enumerate(maps.shape[1:]):
+            if (limit := most[axis]) is not None and limit >= side:
+                raise IndexError(
+                    f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has {side} "
+                    f"{('rows', 'columns')[axis]} (0 to {side - 1}) for this picture"
+                )
+            wanted = on[axis]
+            place.append(torch.tensor(side // 2) if wanted is None else seen.pick(wanted(maps.device)))
+        if on == [None, None]:
+            return maps[:, maps.shape[1] // 2, maps.shape[2] // 2]
+        return maps[torch.arange(len(maps), device=maps.device), place[0].to(maps.device), place[1].to(maps.device)]
+
+    where = ["" if place is None else place for place in places]
+    count = max([len(channels), *(len(place) for place in places if place is not None)])
+
+    def at(values: Tensor | str, i: int) -> str:
+        return "centre" if isinstance(values, str) else str(int(values[i if len(values) > 1 else 0]))
+
+    labels = tuple(f"neuron({layer}:{at(channels, i)}@{at(where[0], i)},{at(where[1], i)})" for i in range(count))
+    return Objective(f"neuron({layer})", (layer,), score, labels)
+
+
+def layer(layer: str) -> Objective:
+    """The mean square of a whole layer (Mordvintsev et al. 2015, DeepDream: amplify whatever is there).
+
+    Args:
+        layer: address of any layer that puts out a tensor (B, ...).
+
+    Example:
+        >>> layer("conv").score(Seen({"conv": torch.full((2, 3, 4, 4), 2.0)}))
+        tensor([4., 4.])
+    """
+
+    def score(seen: Seen) -> Tensor:
+        return seen[layer].float().square().flatten(1).mean(1)
+
+    return Objective(f"layer({layer})", (layer,), score)

@@ -1,0 +1,8 @@
+"""Priors: what a picture may be, as a differentiable map from parameters to images in [0, 1], and its penalties."""
+
+from priors.base import Prior
+from priors.fourier import Fourier
+from priors.penalties import alpha_norm, l2, total_variation
+from priors.pixels import Pixels
+
+__all__ = ["Fourier", "Pixels", "Prior", "alpha_norm", "l2", "total_variation"]

@@ -1,0 +1,114 @@
+"""What every prior is: the map g from parameters to pictures, and the penalty R on those pictures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+Size = int | tuple[int, int]
+
+
+def as_size(size: Size) -> tuple[int, int]:
+    """`size` as (height, width) in pixels; one number means a square.
+
+    Raises:
+        ValueError: if a side is not a positive whole number.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+        raise ValueError(f"size must be a positive whole number or a pair of them (height, width), got {size!r}")
+    return height, width
+
+
+def check_images(images: Tensor) -> Tensor:
+    """`images` as float32 (B, 3, H, W), after checking shape and range.
+
+    Raises:
+        ValueError: if the shape is not (B, 3, H, W) or (3, H, W), or a value is not in [0, 1].
+    """
+    if images.ndim == 3:
+        images = images[None]
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"expected images of shape (B, 3, H, W) in [0, 1], got shape {tuple(images.shape)}")
+    images = images.detach().float()
+    if not bool(((images >= 0) & (images <= 1)).all()):
+        raise ValueError("expected image values in [0, 1]: divide 8-bit pictures by 255")
+    return images
+
+
+class Prior(nn.Module):
+    """A batch of pictures as a differentiable function of free parameters: g and R of the formula.
+
+    A subclass keeps **every parameter with the batch as its first dimension** (and names the buffers that have one
+    too in `batched`). That one law lets the engine optimise any subset of the pictures, and makes the pictures of a
+    batch independent of each other. It implements:
+
+    - `forward() -> image (B, 3, H, W)` with values in [0, 1];
+    - `reset(generators)`: fresh random parameters, picture i drawn from `generators[i]` alone (on the CPU, so that
+      the draws are the same on every machine);
+    - `energy(image (B, 3, H, W)) -> (B,)`, the penalty R >= 0 (0 if the prior has none).
+
+    Attributes:
+        count: number of pictures, B.
+        started: True once the parameters mean something (set by `reset`, `from_image` or `load_state_dict`);
+            the engine draws a fresh start only for a prior that has not started.
+        learning_rate: the step at which Adam works well on these parameters.
+    """
+
+    learning_rate: ClassVar[float] = 0.05
+    batched: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"a prior needs at least one picture, got count={count!r}")
+        self.count = count
+        self.started = False
+
+    def forward(self) -> Tensor:
+        """The pictures, (B, 3, H, W) in [0, 1]."""
+        raise TypeError(f"{type(self).__name__} must define forward()")
+
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
+        raise TypeError(f"{type(self).__name__} must define reset()")
+
+    def energy(self, image: Tensor) -> Tensor:
+        """The penalty R of each picture of `image` (B, 3, H, W), as (B,) numbers >= 0."""
+        return image.new_zeros(image.shape[0])
+
+    def project(self, step: int) -> None:
+        """Brings the parameters back to where they may be, in place, after step number `step` (from 0)."""
+
+    def _per_picture(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.named_parameters()
+        buffers = dict(self.named_buffers())
+        yield from ((name, buffers[name]) for name in self.batched)
+
+    def take(self, rows: Tensor) -> Self:
+        """A prior of the pictures `rows` (n,) alone, with parameters of its own that start as theirs."""
+        parts: dict[int, Tensor] = {}
+        for _, tensor in self._per_picture():
+            part = tensor.detach()[rows.to(tensor.device)].clone()
+            parts[id(tensor)] = nn.Parameter(part) if isinstance(tensor, nn.Parameter) else part
+        taken = copy.deepcopy(self, parts)
+        taken.count = len(rows)
+        return taken
+
+    @torch.no_grad()
+    def put(self, rows: Tensor, part: Prior) -> None:
+        """Writes the pictures of `part` back as the pictures `rows` (n,) of this prior: the inverse of `take`."""
+        theirs = dict(part._per_picture())
+        for name, tensor in self._per_picture():
+            tensor[rows.to(tensor.device)] = theirs[name].to(tensor)
+        self.started = self.started or part.started
+
+    def get_extra_state(self) -> dict[str, bool]:
+        return {"started": self.started}
+
+    def set_extra_state(self, state: dict[str, bool]) -> None:
+        self.started = state["started"]

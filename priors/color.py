@@ -1,0 +1,141 @@
+"""Colours of natural images: mixing decorrelated channels into colours and back, and the way to [0, 1] and back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+HALF_STEP: Final = 0.5 / 255
+"""Half a step of an 8-bit picture: how near to 0 and 1 `from_image` looks, for logit(0) is minus infinity."""
+
+_LUCID = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+
+LUCID_BASIS: Final = _LUCID / _LUCID.norm(dim=0).max()
+"""Lucid's matrix (ImageNet, Olah et al. 2017), (3, 3), divided by its largest column norm .46195: color = basis @ t."""
+
+
+def _check(image: Tensor, basis: Tensor) -> None:
+    if image.ndim != 4 or basis.shape != (image.shape[1], image.shape[1]):
+        raise ValueError(
+            "expected pictures (B, C, H, W) and a colour basis (C, C), "
+            f"got shapes {tuple(image.shape)} and {tuple(basis.shape)}"
+        )
+
+
+def _mix(basis: Tensor, image: Tensor) -> Tensor:
+    # A plain matrix product: forward and backward cost .6 ms for 8 pictures of 152 px on one core, against .8 ms with
+    # einsum and 1.1 ms with a sum of planes; conv2d is as fast there but 28 times slower at 16 x 224 px.
+    return (basis.to(image) @ image.flatten(2)).view(image.shape)
+
+
+def recorrelate(channels: Tensor, basis: Tensor) -> Tensor:
+    """Colours from decorrelated channels, colour = basis @ channel at every pixel (Olah et al. 2017, decorrelation).
+
+    Args:
+        channels: (B, C, H, W), any range; natural when each channel has unit variance.
+        basis: (C, C), e.g. `ImageStatistics.color_basis()` or `LUCID_BASIS`.
+
+    Returns:
+        (B, C, H, W), any range: give it to `to_image`.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    Example:
+        >>> recorrelate(torch.ones(1, 3, 1, 1), 2 * torch.eye(3)).flatten().tolist()
+        [2.0, 2.0, 2.0]
+    """
+    _check(channels, basis)
+    return _mix(basis, channels)
+
+
+def decorrelate(image: Tensor, basis: Tensor) -> Tensor:
+    """The inverse of `recorrelate`: channel = basis^-1 @ colour at every pixel.
+
+    Args:
+        image: (B, C, H, W), any range.
+        basis: (C, C), invertible.
+
+    Returns:
+        (B, C, H, W).
+
+    Raises:
+        ValueError: if the shapes do not fit, or the basis has no inverse.
+
+    Example:
+        >>> decorrelate(torch.ones(1, 3, 1, 1), 2 * torch.eye(3)).flatten().tolist()
+        [0.5, 0.5, 0.5]
+    """
+    _check(image, basis)
+    # Inverted in double precision on the CPU: some accelerators have no float64, and the matrix is tiny.
+    inverse, singular = torch.linalg.inv_ex(basis.detach().cpu().double())
+    if singular or not bool(inverse.isfinite().all()):
+        raise ValueError("the colour basis has no inverse: its columns must be linearly independent")
+    return _mix(inverse, image)
+
+
+def to_image(x: Tensor) -> Tensor:
+    """Any numbers as a picture in [0, 1], of the same shape: the logistic sigmoid (Olah et al. 2017).
+
+    Example:
+        >>> to_image(torch.zeros(1)).item()
+        0.5
+    """
+    return torch.sigmoid(x)
+
+
+def from_image(image: Tensor, margin: float = HALF_STEP) -> Tensor:
+    """The inverse of `to_image`: the logit, after clamping to [margin, 1 - margin].
+
+    Args:
+        image: any shape, values in [0, 1].
+        margin: in (0, 1/2): what lies nearer than this to 0 or 1 cannot be told from it.
+
+    Raises:
+        ValueError: if the margin is not in (0, 1/2).
+
+    Example:
+        >>> from_image(torch.tensor([0.5])).item()
+        0.0
+    """
+    if not 0 < margin < 0.5:
+        raise ValueError(f"expected a margin between 0 and 1/2, got {margin!r}")
+    return torch.logit(image, eps=margin)
+
+
+def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of normal numbers whose `to_image` has the given ones (logit-normal, Aitchison 1980).
+
+    The sigmoid bends contrast: a picture of normally distributed numbers has natural mean and contrast in [0, 1] when
+    it has these moments before. Solved by a fixed point, with the integrals over the normal density as plain sums.
+
+    Args:
+        mean: (C,), in (0, 1).
+        deviation: (C,), in (0, sqrt(mean (1 - mean))): no distribution on [0, 1] has more.
+
+    Raises:
+        ValueError: if there is no such distribution.
+
+    Example:
+        >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))  # 0 and about 1
+    """
+    target, wanted = mean.detach().cpu().double(), deviation.detach().cpu().double()
+    if not bool(((wanted > 0) & (wanted.square() < 0.98 * target * (1 - target))).all()):
+        raise ValueError(
+            "expected a mean in (0, 1) and a standard deviation below sqrt(mean (1 - mean)), "
+            f"got {mean.tolist()} and {deviation.tolist()}"
+        )
+    normal = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+    weight = torch.softmax(-normal.square() / 2, 0)
+    centre, spread = torch.logit(target), torch.ones_like(wanted)
+    for _ in range(500):
+        values = torch.sigmoid(centre[:, None] + spread[:, None] * normal)
+        first = values @ weight
+        second = ((values - first[:, None]).square() @ weight).sqrt()
+        if bool(((first - target).abs() + (second - wanted).abs() < 1e-7).all()):
+            break
+        centre = centre + torch.logit(target) - torch.logit(first)  # a bit short of Newton's step: it never overshoots
+        spread = spread * wanted / second
+    return centre.to(mean), spread.to(deviation)

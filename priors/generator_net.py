@@ -1,0 +1,128 @@
+"""The bundled generator: pictures of the drawn world from a latent of 80 normal numbers, shipped inside the package.
+
+It was trained by `python -m recipes.bundled train-generator` to draw (Dosovitskiy et al. 2015, "Learning to generate
+chairs with convolutional neural networks"); docs/bundled.md tells how, `data/generator.json` holds the record.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+DATA = Path(__file__).parent / "data"
+WEIGHTS = DATA / "generator.safetensors"
+RECORD = DATA / "generator.json"
+CLASSES = 56
+POSE = 24
+SIZE = 64
+SHARPNESS = 0.03  # temperature of the choice among classes
+INKS = 6
+
+
+def place(pose: Tensor, texture: Tensor, turn_limit: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Where the pose numbers (B,POSE) in [0, 1) put a thing: centre x, y, scale, turn in degrees and aspect, each (B,).
+
+    Pictures span [-1, 1] both ways. texture: (B,) 1 for what fills the picture, 0 for a thing that stands in it.
+    turn_limit: (B,) in degrees.
+    """
+    scale = texture * (0.85 + 0.5 * pose[:, 2]) + (1 - texture) * (0.62 + 0.28 * pose[:, 2])
+    room = texture * 0.5 + (1 - texture) * (0.12 + 0.7 * (0.9 - scale))
+    x, y = room * (2 * pose[:, 0] - 1), room * (2 * pose[:, 1] - 1)
+    return x, y, scale, turn_limit * (2 * pose[:, 3] - 1), torch.exp(0.3 * (pose[:, 4] - 0.5))
+
+
+def into_frame(
+    size: int, x: Tensor, y: Tensor, scale: Tensor, turn: Tensor, aspect: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The picture's pixel centres as seen by something placed there: x, y (B,size,size) and the pixel's size (B,1,1)."""
+    centres = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
+    cx, cy, s, a = (v[:, None, None] for v in (x, y, scale, aspect))
+    angle = (turn * (math.pi / 180))[:, None, None]
+    dx, dy = (centres[None, None, :] - cx) / s, (centres[None, :, None] - cy) / s
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return (cos * dx + sin * dy) / a, (cos * dy - sin * dx) * a, (2 / size) / s
+
+
+class BundledGenerator(nn.Module):
+    """Latents (B,80) from N(0, I) to pictures (B,3,size,size) in [0, 1].
+
+    The largest of the first 56 numbers chooses the class; the other 24, through the normal distribution function, are
+    uniform numbers for place, scale, turn, colours, light and form. Place, scale, turn and aspect move the coordinates
+    (a spatial transformer, Jaderberg et al. 2015); everything else is learnt: each class has a map of features in the
+    thing's own frame, and a small network, the same for every pixel and modulated by class and pose (as in Anokhin et
+    al. 2021), reads that map and mixes each pixel from a few colours that it chose for the picture.
+
+    The choice of a class is hard going forward and soft going backward (straight-through), so that gradient ascent on a
+    latent can move from one class to another.
+    """
+
+    latent_size = CLASSES + POSE
+    texture: Tensor
+    turn_limit: Tensor
+    extent: Tensor
+
+    def __init__(self, features: int = 8, grid: int = 56, width: int = 96, depth: int = 3, code: int = 256) -> None:
+        super().__init__()
+        self.register_buffer("texture", torch.zeros(CLASSES))
+        self.register_buffer("turn_limit", torch.zeros(CLASSES))
+        self.register_buffer("extent", torch.ones(CLASSES))  # the map spans [-extent, extent] in the thing's frame
+        self.maps = nn.Parameter(0.3 * torch.randn(CLASSES, features, grid, grid))
+        self.name = nn.Linear(CLASSES, 64, bias=False)
+        self.code = nn.Sequential(nn.Linear(64 + 5 * POSE, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
+        self.colours = nn.Linear(code, INKS * 3)
+        self.modulation = nn.ModuleList(nn.Linear(code, 2 * width) for _ in range(depth + 1))
+        self.layers = nn.ModuleList(nn.Conv2d(features + 4 if k == 0 else width, width, 1) for k in range(depth + 1))
+        self.out = nn.Conv2d(width, INKS + 3, 1)
+
+    def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Class weights (B,56), summing to 1, and pose numbers (B,24) in (0, 1) of latents (B,80).
+
+        Raises ValueError if the latents are not (B,80).
+        """
+        if latent.ndim != 2 or latent.shape[1] != self.latent_size:
+            raise ValueError(f"expected latents (B, {self.latent_size}), got {tuple(latent.shape)}")
+        scores = latent[:, :CLASSES]
+        soft, hard = scores.softmax(1), (scores / SHARPNESS).softmax(1)
+        pose = 0.5 * (1 + torch.erf(latent[:, CLASSES:] / math.sqrt(2)))
+        return hard.detach() + soft - soft.detach(), pose
+
+    def forward(self, latent: Tensor, size: int = SIZE) -> Tensor:
+        """Pictures (B,3,size,size) in [0, 1]; trained at 64, and drawn at any size since every pixel is drawn alone."""
+        choice, pose = self.split(latent)
+        placed = place(pose, choice @ self.texture, choice @ self.turn_limit)
+        fx, fy, _ = into_frame(size, *placed)
+        extent = (choice @ self.extent)[:, None, None]
+        at = torch.stack([fx / extent, fy / extent], -1)
+        maps = (choice @ self.maps.flatten(1)).view(-1, *self.maps.shape[1:])
+        seen = F.grid_sample(maps, at, mode="bilinear", padding_mode="border", align_corners=False)
+        line = (torch.arange(size, device=latent.device) + 0.5) * (2 / size) - 1
+        across, down = line.expand_as(fx), line[:, None].expand_as(fx)
+        x = torch.cat([seen, torch.stack([across, down], 1), at.permute(0, 3, 1, 2).clamp(-1.5, 1.5)], 1)
+
+        turns = 2 * math.pi * pose
+        waves = [torch.sin(turns), torch.cos(turns), torch.sin(2 * turns), torch.cos(2 * turns)]
+        code = self.code(torch.cat([self.name(choice), 2 * pose - 1, *waves], 1))
+        for layer, modulation in zip(self.layers, self.modulation, strict=True):
+            gain, shift = modulation(code)[:, :, None, None].chunk(2, 1)
+            x = F.leaky_relu(layer(x) * (1 + gain) + shift, 0.1)
+        mixed = self.out(x)
+        share, shade = mixed[:, :INKS].float().softmax(1), mixed[:, INKS:].float()
+        colours = self.colours(code).float().view(-1, INKS, 3)
+        return torch.sigmoid(torch.einsum("bkhw,bkc->bchw", share, colours) + shade)
+
+
+def load_generator() -> BundledGenerator:
+    """The trained generator, in float32, on the CPU and in eval mode.
+
+    Raises FileNotFoundError if the package was installed without its data.
+
+    >>> pictures = load_generator()(torch.randn(16, 80))  # doctest: +SKIP
+    """
+    generator = BundledGenerator()
+    generator.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    return generator.eval()

@@ -1,0 +1,195 @@
+"""MACO: pictures whose Fourier magnitude is that of natural images; only the phase is free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from priors.base import Prior, Size, as_size, check_images
+from priors.color import decorrelate, from_image, logit_moments, recorrelate, to_image
+from priors.statistics import ImageStatistics, multiplicity, natural
+
+
+class Maco(Prior):
+    """Magnitude-constrained pictures, sigmoid(centre + basis @ irfft2(r e^(i phase))) with r fixed (Fel et al. 2023).
+
+    The phase carries what a picture shows, the magnitude how natural it looks: with the magnitude out of reach,
+    no objective can pile up high frequencies.
+
+    Contrast. The decorrelated channels have mean 0 and variance 1 over the canvas *whatever the phase* (Parseval), at
+    every canvas size. `basis` is the colour basis of the statistics, each row scaled, and `centre` a colour, such that
+    normally distributed pixels have exactly the mean and the standard deviation of natural images after the sigmoid
+    (`logit_moments`; colour correlations come out a few per cent weaker). The random start is of this kind; a picture
+    that has grown sparse parts (edges on plain ground) keeps its contrast in the logit and differs a little after it.
+    (The authors standardise the canvas as a whole and stretch it to a free range instead.)
+
+    The magnitude is *exactly* fixed. `irfft2` reads the first column (and the last one, if the width is even) twice,
+    once as its own mirror image: their phases are made odd here, else two free phases would add up to any magnitude.
+    The coefficients that are real by symmetry have a sign instead of a phase; it never changes. The constant one is 0.
+
+    Range. Half of the numbers in a picture are its magnitudes, so this prior cannot fit any given picture: what
+    it reaches are the pictures with its own magnitudes. Those it fits from any start as far as one likes, for to first
+    order the squared error is a sum of independent 1 - cos(phase difference), with one minimum each.
+    `from_image(keep_magnitude=True)` takes the magnitudes of the picture instead: then it starts exactly there.
+
+    Args:
+        count: number of pictures, B.
+        size: pixels, one number or (height, width); canvases of 500 to 2048 px are usual, seen by the network in crops.
+        statistics: what natural means; the bundled ones, or those of a file that `inverter statistics` wrote.
+        contrast: standard deviation of the pixels relative to natural images, > 0.
+
+    Raises:
+        ValueError: for a count, size or contrast out of range, statistics that are not of three channels, or a file
+            that holds none.
+
+    Example:
+        >>> prior = Maco(2, size=(512, 768))
+        >>> prior.reset([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+        >>> prior().shape
+        torch.Size([2, 3, 512, 768])
+    """
+
+    learning_rate: ClassVar[float] = 0.4
+    batched: ClassVar[tuple[str, ...]] = ("magnitude", "centre")
+    magnitude: Tensor
+    centre: Tensor
+    basis: Tensor
+
+    def __init__(
+        self,
+        count: int = 1,
+        size: Size = 512,
+        statistics: ImageStatistics | str | Path | None = None,
+        contrast: float = 1.0,
+    ) -> None:
+        super().__init__(count)
+        self.size = height, width = as_size(size)
+        if not contrast > 0:
+            raise ValueError(f"contrast must be > 0, got {contrast!r}")
+        if not isinstance(statistics, ImageStatistics):
+            statistics = natural() if statistics is None else ImageStatistics.load(statistics)
+        if statistics.channels != 3:
+            raise ValueError(
+                f"expected statistics of RGB pictures, got {statistics.channels} channels: measure them anew"
+            )
+        deviation = statistics.covariance.diagonal().sqrt()
+        centre, spread = logit_moments(statistics.mean, contrast * deviation)
+        magnitude = _unit_variance(statistics.spectrum(height, width), width)
+        self.register_buffer("basis", statistics.color_basis() * (spread / deviation)[:, None])
+        self.register_buffer("centre", centre.expand(count, 3)[..., None, None].clone())
+        self.register_buffer("magnitude", magnitude.expand(count, -1, -1, -1).clone())
+        self.phase = nn.Parameter(torch.zeros_like(self.magnitude))
+
+    @classmethod
+    def from_image(
+        cls,
+        images: Tensor,
+        statistics: ImageStatistics | str | Path | None = None,
+        contrast: float = 1.0,
+        keep_magnitude: bool = False,
+    ) -> Self:
+        """A prior that starts from the phases of `images` (B, 3, H, W) in [0, 1].
+
+        The start shows what the images show, with natural magnitudes, colours and contrast: it is not the images
+        themselves, unless their own magnitudes (and mean colours) are kept: then it is, to half a step of 8 bits.
+
+        Args:
+            images: (B, 3, H, W) or (3, H, W), values in [0, 1].
+            statistics, contrast: as in the constructor.
+            keep_magnitude: fix the magnitudes of each image in place of the natural ones.
+
+        Raises:
+            ValueError: if the images have another shape or range; for the rest see the constructor.
+        """
+        images = check_images(images)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), statistics, contrast)
+        logits = from_image(images)
+        if keep_magnitude:
+            prior.centre.copy_(logits.mean((2, 3), keepdim=True))
+        channels = decorrelate(logits - prior.centre.to(logits), prior.basis)
+        spectrum = torch.fft.rfft2(channels, norm="ortho").to(prior.phase.device)
+        if keep_magnitude:
+            prior.magnitude.copy_(spectrum.abs())
+            prior.magnitude[..., 0, 0] = 0
+        prior.phase.data.copy_(spectrum.angle())
+        prior.started = True
+        return prior
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        for picture, generator in zip(self.phase, generators, strict=True):
+            picture.copy_((2 * torch.rand(picture.shape, generator=generator) - 1) * math.pi)
+        self.started = True
+
+    def forward(self) -> Tensor:
+        spectrum = torch.polar(self.magnitude, _odd(self.phase, self.size[1]))
+        channels = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
+        return to_image(recorrelate(channels, self.basis) + self.centre)
+
+
+def _unit_variance(magnitude: Tensor, width: int) -> Tensor:
+    """`magnitude` (C, H, W // 2 + 1) without its constant part, scaled so that each channel has variance 1."""
+    magnitude = magnitude.double()
+    magnitude[:, 0, 0] = 0
+    height = magnitude.shape[1]
+    power = (magnitude.square() * multiplicity(height, width)).sum((1, 2), keepdim=True) / (height * width)
+    # A canvas of one pixel has nothing but its constant part.
+    return (magnitude / power.sqrt().clamp(min=1e-12)).float()
+
+
+def _odd(phase: Tensor, width: int) -> Tensor:
+    """`phase` (..., H, W // 2 + 1) made consistent in the columns that are their own mirror image."""
+    columns = [0, width // 2] if width % 2 == 0 else [0]
+    height = phase.shape[-2]
+    middle = (height - 1) // 2  # rows 1 .. middle are free, and the rows from the end backwards mirror them
+    own = phase[..., columns]
+    free = own[..., 1 : middle + 1, :]
+    # The remaining one or two rows are real: 0 or pi, whichever is nearer.
+    real = torch.where(own.detach().cos() < 0, math.pi, 0.0)
+    rows = [real[..., :1, :], free, *([real[..., height // 2 : height // 2 + 1, :]] if height % 2 == 0 else [])]
+    mirrored = torch.cat([*rows, -free.flip(-2)], -2)
+    parts = [
+        mirrored[..., :1],
+        phase[..., 1 : width // 2 + width % 2],
+        *([mirrored[..., 1:]] if width % 2 == 0 else []),
+    ]
+    return torch.cat(parts, -1)
+
+
+def transparency(importance: Tensor, percentile: float = 80.0) -> Tensor:
+    """Opacity of each pixel from how much it mattered: its accumulated |gradient| (Fel et al. 2023, importance mask).
+
+    The gradients of the objective with respect to the picture, in absolute value, summed over all steps, averaged over
+    colours; values above the percentile are fully opaque and the others proportional.
+
+    Args:
+        importance: (B, C, H, W), >= 0: the sum over steps of |d score / d image|.
+        percentile: in (0, 100].
+
+    Returns:
+        (B, 1, H, W) in [0, 1]; 0 where nothing ever mattered. It serves as the alpha channel of the picture.
+
+    Raises:
+        ValueError: if the shape, a value or the percentile is out of range.
+
+    Example:
+        >>> transparency(torch.ones(1, 3, 8, 8)).unique().item()
+        1.0
+    """
+    if importance.ndim != 4:
+        raise ValueError(f"expected accumulated gradients (B, C, H, W), got shape {tuple(importance.shape)}")
+    if not 0 < percentile <= 100:
+        raise ValueError(f"expected a percentile in (0, 100], got {percentile!r}")
+    if not bool((importance >= 0).all()):
+        raise ValueError("expected accumulated gradients >= 0: sum their absolute values")
+    mean = importance.detach().float().mean(1, keepdim=True)
+    flat = mean.flatten(1)
+    # kthvalue and not quantile, which refuses more than 2^24 numbers: a batch of large canvases.
+    full = flat.kthvalue(max(1, math.ceil(percentile / 100 * flat.shape[1])), 1).values
+    full = torch.where(full > 0, full, flat.amax(1))  # nearly all of it is zero: scale by the largest
+    return (mean / full.clamp(min=torch.finfo(mean.dtype).tiny)[:, None, None, None]).clamp(max=1)

@@ -1,0 +1,21 @@
+"""Recipes: a user's question as a frozen value with `run()`; each writes pictures, a manifest and a page."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recipes.gallery import Gallery
+    from recipes.statistics import Statistics
+
+_HOMES = {"Gallery": "recipes.gallery", "Statistics": "recipes.statistics"}
+
+__all__ = ["Gallery", "Statistics"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for, so that the command line's help does not wait for torch.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'recipes' has no attribute {name!r}")

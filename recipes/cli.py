@@ -1,0 +1,151 @@
+"""The command line: the only place that parses arguments, prints, and turns errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from typing import Any, NoReturn
+
+from recipes.recipe import Recipe
+from recipes.spec import RECIPES, kind, load_recipe
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from inverter import __version__  # only when asked for: it waits for torch
+
+        parser.exit(0, f"inverter {__version__}\n")
+
+
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
+    for field in fields(recipe):
+        flag = "--" + field.name.replace("_", "-")
+        default = "" if field.default in (None, MISSING, False) else f" (default: {field.default})"
+        help_text = (field.metadata["help"] + default).replace("%", "%%")
+        if kind(field) is bool:
+            parser.add_argument(flag, action="store_true", help=help_text)
+            continue
+        parser.add_argument(
+            flag,
+            type=kind(field),
+            action="append" if field.metadata.get("repeat") else "store",
+            choices=field.metadata.get("choices"),
+            metavar=None if field.metadata.get("choices") else kind(field).__name__.upper().replace("STR", "TEXT"),
+            default=argparse.SUPPRESS,
+            help=help_text,
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    root = _Parser(prog="inverter", description="Ask a trained vision network what it sees, by optimising pictures.")
+    root.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, recipe in RECIPES.items():
+        about = (recipe.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(name, help=about, description=about)
+        _add_recipe(command, recipe)
+    command = commands.add_parser("run", help="Run a recipe from a TOML file, whose keys are the recipe's flags.")
+    command.add_argument("file", help='TOML file: recipe = "gallery", model = ..., layer = ..., out = ...')
+    command.add_argument("--out", default=argparse.SUPPRESS, help="output folder, instead of the file's")
+    command.add_argument("--fresh", action="store_true", default=argparse.SUPPRESS, help="start over")
+    command = commands.add_parser("layers", help="List a network's layers: address, type, channels, map, receptive field.")
+    for field in fields(Recipe):
+        if field.name in ("model", "weights", "normalize", "size", "device"):
+            command.add_argument(f"--{field.name}", type=kind(field), default=field.default, help=field.metadata["help"])
+    command = commands.add_parser("statistics", help="Measure the colour and spectrum statistics of a folder of pictures.")
+    command.add_argument("--images", required=True, help="folder of pictures")
+    command.add_argument("--out", required=True, help="file to write, e.g. statistics.json")
+    command.add_argument("--channels", type=int, default=3, help="1 for grey, 3 for colour (default: 3)")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
+    options = vars(parser().parse_args(arguments))
+    command = options.pop("command")
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        if command == "layers":
+            _layers(**options)
+        elif command == "statistics":
+            _statistics(**options)
+        elif command == "run":
+            _recipe(load_recipe(options.pop("file"), **options))
+        else:
+            _recipe(RECIPES[command](**options))
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, and the same command continues", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); python must not complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, LookupError, TypeError, OSError, ModuleNotFoundError) as error:
+        if os.environ.get("INVERTER_TRACEBACK"):
+            raise
+        text = str(error).strip() if not isinstance(error, KeyError) else repr(error)
+        print(f"inverter {command}: {' '.join(text.split())}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _terminate(_signal: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _recipe(recipe: Recipe) -> None:
+    from recipes.terminal import clock, shown
+
+    with shown(recipe.name) as progress:
+        report = recipe.run(progress)
+    units = len(report.manifest.units)
+    made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
+    print(f"{units} pictures in {report.out} ({made})")
+    for record in report.failed:
+        print(f"{record.file}: {record.status}", file=sys.stderr)
+    print(f"open {report.page}")
+
+
+def _layers(model: str, weights: str | None, normalize: str | None, size: int | None, device: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from inverter import layers, load_model
+
+    loaded = load_model(model, weights, normalize, device, size)
+    table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
+    for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
+        table.add_column(title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True)
+    for row in layers(loaded):
+        field = row.receptive_field
+        table.add_row(
+            Text(row.name),
+            Text(row.type),
+            str(row.calls),
+            "" if row.channels is None else str(row.channels),
+            "" if row.size is None else f"{row.size[0]}x{row.size[1]}",
+            "" if field is None else "all" if field == float("inf") else f"{field:.0f}",
+            "*" if row.stage else "",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+
+
+def _statistics(images: str, out: str, channels: int) -> None:
+    from recipes.statistics import Statistics
+
+    report = Statistics(images=images, out=out, channels=channels).run()
+    print(report)

@@ -1,0 +1,190 @@
+"""The gallery: what each unit of a layer looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.recipe import Problem, Recipe, Unit, option
+
+if TYPE_CHECKING:
+    from inverter import Model
+    from objectives import Objective
+
+OBJECTIVES = ("channel", "neuron", "logit", "softmax")
+CLASSES = ("logit", "softmax")
+PRIORS = ("fourier", "pixels")
+OUTPUT_LAYER = "output"
+"""What the manifest calls the layer of a class target."""
+REPULSION = 0.5
+"""Weight of the diversity of several attempts, as a fraction of the unit's own score."""
+
+
+def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -> list[int]:
+    """Channels as `all`, `3,17,40-60`, a number or a list of numbers: each once, in the order given.
+
+    Args:
+        count: how many there are. what: names them in an error, e.g. "layer features.9".
+
+    Raises:
+        ValueError: for text of another form, an empty range, or a channel that is not there.
+    """
+    if isinstance(channels, str):
+        if channels.strip() == "all":
+            return list(range(count))
+        numbers: list[int] = []
+        for part in channels.split(","):
+            first, dash, last = (piece.strip() for piece in part.partition("-"))
+            if not (first.isdecimal() and first.isascii()) or (dash and not (last.isdecimal() and last.isascii())):
+                raise ValueError(
+                    f"channels {channels!r}: {part.strip()!r} is neither a number nor a range; "
+                    "expected all, a list 3,17,42 or ranges 0-15"
+                )
+            low, high = int(first), int(last) if dash else int(first)
+            if low > high:
+                raise ValueError(f"channels {channels!r}: the range {part.strip()} is empty; expected low-high")
+            if high >= count:
+                raise ValueError(f"channel {high} is out of range: {what} has {count} (0 to {count - 1})")
+            numbers += range(low, high + 1)
+    else:
+        numbers = [channels] if isinstance(channels, int) else list(channels)
+        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+            raise ValueError(f"channels: expected whole numbers, got {channels!r}")
+    if not numbers:
+        raise ValueError("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
+    for number in numbers:
+        if not 0 <= number < count:
+            raise ValueError(f"channel {number} is out of range: {what} has {count} (0 to {count - 1})")
+    return list(dict.fromkeys(numbers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery(Recipe):
+    """A picture of what each channel, neuron or class looks for (Olah et al. 2017, "Feature Visualization").
+
+    Example:
+        >>> Gallery(model="builtin", layer="features.stem", channels="0-3", out="OUT").name
+        'gallery'
+    """
+
+    name: ClassVar[str] = "gallery"
+
+    layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
+    channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
+    objective: str = option("channel", "channel, neuron (the centre of the map), logit or softmax", choices=OBJECTIVES)
+    prior: str = option("fourier", "fourier or pixels", choices=PRIORS)
+    attempts: int = option(1, "different pictures of each unit")
+    negative: bool = option(False, "add the picture that minimises each unit")
+
+    def __post_init__(self) -> None:
+        for key, value, known in (("objective", self.objective, OBJECTIVES), ("prior", self.prior, PRIORS)):
+            if value not in known:
+                raise ValueError(f"unknown {key} {value!r}; expected one of {', '.join(known)}")
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
+        if not self.layers:
+            raise ValueError("layer: got none; expected an address, or all")
+        if self.objective in CLASSES and self.layers != ("all",):
+            raise ValueError(f"objective {self.objective} looks at the model's output: leave out layer")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
+
+    def units(self, model: Model) -> list[Unit]:
+        size = (self.size, self.size) if self.size else model.input_size
+        if self.objective in CLASSES:
+            from objectives import OUTPUT
+
+            classes = model.shapes([OUTPUT], size)[OUTPUT][1]
+            return self._units(OUTPUT_LAYER, parse_channels(self.channels, classes, model.spec), model.categories)
+        units = []
+        shapes = {layer: model.shapes([layer], size)[layer] for layer in self._addresses(model)}
+        for layer, shape in shapes.items():
+            if len(shape) not in (2, 4):
+                raise ValueError(
+                    f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
+                    "vector (B, C): choose another layer (inverter layers shows them)"
+                )
+            wanted = self.channels
+            if self.layers == ("all",) and isinstance(wanted, str) and wanted != "all":
+                # A range over all stages means as many as each of them has.
+                channels = [c for c in parse_channels(wanted, 1 << 20, "a layer") if c < shape[1]]
+            else:
+                channels = parse_channels(wanted, shape[1], f"layer {layer!r}")
+            units += self._units(layer, channels)
+        if not units:
+            raise ValueError(f"channels {self.channels!r}: no layer has any of them")
+        return units
+
+    def _addresses(self, model: Model) -> list[str]:
+        from inverter import stages
+
+        found: list[str] = []
+        for layer in self.layers:
+            if layer == "all":
+                if not (known := stages(model)):
+                    raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
+                found += known
+            else:
+                model.check_layer(layer)
+                found.append(layer)
+        return list(dict.fromkeys(found))
+
+    def _units(self, layer: str, channels: Sequence[int], names: Sequence[str] = ()) -> list[Unit]:
+        units = []
+        for direction in ("max", "min") if self.negative else ("max",):
+            for channel in channels:
+                for attempt in range(self.attempts):
+                    tail = ("-negative" if direction == "min" else "") + (f"-{attempt}" if attempt else "")
+                    units.append(
+                        Unit(
+                            layer=layer,
+                            channel=channel,
+                            objective=self.objective,
+                            file=f"images/{safe_name(layer)}/{channel:04d}{tail}.png",
+                            attempt=attempt,
+                            direction=direction,
+                            name=names[channel] if channel < len(names) else None,
+                            batch=f"{layer} {direction}",
+                            group=f"{layer} {channel} {direction}" if self.attempts > 1 else "",
+                        )
+                    )
+        return units
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+        from objectives import channel, diverse, logit, neuron, softmax
+        from priors import Fourier, Pixels
+
+        layer, channels = units[0].layer, [unit.channel for unit in units]
+        measure: Objective = {
+            "channel": lambda: channel(layer, channels),
+            "neuron": lambda: neuron(layer, channels),
+            "logit": lambda: logit(channels),
+            "softmax": lambda: softmax(channels),
+        }[self.objective]()
+        objective = measure if units[0].direction == "max" else -measure
+        if self.attempts > 1:
+            objective = diverse(objective, self._style_layer(model, layer), channels, REPULSION)
+        size = (self.size, self.size) if self.size else model.input_size
+        prior = {"fourier": Fourier, "pixels": Pixels}[self.prior](len(units), size)
+        return Problem(objective, prior, measure)
+
+    def _style_layer(self, model: Model, layer: str) -> str:
+        """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""
+        if layer != OUTPUT_LAYER:
+            return layer
+        from inverter import stages
+
+        return stages(model)[-1]
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.outputs.page import render_gallery
+
+        return render_gallery(manifest)
+
+
+def safe_name(layer: str) -> str:
+    """A layer's address as one folder name: characters that mean something in a path become `_`."""
+    return "".join("_" if c in '/\\:*?"<>|\0' or ord(c) < 32 else c for c in layer).strip() or "_"

@@ -1,0 +1,129 @@
+"""`manifest.json`: all that is known of a run, enough to make its page and to repeat any one of its pictures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inverter import __version__
+
+if TYPE_CHECKING:
+    from inverter import Model
+
+LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
+PASSING = frozenset({"out", "device", "batch_size", "fresh"})
+"""Settings that do not change what the pictures are, so that a run may be continued with others."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished picture.
+
+    Attributes:
+        layer: address; "output" for classes. channel: index of the channel, or of the class.
+        objective: channel, neuron, logit, ... direction: "max", or "min" for the picture that minimises the unit.
+        attempt: which of several pictures of the unit. seed: of the run.
+        file: path below the output folder, with `/`.
+        score: the unit's own activation on the final picture, without augmentation.
+        steps, seconds: of its optimisation. status: "ok", or why it stopped.
+        name: of the class, where one is known. image: the source picture, where there is one.
+    """
+
+    layer: str
+    channel: int
+    objective: str
+    attempt: int
+    seed: int
+    file: str
+    score: float
+    steps: int
+    seconds: float
+    status: str
+    direction: str = "max"
+    name: str | None = None
+    image: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass
+class Manifest:
+    """A run: what was asked, of which model, with which libraries, and what came of it."""
+
+    recipe: str
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    planned: int
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+    units: dict[str, Record] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inverter": __version__,
+            "recipe": self.recipe,
+            "created": self.created,
+            "settings": self.settings,
+            "model": self.model,
+            "versions": self.versions,
+            "planned": self.planned,
+            "units": [record.to_json() for record in self.units.values()],
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Raises a ValueError if the file is no manifest of this project."""
+        try:
+            data = json.loads(path.read_bytes())
+            units = [Record(**unit) for unit in data["units"]]
+            return cls(
+                recipe=data["recipe"],
+                settings=dict(data["settings"]),
+                model=dict(data["model"]),
+                planned=int(data["planned"]),
+                created=data["created"],
+                versions=dict(data["versions"]),
+                units={unit.file: unit for unit in units},
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is no manifest of this version ({type(error).__name__}: {error}); "
+                "give another output folder, or --fresh to start over"
+            ) from error
+
+    def difference(self, other: Manifest) -> str | None:
+        """The first thing in which two runs differ that makes their pictures different, in words; None if nothing."""
+        if self.recipe != other.recipe:
+            return f"recipe is {other.recipe!r}, not {self.recipe!r}"
+        for key in self.settings | other.settings:
+            mine, theirs = self.settings.get(key), other.settings.get(key)
+            if key not in PASSING and mine != theirs:
+                return f"{key} is {theirs!r}, not {mine!r}"
+        if self.model.get("sha256") != other.model.get("sha256"):
+            return "the model has other weights"
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries whose arithmetic makes the pictures."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def describe(model: Model) -> Mapping[str, Any]:
+    """What the manifest says of a model."""
+    return {
+        "spec": model.spec,
+        "weights": None if model.weights is None else model.weights.name,
+        "sha256": model.sha256,
+        "input_size": list(model.input_size),
+        "parameters": model.parameters,
+        "mean": list(model.mean),
+        "std": list(model.std),
+    }

@@ -1,0 +1,43 @@
+"""Files that are either whole or not there: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file atomically: whoever opens `path` sees the old content or all of the new one.
+
+    Raises:
+        OSError: if the folder cannot be written to, or the disk is full; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut can leave an empty file under the final name
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_png(path: Path, image: Tensor) -> None:
+    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as 8-bit PNG."""
+    from inverter.result import to_pil
+
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, format="PNG")
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,99 @@
+"""The only writer of an output folder: a picture first, then its line in the manifest, each atomically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.outputs.manifest import Manifest, Record
+from recipes.outputs.media import write_png, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Page = Callable[[Mapping[str, Any]], str]
+"""Makes `index.html` from the manifest alone."""
+
+
+@dataclass
+class Store:
+    """An output folder of one run. `open` it; it remembers what is finished already."""
+
+    folder: Path
+    manifest: Manifest
+    page: Page
+    order: dict[str, int]
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest, page: Page, files: Iterable[str], fresh: bool = False) -> Store:
+        """Begins a run in `folder`, or continues the same run there.
+
+        Args:
+            manifest: the run as it is asked for now, without units.
+            files: of all units that the run will have, in order: the manifest lists them so, whatever came first.
+            fresh: True removes the pictures of an earlier run first (only files that its manifest names).
+
+        Raises:
+            ValueError: if the folder holds another run: it names the difference.
+            OSError: if the folder cannot be made or written to.
+        """
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"output {str(folder)!r} is a file; expected a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "manifest.json"
+        if fresh:
+            _clear(folder)
+        elif path.exists():
+            earlier = Manifest.load(path)
+            if difference := manifest.difference(earlier):
+                raise ValueError(
+                    f"{folder} holds a run with other settings: its {difference}; "
+                    "give another output folder, or --fresh to start over"
+                )
+            manifest.created = earlier.created
+            manifest.units = {file: unit for file, unit in earlier.units.items() if (folder / file).is_file()}
+        store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)})
+        store.write_manifest()  # an unwritable folder is told before the work, not after
+        return store
+
+    def has(self, file: str) -> bool:
+        """True if this picture is finished."""
+        return file in self.manifest.units
+
+    def add(self, finished: Iterable[tuple[Record, Tensor]]) -> None:
+        """Writes finished pictures, and only then says so in the manifest."""
+        for record, image in finished:
+            write_png(self.folder / record.file, image)
+            self.manifest.units[record.file] = record
+        self.write_manifest()
+
+    def write_manifest(self) -> None:
+        last = len(self.order)
+        units = sorted(self.manifest.units.items(), key=lambda item: self.order.get(item[0], last))
+        self.manifest.units = dict(units)
+        write_text(self.folder / "manifest.json", json.dumps(self.manifest.to_json(), indent=1))
+
+    def write_page(self) -> Path:
+        """Makes the page of what is finished so far, and returns its path."""
+        path = self.folder / "index.html"
+        write_text(path, self.page(self.manifest.to_json()))
+        return path
+
+
+def _clear(folder: Path) -> None:
+    path = folder / "manifest.json"
+    if not path.exists():
+        return
+    try:
+        files = Manifest.load(path).units
+    except ValueError:
+        files = {}
+    root = folder.resolve()
+    for file in files:
+        picture = folder / file
+        if picture.resolve().is_relative_to(root):  # a manifest from elsewhere must not name files outside
+            picture.unlink(missing_ok=True)
+    path.unlink()

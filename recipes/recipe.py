@@ -1,0 +1,112 @@
+"""What every recipe has: the model's and the run's settings, a way to say which units it wants, and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from inverter import Model
+    from objectives import Objective
+    from priors import Prior
+    from recipes.run import Report, RunProgress
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """A recipe's field with the sentence that the command line shows for it."""
+    return field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One picture that a recipe wants.
+
+    Attributes:
+        layer, channel, objective, attempt, direction, name, image: as in the manifest's `Record`.
+        file: where it goes, relative to the output folder: also its identity.
+        batch: units with the same value may be optimised in one batch.
+        group: consecutive units with the same value must be (several attempts that repel each other).
+    """
+
+    layer: str
+    channel: int
+    objective: str
+    file: str
+    attempt: int = 0
+    direction: str = "max"
+    name: str | None = None
+    image: str | None = None
+    batch: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score."""
+
+    objective: Objective
+    prior: Prior
+    measure: Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The fields that every recipe shares. A field is a TOML key and a flag of the command line, under one name."""
+
+    name: ClassVar[str]
+
+    model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
+    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
+    normalize: str | None = option(None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)")
+    out: str = option("gallery", "output folder")
+    steps: int = option(64, "optimisation steps for each picture")
+    size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
+    seed: int = option(0, "of all random draws")
+    device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
+    precision: str = option("auto", "auto, float32 or bfloat16")
+    batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
+    augment: str = option("standard", "none, light, standard or strong")
+    learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
+    fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
+
+    def units(self, model: Model) -> Sequence[Unit]:
+        """The pictures that the recipe wants from this model, in the order in which they are shown."""
+        raise TypeError(f"{type(self).__name__} must define units()")
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+        """One batch of them as an optimisation."""
+        raise TypeError(f"{type(self).__name__} must define problem()")
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        """`index.html` of a manifest."""
+        raise TypeError(f"{type(self).__name__} must define page()")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields as JSON values, for the manifest; a model that is no text is named `module`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["model"] = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
+        return {key: _plain(value) for key, value in values.items()}
+
+    def run(self, progress: RunProgress | None = None) -> Report:
+        """Makes all pictures that are not finished yet, and the page.
+
+        Args:
+            progress: called with an `Update` as the work goes on.
+
+        Raises:
+            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
+            KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
+        """
+        from recipes.run import run
+
+        return run(self, progress)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple | range) else value

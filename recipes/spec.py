@@ -1,0 +1,79 @@
+"""Recipes as data: a dataclass's fields, the keys of a TOML file and the flags of the command line are one thing."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+from recipes.gallery import Gallery
+from recipes.recipe import Recipe
+
+RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Gallery,)}
+"""By name: a new recipe is known to TOML files and to the command line once it stands here."""
+
+_KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
+
+
+def kind(field: Field[Any]) -> type:
+    """The type of a field's value on the command line: bool, int, float, or str for everything else."""
+    return _KINDS.get(str(field.type).split(" ")[0], str)
+
+
+def nearest(name: str, known: Mapping[str, Any]) -> str:
+    """`; the nearest are: ...` for a name that was mistyped, else all that are known."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
+
+
+def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
+    """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
+
+    Args:
+        overrides: fields that take precedence over the file's.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: text that is no TOML, an unknown recipe or key (with near names), a value of another type.
+
+    Example of a file:
+        recipe = "gallery"
+        model = "builtin"
+        layer = ["features.stem"]
+        channels = "0-7"
+        out = "gallery"
+    """
+    try:
+        data = tomllib.loads(Path(path).read_bytes().decode())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no recipe file {str(path)!r}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    name = data.pop("recipe", "gallery")
+    if not isinstance(name, str) or name not in RECIPES:
+        raise ValueError(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
+    known = {field.name: field for field in fields(RECIPES[name])}
+    for key, value in data.items():
+        if key not in known:
+            raise ValueError(f"{path}: unknown key {key!r}{nearest(key, known)}")
+        data[key] = _checked(f"{path}: {key}", known[key], value)
+    return RECIPES[name](**(data | overrides))
+
+
+def _checked(where: str, field: Field[Any], value: Any) -> Any:
+    wanted = kind(field)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted is str and isinstance(value, list) and "Sequence" in str(field.type):
+        return tuple(value)
+    if wanted is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ValueError(f"{where} must be {_NAMES[wanted]}, got {value!r}")
+    return value
+
+
+_NAMES: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

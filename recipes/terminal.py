@@ -1,0 +1,81 @@
+"""What the command line shows while a recipe runs: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recipes.run import RunProgress, Update
+
+LINE_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class _Rate:
+    """Seconds a unit and seconds left, from what this run has done itself."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def text(self, update: Update) -> str:
+        if not update.done:
+            return "starting"
+        each = (time.monotonic() - self.started) / update.done
+        return f"{each:.2f} s a unit, {clock(each * (update.units - update.done))} left"
+
+
+@contextmanager
+def shown(what: str) -> Iterator[RunProgress]:
+    """A callback that shows progress on standard error while the context lasts."""
+    with _bar(what) if sys.stderr.isatty() else _lines(what) as callback:
+        yield callback
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[RunProgress]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    rate = _Rate()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
+        task = progress.add_task(escape(what), total=1, figures="starting")
+
+        def callback(update: Update) -> None:
+            total = update.units + update.finished
+            figures = f"{update.finished + int(update.done)}/{total} units, {rate.text(update)}"
+            progress.update(task, total=max(total, 1), completed=update.finished + update.done, figures=figures)
+
+        yield callback
+
+
+@contextmanager
+def _lines(what: str) -> Iterator[RunProgress]:
+    rate, last = _Rate(), 0.0
+
+    def callback(update: Update) -> None:
+        nonlocal last
+        finished = update.done >= update.units
+        if not finished and time.monotonic() - last < LINE_EVERY:
+            return
+        last = time.monotonic()
+        total = update.units + update.finished
+        figures = "all finished" if finished else rate.text(update)
+        print(f"{what}: {update.finished + int(update.done)}/{total} units, {figures}", file=sys.stderr, flush=True)
+
+    yield callback
