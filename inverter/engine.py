@@ -83,6 +83,9 @@ def optimize(
     labels = tuple(objective.label(i) for i in range(count))
     seeds = unit_seeds(labels, settings.seed)
     batch = count if objective.coupled else settings.batch_size or default_batch(model.device)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    if not prior.started:
+        prior.reset(generators)
     parts, done, started = [], 0, time.perf_counter()
     with model.looking(objective.reads) as capture:
         for rows in torch.arange(count).split(batch):
@@ -92,7 +95,8 @@ def optimize(
                     progress(Tick(step, settings.steps, done, count))
 
             run = _Batch(model, objective, settings, rows)
-            parts.append(run.run(prior, capture, transform, [seeds[i] for i in rows.tolist()], tick))
+            draws = [generators[i] for i in rows.tolist()]
+            parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
     images, scores, history, stopped = (torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True)))
     return Inversion(
@@ -147,19 +151,16 @@ class _Batch:
         prior: Prior,
         capture: Callable[[Tensor], dict[str, Tensor]],
         augment: Augment | Callable[[Tensor], Tensor],
-        seeds: Sequence[int],
+        generators: Sequence[torch.Generator],
+        seed: int,
         tick: Callable[[int], None],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         device, steps = self.model.device, self.settings.steps
-        part = prior.take(self.rows)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        if not part.started:
-            part.reset(generators)
-        part = part.to(device)
+        part = prior.take(self.rows).to(device)
         rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
         with torch.no_grad():
             height, width = part().shape[2:]
-        transform = self._transform(augment, generators, (height, width), seeds)
+        transform = self._transform(augment, generators, (height, width), seed)
         optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
@@ -185,14 +186,14 @@ class _Batch:
         with torch.no_grad():
             image = part()
             scores = _score(self.model, self.objective, capture, image, rows)
-        return image.float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
+        return image.detach().float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
 
     def _transform(
         self,
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
         size: tuple[int, int],
-        seeds: Sequence[int],
+        seed: int,
     ) -> Transform:
         if isinstance(augment, Augment):
             return augment.prepare(generators, size, self.settings.steps, self.model.device)
@@ -201,7 +202,7 @@ class _Batch:
         def transform(image: Tensor, step: int) -> Tensor:
             # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
             with torch.random.fork_rng(devices=devices):
-                torch.manual_seed((seeds[0] + step) % 2**63)
+                torch.manual_seed((seed + step) % 2**63)
                 return augment(image)
 
         return transform

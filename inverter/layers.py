@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from inverter.capture import first_tensor, frozen
-from inverter.models import Model
+from inverter.models import FORWARD_ERRORS, Model, first_line
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class _ReceptiveFields(TorchDispatchMode):
                 x.window(kernels[1], strides[1], paddings[1], dilations[1]),
             )
         if output is None or output.ndim != 4 or known[0].ndim != 4:
-            return (_WHOLE, _WHOLE)
+            # A vector sees the whole picture; what a map that is cut up into 3 or 5 dimensions sees is not followed.
+            return (_WHOLE, _WHOLE) if output is not None and min(output.ndim, known[0].ndim) <= 2 else None
         if name == "slice" and args[1] >= 2:
             start, step = args[2] or 0, args[4] if len(args) > 4 else 1
             axes = list(before[0])
@@ -158,6 +159,9 @@ def layers(model: Model) -> list[LayerInfo]:
             handles.append(part.register_forward_hook(hook))
         with frozen(model.module), tracker:
             model.module(model.normalize(picture))
+    except FORWARD_ERRORS as error:
+        height, width = model.input_size
+        raise ValueError(f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.models import Model, Normalize, as_device
+from priors.base import as_size
 
 Found = tuple[nn.Module, dict[str, Any]]
 """A network, and what its source knows of it: any of the arguments `normalize`, `input_size`, `categories`."""
@@ -67,8 +68,8 @@ def load_model(
         known["normalize"] = normalize
     if input_size is not None:
         known["input_size"] = input_size
-    if isinstance(side := known.get("input_size"), int):
-        known["input_size"] = (side, side)
+    if "input_size" in known:
+        known["input_size"] = as_size(known["input_size"])
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, weights=Path(weights) if weights else None, **known)
         return model if device is None else model.on(device)
@@ -217,8 +218,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         ValueError: if names or shapes do not fit; it names the first few.
     """
-    state = {name.removeprefix("module."): tensor for name, tensor in read_state(path).items()}
     own = module.state_dict()
+    prefix = "" if any(name.startswith("module.") for name in own) else "module."
+    state = {name.removeprefix(prefix): tensor for name, tensor in read_state(path).items()}
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in own]
     other = [

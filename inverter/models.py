@@ -19,6 +19,8 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+FORWARD_ERRORS = (RuntimeError, AssertionError, ArithmeticError, AttributeError)
+"""What networks raise at a picture that does not suit them; some check its size with `assert`."""
 Normalize = str | tuple[Sequence[float], Sequence[float]]
 
 
@@ -67,6 +69,11 @@ def as_device(device: str | torch.device | None) -> torch.device:
     if found.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device 'mps' was asked for, but this machine has none; use device auto or cpu")
     return found
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class Model:
@@ -161,14 +168,14 @@ class Model:
             ValueError: if the network cannot process a picture of this size as far as these layers.
         """
         height, width = size or self.input_size
-        picture = torch.full((1, 3, height, width), 0.5, device=self.device)
         try:
+            picture = torch.full((1, 3, height, width), 0.5, device=self.device)
             with self.looking(reads) as capture:
                 seen = capture(self.normalize(picture))
-        except RuntimeError as error:
+        except FORWARD_ERRORS as error:
             raise ValueError(
                 f"{self.spec} cannot process a picture of {height}x{width} pixels as far as {', '.join(map(repr, reads))}"
-                f" ({str(error).splitlines()[0]}); its own size is {self.input_size[0]}x{self.input_size[1]}"
+                f" ({first_line(error)}); its own size is {self.input_size[0]}x{self.input_size[1]}"
             ) from error
         for address, tensor in seen.items():
             if 0 in tensor.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -109,33 +110,49 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of normal numbers whose `to_image` has the given ones (logit-normal, Aitchison 1980).
 
     The sigmoid bends contrast: a picture of normally distributed numbers has natural mean and contrast in [0, 1] when
-    it has these moments before. Solved by a fixed point, with the integrals over the normal density as plain sums.
+    it has these moments before.
 
     Args:
         mean: (C,), in (0, 1).
-        deviation: (C,), in (0, sqrt(mean (1 - mean))): no distribution on [0, 1] has more.
+        deviation: (C,), above 0 and at most .95 sqrt(mean (1 - mean)); with 1 for .95 every number would be 0 or 1.
+
+    Returns:
+        Two tensors (C,), to four digits.
 
     Raises:
         ValueError: if there is no such distribution.
 
     Example:
-        >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))  # 0 and about 1
+        >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))  # 0 and about .95
     """
     target, wanted = mean.detach().cpu().double(), deviation.detach().cpu().double()
-    if not bool(((wanted > 0) & (wanted.square() < 0.98 * target * (1 - target))).all()):
+    if not bool(((wanted > 0) & (wanted <= 0.951 * (target * (1 - target)).sqrt())).all()):
         raise ValueError(
-            "expected a mean in (0, 1) and a standard deviation below sqrt(mean (1 - mean)), "
+            "expected means in (0, 1) and standard deviations of at most .95 sqrt(mean (1 - mean)), "
             f"got {mean.tolist()} and {deviation.tolist()}"
         )
-    normal = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+    normal = torch.linspace(-6, 6, 401, dtype=torch.float64)
     weight = torch.softmax(-normal.square() / 2, 0)
-    centre, spread = torch.logit(target), torch.ones_like(wanted)
-    for _ in range(500):
+
+    def moments(centre: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         values = torch.sigmoid(centre[:, None] + spread[:, None] * normal)
         first = values @ weight
-        second = ((values - first[:, None]).square() @ weight).sqrt()
-        if bool(((first - target).abs() + (second - wanted).abs() < 1e-7).all()):
-            break
-        centre = centre + torch.logit(target) - torch.logit(first)  # a bit short of Newton's step: it never overshoots
-        spread = spread * wanted / second
-    return centre.to(mean), spread.to(deviation)
+        return first, ((values - first[:, None]).square() @ weight).sqrt()
+
+    def centre_for(spread: Tensor) -> Tensor:
+        return _bisect(lambda centre: moments(centre, spread)[0] < target, target.new_full(target.shape, 100.0))
+
+    # At a given mean the contrast grows with the spread: two bisections, one in the other, cannot miss.
+    log_spread = _bisect(
+        lambda log: moments(centre_for(log.exp()), log.exp())[1] < wanted, target.new_full(target.shape, 7.0)
+    )
+    return centre_for(log_spread.exp()).to(mean), log_spread.exp().to(deviation)
+
+
+def _bisect(below: Callable[[Tensor], Tensor], bound: Tensor) -> Tensor:
+    low, high = -bound, bound
+    for _ in range(26):
+        middle = (low + high) / 2
+        short = below(middle)
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return (low + high) / 2

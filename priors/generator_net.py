@@ -66,7 +66,7 @@ class BundledGenerator(nn.Module):
     turn_limit: Tensor
     extent: Tensor
 
-    def __init__(self, features: int = 8, grid: int = 56, width: int = 96, depth: int = 3, code: int = 256) -> None:
+    def __init__(self, features: int = 8, grid: int = 56, width: int = 64, depth: int = 3, code: int = 256) -> None:
         super().__init__()
         self.register_buffer("texture", torch.zeros(CLASSES))
         self.register_buffer("turn_limit", torch.zeros(CLASSES))
@@ -76,8 +76,8 @@ class BundledGenerator(nn.Module):
         self.code = nn.Sequential(nn.Linear(64 + 5 * POSE, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
         self.colours = nn.Linear(code, INKS * 3)
         self.modulation = nn.ModuleList(nn.Linear(code, 2 * width) for _ in range(depth + 1))
-        self.layers = nn.ModuleList(nn.Conv2d(features + 4 if k == 0 else width, width, 1) for k in range(depth + 1))
-        self.out = nn.Conv2d(width, INKS + 3, 1)
+        self.layers = nn.ModuleList(nn.Linear(features + 4 if k == 0 else width, width) for k in range(depth + 1))
+        self.out = nn.Linear(width, INKS + 3)
 
     def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Class weights (B,56), summing to 1, and pose numbers (B,24) in (0, 1) of latents (B,80).
@@ -102,16 +102,18 @@ class BundledGenerator(nn.Module):
         seen = F.grid_sample(maps, at, mode="bilinear", padding_mode="border", align_corners=False)
         line = (torch.arange(size, device=latent.device) + 0.5) * (2 / size) - 1
         across, down = line.expand_as(fx), line[:, None].expand_as(fx)
-        x = torch.cat([seen, torch.stack([across, down], 1), at.permute(0, 3, 1, 2).clamp(-1.5, 1.5)], 1)
+        own = torch.stack([across, down, *at.clamp(-1.5, 1.5).unbind(-1)], 1)
+        x = torch.cat([seen, own], 1).flatten(2).transpose(1, 2)  # one row of features for each pixel
 
         turns = 2 * math.pi * pose
         waves = [torch.sin(turns), torch.cos(turns), torch.sin(2 * turns), torch.cos(2 * turns)]
         code = self.code(torch.cat([self.name(choice), 2 * pose - 1, *waves], 1))
         for layer, modulation in zip(self.layers, self.modulation, strict=True):
-            gain, shift = modulation(code)[:, :, None, None].chunk(2, 1)
-            x = F.leaky_relu(layer(x) * (1 + gain) + shift, 0.1)
-        mixed = self.out(x)
-        share, shade = mixed[:, :INKS].float().softmax(1), mixed[:, INKS:].float()
+            gain, shift = modulation(code)[:, None].chunk(2, 2)
+            weight = layer.weight.t() * (1 + gain)  # the same as scaling what the layer gives, but on fewer numbers
+            x = F.relu(torch.baddbmm((layer.bias * (1 + gain) + shift).to(x.dtype), x, weight.to(x.dtype)))
+        mixed = self.out(x).transpose(1, 2).unflatten(2, (size, size)).float()
+        share, shade = mixed[:, :INKS].softmax(1), mixed[:, INKS:]
         colours = self.colours(code).float().view(-1, INKS, 3)
         return torch.sigmoid(torch.einsum("bkhw,bkc->bchw", share, colours) + shade)
 

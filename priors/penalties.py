@@ -47,4 +47,5 @@ def total_variation(image: Tensor, beta: float = 2) -> Tensor:
     dy = image[:, :, 1:, :-1] - image[:, :, :-1, :-1]
     squares = dx.square() + dy.square()
     # The square root has no gradient at 0, where most of a flat picture lies.
-    return (squares if beta == 2 else (squares + 1e-8).pow(beta / 2)).flatten(1).mean(1)
+    powers = squares if beta == 2 else (squares + 1e-8).pow(beta / 2) - 1e-8 ** (beta / 2)
+    return powers.flatten(1).mean(1)

@@ -78,6 +78,7 @@ class Gallery(Recipe):
     negative: bool = option(False, "add the picture that minimises each unit")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for key, value, known in (("objective", self.objective, OBJECTIVES), ("prior", self.prior, PRIORS)):
             if value not in known:
                 raise ValueError(f"unknown {key} {value!r}; expected one of {', '.join(known)}")
@@ -85,6 +86,8 @@ class Gallery(Recipe):
             raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
         if not self.layers:
             raise ValueError("layer: got none; expected an address, or all")
+        if not all(isinstance(layer, str) and layer for layer in self.layers):
+            raise ValueError(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them), or all")
         if self.objective in CLASSES and self.layers != ("all",):
             raise ValueError(f"objective {self.objective} looks at the model's output: leave out layer")
 

@@ -73,6 +73,12 @@ class Recipe:
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
+    def __post_init__(self) -> None:
+        if self.size is not None and (not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1):
+            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
+        if not str(self.out):
+            raise ValueError("out is empty; expected a folder")
+
     def units(self, model: Model) -> Sequence[Unit]:
         """The pictures that the recipe wants from this model, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define units()")

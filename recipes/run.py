@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from inverter import Inversion, Settings, Tick, evaluate, load_model, optimize
+from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
@@ -69,6 +71,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
+    augment = as_augment(recipe.augment)
     model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device)
     units = recipe.units(model)
     manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
@@ -90,7 +93,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
             def tick(at: Tick, size: int = size) -> None:
                 update((at.done + (size if at.done + size <= at.units else 0) * at.step / at.steps) * size / at.units)
 
-            result = optimize(model, problem.objective, problem.prior, settings, recipe.augment, tick)
+            result = optimize(model, problem.objective, problem.prior, settings, augment, tick)
             scores = evaluate(model, problem.measure, result.images).tolist()
             store.add(zip(_records(batch, result, scores, recipe), result.images, strict=True))
             done += size
@@ -112,7 +115,7 @@ def _records(batch: Sequence[Unit], result: Inversion, scores: Sequence[float], 
             attempt=unit.attempt,
             seed=recipe.seed,
             file=unit.file,
-            score=score,
+            score=score if math.isfinite(score) else None,  # JSON knows no NaN
             steps=recipe.steps,
             seconds=result.seconds,
             status=status,

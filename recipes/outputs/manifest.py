@@ -30,7 +30,7 @@ class Record:
         objective: channel, neuron, logit, ... direction: "max", or "min" for the picture that minimises the unit.
         attempt: which of several pictures of the unit. seed: of the run.
         file: path below the output folder, with `/`.
-        score: the unit's own activation on the final picture, without augmentation.
+        score: the unit's own activation on the final picture, without augmentation; None if that is no number.
         steps, seconds: of its optimisation. status: "ok", or why it stopped.
         name: of the class, where one is known. image: the source picture, where there is one.
     """
@@ -41,7 +41,7 @@ class Record:
     attempt: int
     seed: int
     file: str
-    score: float
+    score: float | None
     steps: int
     seconds: float
     status: str
@@ -50,7 +50,7 @@ class Record:
     image: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in asdict(self).items() if value is not None or key == "score"}
 
 
 @dataclass

@@ -50,13 +50,13 @@ def render_gallery(manifest: Mapping[str, Any]) -> str:
     settings, model, units = manifest.get("settings") or {}, manifest.get("model") or {}, manifest.get("units") or []
     spec = str(model.get("spec") or settings.get("model") or "network")
     layers, groups = _layer_order(settings.get("layer"), units), _groups(units)
-    height, width = _shape(settings.get("size")) or _shape(model.get("input_size")) or (1, 1)
+    shape = _shape(settings.get("size")) or _shape(model.get("input_size"))
     planned = manifest.get("planned")
     unfinished = isinstance(planned, int) and planned > len(units)
     count = f"{len(units):,} of {planned:,}" if unfinished else f"{len(units):,}"
     stopped = sum(unit.get("status", "ok") != "ok" for unit in units)
 
-    notices = [f"This run is not finished: {count} units."] if unfinished else []
+    notices = [f"This run is not finished: {count} units. While it goes on, reload to see more."] if unfinished else []
     if stopped:
         notices.append(f"{stopped:,} of {len(units):,} units did not end well; each is marked with its status.")
     return render_page(
@@ -64,10 +64,10 @@ def render_gallery(manifest: Mapping[str, Any]) -> str:
         title=str(manifest.get("title") or spec),
         subtitle=f"Neuron gallery · {spec}" if manifest.get("title") else "Neuron gallery",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
-        figures=[Figure("Units", count), *_gallery_figures(settings, model, units, layers, len(groups))],
+        figures=[Figure("Units", count), *_gallery_figures(settings, model, units, layers, len(groups), shape)],
         notices=notices,
         details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
-        data={"layers": layers, "groups": groups, "aspect": width / height},
+        data={"layers": layers, "groups": groups, "aspect": shape[1] / shape[0] if shape else 1},
     )
 
 
@@ -139,10 +139,10 @@ def _gallery_figures(
     units: Sequence[Mapping[str, Any]],
     layers: Sequence[str],
     groups: int,
+    shape: tuple[int, int] | None,
 ) -> list[Figure]:
     """Return what the header says besides the number of units; a key that is missing leaves its figure out."""
     seconds = [unit["seconds"] for unit in units if _finite(unit.get("seconds"))]
-    shape = _shape(settings.get("size"))
     digest = str(model.get("sha256") or "")
     figures = []
     if groups != len(units):

@@ -36,8 +36,9 @@ function makeShot(unit, group) {
   return shot;
 }
 
+/** What tells units apart comes first: a narrow window cuts the end off. */
 function titleOf(unit) {
-  return `${unit.layer} · ${kindOf(unit)} ${text(unit.channel)}${unit.name ? ` · ${unit.name}` : ""}`;
+  return [`${kindOf(unit)} ${text(unit.channel)}`, unit.name, unit.layer].filter(Boolean).join(" · ");
 }
 
 function spoken(unit) {

@@ -108,7 +108,7 @@ def test_filters_by_name(visit: Callable[..., Any], tmp_path: Path) -> None:
         seen.page.locator("#query").fill(query)
         assert channels_of(seen) == channels, query
     seen.page.locator(".shot:visible").first.click()
-    expect(seen.page.locator("#lightbox-title")).to_have_text("classifier · class 1 · Goldfish")
+    expect(seen.page.locator("#lightbox-title")).to_have_text("class 1 · Goldfish · classifier")
 
 
 def test_sorts_within_layers(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_fragment_keeps_and_restores_the_view(visit: Callable[..., Any], two
     assert channels_of(again) == ["17", "3"]
     for control, value in {"query": "3, 17", "sort": "score", "size": "200"}.items():
         expect(again.page.locator(f"#{control}")).to_have_value(value)
-    expect(again.page.locator("#lightbox-title")).to_have_text("features.12 · channel 17")
+    expect(again.page.locator("#lightbox-title")).to_have_text("channel 17 · features.12")
     again.page.evaluate("location.hash = 'show=5&sort=nonsense&size=1e9&layer=nowhere'")
     expect(again.page.locator("#count")).to_have_text("2 of 128 units")
     expect(again.page.locator("dialog[open]")).to_have_count(0)
@@ -143,7 +143,7 @@ def test_a_click_enlarges(visit: Callable[..., Any], two_layers: Path) -> None:
     seen = visit(two_layers)
     seen.page.locator(".shot").nth(3).click()
     box = seen.page.get_by_role("dialog")
-    expect(box.locator("h2")).to_have_text("features.9 · channel 3")
+    expect(box.locator("h2")).to_have_text("channel 3 · features.9")
     expect(box.locator(".position")).to_have_text("4 of 128")
     target = {"Layer": "features.9", "Channel": "3", "Objective": "channel", "Direction": "max", "Attempt": "0"}
     figures = {"Score": "103", "Steps": "64", "Seconds": "0.5", "Seed": "0", "Status": "ok"}
@@ -152,7 +152,7 @@ def test_a_click_enlarges(visit: Callable[..., Any], two_layers: Path) -> None:
     seen.until("document.querySelector('.stage img.tiny')?.naturalWidth === 8")
     assert box.locator(".stage").bounding_box()["height"] > 500
     box.get_by_role("button", name="Next").click()
-    expect(box.locator("h2")).to_have_text("features.9 · channel 4")
+    expect(box.locator("h2")).to_have_text("channel 4 · features.9")
     box.get_by_role("button", name="Close").click()
     expect(box).to_have_count(0)
 
@@ -168,8 +168,8 @@ def test_keys_walk_enlarge_and_return(visit: Callable[..., Any], two_layers: Pat
 
     def at() -> int:
         """Return the position of the focus among all 128 units."""
-        layer, channel = seen.focused().split(", ")[0].split(" · channel ")
-        return int(channel) + (64 if layer == "features.12" else 0)
+        channel, layer = seen.focused().split(", ")[0].split(" · ")
+        return int(channel.removeprefix("channel ")) + (64 if layer == "features.12" else 0)
 
     def walk(keys: str) -> int:
         for key in keys.split():
@@ -188,11 +188,13 @@ def test_keys_walk_enlarge_and_return(visit: Callable[..., Any], two_layers: Pat
 
     press("Home")
     press("Enter")
-    expect(seen.page.locator("#lightbox-title")).to_have_text("features.9 · channel 0")
+    expect(seen.page.locator("#lightbox-title")).to_have_text("channel 0 · features.9")
     keys = {"ArrowLeft": 0, "ArrowRight": 1, "ArrowDown": 2, "ArrowUp": 1, "End": 63, "Home": 0}
     for key, channel in [*keys.items(), ("ArrowRight", 1)]:
         press(key)
-        expect(seen.page.locator("#lightbox-title")).to_contain_text(f"channel {channel}")
+        expect(seen.page.locator("#lightbox-title")).to_have_text(
+            f"channel {channel} · features.{9 if key != 'End' else 12}"
+        )
     press("Escape")
     expect(seen.page.locator("dialog[open]")).to_have_count(0)
     expect(seen.page.locator(".shot").nth(1)).to_be_focused()
@@ -244,7 +246,7 @@ def test_missing_pictures_and_bad_statuses_show(visit: Callable[..., Any], tmp_p
     expect(seen.page.locator(".shot .missing")).to_have_text(["picture missing"] * 2)
     expect(seen.page.locator(".status")).to_have_text(["non-finite at step 12"])
     expect(seen.page.locator(".status")).to_be_visible()
-    expect(seen.page.locator(".notice").first).to_have_text("This run is not finished: 4 of 9 units.")
+    expect(seen.page.locator(".notice").first).to_contain_text("This run is not finished: 4 of 9 units.")
     seen.page.locator(".shot").first.click()
     expect(seen.page.locator(".stage .missing")).to_have_text("picture missing")
     seen.page.keyboard.press("ArrowRight")

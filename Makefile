@@ -1,0 +1,45 @@
+# `make demo` and `make test` need Python 3.11 or newer with pip, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_OUT ?= gallery
+
+.PHONY: demo test lint typecheck bench clean
+
+demo: .venv/installed
+	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+typecheck: .venv/installed-dev
+	$(BIN)/mypy
+
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/gallery_vs_lucent.py
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("inverter needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/installed
+
+# Lucent asks for old versions of what it needs, and runs on these: so it comes alone.
+.venv/installed-bench: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt tqdm decorator future
+	$(BIN)/python -m pip install --quiet --no-deps torch-lucent==0.1.8
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

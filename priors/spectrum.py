@@ -1,0 +1,54 @@
+"""Spectra of real pictures: the frequency plane of `rfft2`, and a transform without the cross of the borders."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def radial_frequencies(height: int, width: int) -> Tensor:
+    """(height, width // 2 + 1): the radial frequency of each coefficient of `rfft2`, in cycles per pixel."""
+    rows = torch.fft.fftfreq(height, dtype=torch.float64)
+    columns = torch.fft.rfftfreq(width, dtype=torch.float64)
+    return torch.hypot(rows[:, None], columns)
+
+
+def multiplicity(height: int, width: int) -> Tensor:
+    """(width // 2 + 1,): how many coefficients of `fft2` each column of `rfft2` stands for: 2, or 1 at the ends."""
+    count = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
+    count[0] = 1
+    if width % 2 == 0:
+        count[-1] = 1
+    return count
+
+
+def periodic_spectrum(image: Tensor) -> Tensor:
+    """`rfft2(norm="ortho")` of the periodic part of a picture: no cross from its borders (Moisan 2011).
+
+    Periodic plus smooth decomposition: the picture minus the smoothest function that has its jumps across opposite
+    borders. Against a window it uses every pixel and keeps the lowest frequencies. On crops of 128 px of fields with
+    power laws (slopes -1 to -1.8) magnitudes are right within 6 % from the second frequency on and 12 % at the first;
+    a Hann window is off by up to 60 %, no correction at all by up to 360 % (`docs/statistics.md`).
+
+    Args:
+        image: (..., H, W), any range.
+
+    Returns:
+        (..., H, W // 2 + 1), complex.
+    """
+    height, width = image.shape[-2:]
+    jumps = torch.zeros_like(image)
+    rows = image[..., 0, :] - image[..., -1, :]
+    jumps[..., 0, :] -= rows
+    jumps[..., -1, :] += rows
+    columns = image[..., :, 0] - image[..., :, -1]
+    jumps[..., :, 0] -= columns
+    jumps[..., :, -1] += columns
+    wave_y = 2 * math.pi * torch.fft.fftfreq(height, device=image.device, dtype=image.dtype)[:, None]
+    wave_x = 2 * math.pi * torch.fft.rfftfreq(width, device=image.device, dtype=image.dtype)
+    laplacian = 2 * wave_y.cos() + 2 * wave_x.cos() - 4
+    laplacian[0, 0] = 1  # the jumps have no mean
+    smooth = torch.fft.rfft2(jumps, norm="ortho") / laplacian
+    return torch.fft.rfft2(image, norm="ortho") - smooth
