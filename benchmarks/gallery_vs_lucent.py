@@ -116,14 +116,18 @@ def main() -> None:
         (f"inverter, {len(channels)} together, {settings.steps} steps", together, seconds_together),
         (f"inverter, one alone, {settings.steps} steps", torch.cat([image for image, _ in alone]), seconds_alone),
     )
-    print(f"\n{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, ")
+    print(
+        f"\n{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+    )
     print(f"Python {platform.python_version()}; SqueezeNet 1.0 {options.layer}, {SIZE} px\n")
     print(f"| | s a neuron | times Lucent's speed | {' | '.join(f'channel {c}' for c in channels)} |")
     print("| --- | --- | --- |" + " --- |" * len(channels))
     for name, images, seconds in rows:
         scores = " | ".join(f"{score:.0f}" for score in held_out(model, options.layer, channels, images).tolist())
         print(f"| {name} | {seconds:.2f} | {seconds_theirs / seconds:.1f} | {scores} |")
-    print(f"\nThe loop takes {overhead(model, options.layer):.3f} times the bare forward, backward and warp at batch 8.")
+    print(
+        f"\nThe loop takes {overhead(model, options.layer):.3f} times the bare forward, backward and warp at batch 8."
+    )
     if options.sheet:
         from PIL import Image
 

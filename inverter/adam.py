@@ -21,7 +21,11 @@ class Adam:
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], rates: Sequence[float], betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-8
+        self,
+        parameters: Iterable[nn.Parameter],
+        rates: Sequence[float],
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-8,
     ) -> None:
         self.parameters = list(parameters)
         self.rates = rates

@@ -72,7 +72,7 @@ class Augment:
 
         def transform(image: Tensor, step: int) -> Tensor:
             if warps is not None:
-                grid = F.affine_grid(warps[step], [len(image), 3, *window], align_corners=False)
+                grid = F.affine_grid(warps[step], [*image.shape[:2], *window], align_corners=False)
                 image = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
             if bank is not None:
                 y, x = places[step]

@@ -24,7 +24,9 @@ STD = (0.5, 0.5, 0.5)
 WIDTHS = (32, 64, 128, 192, 256)
 
 
-def _block(inputs: int, outputs: int, kernel: int, stride: int, name: str, batch_norm: bool) -> list[tuple[str, nn.Module]]:
+def _block(
+    inputs: int, outputs: int, kernel: int, stride: int, name: str, batch_norm: bool
+) -> list[tuple[str, nn.Module]]:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not batch_norm)
     norm = [("norm" + name, nn.BatchNorm2d(outputs))] if batch_norm else []
     return [("conv" + name, conv), *norm, ("relu" + name, nn.ReLU())]
@@ -76,7 +78,8 @@ class BuiltinNet(nn.Module):
         self.linear = nn.Linear(w4, categories)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.linear(self.dropout(self.flatten(self.pool(self.features(image)))))
+        logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(self.features(image)))))
+        return logits
 
 
 @cache
@@ -85,7 +88,8 @@ def record() -> dict[str, Any]:
 
     Raises FileNotFoundError if the package was installed without its data.
     """
-    return json.loads(RECORD.read_text(encoding="utf-8"))
+    known: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return known
 
 
 def categories() -> tuple[str, ...]:
@@ -96,8 +100,8 @@ def categories() -> tuple[str, ...]:
 def load_builtin() -> BuiltinNet:
     """The trained network, in float32, on the CPU and in eval mode.
 
-    It expects pictures (B,3,128,128) in [0, 1] normalised with MEAN and STD. Raises FileNotFoundError if the package was
-    installed without its data.
+    It expects pictures (B,3,128,128) in [0, 1] normalised with MEAN and STD. Raises FileNotFoundError if the package
+    was installed without its data.
 
     >>> logits = load_builtin()((picture - 0.5) / 0.5)  # doctest: +SKIP
     """

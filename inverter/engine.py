@@ -98,7 +98,9 @@ def optimize(
             draws = [generators[i] for i in rows.tolist()]
             parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
-    images, scores, history, stopped = (torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True)))
+    images, scores, history, stopped = (
+        torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True))
+    )
     return Inversion(
         images=images,
         scores=scores,
@@ -133,7 +135,13 @@ def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tenso
         return _score(model, objective, capture, images.to(model.device), None).cpu()
 
 
-def _score(model: Model, objective: Objective, capture: Callable[[Tensor], dict[str, Tensor]], image: Tensor, rows: Tensor | None) -> Tensor:
+def _score(
+    model: Model,
+    objective: Objective,
+    capture: Callable[[Tensor], dict[str, Tensor]],
+    image: Tensor,
+    rows: Tensor | None,
+) -> Tensor:
     return objective.score(Seen(capture(model.normalize(image)), image, rows)).float()
 
 

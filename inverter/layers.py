@@ -105,7 +105,9 @@ class _ReceptiveFields(TorchDispatchMode):
             kernel = args[1].shape[2:]
             windows = [(kernel[0], kernel[-1]), _pair(args[3], 1), _pair(args[4], 0), _pair(args[5], 1)]
         elif name in ("max_pool2d_with_indices", "max_pool2d"):
-            kernel, stride, padding, dilation = (*args[1:5], [], [0], [1])[:4] if len(args) > 2 else (args[1], [], [0], [1])
+            kernel, stride, padding, dilation = (
+                (*args[1:5], [], [0], [1])[:4] if len(args) > 2 else (args[1], [], [0], [1])
+            )
             windows = [_pair(kernel, 1), _pair(stride or kernel, 1), _pair(padding, 0), _pair(dilation, 1)]
         elif name == "avg_pool2d":
             stride = args[2] if len(args) > 2 and args[2] else args[1]
@@ -124,13 +126,21 @@ class _ReceptiveFields(TorchDispatchMode):
             start, step = args[2] or 0, args[4] if len(args) > 4 else 1
             axes = list(before[0])
             field = axes[args[1] - 2]
-            axes[args[1] - 2] = _Field(field.stride * step, field.low + start * field.stride, field.high + start * field.stride)
+            axes[args[1] - 2] = _Field(
+                field.stride * step, field.low + start * field.stride, field.high + start * field.stride
+            )
             return (axes[0], axes[1])
         if name == "constant_pad_nd":
             left, top = args[1][0], args[1][2] if len(args[1]) > 2 else 0
             return (
-                _Field(before[0][0].stride, *(edge - top * before[0][0].stride for edge in (before[0][0].low, before[0][0].high))),
-                _Field(before[0][1].stride, *(edge - left * before[0][1].stride for edge in (before[0][1].low, before[0][1].high))),
+                _Field(
+                    before[0][0].stride,
+                    *(edge - top * before[0][0].stride for edge in (before[0][0].low, before[0][0].high)),
+                ),
+                _Field(
+                    before[0][1].stride,
+                    *(edge - left * before[0][1].stride for edge in (before[0][1].low, before[0][1].high)),
+                ),
             )
         if all(t.ndim == 4 and (t.shape[2:] == output.shape[2:] or t.shape[2:] == (1, 1)) for t in known):
             return _union(before)
@@ -144,7 +154,7 @@ def layers(model: Model) -> list[LayerInfo]:
     Receptive fields follow the recurrence of Araujo et al. 2019 ("Computing Receptive Fields of Convolutional Neural
     Networks", eq. 1-2), applied to the operations that really run.
     """
-    picture = torch.full((1, 3, *model.input_size), 0.5, device=model.device)
+    picture = torch.full((1, len(model.mean), *model.input_size), 0.5, device=model.device)
     seen: dict[str, list[tuple[Tensor | None, _Fields | None]]] = {}
     handles = []
     tracker = _ReceptiveFields(picture)
@@ -161,7 +171,9 @@ def layers(model: Model) -> list[LayerInfo]:
             model.module(model.normalize(picture))
     except FORWARD_ERRORS as error:
         height, width = model.input_size
-        raise ValueError(f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})") from error
+        raise ValueError(
+            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

@@ -99,7 +99,7 @@ def _builtin() -> Found:
     from inverter import builtin
 
     return builtin.load_builtin(), {
-        "normalize": builtin.NORMALIZE,
+        "normalize": (builtin.MEAN, builtin.STD),
         "input_size": builtin.INPUT_SIZE,
         "categories": builtin.categories(),
         "weights": builtin.WEIGHTS,
@@ -150,8 +150,8 @@ def _timm(name: str, pretrained: bool) -> Found:
 def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:
     reason = str(error).strip().splitlines()
     return ConnectionError(
-        f"the pretrained weights of {source}:{name} could not be fetched ({reason[-1] if reason else type(error).__name__}); "
-        "give a local file with weights="
+        f"the pretrained weights of {source}:{name} could not be fetched "
+        f"({reason[-1] if reason else type(error).__name__}); give a local file with weights="
     )
 
 
@@ -199,7 +199,8 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than tensors and was refused: save a state_dict() (loading code from it could run anything)"
+            f"{path} holds more than tensors and was refused: save a state_dict() "
+            "(loading code from it could run anything)"
         ) from error
     except Exception as error:  # torch raises many kinds for a damaged archive
         raise ValueError(f"{path} is damaged or no torch file ({str(error).splitlines()[0]})") from error

@@ -30,9 +30,9 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
     Text may also spell the numbers: "0.5,0.5,0.5/0.5,0.5,0.5" (mean / std).
 
     Raises:
-        ValueError: for an unknown name, or numbers that are not three means and three positive deviations.
+        ValueError: for an unknown name, or numbers that are not as many means as positive deviations.
     """
-    expected = "expected imagenet, half, none, or mean/std as 'm,m,m/s,s,s' (three numbers each, std > 0)"
+    expected = "expected imagenet, half, none, or mean/std as 'm,m,m/s,s,s' (a number for each colour channel, std > 0)"
     if isinstance(normalize, str):
         if normalize in NORMALIZATIONS:
             return NORMALIZATIONS[normalize]
@@ -42,7 +42,7 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
             parts = []
     else:
         parts = [tuple(float(number) for number in part) for part in normalize]
-    if len(parts) != 2 or any(len(part) != 3 for part in parts) or min(parts[1]) <= 0:
+    if len(parts) != 2 or len(parts[0]) != len(parts[1]) or min(parts[1]) <= 0:
         raise ValueError(f"unknown normalization {normalize!r}; {expected}")
     return parts[0], parts[1]
 
@@ -85,7 +85,8 @@ class Model:
         spec: how it was named, e.g. `torchvision:squeezenet1_0`.
         weights: the weights' file, if there was one.
         input_size: (height, width) in pixels that it was trained for.
-        mean, std: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std.
+        mean, std: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of
+            the channels the network takes: 3, or 1 for grey pictures.
         categories: names of the classes, () if unknown.
     """
 
@@ -169,12 +170,13 @@ class Model:
         """
         height, width = size or self.input_size
         try:
-            picture = torch.full((1, 3, height, width), 0.5, device=self.device)
+            picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
             with self.looking(reads) as capture:
                 seen = capture(self.normalize(picture))
         except FORWARD_ERRORS as error:
             raise ValueError(
-                f"{self.spec} cannot process a picture of {height}x{width} pixels as far as {', '.join(map(repr, reads))}"
+                f"{self.spec} cannot process a picture of {height}x{width} pixels "
+                f"as far as {', '.join(map(repr, reads))}"
                 f" ({first_line(error)}); its own size is {self.input_size[0]}x{self.input_size[1]}"
             ) from error
         for address, tensor in seen.items():

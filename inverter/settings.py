@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -55,15 +54,15 @@ class Settings:
 
     def rates(self, peak: float) -> list[float]:
         """The learning rate of each step."""
-        shape: Callable[[float], float] = {
-            "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
-            "linear": lambda t: 1 - t,
-            "constant": lambda t: 1.0,
-        }[self.schedule]
         warmup = min(self.warmup, self.steps // 4)  # a short run must not be all warm-up
-        rest = self.steps - warmup
         rise = [peak * (step + 1) / (warmup + 1) for step in range(warmup)]
-        return rise + [peak * shape(step / rest) for step in range(rest)]
+        return rise + [peak * self._fall(step / (self.steps - warmup)) for step in range(self.steps - warmup)]
+
+    def _fall(self, time: float) -> float:
+        """The schedule's factor at a `time` from 0 to 1 after the warm-up."""
+        if self.schedule == "cosine":
+            return (1 + math.cos(math.pi * time)) / 2
+        return 1 - time if self.schedule == "linear" else 1.0
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which the network runs on `device`."""

@@ -52,7 +52,9 @@ def direction(
         maps = as_map(seen[layer], layer).float()
         wanted = seen.pick(on(maps.device))
         if wanted.shape[1] != maps.shape[1]:
-            raise ValueError(f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels")
+            raise ValueError(
+                f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels"
+            )
         if position is not None:
             y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
             if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):

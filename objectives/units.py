@@ -48,7 +48,9 @@ def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
     """
     images = activation.shape[0]
     if channels.shape[0] not in (1, images):
-        raise ValueError(f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image")
+        raise ValueError(
+            f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image"
+        )
     if channels.shape[0] == 1:
         return activation.index_select(1, channels).squeeze(1).float()
     return activation[torch.arange(images, device=activation.device), channels].float()

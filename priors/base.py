@@ -24,16 +24,16 @@ def as_size(size: Size) -> tuple[int, int]:
     return height, width
 
 
-def check_images(images: Tensor) -> Tensor:
-    """`images` as float32 (B, 3, H, W), after checking shape and range.
+def check_images(images: Tensor, channels: int = 3) -> Tensor:
+    """`images` as float32 (B, C, H, W), after checking shape and range.
 
     Raises:
-        ValueError: if the shape is not (B, 3, H, W) or (3, H, W), or a value is not in [0, 1].
+        ValueError: if the shape is not (B, C, H, W) or (C, H, W), or a value is not in [0, 1].
     """
     if images.ndim == 3:
         images = images[None]
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"expected images of shape (B, 3, H, W) in [0, 1], got shape {tuple(images.shape)}")
+    if images.ndim != 4 or images.shape[1] != channels:
+        raise ValueError(f"expected images of shape (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
     images = images.detach().float()
     if not bool(((images >= 0) & (images <= 1)).all()):
         raise ValueError("expected image values in [0, 1]: divide 8-bit pictures by 255")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from priors.base import Prior, Size, as_size, check_images
-from priors.color import LUCID_BASIS, decorrelate, from_image, recorrelate, to_image
+from priors.color import decorrelate, from_image, recorrelate, to_image
+from priors.statistics import ImageStatistics, as_statistics
 
 
 def frequency_scale(height: int, width: int, decay: float) -> Tensor:
@@ -32,12 +34,13 @@ class Fourier(Prior):
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
-        decay: exponent of 1 / f: higher is smoother; 1 is that of natural images.
+        decay: exponent of 1 / f: higher is smoother. None takes the measured spectrum of each colour channel instead.
         spread: standard deviation of the coefficients that it starts from.
-        basis: (3, 3), decorrelated channels to colours.
+        statistics: of natural images, for the colours (and the spectrum): measured ones or their file
+            (`inverter statistics`); None takes the bundled ones. They say how many colour channels the pictures have.
 
     Raises:
-        ValueError: for a count or size out of its range.
+        ValueError: for a count or size out of its range, or a file that holds no statistics.
 
     Example:
         >>> Fourier(2, size=(32, 48))().shape
@@ -52,26 +55,32 @@ class Fourier(Prior):
         self,
         count: int = 1,
         size: Size = 224,
-        decay: float = 1.0,
+        decay: float | None = 1.0,
         spread: float = 0.01,
-        basis: Tensor | None = None,
+        statistics: ImageStatistics | str | Path | None = None,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
         self.spread = spread
-        self.register_buffer("basis", LUCID_BASIS.clone() if basis is None else basis, persistent=False)
+        natural = as_statistics(statistics)
+        basis = natural.color_basis()
+        self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
         # 1 / 4 is Lucid's: a start with spread .01 is then almost flat grey, and a step of .05 a visible change.
-        self.register_buffer("scale", frequency_scale(*self.size, decay)[..., None] / 4, persistent=False)
-        self.coefficients = nn.Parameter(torch.zeros(count, 3, *self.scale.shape[:2], 2))
+        scale = frequency_scale(*self.size, 1.0 if decay is None else decay).expand(natural.channels, -1, -1) / 4
+        if decay is None:
+            measured = natural.spectrum(*self.size)
+            scale = measured * (scale.square().mean() / measured.square().mean()).sqrt()  # of the same contrast
+        self.register_buffer("scale", scale[..., None].contiguous(), persistent=False)
+        self.coefficients = nn.Parameter(torch.zeros(count, *self.scale.shape[:3], 2))
 
     @classmethod
-    def from_image(cls, images: Tensor, **options: float) -> Self:
+    def from_image(cls, images: Tensor, **options: Any) -> Self:
         """A prior that starts at `images` (B, 3, H, W) in [0, 1], to within half a step of 8 bits.
 
         `options` as in the constructor.
         """
         images = check_images(images)
-        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)  # type: ignore[arg-type]
+        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
         channels = decorrelate(from_image(images), prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale
         prior.started = True

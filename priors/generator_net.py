@@ -39,7 +39,7 @@ def place(pose: Tensor, texture: Tensor, turn_limit: Tensor) -> tuple[Tensor, Te
 def into_frame(
     size: int, x: Tensor, y: Tensor, scale: Tensor, turn: Tensor, aspect: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The picture's pixel centres as seen by something placed there: x, y (B,size,size) and the pixel's size (B,1,1)."""
+    """A picture's pixel centres as seen by something placed there: x, y (B,size,size) and the pixel's size (B,1,1)."""
     centres = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
     cx, cy, s, a = (v[:, None, None] for v in (x, y, scale, aspect))
     angle = (turn * (math.pi / 180))[:, None, None]
@@ -110,8 +110,10 @@ class BundledGenerator(nn.Module):
         code = self.code(torch.cat([self.name(choice), 2 * pose - 1, *waves], 1))
         for layer, modulation in zip(self.layers, self.modulation, strict=True):
             gain, shift = modulation(code)[:, None].chunk(2, 2)
-            weight = layer.weight.t() * (1 + gain)  # the same as scaling what the layer gives, but on fewer numbers
-            x = F.relu(torch.baddbmm((layer.bias * (1 + gain) + shift).to(x.dtype), x, weight.to(x.dtype)))
+            # scaling the weights is the same as scaling what the layer gives, on fewer numbers
+            weight = layer.get_parameter("weight").t() * (1 + gain)
+            bias = layer.get_parameter("bias") * (1 + gain) + shift
+            x = F.relu(torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype)))
         mixed = self.out(x).transpose(1, 2).unflatten(2, (size, size)).float()
         share, shade = mixed[:, :INKS].softmax(1), mixed[:, INKS:]
         colours = self.colours(code).float().view(-1, INKS, 3)

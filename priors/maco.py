@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, logit_moments, recorrelate, to_image
 from priors.spectrum import multiplicity
-from priors.statistics import ImageStatistics, natural
+from priors.statistics import ImageStatistics, as_statistics
 
 
 class Maco(Prior):
@@ -41,12 +41,12 @@ class Maco(Prior):
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width); canvases of 500 to 2048 px are usual, seen by the network in crops.
-        statistics: what natural means; the bundled ones, or those of a file that `inverter statistics` wrote.
+        statistics: what natural means: measured ones or their file (`inverter statistics`); None takes the bundled
+            ones. They say how many colour channels the pictures have.
         contrast: standard deviation of the pixels relative to natural images, > 0.
 
     Raises:
-        ValueError: for a count, size or contrast out of range, statistics that are not of three channels, or a file
-            that holds none.
+        ValueError: for a count, size or contrast out of range, or a file that holds no statistics.
 
     Example:
         >>> prior = Maco(2, size=(512, 768))
@@ -73,17 +73,12 @@ class Maco(Prior):
         self.size = height, width = as_size(size)
         if not contrast > 0:
             raise ValueError(f"contrast must be > 0, got {contrast!r}")
-        if not isinstance(statistics, ImageStatistics):
-            statistics = natural() if statistics is None else ImageStatistics.load(statistics)
-        if statistics.channels != 3:
-            raise ValueError(
-                f"expected statistics of RGB pictures, got {statistics.channels} channels: measure them anew"
-            )
-        deviation = statistics.covariance.diagonal().sqrt()
-        centre, spread = logit_moments(statistics.mean, contrast * deviation)
-        magnitude = _unit_variance(statistics.spectrum(height, width), width)
-        self.register_buffer("basis", statistics.color_basis() * (spread / deviation)[:, None])
-        self.register_buffer("centre", centre.expand(count, 3)[..., None, None].clone())
+        natural = as_statistics(statistics)
+        deviation = natural.covariance.diagonal().sqrt()
+        centre, spread = logit_moments(natural.mean, contrast * deviation)
+        magnitude = _unit_variance(natural.spectrum(height, width), width)
+        self.register_buffer("basis", natural.color_basis() * (spread / deviation)[:, None])
+        self.register_buffer("centre", centre.expand(count, -1)[..., None, None].clone())
         self.register_buffer("magnitude", magnitude.expand(count, -1, -1, -1).clone())
         self.phase = nn.Parameter(torch.zeros_like(self.magnitude))
 
@@ -95,20 +90,21 @@ class Maco(Prior):
         contrast: float = 1.0,
         keep_magnitude: bool = False,
     ) -> Self:
-        """A prior that starts from the phases of `images` (B, 3, H, W) in [0, 1].
+        """A prior that starts from the phases of `images` (B, C, H, W) in [0, 1].
 
         The start shows what the images show, with natural magnitudes, colours and contrast: it is not the images
         themselves, unless their own magnitudes (and mean colours) are kept: then it is, to half a step of 8 bits.
 
         Args:
-            images: (B, 3, H, W) or (3, H, W), values in [0, 1].
+            images: (B, C, H, W) or (C, H, W), values in [0, 1], of as many channels as the statistics.
             statistics, contrast: as in the constructor.
             keep_magnitude: fix the magnitudes of each image in place of the natural ones.
 
         Raises:
             ValueError: if the images have another shape or range; for the rest see the constructor.
         """
-        images = check_images(images)
+        statistics = as_statistics(statistics)
+        images = check_images(images, statistics.channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), statistics, contrast)
         logits = from_image(images)
         if keep_magnitude:

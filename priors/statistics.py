@@ -217,6 +217,13 @@ def natural() -> ImageStatistics:
     return ImageStatistics.load(BUNDLED)
 
 
+def as_statistics(statistics: ImageStatistics | str | Path | None) -> ImageStatistics:
+    """Statistics as a prior takes them: measured ones as they are, a file's, or for None the bundled ones."""
+    if isinstance(statistics, ImageStatistics):
+        return statistics
+    return natural() if statistics is None else ImageStatistics.load(statistics)
+
+
 def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
     """Measures image statistics, two readings of the pictures, one picture in memory at a time.
 

@@ -50,7 +50,9 @@ def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     root = _Parser(prog="inverter", description="Ask a trained vision network what it sees, by optimising pictures.")
-    root.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit")
+    root.add_argument(
+        "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit"
+    )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, recipe in RECIPES.items():
         about = (recipe.__doc__ or "").splitlines()[0]
@@ -60,11 +62,17 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", help='TOML file: recipe = "gallery", model = ..., layer = ..., out = ...')
     command.add_argument("--out", default=argparse.SUPPRESS, help="output folder, instead of the file's")
     command.add_argument("--fresh", action="store_true", default=argparse.SUPPRESS, help="start over")
-    command = commands.add_parser("layers", help="List a network's layers: address, type, channels, map, receptive field.")
+    command = commands.add_parser(
+        "layers", help="List a network's layers: address, type, channels, map, receptive field."
+    )
     for field in fields(Recipe):
         if field.name in ("model", "weights", "normalize", "size", "device"):
-            command.add_argument(f"--{field.name}", type=kind(field), default=field.default, help=field.metadata["help"])
-    command = commands.add_parser("statistics", help="Measure the colour and spectrum statistics of a folder of pictures.")
+            command.add_argument(
+                f"--{field.name}", type=kind(field), default=field.default, help=field.metadata["help"]
+            )
+    command = commands.add_parser(
+        "statistics", help="Measure the colour and spectrum statistics of a folder of pictures."
+    )
     command.add_argument("--images", required=True, help="folder of pictures")
     command.add_argument("--out", required=True, help="file to write, e.g. statistics.json")
     command.add_argument("--channels", type=int, default=3, help="1 for grey, 3 for colour (default: 3)")
@@ -128,7 +136,9 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     loaded = load_model(model, weights, normalize, device, size)
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
     for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
-        table.add_column(title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True)
+        table.add_column(
+            title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
+        )
     for row in layers(loaded):
         field = row.receptive_field
         table.add_row(

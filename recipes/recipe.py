@@ -61,7 +61,9 @@ class Recipe:
 
     model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
     weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
-    normalize: str | None = option(None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)")
+    normalize: str | None = option(
+        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
+    )
     out: str = option("gallery", "output folder")
     steps: int = option(64, "optimisation steps for each picture")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")

@@ -66,13 +66,14 @@ def _bar(what: str) -> Iterator[RunProgress]:
 
 @contextmanager
 def _lines(what: str) -> Iterator[RunProgress]:
-    rate, last = _Rate(), 0.0
+    rate, last, over = _Rate(), 0.0, False
 
     def callback(update: Update) -> None:
-        nonlocal last
+        nonlocal last, over
         finished = update.done >= update.units
-        if not finished and time.monotonic() - last < LINE_EVERY:
+        if over or (not finished and time.monotonic() - last < LINE_EVERY):
             return
+        over = finished
         last = time.monotonic()
         total = update.units + update.finished
         figures = "all finished" if finished else rate.text(update)

@@ -2,13 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+import torch
+from torch import Tensor, nn
+
+from inverter import Model, load_model
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+hypothesis.settings.register_profile("inverter", deadline=None, max_examples=30)
+hypothesis.settings.load_profile("inverter")
 
 CHROMIUM_FLAGS = (
     "--headless",
@@ -38,3 +47,91 @@ def browser() -> "Iterator[Browser]":
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with really trained weights and photographs."""
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("INVERTER_TEST_DATA", root.parent / "shared"))
+    if not (folder / "weights").is_dir():
+        pytest.skip(f"no test data in {folder}: set INVERTER_TEST_DATA to the folder with weights/ and images/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def squeezenet_weights(shared_data: Path) -> Path:
+    return shared_data / "weights" / "squeezenet1_0.safetensors"
+
+
+@pytest.fixture(scope="session")
+def squeezenet(squeezenet_weights: Path) -> Model:
+    return load_model("torchvision:squeezenet1_0", weights=squeezenet_weights, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photographs(shared_data: Path) -> Tensor:
+    """16 photographs of different classes, (16, 3, 128, 128) in [0, 1]."""
+    import numpy as np
+    from PIL import Image
+
+    paths = sorted((shared_data / "images" / "imagenet").glob("*.jpg"))[::25][:16]
+    pictures = [np.asarray(Image.open(path).convert("RGB").resize((128, 128), Image.Resampling.BOX)) for path in paths]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+class TinyNet(nn.Module):
+    """A small network with all that is awkward: in-place ReLUs, a module that runs twice, a functional in-place sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.body = nn.Conv2d(8, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y = self.relu(self.body(x))
+        y += x
+        y = self.relu(y - 0.1)
+        return self.head(self.pool(y).flatten(1))
+
+
+@pytest.fixture
+def tiny_net() -> nn.Module:
+    """A `TinyNet` with the same random weights each time, in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        net = TinyNet()
+        for part in net.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                nn.init.normal_(part.running_mean, 0, 0.3)
+                nn.init.uniform_(part.running_var, 0.5, 1.5)
+    return net.eval()
+
+
+@pytest.fixture
+def snapshot() -> Callable[[nn.Module], dict[str, object]]:
+    """Everything of a module that using it could change."""
+
+    def take(module: nn.Module) -> dict[str, object]:
+        hooks = {
+            f"{name}.{key}": list(value)
+            for name, part in module.named_modules()
+            for key, value in vars(part).items()
+            if "hooks" in key and hasattr(value, "__iter__")
+        }
+        return {
+            "state": {
+                name: (tensor.device, tensor.dtype, tensor.stride(), tensor.data_ptr(), tensor.tolist())
+                for name, tensor in module.state_dict().items()
+            },
+            "modes": {name: part.training for name, part in module.named_modules()},
+            "requires": {name: (p.requires_grad, p.grad is None) for name, p in module.named_parameters()},
+            "hooks": hooks,
+            "compiled": {name: part._compiled_call_impl for name, part in module.named_modules()},
+        }
+
+    return take
