@@ -116,9 +116,7 @@ def main() -> None:
         (f"inverter, {len(channels)} together, {settings.steps} steps", together, seconds_together),
         (f"inverter, one alone, {settings.steps} steps", torch.cat([image for image, _ in alone]), seconds_alone),
     )
-    print(
-        f"\n{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-    )
+    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, ", end="")
     print(f"Python {platform.python_version()}; SqueezeNet 1.0 {options.layer}, {SIZE} px\n")
     print(f"| | s a neuron | times Lucent's speed | {' | '.join(f'channel {c}' for c in channels)} |")
     print("| --- | --- | --- |" + " --- |" * len(channels))

@@ -42,7 +42,8 @@ class Augment:
         low, high = self.scale
         if not (0 <= self.shift <= 1 and 0 < low <= high and 0 <= self.rotate <= 180 and self.noise >= 0):
             raise ValueError(
-                f"augmentation out of range: {self}; expected shift 0..1, 0 < scale low <= high, rotate 0..180, noise >= 0"
+                f"augmentation out of range: {self}; "
+                "expected shift 0..1, 0 < scale low <= high, rotate 0..180, noise >= 0"
             )
         if not 0 < self.crop <= 1:
             raise ValueError(f"augmentation crop must be in (0, 1], got {self.crop}")

@@ -137,7 +137,7 @@ class Capture:
                 )
             last = len(self._found) + len(wanted[call]) == len(self.reads)
             tensor = tensor if last else tensor.clone()
-            self._found.update({address: tensor for address in wanted[call]})
+            self._found.update(dict.fromkeys(wanted[call], tensor))
             if last:
                 raise _Seen
 

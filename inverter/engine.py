@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter.relu_rules import RedirectedReLU
 from inverter.result import Inversion
 from inverter.settings import Settings
 from objectives.base import Objective, Seen
@@ -177,7 +179,8 @@ class _Batch:
             for step in range(steps):
                 image = part()
                 shown = transform(image, step)
-                with self.settings.autocast(device):
+                redirect = RedirectedReLU() if step < self.settings.redirect else nullcontext()
+                with self.settings.autocast(device), redirect:
                     seen = capture(self.model.normalize(shown))
                 score = self.objective.score(Seen(seen, shown, rows)).float()
                 optimizer.clear()

@@ -76,7 +76,7 @@ def load_model(
     module = module.eval().requires_grad_(False).to(as_device(device))
     if weights is not None:
         known["weights"] = Path(weights)
-    return Model(module.to(memory_format=torch.channels_last), spec=name, **known)  # type: ignore[call-overload]
+    return Model(module.to(memory_format=torch.channels_last), spec=name, **known)
 
 
 def _build(spec: str, pretrained: bool) -> Found:
@@ -117,7 +117,7 @@ def _torchvision(name: str, pretrained: bool) -> Found:
     names = models.list_models()
     if name not in names:
         raise ValueError(f"torchvision has no model {name!r}{_near(name, names)}")
-    meta = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    meta = models.get_model_weights(name).DEFAULT
     try:
         module = models.get_model(name, weights=meta if pretrained else None)
     except (URLError, OSError) as error:

@@ -20,6 +20,7 @@ class Settings:
         learning_rate: peak of Adam's step; None takes the prior's own.
         schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
+        redirect: steps at the start in which a picture that activates nothing is pushed on (`RedirectedReLU`).
         precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
         batch_size: pictures optimised together; None chooses by the device.
         seed: of all random draws. A unit draws the same with the same seed, whatever batch it runs in.
@@ -33,6 +34,7 @@ class Settings:
     learning_rate: float | None = None
     schedule: str = "cosine"
     warmup: int = 5
+    redirect: int = 16
     precision: str = "auto"
     batch_size: int | None = None
     seed: int = 0
@@ -41,6 +43,7 @@ class Settings:
     def __post_init__(self) -> None:
         _whole("steps", self.steps, 1)
         _whole("warmup", self.warmup, 0)
+        _whole("redirect", self.redirect, 0)
         _whole("seed", self.seed, 0)
         if self.batch_size is not None:
             _whole("batch_size", self.batch_size, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -164,7 +164,7 @@ def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: 
         ValueError: if there is none, or one is negative.
     """
     numbers = value.tolist() if isinstance(value, Tensor) else value
-    entries = [numbers] if isinstance(numbers, int) else list(numbers)
+    entries = list(numbers) if isinstance(numbers, Iterable) else [numbers]
     if not entries:
         raise ValueError(f"{what}: got an empty list, expected at least one index")
     if not all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):

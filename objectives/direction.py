@@ -55,6 +55,10 @@ def direction(
             raise ValueError(
                 f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels"
             )
+        if wanted.shape[0] not in (1, maps.shape[0]):
+            raise ValueError(
+                f"{wanted.shape[0]} targets for a batch of {maps.shape[0]} images: give one target, or one per image"
+            )
         if position is not None:
             y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
             if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):

@@ -2,7 +2,21 @@
 
 from priors.base import Prior
 from priors.fourier import Fourier
+from priors.maco import Maco, transparency
 from priors.penalties import alpha_norm, l2, total_variation
 from priors.pixels import Pixels
+from priors.statistics import ImageStatistics, measure, natural
 
-__all__ = ["Fourier", "Pixels", "Prior", "alpha_norm", "l2", "total_variation"]
+__all__ = [
+    "Fourier",
+    "ImageStatistics",
+    "Maco",
+    "Pixels",
+    "Prior",
+    "alpha_norm",
+    "l2",
+    "measure",
+    "natural",
+    "total_variation",
+    "transparency",
+]

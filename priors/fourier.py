@@ -27,14 +27,15 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
 class Fourier(Prior):
     """Pictures as scaled Fourier coefficients of decorrelated colours (Olah et al. 2017, preconditioning).
 
-    image = sigmoid(basis @ irfft2(coefficients / f^decay)): equal steps in the parameters are changes that are equally
-    likely in natural images, whose amplitudes fall off as 1 / f and whose colours are correlated. The same objective
-    then has other, more natural local optima, and is reached in far fewer steps than on pixels.
+    image = sigmoid(basis @ irfft2(scale * coefficients)): equal steps in the parameters are changes that are equally
+    likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The same
+    objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
-        decay: exponent of 1 / f: higher is smoother. None takes the measured spectrum of each colour channel instead.
+        decay: None scales each colour channel by the measured spectrum of natural images; a number by 1 / f^decay
+            (1 is Olah et al.'s; higher is smoother).
         spread: standard deviation of the coefficients that it starts from.
         statistics: of natural images, for the colours (and the spectrum): measured ones or their file
             (`inverter statistics`); None takes the bundled ones. They say how many colour channels the pictures have.
@@ -47,7 +48,7 @@ class Fourier(Prior):
         torch.Size([2, 3, 32, 48])
     """
 
-    learning_rate: ClassVar[float] = 0.4
+    learning_rate: ClassVar[float] = 0.6
     basis: Tensor
     scale: Tensor
 
@@ -55,7 +56,7 @@ class Fourier(Prior):
         self,
         count: int = 1,
         size: Size = 224,
-        decay: float | None = 1.0,
+        decay: float | None = None,
         spread: float = 0.01,
         statistics: ImageStatistics | str | Path | None = None,
     ) -> None:
@@ -79,7 +80,7 @@ class Fourier(Prior):
 
         `options` as in the constructor.
         """
-        images = check_images(images)
+        images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
         channels = decorrelate(from_image(images), prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale

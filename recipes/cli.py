@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--images", required=True, help="folder of pictures")
     command.add_argument("--out", required=True, help="file to write, e.g. statistics.json")
     command.add_argument("--channels", type=int, default=3, help="1 for grey, 3 for colour (default: 3)")
+    command.add_argument("--source", default="", help="what the pictures are, for people (default: the folder's name)")
     return root
 
 
@@ -154,8 +155,16 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     console.print(table)
 
 
-def _statistics(images: str, out: str, channels: int) -> None:
+def _statistics(images: str, out: str, channels: int, source: str) -> None:
+    from recipes.run import Update
     from recipes.statistics import Statistics
+    from recipes.terminal import shown
 
-    report = Statistics(images=images, out=out, channels=channels).run()
-    print(report)
+    with shown("statistics", "file") as progress:
+        statistics = Statistics(images=images, out=out, channels=channels, source=source)
+        found = statistics.run(lambda done, files, _: progress(Update(done, files, finished=0)))
+    for path, reason in found.skipped:
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+    slopes = ", ".join(f"{slope:.2f}" for slope in found.statistics.slope().tolist())
+    print(f"{found.statistics.images} pictures measured, {len(found.skipped)} skipped; spectrum slopes {slopes}")
+    print(f"wrote {found.out}")

@@ -28,45 +28,49 @@ def clock(seconds: float) -> str:
 class _Rate:
     """Seconds a unit and seconds left, from what this run has done itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
         self.started = time.monotonic()
 
     def text(self, update: Update) -> str:
+        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {self.noun}s"
+        if update.done >= update.units:
+            return f"{count}, all finished"
         if not update.done:
-            return "starting"
+            return f"{count}, starting"
         each = (time.monotonic() - self.started) / update.done
-        return f"{each:.2f} s a unit, {clock(each * (update.units - update.done))} left"
+        return f"{count}, {each:.2g} s a {self.noun}, {clock(each * (update.units - update.done))} left"
 
 
 @contextmanager
-def shown(what: str) -> Iterator[RunProgress]:
+def shown(what: str, noun: str = "unit") -> Iterator[RunProgress]:
     """A callback that shows progress on standard error while the context lasts."""
-    with _bar(what) if sys.stderr.isatty() else _lines(what) as callback:
+    rate = _Rate(noun)
+    with _bar(what, rate) if sys.stderr.isatty() else _lines(what, rate) as callback:
         yield callback
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[RunProgress]:
+def _bar(what: str, rate: _Rate) -> Iterator[RunProgress]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn
 
-    rate = _Rate()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
-        task = progress.add_task(escape(what), total=1, figures="starting")
+        task = progress.add_task(escape(what), total=1, figures="")
 
         def callback(update: Update) -> None:
             total = update.units + update.finished
-            figures = f"{update.finished + int(update.done)}/{total} units, {rate.text(update)}"
-            progress.update(task, total=max(total, 1), completed=update.finished + update.done, figures=figures)
+            completed = update.finished + update.done
+            progress.update(task, total=max(total, 1), completed=completed, figures=rate.text(update))
 
         yield callback
 
 
 @contextmanager
-def _lines(what: str) -> Iterator[RunProgress]:
-    rate, last, over = _Rate(), 0.0, False
+def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
+    last, over = 0.0, False
 
     def callback(update: Update) -> None:
         nonlocal last, over
@@ -75,8 +79,6 @@ def _lines(what: str) -> Iterator[RunProgress]:
             return
         over = finished
         last = time.monotonic()
-        total = update.units + update.finished
-        figures = "all finished" if finished else rate.text(update)
-        print(f"{what}: {update.finished + int(update.done)}/{total} units, {figures}", file=sys.stderr, flush=True)
+        print(f"{what}: {rate.text(update)}", file=sys.stderr, flush=True)
 
     yield callback

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+CHECKPOINTS = Path("runs/bundled")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--steps", type=int, help="optimiser steps (default: those of the packaged file)")
         command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
-        command.add_argument("--checkpoint", type=Path, help="where to keep the state (default: beside --out)")
+        command.add_argument("--checkpoint", type=Path, help="where to keep the state (default: under runs/bundled)")
         command.add_argument(
             "--workers", type=int, default=1, help="processes that draw pictures (0: none beside this)"
         )
@@ -51,7 +52,7 @@ def _train_network(arguments: argparse.Namespace) -> None:
     settings = NetworkSettings(seed=arguments.seed)
     if arguments.steps is not None:
         settings = replace(settings, steps=arguments.steps)
-    checkpoint = arguments.checkpoint or out.with_suffix(".checkpoint.pt")
+    checkpoint = arguments.checkpoint or CHECKPOINTS / "network.pt"
     chunks = 0 if arguments.export else None
     network, state = train_network(settings, checkpoint, arguments.device, arguments.workers, _report, chunks=chunks)
     chart = ROOT / "docs/images/network_loss.png" if out == WEIGHTS else out.with_suffix(".loss.png")
@@ -77,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             from recipes.bundled.train_generator import run
 
+            arguments.checkpoint = arguments.checkpoint or CHECKPOINTS / "generator.pt"
             for name, value in run(arguments, ROOT, _report)["measured"].items():
                 print(f"  {name:10} {value:g}")
     except (ValueError, OSError, RuntimeError) as error:

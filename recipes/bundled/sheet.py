@@ -31,5 +31,5 @@ def contact_sheet(path: Path, seed: int) -> None:
             page.paste(picture, (left + j * (SHOWN + GAP), top))
         pen.text((left, top + SHOWN + 1), name, fill=(40, 40, 40), font=font)
     temporary = temporary_for(path)
-    page.save(temporary, "JPEG", quality=86)
+    page.save(temporary, "JPEG", quality=76)
     temporary.replace(path)

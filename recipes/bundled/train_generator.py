@@ -298,9 +298,8 @@ def run(arguments: argparse.Namespace, root: Path, progress: Progress) -> dict[s
     settings = GeneratorSettings(seed=arguments.seed)
     if arguments.steps is not None:
         settings = replace(settings, steps=arguments.steps)
-    checkpoint = arguments.checkpoint or out.with_suffix(".checkpoint.pt")
     generator, state = train_generator(
-        settings, checkpoint, device=arguments.device, workers=arguments.workers, progress=progress,
+        settings, arguments.checkpoint, device=arguments.device, workers=arguments.workers, progress=progress,
         chunks=0 if arguments.export else None,
     )  # fmt: skip
     images = root / "docs/images" if out == WEIGHTS else out.parent

@@ -18,7 +18,7 @@ MAPS = Seen({"a": torch.zeros(2, 4, 5, 7), OUTPUT: torch.zeros(2, 10)})
         ([], ValueError, "empty"),
         (-1, ValueError, "-1"),
         ([0, -3], ValueError, "-3"),
-        (1.5, TypeError, ""),
+        (1.5, TypeError, "whole numbers"),
         ([0, "1"], TypeError, "whole numbers"),
         (True, TypeError, "whole numbers"),
         (torch.tensor([0.5]), TypeError, "whole numbers"),
@@ -64,7 +64,7 @@ def test_coordinates_must_be_as_many_as_channels() -> None:
         neuron("a", [0, 1], y=[0, 1, 2])
 
 
-@pytest.mark.parametrize("vector", [[], [[]], [[[1.0]]], [0.0, 0.0], [[1.0, 0.0], [0.0, 0.0]], [1.0, math.nan], [math.inf]])
+@pytest.mark.parametrize("vector", [[], [[]], [[[1.0]]], [0.0], [[1.0, 0.0], [0.0, 0.0]], [1.0, math.nan], [math.inf]])
 def test_a_direction_points_somewhere(vector: list[float]) -> None:
     with pytest.raises(ValueError, match="direction"):
         direction("a", vector)

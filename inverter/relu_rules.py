@@ -1,0 +1,73 @@
+"""Other rules for the gradient of a ReLU, for as long as a context lasts and without touching the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class _Redirected(torch.autograd.Function):
+    """clamp(x, 0, ceiling), whose gradient goes on where every path of an image is blocked."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
+        ctx.save_for_backward(x < 0, x > ceiling if ceiling < math.inf else x.new_zeros(0))
+        if inplace:
+            ctx.mark_dirty(x)
+            return x.clamp_(0, ceiling)
+        return x.clamp(0, ceiling)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,) = gradients
+        below, above = ctx.saved_tensors
+        blocked = below | above if above.numel() else below
+        usual = gradient.masked_fill(blocked, 0)
+        # The loss falls against the gradient: above 0 it pushes x down, which is no use where x is below 0 already.
+        useless = below & (gradient > 0)
+        if above.numel():
+            useless = useless | (above & (gradient < 0))
+        alive = usual.flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
+        return torch.where(alive, usual, gradient.masked_fill(useless, 0)), None, None
+
+
+_RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
+    F.relu: (math.inf, False),
+    torch.relu: (math.inf, False),
+    Tensor.relu: (math.inf, False),
+    torch.relu_: (math.inf, True),
+    Tensor.relu_: (math.inf, True),
+    F.relu6: (6.0, False),
+}
+"""What counts as a ReLU: its ceiling, and whether it works in place."""
+
+
+class RedirectedReLU(TorchFunctionMode):
+    """A context in which a picture that activates nothing still gets a gradient (Lucid's redirected ReLU).
+
+    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for an
+    image all of whose gradient would be blocked by a ReLU (or ReLU6), it is passed on where it pushes the input up,
+    back into the range where the unit responds. Images that have a gradient of their own keep it, exactly. Modules
+    and functional calls are covered alike; the network itself is not changed.
+    """
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        rule = _RELUS.get(function)
+        x = args[0] if args else kwargs.get("input")
+        if function is F.hardtanh:
+            bounds = dict(zip(("min_val", "max_val", "inplace"), args[1:], strict=False)) | kwargs
+            if bounds.get("min_val") == 0:
+                rule = (float(bounds.get("max_val", 1.0)), bool(bounds.get("inplace", False)))
+        if rule is None or not isinstance(x, Tensor) or not x.requires_grad or x.ndim < 2:
+            return function(*args, **kwargs)
+        inplace = rule[1] or bool(kwargs.get("inplace", args[1] if len(args) == 2 else False))
+        return _Redirected.apply(x, rule[0], inplace)

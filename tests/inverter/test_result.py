@@ -1,0 +1,79 @@
+"""An inversion: rounds to 8 bits, saves itself whole, and shows itself without letting text become markup."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from inverter import Inversion, Settings, to_pil
+
+
+def inversion(images: torch.Tensor, label: str = "channel(a:1)", status: str = "ok") -> Inversion:
+    count = len(images)
+    return Inversion(
+        images=images,
+        scores=torch.arange(count).float(),
+        history=torch.zeros(4, count),
+        status=(status,) * count,
+        labels=(label,) * count,
+        settings=Settings(steps=4),
+        seconds=0.1,
+    )
+
+
+@given(st.floats(0, 1))
+def test_pixels_are_rounded_to_the_nearest_of_256(value: float) -> None:
+    pixel = to_pil(torch.full((3, 1, 1), value)).getpixel((0, 0))
+    assert all(abs(colour / 255 - value) <= 0.5 / 255 + 1e-6 for colour in pixel)
+
+
+def test_every_8_bit_picture_survives_exactly_with_height_and_width_in_their_places() -> None:
+    data = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(8, 32, 3).astype(np.uint8)
+    picture = to_pil(torch.from_numpy(data).permute(2, 0, 1) / 255)
+    assert picture.mode == "RGB"
+    assert picture.size == (32, 8)
+    assert np.array_equal(np.asarray(picture), data)
+
+
+def test_grey_pictures_are_grey_and_values_outside_the_range_are_cut() -> None:
+    picture = to_pil(torch.tensor([[[-1.0, 0.5, 2.0]]]))
+    assert picture.mode == "L"
+    assert [picture.getpixel((x, 0)) for x in range(3)] == [0, 128, 255]
+
+
+def test_pictures_that_need_gradients_are_shown_too() -> None:
+    assert to_pil(torch.ones(3, 2, 2, requires_grad=True)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_it_saves_one_whole_file_for_each_picture_and_nothing_else(tmp_path: Path) -> None:
+    images = torch.rand(3, 3, 5, 7)
+    result = inversion(images)
+    paths = result.save(tmp_path / "new" / "folder")
+    assert paths == [tmp_path / "new" / "folder" / f"000{i}.png" for i in range(3)]
+    assert sorted(paths[0].parent.iterdir()) == paths
+    for path, image in zip(paths, images, strict=True):
+        saved = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255
+        assert (saved - image).abs().max() <= 0.5 / 255 + 1e-6
+    assert len(result) == len(result.to_pil()) == 3
+
+
+def test_saving_where_there_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match="taken"):
+        inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "taken")
+
+
+def test_it_says_its_targets_scores_and_size() -> None:
+    assert repr(inversion(torch.rand(2, 3, 5, 7))) == "Inversion(2 images 5x7; channel(a:1): 0, channel(a:1): 1)"
+
+
+def test_a_notebook_shows_every_picture_and_escapes_what_others_wrote() -> None:
+    markup = inversion(torch.rand(2, 3, 4, 4), "<script>a & b</script>", "non-finite at step 3")._repr_html_()
+    assert markup.count("data:image/png;base64,") == 2
+    assert "<script" not in markup
+    assert "&lt;script&gt;a &amp; b" in markup
+    assert "non-finite at step 3" in markup
