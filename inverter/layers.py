@@ -105,9 +105,7 @@ class _ReceptiveFields(TorchDispatchMode):
             kernel = args[1].shape[2:]
             windows = [(kernel[0], kernel[-1]), _pair(args[3], 1), _pair(args[4], 0), _pair(args[5], 1)]
         elif name in ("max_pool2d_with_indices", "max_pool2d"):
-            kernel, stride, padding, dilation = (
-                (*args[1:5], [], [0], [1])[:4] if len(args) > 2 else (args[1], [], [0], [1])
-            )
+            kernel, stride, padding, dilation = (*args[1:5], [], [], [])[:4]  # left out where they are the defaults
             windows = [_pair(kernel, 1), _pair(stride or kernel, 1), _pair(padding, 0), _pair(dilation, 1)]
         elif name == "avg_pool2d":
             stride = args[2] if len(args) > 2 and args[2] else args[1]

@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import pickle
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from inverter.models import Model, Normalize, as_device
+from inverter.models import Model, Normalize, as_device, first_line
 from priors.base import as_size
 
 Found = tuple[nn.Module, dict[str, Any]]
@@ -144,7 +145,11 @@ def _timm(name: str, pretrained: bool) -> Found:
     except (URLError, OSError, RuntimeError) as error:
         raise _unreachable("timm", name, error) from error
     config = timm.data.resolve_model_data_config(module)
-    return module, {"normalize": (config["mean"], config["std"]), "input_size": tuple(config["input_size"][-2:])}
+    known: dict[str, Any] = {"normalize": (config["mean"], config["std"])}
+    known["input_size"] = tuple(config["input_size"][-2:])
+    if subset := timm.data.infer_imagenet_subset(module):
+        known["categories"] = timm.data.ImageNetInfo(subset).label_descriptions()
+    return module, known
 
 
 def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:
@@ -196,14 +201,16 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
     if path.suffix not in (".pt", ".pth"):
         raise ValueError(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch warns of is refused here, or harmless
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} holds more than tensors and was refused: save a state_dict() "
             "(loading code from it could run anything)"
         ) from error
     except Exception as error:  # torch raises many kinds for a damaged archive
-        raise ValueError(f"{path} is damaged or no torch file ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{path} is damaged or no torch file ({first_line(error)})") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import torch
@@ -150,8 +150,7 @@ class Model:
 
     def normalize(self, image: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] as the network takes them, in channels-last memory (fastest to convolve)."""
-        mean = torch.tensor(self.mean, device=image.device, dtype=image.dtype)[:, None, None]
-        std = torch.tensor(self.std, device=image.device, dtype=image.dtype)[:, None, None]
+        mean, std = _on(image.device, self.mean, self.std)
         return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
     @contextmanager
@@ -186,3 +185,10 @@ class Model:
                     f"give a larger size (its own is {self.input_size[0]}x{self.input_size[1]})"
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
+
+
+@cache
+def _on(device: torch.device, *numbers: tuple[float, ...]) -> tuple[Tensor, ...]:
+    """Numbers of each channel as tensors (C, 1, 1), copied to the device once and not in every step."""
+    with torch.inference_mode(False):  # else a first call in inference mode would spoil all later gradients
+        return tuple(torch.tensor(values, device=device)[:, None, None] for values in numbers)

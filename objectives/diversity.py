@@ -23,7 +23,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         groups: one number per image; images with the same number belong together. By default the whole batch does.
 
     Example:
-        >>> diversity("conv").score(Seen({"conv": torch.ones(2, 3, 4, 4)}))
+        >>> diversity("conv").score(Seen({"conv": torch.ones(2, 3, 4, 4)})).round()
         tensor([-1., -1.])
     """
     numbers = None if groups is None else torch.tensor(list(groups), dtype=torch.long)

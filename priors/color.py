@@ -123,7 +123,8 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: if there is no such distribution.
 
     Example:
-        >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))  # 0 and about .95
+        >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))[1].round(decimals=2)
+        tensor([0.9500])
     """
     target, wanted = mean.detach().cpu().double(), deviation.detach().cpu().double()
     if not bool(((wanted > 0) & (wanted <= 0.951 * (target * (1 - target)).sqrt())).all()):

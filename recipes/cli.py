@@ -8,10 +8,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.recipe import Recipe
 from recipes.spec import RECIPES, kind, load_recipe
+
+if TYPE_CHECKING:
+    from recipes.run import Update
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -117,8 +120,20 @@ def _terminate(_signal: int, _frame: Any) -> None:
 def _recipe(recipe: Recipe) -> None:
     from recipes.terminal import clock, shown
 
-    with shown(recipe.name) as progress:
-        report = recipe.run(progress)
+    said: list[Update] = []
+
+    def told(update: Update) -> None:
+        said[:] = [update]
+        progress(update)
+
+    try:
+        with shown(recipe.name) as progress:
+            report = recipe.run(told)
+    except KeyboardInterrupt:
+        if said:
+            finished, units = said[0].finished + int(said[0].done), said[0].finished + said[0].units
+            print(f"{finished} of {units} pictures are finished in {recipe.out}", file=sys.stderr)
+        raise
     units = len(report.manifest.units)
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
     print(f"{units} pictures in {report.out} ({made})")

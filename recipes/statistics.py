@@ -52,7 +52,7 @@ class Statistics:
         ValueError: if a field makes no sense; see `run` for the rest.
 
     Example:
-        >>> Statistics("photographs", "statistics.json").run().statistics.slope()
+        >>> found = Statistics("photographs", "statistics.json").run()  # doctest: +SKIP
     """
 
     images: str | Path

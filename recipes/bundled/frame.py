@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from recipes.bundled import fields
@@ -32,6 +33,10 @@ class Frame:
     def ink(self, distance: Tensor) -> Tensor:
         """How much of each pixel a shape covers: a ramp one pixel wide across its border."""
         return (0.5 - distance / self.pixel).clamp(0, 1)
+
+    def colour(self, red: float, green: float, blue: float) -> Tensor:
+        """One colour (B,3) for every picture, for what has only one: pupils, tyres, snow."""
+        return torch.tensor([[red, green, blue]], device=self.x.device, dtype=self.a.dtype).expand_as(self.a)
 
     def noise(self, x: Tensor, y: Tensor, octaves: int = 3, base: int = 7, layer: int = 0) -> Tensor:
         return fields.noise(x, y, self.seed, octaves, base, layer)

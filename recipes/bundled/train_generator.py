@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from inverter import builtin
-from priors.generator_net import CLASSES, POSE, SIZE, WEIGHTS, BundledGenerator
+from priors.generator_net import CLASSES, SIZE, WEIGHTS, BundledGenerator
 from recipes.bundled import world
 from recipes.bundled.chart import line_chart
 from recipes.bundled.compose import turn_limit
 from recipes.bundled.files import load_checkpoint, save_checkpoint, save_json, save_weights, temporary_for
+from recipes.bundled.lessons import Lessons, target
+from recipes.bundled.pages import sample_pages, save_page
 from recipes.bundled.stream import stream
 from recipes.bundled.train_network import Progress, normalise
 
@@ -52,33 +52,6 @@ class GeneratorSettings:
     @property
     def chunks(self) -> int:
         return math.ceil(self.steps / self.batches)
-
-
-def target(latent: Tensor, size: int = SIZE) -> tuple[Tensor, Tensor]:
-    """What the world draws for latents (B,80): the plain picture (B,3,size,size) and its label (B,)."""
-    label = latent[:, :CLASSES].argmax(1)
-    pose = 0.5 * (1 + torch.erf(latent[:, CLASSES:] / math.sqrt(2)))
-    u = F.pad(pose.clamp(0, 1 - 1e-6), (0, world.NUMBERS - POSE))
-    return world.draw(label, u, size, clutter=0.0), label
-
-
-class Lessons(Dataset[tuple[Tensor, Tensor]]):
-    """Chunk i: latents (N,80) and what the world draws for them, as bytes (N,3,64,64): a function of seed and i."""
-
-    def __init__(self, seed: int, count: int, size: int) -> None:
-        self.seed, self.count, self.size = seed, count, size
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        if not 0 <= i < self.count:
-            raise IndexError(i)
-        generator = torch.Generator().manual_seed(self.seed * 1000003 + i)
-        latent = torch.randn(self.size, CLASSES + POSE, generator=generator)
-        with torch.inference_mode():
-            picture = (target(latent)[0] * 255).round().byte()
-        return latent, picture.clone()
 
 
 def new_generator(seed: int) -> BundledGenerator:
@@ -221,43 +194,6 @@ def judge(
         "intended": float((k == latent[:, :CLASSES].argmax(1)).float().mean()),
         "error": round(error, 4),
     }
-
-
-def tile(pictures: Tensor, columns: int, gap: int = 2) -> Image.Image:
-    """Pictures (B,3,S,S) in [0, 1] in rows on white."""
-    count, _, size, _ = pictures.shape
-    rows = math.ceil(count / columns)
-    page = Image.new("RGB", (columns * (size + gap) - gap, rows * (size + gap) - gap), "white")
-    for k, picture in enumerate((pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()):
-        page.paste(Image.fromarray(picture), (k % columns * (size + gap), k // columns * (size + gap)))
-    return page
-
-
-@torch.inference_mode()
-def sample_pages(generator: BundledGenerator) -> dict[str, Image.Image]:
-    """Pages to look at: random samples, four of every class, pairs with what the world draws, lines of latents."""
-    draw = torch.Generator().manual_seed(5)
-    latent = torch.randn(4 * CLASSES, generator.latent_size, generator=draw)
-    chosen = latent.clone()
-    rows = torch.arange(len(chosen))
-    chosen[rows, rows // 4] = chosen[:, :CLASSES].amax(1) + 1
-    wanted, _ = target(chosen[:112:4])
-    pairs = torch.stack([generator(chosen[:112:4]), wanted], 1).flatten(0, 1)
-    ends = torch.randn(2, 8, generator.latent_size, generator=draw)
-    ends[1, :4, :CLASSES] = ends[0, :4, :CLASSES]  # the first four keep their class
-    steps = torch.linspace(0, 1, 14)[None, :, None]
-    return {
-        "generator_samples": tile(generator(latent[:112]), 14),
-        "generator_classes": tile(generator(chosen), 16),
-        "generator_beside": tile(pairs, 14),
-        "generator_lines": tile(generator(torch.lerp(ends[0][:, None], ends[1][:, None], steps).flatten(0, 1)), 14),
-    }
-
-
-def save_page(page: Image.Image, path: Path) -> None:
-    temporary = temporary_for(path)
-    page.save(temporary, "JPEG", quality=88)
-    temporary.replace(path)
 
 
 def save_generator(

@@ -148,7 +148,7 @@ def train_network(
     device: str = "cpu",
     workers: int = 1,
     progress: Progress | None = None,
-    every: int = 10,
+    every: int = 4,
     chunks: int | None = None,
 ) -> tuple[BuiltinNet, dict[str, Any]]:
     """Train, resuming from `checkpoint` if it exists; it is written every `every` chunks, and at the end.

@@ -10,7 +10,8 @@ import torch
 from inverter import builtin
 from priors import generator_net
 from recipes.bundled.corruptions import CORRUPTIONS
-from recipes.bundled.train_generator import judge, target
+from recipes.bundled.lessons import target
+from recipes.bundled.train_generator import judge
 from recipes.bundled.train_network import accuracy, measure
 
 LIMIT = 4_000_000

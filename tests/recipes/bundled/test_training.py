@@ -1,5 +1,6 @@
 """Tiny trainings: they learn, they resume to the same numbers, and they leave whole files."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +89,9 @@ def test_storing_leaves_weights_record_and_curve(tmp_path: Path) -> None:
     network, state = train_network(settings, tmp_path / "c.pt", workers=0)
     out = tmp_path / "tiny.safetensors"
     record = save_network(network, state, out, tmp_path / "curve.png", count=56)
-    assert record == json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    stored = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert stored["measured"] == record["measured"] and stored["settings"]["classes"] == 56
+    assert hashlib.sha256(out.read_bytes()).hexdigest() == stored["sha256"]
     assert record["bytes"] == out.stat().st_size and len(record["measured"]["top1_corrupted"]) == len(CORRUPTIONS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.pt", "curve.png", "tiny.json", "tiny.safetensors"]
 

@@ -66,7 +66,7 @@ def test_wrong_arguments_are_explained() -> None:
 
 
 def test_chunks_hold_every_class_and_depend_on_their_number_alone() -> None:
-    chunks = Chunks(seed=0, count=3, per_class=2, plain=1, size_of=lambda i: 16, classes=8)
+    chunks = Chunks(seed=0, count=3, per_class=2, plain=1, size_of=lambda _: 16, classes=8)
     image, label = chunks[1]
     assert image.dtype == torch.uint8 and image.shape == (16, 3, 16, 16)
     assert label.bincount().tolist() == [2] * 8
