@@ -1,0 +1,86 @@
+"""Reading a user's pictures: of any size and mode, as numbers in [0, 1]."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn import functional as F
+
+from priors.statistics import check_picture
+
+UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+"""What reading a damaged picture may raise: catch these to name it, count it and go on."""
+
+_MODES = {1: "L", 3: "RGB"}
+
+
+def picture_files(path: Path) -> list[Path]:
+    """The pictures in a folder and below it, sorted; a file is itself."""
+    if path.is_file():
+        return [path]
+    known = {*Image.registered_extensions(), ".npy"}
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in known and file.is_file())
+
+
+def read_pictures(path: Path, channels: int) -> Iterable[Tensor]:
+    """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the whole file."""
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.ndim not in (3, 4):
+            raise ValueError(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
+        parts = array if array.ndim == 4 else array[None]
+        for part in parts:  # first all are checked, then they are handed out: never more than one in memory
+            check_picture(_unit(part), channels)
+        return (_unit(part) for part in parts)
+    if channels not in _MODES:
+        raise ValueError(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file)
+        if picture.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would cut them off at 255
+            array = np.asarray(picture)
+            if array.dtype.kind == "f" or array.min() < 0 or array.max() > 65535:
+                raise ValueError(
+                    f"expected 8 or 16 bits a channel, got mode {picture.mode}: save such pictures as .npy"
+                )
+            return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
+        array = np.asarray(picture.convert(_MODES[channels]))
+    return [check_picture(_unit(array[None] if channels == 1 else array.transpose(2, 0, 1)))]
+
+
+def _unit(array: np.ndarray[Any, Any]) -> Tensor:
+    if array.dtype.kind == "u":
+        return torch.from_numpy(array.astype(np.float32) / np.iinfo(array.dtype).max)
+    if array.dtype.kind != "f":
+        raise ValueError(f"expected unsigned whole numbers or numbers in [0, 1], got an array of {array.dtype}")
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def read_picture(path: str | Path) -> Tensor:
+    """One picture as (3, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
+
+    Raises:
+        ValueError: if it cannot be read; it names the file.
+    """
+    try:
+        (picture,) = read_pictures(Path(path), 3)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no picture {str(path)!r}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{path} cannot be read as a picture ({' '.join(str(error).split())})") from None
+    return picture
+
+
+def fit(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture (C, H, W) at `size` (height, width): scaled with antialiasing to cover it, the centre cut out."""
+    scale = max(size[0] / picture.shape[1], size[1] / picture.shape[2])
+    shape = [max(side, round(scale * old)) for side, old in zip(size, picture.shape[1:], strict=True)]
+    scaled = F.interpolate(picture[None], shape, mode="bilinear", antialias=True, align_corners=False)[0]
+    top, left = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
+    return scaled[:, top : top + size[0], left : left + size[1]].clamp(0, 1)
