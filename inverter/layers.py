@@ -152,11 +152,11 @@ def layers(model: Model) -> list[LayerInfo]:
     Receptive fields follow the recurrence of Araujo et al. 2019 ("Computing Receptive Fields of Convolutional Neural
     Networks", eq. 1-2), applied to the operations that really run.
     """
-    picture = torch.full((1, len(model.mean), *model.input_size), 0.5, device=model.device)
     seen: dict[str, list[tuple[Tensor | None, _Fields | None]]] = {}
     handles = []
-    tracker = _ReceptiveFields(picture)
     try:
+        picture = torch.full((1, len(model.mean), *model.input_size), 0.5, device=model.device)
+        tracker = _ReceptiveFields(picture)
         for name, part in model.module.named_modules():
 
             def hook(_part: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:

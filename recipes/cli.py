@@ -28,7 +28,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from inverter import __version__  # only when asked for: it waits for torch
 
-        parser.exit(0, f"inverter {__version__}\n")
+        print(f"inverter {__version__}")
+        parser.exit()
 
 
 def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:

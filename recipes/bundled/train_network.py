@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -104,41 +104,38 @@ def fold(network: BuiltinNet) -> BuiltinNet:
     return folded
 
 
-def _test_batches(count: int, clutter: float, device: torch.device | str) -> Iterator[tuple[Tensor, Tensor]]:
-    step = 8 * len(CLASSES)
-    for first in range(0, count, step):
-        yield pictures(TEST_SEED, first, min(step, count - first), INPUT_SIZE, clutter, device)
-
-
 @torch.inference_mode()
-def measure(network: nn.Module, count: int, clutter: float = 1.0, corruption: Corruption | None = None) -> Tensor:
-    """The confusion matrix (true, guessed) of a network in eval mode on `count` fresh pictures, damaged or not."""
+def measure(
+    network: nn.Module, count: int, clutter: float = 1.0, damage: Sequence[Corruption | None] = (None,)
+) -> list[Tensor]:
+    """Confusion matrices (true, guessed), one per damage, of a network in eval mode on the same fresh pictures."""
     device = next(network.parameters()).device
+    size, step = len(CLASSES), 8 * len(CLASSES)
     generator = torch.Generator().manual_seed(TEST_SEED)
-    table = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.long)
-    for image, label in _test_batches(count, clutter, device):
-        if corruption is not None:
-            image = corruption(image, generator)
-        guess = network(normalise(image)).argmax(1)
-        table.view(-1).index_add_(0, (label * len(CLASSES) + guess).cpu(), torch.ones(len(label), dtype=torch.long))
-    return table
+    tables = [torch.zeros(size, size, dtype=torch.long) for _ in damage]
+    for first in range(0, count, step):
+        image, label = pictures(TEST_SEED, first, min(step, count - first), INPUT_SIZE, clutter, device)
+        for table, corrupt in zip(tables, damage, strict=True):
+            seen = image if corrupt is None else corrupt(image, generator)
+            guess = network(normalise(seen)).argmax(1)
+            table.view(-1).index_add_(0, (label * size + guess).cpu(), torch.ones(len(label), dtype=torch.long))
+    return tables
 
 
 def accuracy(table: Tensor) -> float:
-    return float(table.diagonal().sum() / table.sum())
+    return round(float(table.diagonal().sum() / table.sum()), 4)
 
 
 def accuracies(network: nn.Module, count: int) -> dict[str, Any]:
     """Top-1 on fresh pictures: the full world, the plain one, every class, every corruption."""
-    full = measure(network, count)
+    full, *damaged = measure(network, count, damage=(None, *CORRUPTIONS.values()))
+    by_class = (full.diagonal() / full.sum(1)).tolist()
     return {
         "pictures": count,
         "top1": accuracy(full),
-        "top1_plain": accuracy(measure(network, count, clutter=0.0)),
-        "top1_by_class": dict(zip(CLASSES, (full.diagonal() / full.sum(1)).tolist(), strict=True)),
-        "top1_corrupted": {
-            name: accuracy(measure(network, count, corruption=damage)) for name, damage in CORRUPTIONS.items()
-        },
+        "top1_plain": accuracy(measure(network, count, clutter=0.0)[0]),
+        "top1_by_class": {name: round(value, 4) for name, value in zip(CLASSES, by_class, strict=True)},
+        "top1_corrupted": dict(zip(CORRUPTIONS, map(accuracy, damaged), strict=True)),
     }
 
 

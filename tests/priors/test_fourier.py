@@ -16,7 +16,9 @@ sides = st.integers(1, 17)
 def test_scale_falls_as_one_over_the_frequency_in_cycles_per_pixel(height: int, width: int) -> None:
     scale = frequency_scale(height, width, decay=1)
     assert scale.shape == (height, width // 2 + 1)
-    assert scale[0, 0].item() == pytest.approx(max(height, width))  # a constant counts as one cycle over the longer side
+    assert scale[0, 0].item() == pytest.approx(
+        max(height, width)
+    )  # a constant counts as one cycle over the longer side
     if width > 1:
         assert scale[0, 1].item() == pytest.approx(width)
     if height > 2:
