@@ -42,9 +42,9 @@ def soft_limit(deviation: Tensor, limit: Tensor, inverse: bool = False) -> Tenso
 class Fourier(Prior):
     """Pictures as scaled Fourier coefficients of decorrelated colours (Olah et al. 2017, preconditioning).
 
-    image = sigmoid(soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes that are equally
-    likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The same
-    objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
+    image = sigmoid(soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes that
+    are equally likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The
+    same objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
 
     Args:
         count: number of pictures, B.
@@ -90,11 +90,11 @@ class Fourier(Prior):
         natural = as_statistics(statistics)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
-        # 1 / 4 is Lucid's: a start with spread .01 is then almost flat grey, and a step of .05 a visible change.
-        scale = frequency_scale(*self.size, 1.0 if decay is None else decay).expand(natural.channels, -1, -1) / 4
-        if decay is None:
-            measured = natural.spectrum(*self.size)
-            scale = measured * (scale.square().mean() / measured.square().mean()).sqrt()  # of the same contrast
+        # Whatever the spectrum, the contrast is that of 1 / f over 4, as in Lucid: a start with spread .01 is almost
+        # flat grey then, and one learning rate fits all of them.
+        usual = frequency_scale(*self.size, 1.0).square().mean().sqrt() / 4
+        scale = natural.spectrum(*self.size) if decay is None else frequency_scale(*self.size, decay)
+        scale = (scale * usual / scale.square().mean().sqrt()).expand(natural.channels, -1, -1)
         self.register_buffer("scale", scale[..., None].contiguous(), persistent=False)
         self.coefficients = nn.Parameter(torch.zeros(count, *self.scale.shape[:3], 2))
 
