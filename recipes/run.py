@@ -72,7 +72,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         seed=recipe.seed,
     )
     augment = as_augment(recipe.augment)
-    model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device, recipe.size)
+    model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device)
     units = recipe.units(model)
     manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
     store = Store.open(Path(recipe.out), manifest, recipe.page, (unit.file for unit in units), recipe.fresh)

@@ -19,6 +19,7 @@ from inverter.builtin import INPUT_SIZE, MEAN, STD, BuiltinNet
 from recipes.bundled.chart import line_chart
 from recipes.bundled.corruptions import CORRUPTIONS, Corruption
 from recipes.bundled.files import load_checkpoint, save_checkpoint, save_json, save_weights, temporary_for
+from recipes.bundled.schedule import one_cycle
 from recipes.bundled.stream import Chunks, stream
 from recipes.bundled.world import CLASSES, pictures
 
@@ -51,15 +52,6 @@ class NetworkSettings:
     @property
     def chunks(self) -> int:
         return math.ceil(self.steps / self.batches)
-
-
-def rate_at(settings: NetworkSettings, step: int) -> float:
-    """The learning rate: one cosine cycle (Smith & Topin 2019), brought down to 0 by a straight line at the end."""
-    total = settings.chunks * settings.batches
-    at = step / (settings.cycle * total)
-    rise = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * at / 0.1))
-    fall = 0.5 * (1 + math.cos(math.pi * (at - 0.1) / 0.9))
-    return settings.rate * (rise if at < 0.1 else fall) * min(1.0, (total - step) / (settings.landing * total))
 
 
 def _size_of(settings: NetworkSettings, chunk: int) -> int:
@@ -184,7 +176,9 @@ def train_network(
                 logits = network(image).float()
             loss = F.cross_entropy(logits, label, label_smoothing=settings.smoothing)
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(settings, i * settings.batches + k)
+                group["lr"] = settings.rate * one_cycle(
+                    i * settings.batches + k, total, 0.1, settings.cycle, settings.landing
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -284,6 +284,6 @@ def test_it_is_a_frozen_value_of_json_settings(tiny: Model) -> None:
     settings = json.loads(json.dumps(recipe.settings()))
     assert settings["model"] == "module"
     assert settings["layer"] == ["body"]
-    assert settings["channels"] == [0, 1, 2]
+    assert settings["channels"] == "0,1,2"
     with pytest.raises(AttributeError):
         recipe.steps = 3  # type: ignore[misc]
