@@ -174,17 +174,24 @@ class _Batch:
         optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
+        stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
         stopped = torch.full((len(self.rows),), -1, dtype=torch.long, device=device)
         try:
             for step in range(steps):
                 image = part()
                 shown = transform(image, step)
-                redirect = RedirectedReLU() if step < self.settings.redirect else nullcontext()
+                entering = self.model.normalize(shown)
+                rescue = step < self.settings.redirect
+                if rescue:
+                    entering.retain_grad()
+                redirect = RedirectedReLU(stuck) if rescue and bool(stuck.any()) else nullcontext()
                 with self.settings.autocast(device), redirect:
-                    seen = capture(self.model.normalize(shown))
+                    seen = capture(entering)
                 score = self.objective.score(Seen(seen, shown, rows)).float()
                 optimizer.clear()
                 (score - part.energy(image)).sum().neg().backward()
+                if rescue and entering.grad is not None:
+                    stuck = ~entering.grad.flatten(1).any(1)
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite

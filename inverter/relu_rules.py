@@ -13,11 +13,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class _Redirected(torch.autograd.Function):
-    """clamp(x, 0, ceiling), whose gradient goes on where every path of an image is blocked."""
+    """clamp(x, 0, ceiling), whose gradient goes on for those stuck images for which all of it would be blocked."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
-        ctx.save_for_backward(x < 0, x > ceiling if ceiling < math.inf else x.new_zeros(0))
+    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, stuck: Tensor) -> Tensor:
+        ctx.save_for_backward(x < 0, x > ceiling if ceiling < math.inf else x.new_zeros(0), stuck)
         if inplace:
             ctx.mark_dirty(x)
             return x.clamp_(0, ceiling)
@@ -26,15 +26,15 @@ class _Redirected(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,) = gradients
-        below, above = ctx.saved_tensors
+        below, above, stuck = ctx.saved_tensors
         blocked = below | above if above.numel() else below
         usual = gradient.masked_fill(blocked, 0)
         # The loss falls against the gradient: above 0 it pushes x down, which is no use where x is below 0 already.
         useless = below & (gradient > 0)
         if above.numel():
             useless = useless | (above & (gradient < 0))
-        alive = usual.flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
-        return torch.where(alive, usual, gradient.masked_fill(useless, 0)), None, None
+        redirect = (stuck & ~usual.flatten(1).any(1)).view(-1, *[1] * (gradient.ndim - 1))
+        return torch.where(redirect, gradient.masked_fill(useless, 0), usual), None, None, None
 
 
 _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
@@ -51,11 +51,18 @@ _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
 class RedirectedReLU(TorchFunctionMode):
     """A context in which a picture that activates nothing still gets a gradient (Lucid's redirected ReLU).
 
-    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for an
-    image all of whose gradient would be blocked by a ReLU (or ReLU6), it is passed on where it pushes the input up,
-    back into the range where the unit responds. Images that have a gradient of their own keep it, exactly. Modules
-    and functional calls are covered alike; the network itself is not changed.
+    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for a
+    stuck image, a gradient all of which would be blocked by a ReLU (or ReLU6) is passed on where it pushes the input
+    back into the range where the unit responds. All other images keep their gradients exactly. Modules and functional
+    calls are covered alike; the network itself is not changed.
+
+    Args:
+        stuck: (B,) True for the images that this is for.
     """
+
+    def __init__(self, stuck: Tensor) -> None:
+        super().__init__()
+        self.stuck = stuck
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
@@ -67,7 +74,7 @@ class RedirectedReLU(TorchFunctionMode):
             bounds = dict(zip(("min_val", "max_val", "inplace"), args[1:], strict=False)) | kwargs
             if bounds.get("min_val") == 0:
                 rule = (float(bounds.get("max_val", 1.0)), bool(bounds.get("inplace", False)))
-        if rule is None or not isinstance(x, Tensor) or not x.requires_grad or x.ndim < 2:
+        if rule is None or not isinstance(x, Tensor) or not x.requires_grad or x.ndim < 2 or len(x) != len(self.stuck):
             return function(*args, **kwargs)
         inplace = rule[1] or bool(kwargs.get("inplace", args[1] if len(args) == 2 else False))
-        return _Redirected.apply(x, rule[0], inplace)
+        return _Redirected.apply(x, rule[0], inplace, self.stuck)
