@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
             "--workers", type=int, default=1, help="processes that draw pictures (0: none beside this)"
         )
         command.add_argument("--threads", type=int, help="CPU threads of the training itself")
-        command.add_argument("--pictures", type=int, default=5600, help="fresh pictures for every measured figure")
+        command.add_argument("--pictures", type=int, default=2800, help="fresh pictures for the network's figures")
         command.add_argument("--export", action="store_true", help="write the file from the checkpoint as it is")
     sheet = commands.add_parser("contact-sheet", help="draw some pictures of every class on one page")
     sheet.add_argument("--out", type=Path, default=ROOT / "docs/images/world.jpg")
@@ -62,11 +62,26 @@ def _train_network(arguments: argparse.Namespace) -> None:
         print(f"  {name:16} {value:.4f}")
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise ValueError for arguments that cannot work, before hours are spent on them."""
+    import torch
+
+    for name in ("steps", "threads", "pictures"):
+        value = getattr(arguments, name, None)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    if getattr(arguments, "device", "cpu").startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"--device {arguments.device} was asked for, but PyTorch sees no CUDA device; try --device cpu"
+        )
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         import torch
 
+        _check(arguments)
         if getattr(arguments, "threads", None):
             torch.set_num_threads(arguments.threads)
         if arguments.command == "contact-sheet":
@@ -82,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
             for name, value in run(arguments, ROOT, _report)["measured"].items():
                 print(f"  {name:10} {value:g}")
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)

@@ -109,6 +109,12 @@ def test_a_wrong_command_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pyt
     assert error.startswith("error: ") and error.count("\n") == 1 and "other settings" in error
 
 
+@pytest.mark.parametrize("arguments", [["--steps", "0"], ["--threads", "-1"], ["--pictures", "0"]])
+def test_impossible_arguments_are_refused_at_once(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train-generator", *arguments]) == 2
+    assert f"{arguments[0]} must be at least 1, got {arguments[1]}" in capsys.readouterr().err
+
+
 def test_a_chart_needs_points() -> None:
     assert line_chart("loss", {"a": [(0, 1.0), (1, 0.5)]}, "steps").size == (840, 420)
     with pytest.raises(ValueError, match="nothing to draw"):
