@@ -5,6 +5,7 @@ from priors.fourier import Fourier
 from priors.maco import Maco, transparency
 from priors.penalties import alpha_norm, l2, total_variation
 from priors.pixels import Pixels
+from priors.pyramid import Pyramid
 from priors.statistics import ImageStatistics, measure, natural
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Maco",
     "Pixels",
     "Prior",
+    "Pyramid",
     "alpha_norm",
     "l2",
     "measure",
