@@ -2,6 +2,7 @@
 
 from priors.base import Prior
 from priors.fourier import Fourier
+from priors.generator import GanLatent, PlugAndPlay
 from priors.maco import Maco, transparency
 from priors.penalties import alpha_norm, l2, total_variation
 from priors.pixels import Pixels
@@ -10,9 +11,11 @@ from priors.statistics import ImageStatistics, measure, natural
 
 __all__ = [
     "Fourier",
+    "GanLatent",
     "ImageStatistics",
     "Maco",
     "Pixels",
+    "PlugAndPlay",
     "Prior",
     "Pyramid",
     "alpha_norm",
