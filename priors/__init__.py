@@ -1,5 +1,6 @@
 """Priors: what a picture may be, as a differentiable map from parameters to images in [0, 1], and its penalties."""
 
+from priors.accentuate import Accentuate
 from priors.base import Prior
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay
@@ -10,6 +11,7 @@ from priors.pyramid import Pyramid
 from priors.statistics import ImageStatistics, measure, natural
 
 __all__ = [
+    "Accentuate",
     "Fourier",
     "GanLatent",
     "ImageStatistics",

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from priors.base import Prior, Size, as_size
+from priors.frozen import Frozen
 from priors.generator_net import BundledGenerator, load_generator
 
 SPANS = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 WALK = 128
 """How many different draws of noise a plug & play walk makes before they come again."""
-
-
-class Frozen:
-    """A module that only computes: in eval mode, without gradients of its own, a copy of what the user gave.
-
-    It is deliberately no `nn.Module`: its weights are no parameters of the prior that holds it, are shared by all
-    copies of that prior, and follow the device of what they compute.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
-        self._there: dict[torch.device, nn.Module] = {}
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __call__(self, x: Tensor, *arguments: int) -> Tensor:
-        if x.device not in self._there:
-            self._there[x.device] = copy.deepcopy(self.module).to(x.device)
-        return self._there[x.device](x, *arguments)
 
 
 class GanLatent(Prior):
@@ -152,9 +132,9 @@ class GanLatent(Prior):
 class PlugAndPlay(GanLatent):
     """A walk among the latents of a generator, pulled to likely ones, to the target, and shaken (Nguyen et al. 2017).
 
-    h <- h + eps1 (D(h) - h) + eps2 d f(G(h)) / dh + N(0, eps3^2), the paper's eq. 5 and 11. The **condition** (eps2) is
-    the gradient step of the engine, so eps2 is its learning rate; the **prior** (eps1) and the **noise** (eps3) follow
-    it in `project`. D(h) - h is proportional to the gradient of log p(h) where D is a denoising autoencoder of latents
+    h <- h + eps1 (D(h) - h) + eps2 d f(G(h)) / dh + N(0, eps3^2), the paper's eq. 5 on latents. The *condition* (eps2)
+    is the engine's gradient step, so eps2 is its learning rate; the *prior* (eps1) and the *noise* (eps3) follow it
+    in `project`. D(h) - h is proportional to the gradient of log p(h) where D is a denoising autoencoder of latents
     (Alain & Bengio 2014); without one, p(h) is the normal distribution, whose gradient is -h.
 
     Each picture has its own noise, drawn at `reset` and part of the state.

@@ -31,8 +31,8 @@ class Pixels(Prior):
             and bound measure distance from: `natural().mean.tolist()` is that of photographs.
         blur: standard deviation in pixels of the Gaussian blur after every `blur_every`-th step (Yosinski et al. 2015,
             section 3); 0 for none.
-        bound: largest Euclidean distance of a pixel's colour from the mean, a hard limit (Mahendran & Vedaldi 2016,
-            section 3.2, B+); None for none.
+        bound: largest Euclidean distance of a pixel's colour from the mean, a hard limit (Mahendran & Vedaldi
+            2016, B+); None for none.
 
     Raises:
         ValueError: for a count, size, weight, colour, blur or bound out of its range.
