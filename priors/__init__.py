@@ -2,6 +2,7 @@
 
 from priors.accentuate import Accentuate
 from priors.base import Prior
+from priors.deep_image import DeepImage
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay
 from priors.maco import Maco, transparency
@@ -12,6 +13,7 @@ from priors.statistics import ImageStatistics, measure, natural
 
 __all__ = [
     "Accentuate",
+    "DeepImage",
     "Fourier",
     "GanLatent",
     "ImageStatistics",

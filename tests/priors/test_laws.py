@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inverter import Settings, optimize
 from objectives import channel
-from priors import GanLatent, PlugAndPlay, Prior
+from priors import DeepImage, GanLatent, PlugAndPlay, Prior
 
 SIZE = (16, 12)
 
@@ -41,6 +41,14 @@ def plug_and_play(count: int) -> Prior:
     return PlugAndPlay(count, SIZE, tiny_generator(), latent_size=8, prior_step=1e-4, noise=1e-4)
 
 
+def deep_image(count: int) -> Prior:
+    return DeepImage(count, SIZE, channels=(12, 16), inputs=8, bfloat16=False)
+
+
+def plain_deep_image(count: int) -> Prior:
+    return DeepImage(count, SIZE, channels=(12, 16), inputs=8, skip=0, average=0, bfloat16=False)
+
+
 def own_range(make: Callable[[int], Prior], count: int) -> Tensor:
     """Pictures that this prior can draw."""
     with torch.no_grad():
@@ -51,12 +59,14 @@ def own_range(make: Callable[[int], Prior], count: int) -> Tensor:
 class Kind:
     make: Callable[[int], Prior]
     any_picture: bool = True  # it fits any picture, not only one of its own range
-    steps: int = 300
+    steps: int = 150
 
 
 KINDS = {
     "gan": Kind(gan, any_picture=False),
     "plug and play": Kind(plug_and_play, any_picture=False),
+    "deep image": Kind(deep_image),
+    "deep image, plain": Kind(plain_deep_image),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
