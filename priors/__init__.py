@@ -2,6 +2,7 @@
 
 from priors.accentuate import Accentuate
 from priors.base import Prior
+from priors.cppn import Cppn
 from priors.deep_image import DeepImage
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay
@@ -13,6 +14,7 @@ from priors.statistics import ImageStatistics, measure, natural
 
 __all__ = [
     "Accentuate",
+    "Cppn",
     "DeepImage",
     "Fourier",
     "GanLatent",

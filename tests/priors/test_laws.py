@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inverter import Settings, optimize
 from objectives import channel
-from priors import DeepImage, GanLatent, PlugAndPlay, Prior
+from priors import Cppn, DeepImage, GanLatent, PlugAndPlay, Prior
 
 SIZE = (16, 12)
 
@@ -49,6 +49,10 @@ def plain_deep_image(count: int) -> Prior:
     return DeepImage(count, SIZE, channels=(12, 16), inputs=8, skip=0, average=0, bfloat16=False)
 
 
+def cppn(count: int) -> Prior:
+    return Cppn(count, SIZE, depth=4)
+
+
 def own_range(make: Callable[[int], Prior], count: int) -> Tensor:
     """Pictures that this prior can draw."""
     with torch.no_grad():
@@ -65,6 +69,7 @@ class Kind:
 KINDS = {
     "gan": Kind(gan, any_picture=False),
     "plug and play": Kind(plug_and_play, any_picture=False),
+    "cppn": Kind(cppn),
     "deep image": Kind(deep_image),
     "deep image, plain": Kind(plain_deep_image),
 }
