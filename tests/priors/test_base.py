@@ -7,13 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from priors import Fourier, Pixels, Prior
+from priors import Fourier, Pixels, Prior, Pyramid
 from priors.base import as_size, check_images
 
 KINDS: dict[str, Callable[..., Prior]] = {
     "pixels": Pixels,
+    "pixels, blurred and bounded": lambda count, size: Pixels(count, size, blur=0.3, blur_every=100, bound=0.7),
     "fourier": Fourier,
     "fourier, decay 1.5": lambda count, size: Fourier(count, size, decay=1.5),
+    "pyramid": Pyramid,
+    "pyramid, 2 levels": lambda count, size: Pyramid(count, size, levels=2, decay=1.0),
 }
 SIZES = [(8, 8), (9, 9), (8, 13), (15, 6), (1, 1), (2, 7)]
 each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
@@ -85,19 +88,19 @@ def test_a_prior_starts_from_an_image_exactly(make, size) -> None:
     assert torch.allclose(prior(), image, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [Pixels, Fourier])
+@pytest.mark.parametrize("kind", [Pixels, Fourier, Pyramid])
 def test_black_and_white_start_to_within_half_a_step_of_8_bits(kind) -> None:
     image = torch.zeros(1, 3, 6, 6)
     image[:, :, ::2] = 1
     assert (kind.from_image(image)() - image).abs().max() <= 0.5 / 255 + 1e-6
 
 
-@pytest.mark.parametrize("kind", [Pixels, Fourier])
+@pytest.mark.parametrize("kind", [Pixels, Fourier, Pyramid])
 def test_a_single_picture_without_a_batch_is_a_batch_of_one(kind) -> None:
     assert kind.from_image(torch.full((3, 4, 5), 0.25))().shape == (1, 3, 4, 5)
 
 
-@pytest.mark.parametrize("kind", [Pixels, Fourier])
+@pytest.mark.parametrize("kind", [Pixels, Fourier, Pyramid])
 @pytest.mark.parametrize(
     "images",
     [torch.zeros(2, 1, 4, 4), torch.zeros(4, 4), torch.full((1, 3, 4, 4), 255.0), torch.full((1, 3, 4, 4), -0.1)],
@@ -138,9 +141,9 @@ def test_energy_is_one_number_of_at_least_zero_for_each_picture(make) -> None:
 @each_kind
 def test_a_fresh_start_depends_on_each_pictures_own_generator_alone(make) -> None:
     ours, theirs = drawn(make, (8, 9), 5, 6, 7), drawn(make, (8, 9), 6, 5)
-    assert torch.equal(ours()[1], theirs()[0])
-    assert torch.equal(ours()[0], theirs()[1])
-    assert not torch.equal(ours()[0], ours()[1])
+    assert torch.allclose(ours()[1], theirs()[0], rtol=0, atol=1e-6)
+    assert torch.allclose(ours()[0], theirs()[1], rtol=0, atol=1e-6)
+    assert not torch.allclose(ours()[0], ours()[1], rtol=0, atol=1e-4)
     assert ours.started
 
 
@@ -188,7 +191,8 @@ def test_taking_gives_those_pictures_with_parameters_of_their_own(make) -> None:
     part = prior.take(torch.tensor([2, 0]))
     assert part.count == 2
     assert part.started
-    assert torch.equal(part(), before[[2, 0]])
+    # The last digit may differ: vector units compute the tail of a tensor another way than the rest.
+    assert torch.allclose(part(), before[[2, 0]], rtol=0, atol=1e-6)
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.add_(1)
@@ -203,8 +207,8 @@ def test_putting_is_the_inverse_of_taking(make) -> None:
     part = prior.take(rows)
     part.reset(generators(8, 9))
     prior.put(rows, part)
-    assert torch.equal(prior()[rows], part())
-    assert torch.equal(prior()[1], before[1])
+    assert torch.allclose(prior()[rows], part(), rtol=0, atol=1e-6)
+    assert torch.allclose(prior()[1], before[1], rtol=0, atol=1e-6)
 
 
 @each_kind

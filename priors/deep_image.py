@@ -1,0 +1,180 @@
+"""The deep image prior: pictures as what an untrained convolutional network makes of fixed noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from priors.base import Prior, Size, as_size
+from priors.color import to_image
+
+Layer = Callable[[Tensor, int, int, int], Tensor]
+"""`layer(x, channels, kernel, stride)`: padded convolution, normalisation and leaky ReLU."""
+
+
+class DeepImage(Prior):
+    """image = net_theta(z), z fixed noise, theta free (Ulyanov et al. 2018, eq. 2).
+
+    A convolutional network draws natural shapes much sooner than noise, so that the path of the optimisation, not a
+    penalty, is the prior. Each picture has a network of its own; all of them run at once as one network of grouped
+    convolutions. Normalisation is by picture: one never sees another.
+
+    While it is optimised, the noise is shaken (`shake`) in each step; the picture that it gives in the end (without
+    gradients, as the engine asks for it) is the exponential average of those it drew on the way, if it drew any.
+
+    Args:
+        count: number of pictures, B.
+        size: pixels, one number or (height, width), at least 8.
+        channels: of the network at each of its scales, each half as large as the one before; scales that would be
+            smaller than 4 pixels are left out.
+        skip: channels that lead across at each scale; 0 makes it a plain hourglass.
+        inputs: channels of the noise.
+        shake: standard deviation of the noise on the noise, relative to its range.
+        average: decay of the average of the pictures, in [0, 1); 0 takes the last one.
+        bfloat16: compute in it; None does so where the hardware multiplies in it.
+
+    Raises:
+        ValueError: for a count, size or number of channels out of its range.
+
+    Example:
+        >>> prior = DeepImage(2, size=(32, 48), channels=(8, 16))
+        >>> prior.reset([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+        >>> prior().shape
+        torch.Size([2, 3, 32, 48])
+    """
+
+    # At .01 and above, classes turn to bold stains; at .005 flamingos stand there after 150 steps (SqueezeNet, 112 px).
+    learning_rate: ClassVar[float] = 0.005
+    batched: ClassVar[tuple[str, ...]] = ("noise", "shaking", "mean", "weight")
+    noise: Tensor
+    shaking: Tensor
+    mean: Tensor
+    weight: Tensor
+
+    def __init__(
+        self,
+        count: int = 1,
+        size: Size = 224,
+        channels: Sequence[int] = (16, 32, 64, 128, 128),
+        skip: int = 4,
+        inputs: int = 32,
+        shake: float = 0.03,
+        average: float = 0.9,
+        bfloat16: bool | None = None,
+    ) -> None:
+        super().__init__(count)
+        self.size = height, width = as_size(size)
+        if min(self.size) < 8:
+            raise ValueError(f"size must be at least 8 pixels each way, got {height}x{width}")
+        widths = list(channels)
+        if not widths or not all(isinstance(n, int) and n >= 1 for n in [*widths, inputs]) or skip < 0:
+            raise ValueError(f"expected channels and inputs >= 1 and skip >= 0, got {widths}, {inputs} and {skip}")
+        if not 0 <= average < 1 or not shake >= 0:
+            raise ValueError(f"expected an average in [0, 1) and shake >= 0, got {average!r} and {shake!r}")
+        self.channels = widths[: int(math.log2(min(self.size) / 4))]
+        self.skip, self.shake, self.average, self.in_bfloat16 = skip, shake, average, bfloat16
+        self.kernels, self.gains, self.shifts = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+
+        def planned(x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
+            self.kernels.append(torch.zeros(count, out, x.shape[1], kernel, kernel))
+            self.gains.append(torch.ones(count, out))
+            self.shifts.append(torch.zeros(count, out))
+            return x.new_empty(1, out, *(-(-side // stride) for side in x.shape[2:]))
+
+        self._network(torch.empty(1, inputs, height, width, device="meta"), planned)
+        self.mixing = nn.Parameter(torch.zeros(count, 3, self.channels[0], 1, 1))
+        self.colour = nn.Parameter(torch.zeros(count, 3))
+        self.register_buffer("noise", torch.zeros(count, inputs, height, width))
+        self.register_buffer("shaking", torch.zeros(count, inputs, height, width))
+        self.register_buffer("mean", torch.zeros(count, 3, height, width))
+        self.register_buffer("weight", torch.zeros(count, 1, 1, 1))
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        for index, generator in zip(range(self.count), generators, strict=True):
+            self.noise[index] = 0.1 * torch.rand(self.noise.shape[1:], generator=generator)
+            self.shaking[index] = 0.1 * torch.randn(self.shaking.shape[1:], generator=generator)
+            for kernel in [*self.kernels, self.mixing]:
+                reach = kernel[index, 0].numel() ** -0.5
+                kernel[index] = reach * (2 * torch.rand(kernel.shape[1:], generator=generator) - 1)
+        for gain, shift in zip(self.gains, self.shifts, strict=True):
+            gain.fill_(1)
+            shift.zero_()
+        for rest in (self.colour, self.mean, self.weight):
+            rest.zero_()
+        self.started = True
+
+    def _network(self, x: Tensor, layer: Layer) -> Tensor:
+        """The hourglass: down through the scales and up again, with a narrow way across at each of them."""
+        across = []
+        for channels in self.channels:
+            across.append((layer(x, self.skip, 1, 1) if self.skip else None, x.shape[2:]))
+            x = layer(layer(x, channels, 3, 2), channels, 3, 1)
+        for channels, (way, size) in zip(reversed(self.channels), reversed(across), strict=True):
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            if way is not None:
+                x = self._beside(x, way)
+            x = layer(layer(x, channels, 3, 1), channels, 1, 1)
+        return x
+
+    def _beside(self, x: Tensor, way: Tensor) -> Tensor:
+        """Channels of both, picture by picture."""
+        pictures = 1 if x.is_meta else self.count
+        parts = [part.unflatten(1, (pictures, -1)) for part in (x, way)]
+        return torch.cat(parts, 2).flatten(1, 2)
+
+    def _layers(self) -> Layer:
+        """The layers of the network, in the order in which `_network` asks for them."""
+        parameters = zip(self.kernels, self.gains, self.shifts, strict=True)
+
+        def layer(x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
+            weight, gain, shift = next(parameters)
+            if kernel > 1:
+                x = F.pad(x, (kernel // 2,) * 4, mode="reflect")
+            x = F.conv2d(x, weight.flatten(0, 1), stride=stride, groups=self.count)
+            # Pictures lie side by side as channels of a batch of one, whose statistics are each picture's own.
+            x = F.batch_norm(x, None, None, gain.flatten(), shift.flatten(), training=True)
+            return F.leaky_relu(x, 0.2)
+
+        return layer
+
+    def forward(self) -> Tensor:
+        """The pictures, (B, 3, H, W) in [0, 1]: those drawn now, or without gradients the average so far."""
+        learning = torch.is_grad_enabled()
+        if not learning and self.average and bool((self.weight > 0).all()):
+            return self.mean / self.weight
+        z = self.noise + self.shake * self.shaking if learning and self.shake else self.noise
+        # One after the other in memory are the channels of a pixel: grouped convolutions are twice as fast so.
+        z = z.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
+        kind = z.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=_in_bfloat16(z.device, self.in_bfloat16)):
+            features = self._network(z, self._layers())
+        features = features.float().unflatten(1, (self.count, -1))[0]
+        mixed = self.mixing.flatten(2) @ features.flatten(2) + self.colour[..., None]
+        image = to_image(mixed.unflatten(2, self.size))
+        if learning and self.average:
+            with torch.no_grad():
+                self.mean.lerp_(image, 1 - self.average)
+                self.weight.lerp_(torch.ones_like(self.weight), 1 - self.average)
+        return image
+
+    @torch.no_grad()
+    def project(self, step: int) -> None:
+        # The same numbers elsewhere are new noise: nothing is drawn, and the place is part of the state. A shift by a
+        # prime comes back only after as many steps as there are numbers.
+        self.shaking.copy_(self.shaking.flatten(1).roll(7919, 1).view_as(self.shaking))
+
+
+def _in_bfloat16(device: torch.device, wanted: bool | None) -> bool:
+    if wanted is not None:
+        return wanted
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

@@ -1,0 +1,205 @@
+"""Pictures that a trained generator draws: free are its latents. Plug & play: a walk among them, with a denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from priors.base import Prior, Size, as_size
+from priors.frozen import Frozen
+from priors.generator_net import BundledGenerator, load_generator
+
+SPANS = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+WALK = 128
+"""How many different draws of noise a plug & play walk makes before they come again."""
+
+
+class GanLatent(Prior):
+    """image = G(h) of a trained generator G, h free (Nguyen et al. 2016, DGN-AM, eq. 1): every picture is in its range.
+
+    R is `penalty` times the mean square of h, the negative log-density of the normal latents that G was trained on.
+
+    Args:
+        count: number of pictures, B.
+        size: pixels, one number or (height, width), to which G's pictures are resampled; None keeps their own. The
+            bundled generator draws every size itself.
+        generator: a module from (B, latent_size) to (B, 3 or 1, h, w); a grey picture is shown in three equal
+            channels. None takes the bundled one. It is copied and frozen: the user's module is not touched.
+        latent_size: how many numbers G reads; None asks `generator.latent_size`.
+        span: what G puts out: `unit` [0, 1] or `signed` [-1, 1].
+        penalty: weight >= 0 of R.
+        bound: the numbers are kept in [-bound, bound] (Nguyen et al. 2016, section 3), or in a pair (low, high);
+            None for no bound.
+        spread: standard deviation of the latents that it starts from.
+
+    Raises:
+        ValueError: for an option out of its range, or a generator whose output is no picture.
+        FileNotFoundError: if the package was installed without the bundled generator.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4)), nn.Sigmoid())
+        >>> GanLatent(2, size=32, generator=net, latent_size=8)().shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    learning_rate: ClassVar[float] = 0.1
+
+    def __init__(
+        self,
+        count: int = 1,
+        size: Size | None = None,
+        generator: nn.Module | None = None,
+        latent_size: int | None = None,
+        span: str = "unit",
+        penalty: float = 0.0,
+        bound: float | tuple[float, float] | None = 3.0,
+        spread: float = 1.0,
+    ) -> None:
+        super().__init__(count)
+        self.size = None if size is None else as_size(size)
+        if span not in SPANS:
+            raise ValueError(f"unknown span {span!r}; expected unit for [0, 1] or signed for [-1, 1]")
+        if not penalty >= 0:
+            raise ValueError(f"penalty must be >= 0, got {penalty!r}")
+        low, high = (-bound, bound) if isinstance(bound, int | float) else bound or (-torch.inf, torch.inf)
+        if not low < high:
+            raise ValueError(f"bound must be a number > 0 or a pair low < high, or None, got {bound!r}")
+        module = load_generator() if generator is None else generator
+        wanted = latent_size or getattr(module, "latent_size", None)
+        if not isinstance(wanted, int) or wanted < 1:
+            raise ValueError(
+                f"latent_size must be a whole number of at least 1, got {wanted!r}: say how many numbers "
+                f"{type(module).__name__} reads"
+            )
+        self.span, self.penalty, self.bound, self.spread = span, penalty, (low, high), spread
+        self.generator = Frozen(module)
+        self.latent = nn.Parameter(torch.zeros(count, wanted))
+        self._check_generator()
+
+    def _check_generator(self) -> None:
+        """Raises ValueError if two ordinary latents do not become two pictures."""
+        name = type(self.generator.module).__name__
+        latent = torch.randn(2, self.latent.shape[1], generator=torch.Generator().manual_seed(0))
+        try:
+            with torch.no_grad():
+                drawn = self.generator(latent)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"the generator {name} does not read latents (B, {latent.shape[1]}): {error}; give its latent_size"
+            ) from error
+        if not isinstance(drawn, Tensor) or drawn.ndim != 4 or drawn.shape[0] != 2 or drawn.shape[1] not in (1, 3):
+            given = f"shape {tuple(drawn.shape)}" if isinstance(drawn, Tensor) else type(drawn).__name__
+            raise ValueError(
+                f"the generator {name} puts out {given}, expected pictures (B, 3, H, W) or (B, 1, H, W); "
+                "append nn.Unflatten(1, (1, H, W)) to one that puts out rows of numbers"
+            )
+        low, high = SPANS[self.span]
+        if not bool(((drawn >= low - 1e-3) & (drawn <= high + 1e-3)).all()):
+            raise ValueError(
+                f"the generator {name} puts out values from {drawn.min():.3g} to {drawn.max():.3g}, expected "
+                f"[{low:g}, {high:g}]: choose span={'signed' if self.span == 'unit' else 'unit'!r}, or append a sigmoid"
+            )
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        for picture, generator in zip(self.latent, generators, strict=True):
+            picture.copy_((self.spread * torch.randn(picture.shape, generator=generator)).clamp(*self.bound))
+        self.started = True
+
+    def forward(self) -> Tensor:
+        if self.size and isinstance(self.generator.module, BundledGenerator):
+            image = self.generator(self.latent, max(self.size))
+        else:
+            image = self.generator(self.latent)
+        low, high = SPANS[self.span]
+        image = ((image - low) / (high - low)).expand(-1, 3, -1, -1)
+        if self.size and image.shape[2:] != self.size:
+            image = F.interpolate(image, size=self.size, mode="bilinear", align_corners=False, antialias=True)
+        return image.clamp(0, 1)
+
+    def energy(self, image: Tensor) -> Tensor:
+        return self.penalty * self.latent.square().mean(1)
+
+    @torch.no_grad()
+    def project(self, step: int) -> None:
+        self.latent.clamp_(*self.bound)
+
+
+class PlugAndPlay(GanLatent):
+    """A walk among the latents of a generator, pulled to likely ones, to the target, and shaken (Nguyen et al. 2017).
+
+    h <- h + eps1 (D(h) - h) + eps2 d f(G(h)) / dh + N(0, eps3^2), the paper's eq. 5 on latents. The *condition* (eps2)
+    is the engine's gradient step, so eps2 is its learning rate; the *prior* (eps1) and the *noise* (eps3) follow it
+    in `project`. D(h) - h is proportional to the gradient of log p(h) where D is a denoising autoencoder of latents
+    (Alain & Bengio 2014); without one, p(h) is the normal distribution, whose gradient is -h.
+
+    Each picture has its own noise, drawn at `reset` and part of the state.
+
+    Args:
+        count, size, generator, latent_size, span, penalty, bound, spread: as in `GanLatent`.
+        denoiser: a module from (B, latent_size) to the same shape, or None.
+        prior_step: eps1, in [0, 1].
+        noise: eps3, >= 0.
+
+    Raises:
+        ValueError: as in `GanLatent`; for a step or noise out of range or a denoiser that changes the shape.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4)), nn.Sigmoid())
+        >>> prior = PlugAndPlay(1, generator=net, latent_size=8, prior_step=0.5, noise=0.0)
+        >>> prior.reset([torch.Generator().manual_seed(0)])
+        >>> before = prior.latent.norm().item()
+        >>> prior.project(0)
+        >>> round(prior.latent.norm().item() / before, 3)
+        0.5
+    """
+
+    batched: ClassVar[tuple[str, ...]] = ("walk",)
+    walk: Tensor
+
+    def __init__(
+        self,
+        count: int = 1,
+        size: Size | None = None,
+        generator: nn.Module | None = None,
+        latent_size: int | None = None,
+        span: str = "unit",
+        penalty: float = 0.0,
+        bound: float | tuple[float, float] | None = 3.0,
+        spread: float = 1.0,
+        denoiser: nn.Module | None = None,
+        prior_step: float = 0.01,
+        noise: float = 0.01,
+    ) -> None:
+        super().__init__(count, size, generator, latent_size, span, penalty, bound, spread)
+        if not 0 <= prior_step <= 1:
+            raise ValueError(f"prior_step must be in [0, 1], got {prior_step!r}")
+        if not noise >= 0:
+            raise ValueError(f"noise must be >= 0, got {noise!r}")
+        self.prior_step, self.noise = prior_step, noise
+        self.denoiser: Callable[[Tensor], Tensor] = Frozen(denoiser) if denoiser is not None else torch.zeros_like
+        self.register_buffer("walk", torch.zeros(count, WALK, self.latent.shape[1]))
+        with torch.no_grad():
+            shape = self.denoiser(self.latent.detach()).shape
+        if shape != self.latent.shape:
+            raise ValueError(
+                f"the denoiser makes {tuple(shape)} of latents {tuple(self.latent.shape)}; expected the same shape"
+            )
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        super().reset(generators)
+        for noise, generator in zip(self.walk, generators, strict=True):
+            noise.copy_(torch.randn(noise.shape, generator=generator))
+
+    @torch.no_grad()
+    def project(self, step: int) -> None:
+        self.latent.lerp_(self.denoiser(self.latent), self.prior_step)
+        self.latent.add_(self.walk[:, 0], alpha=self.noise)
+        # The next draw comes to the front: the walk's place is part of the state, and goes on where it stopped.
+        self.walk.copy_(self.walk.roll(-1, 1))
+        super().project(step)

@@ -1,0 +1,109 @@
+"""The Laplacian pyramid with decorrelated colours: free numbers at every scale, from a few pixels to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from priors.base import Prior, Size, as_size, check_images
+from priors.color import decorrelate, from_image, recorrelate, to_image
+from priors.statistics import ImageStatistics, as_statistics
+
+
+class Pyramid(Prior):
+    """Pictures as a sum of maps, each half as large as the one before (Burt & Adelson 1983; Mordvintsev et al. 2018).
+
+    image = sigmoid(basis @ p_0) with p_k = gain_k level_k + enlarge(p_{k+1}): a step changes all scales alike, as
+    natural images do, whose contrast is about the same in every octave. A place is still a place, unlike in `Fourier`:
+    what one corner needs never disturbs another.
+
+    Args:
+        count: number of pictures, B.
+        size: pixels, one number or (height, width).
+        levels: how many maps; None goes on until the smaller side of the coarsest is 4 pixels or less.
+        decay: level k counts 2^(decay k): 0 treats all octaves alike, more is smoother.
+        spread: standard deviation of the numbers that it starts from.
+        statistics: of natural images, for the colours: measured ones or their file (`inverter statistics`); None takes
+            the bundled ones. They say how many colour channels the pictures have.
+
+    Raises:
+        ValueError: for a count, size or number of levels out of its range, or a file that holds no statistics.
+
+    Example:
+        >>> prior = Pyramid(2, size=(32, 48))
+        >>> [tuple(level.shape[2:]) for level in prior.levels]
+        [(32, 48), (16, 24), (8, 12), (4, 6)]
+        >>> prior().shape
+        torch.Size([2, 3, 32, 48])
+    """
+
+    learning_rate: ClassVar[float] = 0.12
+    basis: Tensor
+
+    def __init__(
+        self,
+        count: int = 1,
+        size: Size = 224,
+        levels: int | None = None,
+        decay: float = 0.25,
+        spread: float = 0.01,
+        statistics: ImageStatistics | str | Path | None = None,
+    ) -> None:
+        super().__init__(count)
+        self.size = as_size(size)
+        if levels is not None and (not isinstance(levels, int) or levels < 1):
+            raise ValueError(f"levels must be a whole number of at least 1, or None, got {levels!r}")
+        self.spread = spread
+        natural = as_statistics(statistics)
+        basis = natural.color_basis()
+        self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
+        sizes = [self.size]
+        while len(sizes) < levels if levels else min(sizes[-1]) > 4:
+            height, width = sizes[-1]
+            sizes.append(((height + 1) // 2, (width + 1) // 2))
+        self.gains = [2 ** (decay * k) for k in range(len(sizes))]
+        self.levels = nn.ParameterList(torch.zeros(count, natural.channels, *size) for size in sizes)
+
+    @classmethod
+    def from_image(cls, images: Tensor, **options: Any) -> Self:
+        """A prior that starts at `images` (B, 3, H, W) in [0, 1], to within half a step of 8 bits.
+
+        `options` as in the constructor.
+        """
+        images = check_images(images, as_statistics(options.get("statistics")).channels)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
+        channels = decorrelate(from_image(images), prior.basis)
+        for k, level in enumerate(prior.levels):
+            if k + 1 == len(prior.levels):
+                rest, coarse = channels, channels
+            else:
+                coarse = F.adaptive_avg_pool2d(channels, prior.levels[k + 1].shape[2:])
+                rest = channels - enlarge(coarse, channels.shape[2:])
+            level.data = rest / prior.gains[k]
+            channels = coarse
+        prior.started = True
+        return prior
+
+    @torch.no_grad()
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        for level in self.levels:
+            for picture, generator in zip(level, generators, strict=True):
+                picture.copy_(self.spread * torch.randn(picture.shape, generator=generator))
+        self.started = True
+
+    def forward(self) -> Tensor:
+        *finer, coarsest = (gain * level for gain, level in zip(self.gains, self.levels, strict=True))
+        channels = coarsest
+        for level in reversed(finer):
+            channels = level + enlarge(channels, level.shape[2:])
+        return to_image(recorrelate(channels, self.basis))
+
+
+def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
+    """`image` (B, C, h, w) at `size` (height, width), bilinear; done again and again it is nearly a smooth spline."""
+    return F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)
