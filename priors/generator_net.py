@@ -57,8 +57,8 @@ class BundledGenerator(nn.Module):
     thing's own frame, and a small network, the same for every pixel and modulated by class and pose (as in Anokhin et
     al. 2021), reads that map and mixes each pixel from a few colours that it chose for the picture.
 
-    The choice of a class is hard going forward and soft going backward (straight-through), so that gradient ascent on a
-    latent can move from one class to another.
+    The choice of a class is hard going forward and soft going backward (straight-through), so every class number has a
+    gradient. It is a weak guide from one class to another: to reach one, start from the best of some hundred latents.
     """
 
     latent_size = CLASSES + POSE

@@ -55,11 +55,11 @@ def test_the_generator_draws_what_the_world_draws() -> None:
     assert float(made.std(0).mean()) > 0.15, "samples are all alike"
 
 
-def test_the_generator_can_be_climbed_from_one_class_to_another() -> None:
+def test_every_class_number_of_a_latent_has_a_gradient() -> None:
     generator, network = generator_net.load_generator(), builtin.load_builtin()
     latent = torch.randn(4, 80, generator=torch.Generator().manual_seed(9)).requires_grad_()
     network(torch.nn.functional.interpolate(generator(latent), size=128) * 2 - 1)[:, 21].sum().backward()
-    assert latent.grad is not None and (latent.grad[:, :56].abs().sum(1) > 0).all()
+    assert latent.grad is not None and (latent.grad[:, :56] != 0).all()
 
 
 def test_the_generator_refuses_other_latents() -> None:
