@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,13 @@ def save_code(path: Path, code: Code) -> None:
 
     if path.suffix != ".safetensors":
         raise ValueError(f"a code is kept in a .safetensors file, got {str(path)!r}")
-    about = {"inverter": "code", "model": code.model, "sha256": code.sha256, "size": "{}x{}".format(*code.size)}
+    about = {
+        "inverter": "code",
+        "model": code.model,
+        "sha256": code.sha256,
+        "size": "{}x{}".format(*code.size),
+        "layers": json.dumps(list(code.layers)),
+    }
     data = save({address: codes.contiguous() for address, codes in code.layers.items()}, about)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -127,8 +134,9 @@ def load_code(path: str | Path) -> Code:
         raise ValueError(f"{path} is damaged or no safetensors file ({error})") from error
     try:
         height, width = (int(side) for side in about["size"].split("x"))
+        layers = {address: layers[address] for address in json.loads(about["layers"])}  # in the order asked for
         code = Code(layers, about["model"], about["sha256"], (height, width))
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise ValueError(f"{path} holds no code: expected a file that inverter.encode(..., path=...) wrote") from None
     counts = {address: len(codes) if codes.ndim > 1 else 0 for address, codes in layers.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,7 +27,7 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": _l2, "cosine":
 """By name: (B, n) codes and (B, n) or (1, n) targets to (B,) distances, 0 where they are equal, without a unit."""
 
 
-def code(layer: str, target: Tensor, distance: str = "l2") -> Objective:
+def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] | None = None) -> Objective:
     """Minus the distance to a code: -|Phi(x) - Phi0|^2 / |Phi0|^2 (Mahendran & Vedaldi 2015, eq. 1 and 2).
 
     Divided by the code's own size, a score means the same at every layer: 0 is a perfect match, -1 no better than an
@@ -38,6 +37,8 @@ def code(layer: str, target: Tensor, distance: str = "l2") -> Objective:
         layer: address of any layer that puts out a tensor (B, ...); "" is the model's output.
         target: (N, ...), one code for each image, or a single one (1, ...) for all, as `inverter.encode` gives them.
         distance: `l2` (squared, eq. 2), `l1` (|Phi - Phi0|_1 / |Phi0|_1) or `cosine` (1 - cosine, whatever the size).
+        names: of the codes, for their labels; by default their numbers. A label is what a unit's random draws depend
+            on, and the bits of a code are not the same in a batch of another size.
 
     Raises:
         ValueError: for an unknown distance, a target without a batch dimension, one that is not finite or all zero;
@@ -57,6 +58,9 @@ def code(layer: str, target: Tensor, distance: str = "l2") -> Objective:
         raise ValueError(f"code: a target for layer {layer!r} is not finite")
     if not bool(targets.flatten(1).any(1).all()):
         raise ValueError(f"code: a target for layer {layer!r} is all zero, so that no distance to it has a scale")
+    names = [str(i) for i in range(len(targets))] if names is None else list(names)
+    if len(names) != len(targets):
+        raise ValueError(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
     on, measure = by_device(targets), DISTANCES[distance]
 
     def score(seen: Seen) -> Tensor:
@@ -74,10 +78,4 @@ def code(layer: str, target: Tensor, distance: str = "l2") -> Objective:
             )
         return -measure(activation.float().flatten(1), wanted.flatten(1))
 
-    return Objective(f"code({layer})", (layer,), score, tuple(_label(layer, row, distance) for row in targets))
-
-
-def _label(layer: str, target: Tensor, distance: str) -> str:
-    """Names a code by its digest: the same code is the same unit in whichever list it stands."""
-    digest = hashlib.blake2b(target.cpu().contiguous().numpy().tobytes(), digest_size=6).hexdigest()
-    return f"code({layer}:{digest}{'' if distance == 'l2' else f', {distance}'})"
+    return Objective(f"code({layer})", (layer,), score, tuple(f"code({layer}:{name})" for name in names))

@@ -60,8 +60,8 @@ class Invert(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.images) == (self.code is not None):
-            given = "both" if self.images else "neither"
-            raise ValueError(f"got {given} image and code; expected pictures (--image) or a file of codes (--code)")
+            given = "both image and code" if self.images else "neither image nor code"
+            raise ValueError(f"got {given}; expected pictures (--image) or a file of codes (--code)")
         for key, values in (("image", self.images), ("layer", self.layers), ("prior", self.priors)):
             if not all(isinstance(value, str) and value for value in values):
                 raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
@@ -226,7 +226,8 @@ class Invert(Recipe):
             return Given(self._originals(model, units))
         target, size = self._targets(model, units), self._size(model)
         approach, depth = APPROACHES[str(units[0].prior)], stride(target.shape, size)
-        objective = code(_address(units[0].layer), target, self.distance)
+        names = [str(unit.image) for unit in units]
+        objective = code(_address(units[0].layer), target, self.distance, names)
         settings = approach.settings(depth)
         mine = {"steps": self.steps, "learning_rate": self.learning_rate}
         settings |= {key: value for key, value in mine.items() if value is not None}
