@@ -54,13 +54,16 @@ def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] 
     if target.ndim < 2 or not target.numel():
         raise ValueError(f"code: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
     targets = target.detach().float()
-    if not bool(targets.isfinite().all()):
-        raise ValueError(f"code: a target for layer {layer!r} is not finite")
-    if not bool(targets.flatten(1).any(1).all()):
-        raise ValueError(f"code: a target for layer {layer!r} is all zero, so that no distance to it has a scale")
     names = [str(i) for i in range(len(targets))] if names is None else list(names)
     if len(names) != len(targets):
         raise ValueError(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
+    for name, target in zip(names, targets, strict=True):
+        if not bool(target.isfinite().all()):
+            raise ValueError(f"code: target {name} for layer {layer!r} is not finite")
+        if not bool(target.any()):
+            raise ValueError(
+                f"code: target {name} for layer {layer!r} is all zero, so that no distance to it has a scale"
+            )
     on, measure = by_device(targets), DISTANCES[distance]
 
     def score(seen: Seen) -> Tensor:

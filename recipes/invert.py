@@ -91,25 +91,9 @@ class Invert(Recipe):
     @cached_property
     def _files(self) -> dict[str, Path]:
         """The pictures by a name that tells them apart."""
-        from recipes.pictures import picture_files
+        from recipes.pictures import named_pictures
 
-        files: dict[Path, None] = {}
-        for text in self.images:
-            if not Path(text).exists():
-                raise FileNotFoundError(f"no picture or folder {text!r}")
-            found = picture_files(Path(text))
-            if not found:
-                raise ValueError(f"there is no picture in {text!r}")
-            files |= dict.fromkeys(found)
-        named: dict[str, Path] = {}
-        for file in files:
-            stem, number = safe_name(file.stem), 1
-            name = stem
-            while name in named:
-                number += 1
-                name = f"{stem}-{number}"
-            named[name] = file
-        return named
+        return named_pictures(self.images)
 
     @cached_property
     def _code(self) -> Code | None:
@@ -143,6 +127,10 @@ class Invert(Recipe):
         from recipes.pictures import read_picture
 
         code, size = self._code, self._size(model)
+        if len(model.mean) != 3:
+            raise ValueError(
+                f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3"
+            )
         if code is not None:
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
@@ -262,7 +250,7 @@ class Invert(Recipe):
         return found
 
     def _between(self, model: Model, layer: str) -> float | None:
-        """Mean distance between codes of different pictures (Mahendran & Vedaldi 2015, section 5: N_Phi)."""
+        """Mean distance between codes of different pictures (Mahendran & Vedaldi 2015: N_Phi)."""
         if layer not in self._distances:
             import torch
 

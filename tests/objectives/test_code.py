@@ -96,8 +96,8 @@ def test_a_half_precision_activation_is_measured_in_float32(maps: Tensor) -> Non
         (torch.ones(1, 2), "l3", "unknown distance 'l3'; expected one of l2, cosine, l1"),
         (torch.ones(2), "l2", r"one code for each image, got shape \(2,\)"),
         (torch.ones(0, 2), "l2", r"got shape \(0, 2\)"),
-        (torch.tensor([[1.0, float("nan")]]), "l2", "not finite"),
-        (torch.tensor([[1.0, 0.0], [0.0, 0.0]]), "l2", "all zero"),
+        (torch.tensor([[1.0, float("nan")]]), "l2", "target 0 for layer 'a' is not finite"),
+        (torch.tensor([[1.0, 0.0], [0.0, 0.0]]), "l2", "target 1 for layer 'a' is all zero"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused(target: Tensor, distance: str, says: str) -> None:

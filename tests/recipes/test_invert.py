@@ -295,6 +295,13 @@ def test_a_code_that_does_not_fit_is_told(run: Callable[..., Report], model: Mod
     assert not (tmp_path / "out").exists()
 
 
+def test_a_network_for_grey_pictures_is_refused(photos: Path, tmp_path: Path) -> None:
+    model = load_model(nn.Conv2d(1, 4, 3), normalize=((0.5,), (0.5,)), input_size=12)
+    with pytest.raises(ValueError, match="takes pictures of 1 channels; pre-images are in colour"):
+        Invert(model=model, image=str(photos), layer="output", out=str(tmp_path / "out")).run()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_judge_without_classes_is_refused(run: Callable[..., Report], tmp_path: Path) -> None:
     source = tmp_path / "net.py"
     source.write_text("from torch import nn\n\ndef make():\n    return nn.Conv2d(3, 4, 3)\n")

@@ -200,7 +200,7 @@ function restore() {
 
 /** Five guesses as lines of name and probability. */
 function guesses(list) {
-  return list.map(({ name, probability }) => `${name} ${digits(100 * probability, 0)} %`).join(" · ");
+  return list.map(({ name, probability }) => `${name} ${digits(100 * probability, 0)}\u00a0%`).join(" · ");
 }
 
 function rowsOf(unit) {

@@ -136,11 +136,11 @@ def test_a_picture_opens_with_all_its_figures(visit: Callable[..., Any], run: Pa
     expect(seen.page.locator("#lightbox-title")).to_have_text("features.0 · pixels · attempt 1 · fish")
     rows = seen.rows(".particulars")
     assert rows["Relative error"] == "0.02"
-    assert rows["It sees"] == "tench 90 % · carp 45 %"
+    assert rows["It sees"] == "tench 90\u00a0% · carp 45\u00a0%"
     assert rows["Same class"] == "yes"
     seen.page.keyboard.press("Home")
     expect(seen.page.locator("#lightbox-title")).to_have_text("fish · original")
-    assert seen.rows(".particulars")["The judge"] == "tench too 90 %"
+    assert seen.rows(".particulars")["The judge"] == "tench too 90\u00a0%"
     seen.page.keyboard.press("Escape")
     assert seen.focused().startswith("fish · original")
     seen.page.keyboard.press("ArrowRight")
