@@ -9,32 +9,18 @@ that neither optimisation used (rotation 6 degrees, shift 8 px, scale .94 to 1.0
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sys
 import time
 from pathlib import Path
 
 import kornia.geometry.transform
 import torch
+from common import SIZE, SQUEEZENET, held_out, machine, squeezenet
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter import Augment, Model, Settings, evaluate, load_model, optimize, to_pil
+from inverter import PRESETS, Model, Settings, load_model, optimize, to_pil
 from objectives import Seen, channel
 from priors import Fourier
-
-SIZE = 224
-HELD_OUT = Augment(shift=8 / SIZE, scale=(0.94, 1.06), rotate=6.0)
-WARPS = 16
-
-
-def held_out(model: Model, layer: str, channels: list[int], images: Tensor) -> Tensor:
-    """Mean activation of each picture's channel over warps that are the same for every contender, (B,)."""
-    generators = [torch.Generator().manual_seed(10_000 + c) for c in channels]
-    warp = HELD_OUT.prepare(generators, (SIZE, SIZE), WARPS, torch.device("cpu"))
-    objective = channel(layer, channels)
-    return torch.stack([evaluate(model, objective, warp(images, step)) for step in range(WARPS)]).mean(0)
 
 
 def lucent(model: Model, layer: str, channels: list[int]) -> tuple[Tensor, float]:
@@ -68,8 +54,6 @@ def overhead(model: Model, layer: str, batch: int = 8, steps: int = 24) -> float
     objective = channel(layer, channels)
     settings = Settings(steps=steps)
     generators = [torch.Generator().manual_seed(c) for c in channels]
-    from inverter import PRESETS
-
     warp = PRESETS["standard"].prepare(generators, (SIZE, SIZE), steps, torch.device("cpu"))
     image = torch.rand(batch, 3, SIZE, SIZE).requires_grad_()
 
@@ -96,8 +80,7 @@ def overhead(model: Model, layer: str, batch: int = 8, steps: int = 24) -> float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    shared = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / "shared"))
-    parser.add_argument("--weights", type=Path, default=shared / "weights" / "squeezenet1_0.safetensors")
+    parser.add_argument("--weights", type=Path, default=SQUEEZENET)
     parser.add_argument("--layer", default="features.9")
     parser.add_argument("--channels", default="3,17,42,77")
     parser.add_argument("--steps", type=int, default=Settings().steps)
@@ -105,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     channels = [int(number) for number in options.channels.split(",")]
     settings = Settings(steps=options.steps)
-    model = load_model("torchvision:squeezenet1_0", options.weights, device="cpu")
+    model = squeezenet(options.weights)
     ours(model, options.layer, channels, Settings(steps=2))  # warm up the libraries, for both
     together, seconds_together = ours(model, options.layer, channels, settings)
     alone = [ours(model, options.layer, [c], settings) for c in channels]
@@ -116,8 +99,7 @@ def main() -> None:
         (f"inverter, {len(channels)} together, {settings.steps} steps", together, seconds_together),
         (f"inverter, one alone, {settings.steps} steps", torch.cat([image for image, _ in alone]), seconds_alone),
     )
-    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, ", end="")
-    print(f"Python {platform.python_version()}; SqueezeNet 1.0 {options.layer}, {SIZE} px\n")
+    print(f"\n{machine()}; SqueezeNet 1.0 {options.layer}, {SIZE} px\n")
     print(f"| | s a neuron | times Lucent's speed | {' | '.join(f'channel {c}' for c in channels)} |")
     print("| --- | --- | --- |" + " --- |" * len(channels))
     for name, images, seconds in rows:
@@ -137,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 
-class _Seen(Exception):
-    """Ends a forward pass once every layer that is read has been seen."""
+class _Seen(BaseException):
+    """Ends a forward pass once every layer that is read has been seen; no `except Exception` of a network stops it."""
 
 
 def unwrap(module: nn.Module) -> nn.Module:

@@ -51,6 +51,9 @@ class _Field:
         return _Field(self.stride * stride, self.low - padding * self.stride, self.high + reach * self.stride)
 
 
+_SPREADING = {"native_group_norm", "native_layer_norm", "roll", "flip", "_softmax", "cumsum", "sort"}
+"""Operations that keep a map's size and yet let one position see others: what lies behind them is not followed."""
+
 _WHOLE = _Field(math.inf, -math.inf, math.inf)
 _Fields = tuple[_Field, _Field]
 
@@ -140,23 +143,26 @@ class _ReceptiveFields(TorchDispatchMode):
                     *(edge - left * before[0][1].stride for edge in (before[0][1].low, before[0][1].high)),
                 ),
             )
+        if name in _SPREADING:
+            return None
         if all(t.ndim == 4 and (t.shape[2:] == output.shape[2:] or t.shape[2:] == (1, 1)) for t in known):
             return _union(before)
         return (_WHOLE, _WHOLE) if output.shape[2:] == (1, 1) else None
 
 
 @torch.no_grad()
-def layers(model: Model) -> list[LayerInfo]:
-    """Every module that runs in a forward pass at the model's input size, in the order of its first call.
+def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]:
+    """Every module that runs in a forward pass of a picture of `size` (default: the model's own), by its first call.
 
     Receptive fields follow the recurrence of Araujo et al. 2019 ("Computing Receptive Fields of Convolutional Neural
     Networks", eq. 1-2), applied to the operations that really run.
     """
-    picture = torch.full((1, len(model.mean), *model.input_size), 0.5, device=model.device)
+    height, width = size or model.input_size
     seen: dict[str, list[tuple[Tensor | None, _Fields | None]]] = {}
     handles = []
-    tracker = _ReceptiveFields(picture)
     try:
+        picture = torch.full((1, len(model.mean), height, width), 0.5, device=model.device)
+        tracker = _ReceptiveFields(picture)
         for name, part in model.module.named_modules():
 
             def hook(_part: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
@@ -168,7 +174,6 @@ def layers(model: Model) -> list[LayerInfo]:
         with frozen(model.module), tracker:
             model.module(model.normalize(picture))
     except FORWARD_ERRORS as error:
-        height, width = model.input_size
         raise ValueError(
             f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"
         ) from error
@@ -211,6 +216,6 @@ def _stages(root: nn.Module, maps: set[str]) -> list[str]:
         name, part = learned[0]
 
 
-def stages(model: Model) -> list[str]:
+def stages(model: Model, size: tuple[int, int] | None = None) -> list[str]:
     """Addresses of the stages, in order: what `--layer all` means."""
-    return [row.name for row in layers(model) if row.stage]
+    return [row.name for row in layers(model, size) if row.stage]

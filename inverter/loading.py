@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib.util
+import io
+import logging
 import pickle
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -15,7 +19,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from inverter.models import Model, Normalize, as_device, first_line
+from inverter.models import Model, Normalize, as_device, as_normalization, first_line
 from priors.base import as_size
 
 Found = tuple[nn.Module, dict[str, Any]]
@@ -54,6 +58,14 @@ def load_model(
         Model(module, 224 parameters, 32x32, on cpu)
     """
     if isinstance(spec, Model):
+        if weights is not None:
+            raise ValueError(f"{spec.spec} is loaded already: give weights where it is loaded first")
+        if normalize is not None or input_size is not None:
+            spec = copy.copy(spec)
+        if normalize is not None:
+            spec.mean, spec.std = as_normalization(normalize)
+        if input_size is not None:
+            spec.input_size = as_size(input_size)
         return spec if device is None else spec.on(device)
     if weights is not None and not Path(weights).is_file():
         raise FileNotFoundError(f"no weights file {str(weights)!r}")
@@ -120,7 +132,8 @@ def _torchvision(name: str, pretrained: bool) -> Found:
         raise ValueError(f"torchvision has no model {name!r}{_near(name, names)}")
     meta = models.get_model_weights(name).DEFAULT
     try:
-        module = models.get_model(name, weights=meta if pretrained else None)
+        with _quiet():
+            module = models.get_model(name, weights=meta if pretrained else None)
     except (URLError, OSError) as error:
         raise _unreachable("torchvision", name, error) from error
     known: dict[str, Any] = {"categories": meta.meta.get("categories", ())}
@@ -141,7 +154,8 @@ def _timm(name: str, pretrained: bool) -> Found:
     if name not in names:
         raise ValueError(f"timm has no model {name!r}{_near(name, names)}")
     try:
-        module = timm.create_model(name, pretrained=pretrained)
+        with _quiet():
+            module = timm.create_model(name, pretrained=pretrained)
     except (URLError, OSError, RuntimeError) as error:
         raise _unreachable("timm", name, error) from error
     config = timm.data.resolve_model_data_config(module)
@@ -150,6 +164,19 @@ def _timm(name: str, pretrained: bool) -> Found:
     if subset := timm.data.infer_imagenet_subset(module):
         known["categories"] = timm.data.ImageNetInfo(subset).label_descriptions()
     return module, known
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the hubs' own notes and retries off the terminal: what matters of them is in the error."""
+    hub = logging.getLogger("huggingface_hub")
+    before = hub.level
+    hub.setLevel(logging.CRITICAL)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        hub.setLevel(before)
 
 
 def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:

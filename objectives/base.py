@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -167,8 +168,9 @@ def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: 
     entries = list(numbers) if isinstance(numbers, Iterable) else [numbers]
     if not entries:
         raise ValueError(f"{what}: got an empty list, expected at least one index")
-    if not all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):
+    if not all(hasattr(entry, "__index__") and not isinstance(entry, bool) for entry in entries):
         raise TypeError(f"{what}: expected whole numbers, got {value!r}")
+    entries = [operator.index(entry) for entry in entries]  # NumPy's are whole numbers too
     if min(entries) < 0:
         raise ValueError(f"{what}: got {min(entries)}, expected an index of at least 0")
     return torch.tensor(entries, dtype=torch.long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -77,6 +78,7 @@ def direction(
 
 
 def _label(layer: str, vector: Tensor) -> str:
-    """Names a vector by its three strongest channels; exact enough to tell the units of one dictionary apart."""
+    """Names a vector by its three strongest channels, and by a hash of all of it: no two vectors share a name."""
     strongest = vector.abs().topk(min(3, len(vector))).indices.tolist()
-    return f"direction({layer}:" + "".join(f"{float(vector[i]):+.6g}*{i}" for i in strongest) + ")"
+    digest = hashlib.blake2b(vector.numpy().tobytes(), digest_size=4).hexdigest()
+    return f"direction({layer}:" + "".join(f"{float(vector[i]):+.6g}*{i}" for i in strongest) + f"#{digest})"

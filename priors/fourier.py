@@ -24,12 +24,27 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
     return (fy.square() + fx.square()).sqrt().clamp_min(1 / max(height, width)).pow(-decay)
 
 
+def soft_limit(deviation: Tensor, limit: Tensor, inverse: bool = False) -> Tensor:
+    """The factor (1 + (s / limit)^4)^(-1/4), which leaves small deviations s alone and keeps all of them below `limit`.
+
+    Args:
+        deviation: (B,) standard deviations s >= 0. limit: (B,), > 0, may be infinite.
+        inverse: the deviations are limited ones (< limit): the factor that made them.
+
+    Example:
+        >>> soft_limit(torch.tensor([0.1, 100.0]), torch.tensor(2.0)) * torch.tensor([0.1, 100.0])
+        tensor([0.1000, 2.0000])
+    """
+    ratio = (deviation / limit).pow(4)
+    return (1 - ratio).pow(0.25) if inverse else (1 + ratio).pow(-0.25)
+
+
 class Fourier(Prior):
     """Pictures as scaled Fourier coefficients of decorrelated colours (Olah et al. 2017, preconditioning).
 
-    image = sigmoid(basis @ irfft2(scale * coefficients)): equal steps in the parameters are changes that are equally
-    likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The same
-    objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
+    image = sigmoid(soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes that
+    are equally likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The
+    same objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
 
     Args:
         count: number of pictures, B.
@@ -37,6 +52,9 @@ class Fourier(Prior):
         decay: None scales each colour channel by the measured spectrum of natural images; a number by 1 / f^decay
             (1 is Olah et al.'s; higher is smoother).
         spread: standard deviation of the coefficients that it starts from.
+        contrast: what the standard deviation of a picture's colours before the sigmoid stays below, > 0. Photographs
+            have 1.5 (half of them 1.1 to 1.8); without a limit (`math.inf`) a unit that grows with contrast burns its
+            picture to pure black, white and primary colours.
         statistics: of natural images, for the colours (and the spectrum): measured ones or their file
             (`inverter statistics`); None takes the bundled ones. They say how many colour channels the pictures have.
 
@@ -48,8 +66,10 @@ class Fourier(Prior):
         torch.Size([2, 3, 32, 48])
     """
 
-    learning_rate: ClassVar[float] = 0.6
+    learning_rate: ClassVar[float] = 0.9
+    batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor
+    limit: Tensor
     scale: Tensor
 
     def __init__(
@@ -58,31 +78,39 @@ class Fourier(Prior):
         size: Size = 224,
         decay: float | None = None,
         spread: float = 0.01,
+        contrast: float = 2.5,
         statistics: ImageStatistics | str | Path | None = None,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
         self.spread = spread
+        if not contrast > 0:
+            raise ValueError(f"contrast must be above 0, got {contrast!r}")
+        self.register_buffer("limit", torch.full((count,), float(contrast)))
         natural = as_statistics(statistics)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
-        # 1 / 4 is Lucid's: a start with spread .01 is then almost flat grey, and a step of .05 a visible change.
-        scale = frequency_scale(*self.size, 1.0 if decay is None else decay).expand(natural.channels, -1, -1) / 4
-        if decay is None:
-            measured = natural.spectrum(*self.size)
-            scale = measured * (scale.square().mean() / measured.square().mean()).sqrt()  # of the same contrast
+        # Whatever the spectrum, the contrast is that of 1 / f over 4, as in Lucid: a start with spread .01 is almost
+        # flat grey then, and one learning rate fits all of them.
+        usual = frequency_scale(*self.size, 1.0).square().mean().sqrt() / 4
+        scale = natural.spectrum(*self.size) if decay is None else frequency_scale(*self.size, decay)
+        scale = (scale * usual / scale.square().mean().sqrt()).expand(natural.channels, -1, -1)
         self.register_buffer("scale", scale[..., None].contiguous(), persistent=False)
         self.coefficients = nn.Parameter(torch.zeros(count, *self.scale.shape[:3], 2))
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
-        """A prior that starts at `images` (B, 3, H, W) in [0, 1], to within half a step of 8 bits.
+        """A prior that starts at `images` (B, C, H, W) in [0, 1], to within half a step of 8 bits.
 
-        `options` as in the constructor.
+        `options` as in the constructor; a picture of more contrast than they allow has a limit of its own.
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
-        channels = decorrelate(from_image(images), prior.basis)
+        colors = from_image(images)
+        deviation = colors.flatten(1).std(1)
+        prior.limit = torch.maximum(prior.limit, 1.5 * deviation)
+        colors = colors / soft_limit(deviation, prior.limit, inverse=True)[:, None, None, None]
+        channels = decorrelate(colors, prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale
         prior.started = True
         return prior
@@ -95,5 +123,6 @@ class Fourier(Prior):
 
     def forward(self) -> Tensor:
         spectrum = torch.view_as_complex(self.coefficients * self.scale)
-        channels = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        return to_image(recorrelate(channels, self.basis))
+        colors = recorrelate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"), self.basis)
+        factor = soft_limit(colors.flatten(1).std(1), self.limit)
+        return to_image(colors * factor[:, None, None, None])

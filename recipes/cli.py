@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from recipes.spec import RECIPES, kind, load_recipe
 if TYPE_CHECKING:
     from recipes.run import Update
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,7 +29,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from inverter import __version__  # only when asked for: it waits for torch
 
-        parser.exit(0, f"inverter {__version__}\n")
+        print(f"inverter {__version__}")
+        parser.exit()
 
 
 def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
@@ -84,11 +86,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Runs the command line; returns the exit code: 0, 1 for a failure, 2 for bad input, 130 when interrupted."""
     options = vars(parser().parse_args(arguments))
     command = options.pop("command")
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        if threading.current_thread() is threading.main_thread():  # only there can signals be caught
+            signal.signal(signal.SIGTERM, _terminate)
         if command == "layers":
             _layers(**options)
         elif command == "statistics":
@@ -98,12 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _recipe(RECIPES[command](**options))
     except KeyboardInterrupt:
-        print("stopped; what is finished is kept, and the same command continues", file=sys.stderr)
+        again = "the same command without --fresh continues" if options.get("fresh") else "the same command continues"
+        print(f"stopped; what is finished is kept, and {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); python must not complain once more when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except RuntimeError as error:  # torch's own: out of memory, an operation that a device lacks
+        if os.environ.get("INVERTER_TRACEBACK"):
+            raise
+        text = " ".join(str(error).split())[:300]
+        print(f"inverter {command}: failed: {text} (INVERTER_TRACEBACK=1 shows where)", file=sys.stderr)
+        return FAILED
     except (ValueError, LookupError, TypeError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("INVERTER_TRACEBACK"):
             raise
@@ -149,14 +159,15 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     from rich.text import Text
 
     from inverter import layers, load_model
+    from priors.base import as_size
 
-    loaded = load_model(model, weights, normalize, device, size)
+    loaded = load_model(model, weights, normalize, device)
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
     for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
         table.add_column(
             title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
         )
-    for row in layers(loaded):
+    for row in layers(loaded, as_size(size) if size is not None else None):
         field = row.receptive_field
         table.add_row(
             Text(row.name),

@@ -96,7 +96,7 @@ class Gallery(Recipe):
         return (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
 
     def units(self, model: Model) -> list[Unit]:
-        size = (self.size, self.size) if self.size else model.input_size
+        size = self.picture_size(model)
         if self.objective in CLASSES:
             from objectives import OUTPUT
 
@@ -110,16 +110,20 @@ class Gallery(Recipe):
                     f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
                     "vector (B, C): choose another layer (inverter layers shows them)"
                 )
-            wanted = self.channels
-            if self.layers == ("all",) and isinstance(wanted, str) and wanted != "all":
-                # A range over all stages means as many as each of them has.
-                channels = [c for c in parse_channels(wanted, 1 << 20, "a layer") if c < shape[1]]
+            if self.layers == ("all",) and self.channels != "all":
+                # Numbers for all stages mean as many of them as each stage has.
+                channels = [c for c in parse_channels(self.channels, 1 << 20, "a layer") if c < shape[1]]
             else:
-                channels = parse_channels(wanted, shape[1], f"layer {layer!r}")
+                channels = parse_channels(self.channels, shape[1], f"layer {layer!r}")
             units += self._units(layer, channels)
         if not units:
             raise ValueError(f"channels {self.channels!r}: no layer has any of them")
         return units
+
+    def settings(self) -> dict[str, Any]:
+        # One way to write what may be written in several, so that a run can be continued with any of them.
+        channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
+        return super().settings() | {"layer": list(self.layers), "channels": str(channels)}
 
     def _addresses(self, model: Model) -> list[str]:
         from inverter import stages
@@ -127,7 +131,7 @@ class Gallery(Recipe):
         found: list[str] = []
         for layer in self.layers:
             if layer == "all":
-                if not (known := stages(model)):
+                if not (known := stages(model, self.picture_size(model))):
                     raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
                 found += known
             else:
@@ -170,8 +174,7 @@ class Gallery(Recipe):
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, self._style_layer(model, layer), channels, REPULSION)
-        size = (self.size, self.size) if self.size else model.input_size
-        prior = {"fourier": Fourier, "pixels": Pixels}[self.prior](len(units), size)
+        prior = {"fourier": Fourier, "pixels": Pixels}[self.prior](len(units), self.picture_size(model))
         return Problem(objective, prior, measure)
 
     def _style_layer(self, model: Model, layer: str) -> str:
@@ -180,7 +183,7 @@ class Gallery(Recipe):
             return layer
         from inverter import stages
 
-        return stages(model)[-1]
+        return stages(model, self.picture_size(model))[-1]
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.outputs.page import render_gallery

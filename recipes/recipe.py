@@ -121,6 +121,10 @@ class Recipe:
         values["model"] = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
         return {key: _plain(value) for key, value in values.items()}
 
+    def picture_size(self, model: Model) -> tuple[int, int]:
+        """(height, width) of the pictures in pixels: as asked for, else the model's own."""
+        return (self.size, self.size) if self.size else model.input_size
+
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
 

@@ -74,7 +74,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         seed=recipe.seed,
     )
     augment = as_augment(recipe.augment)
-    model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device, recipe.size)
+    model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device)
     units = recipe.units(model)
     manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
     files = [unit.file for unit in units]

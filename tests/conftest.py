@@ -76,7 +76,10 @@ def photographs(shared_data: Path) -> Tensor:
     from PIL import Image
 
     paths = sorted((shared_data / "images" / "imagenet").glob("*.jpg"))[::25][:16]
-    pictures = [np.asarray(Image.open(path).convert("RGB").resize((128, 128), Image.Resampling.BOX)) for path in paths]
+    pictures = []
+    for path in paths:
+        with Image.open(path) as picture:
+            pictures.append(np.asarray(picture.convert("RGB").resize((128, 128), Image.Resampling.BOX)))
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 
@@ -41,7 +41,7 @@ def load_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | No
 def save_weights(path: Path, weights: dict[str, Tensor]) -> str:
     """Store tensors as float16 safetensors; gives the file's sha256."""
     temporary = temporary_for(path)
-    save_file({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}, temporary)
+    temporary.write_bytes(save({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}))
     temporary.replace(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -22,6 +22,7 @@ from recipes.bundled.compose import turn_limit
 from recipes.bundled.files import load_checkpoint, save_checkpoint, save_json, save_weights, temporary_for
 from recipes.bundled.lessons import Lessons, target
 from recipes.bundled.pages import sample_pages, save_page
+from recipes.bundled.schedule import one_cycle
 from recipes.bundled.stream import stream
 from recipes.bundled.train_network import Progress, normalise
 
@@ -35,12 +36,14 @@ class GeneratorSettings:
     """Everything that decides the trained weights, but for the network that criticises them."""
 
     seed: int = 0
-    steps: int = 7040
+    steps: int = 5760
     batch: int = 32
     chunk: int = 1024
     rate: float = 2e-3
     map_rate: float = 1e-2
-    refine_from: float = 0.6  # from this part of the steps on, the network's features and verdict count
+    cycle: float = 1.222  # see `one_cycle`
+    landing: float = 0.25
+    refine_from: float = 0.73  # from this part of the steps on, the network's features and verdict count
     edges: float = 0.5
     features: float = 0.05
     verdict: float = 0.01
@@ -103,7 +106,7 @@ def train_generator(
     device: str = "cpu",
     workers: int = 1,
     progress: Progress | None = None,
-    every: int = 5,
+    every: int = 2,
     chunks: int | None = None,
 ) -> tuple[BundledGenerator, dict[str, Any]]:
     """Train, resuming from `checkpoint` if it exists; it is written every `every` chunks, and at the end.
@@ -115,18 +118,14 @@ def train_generator(
     generator = new_generator(settings.seed).to(device)
     maps = [p for name, p in generator.named_parameters() if name == "maps"]
     rest = [p for name, p in generator.named_parameters() if name != "maps"]
-    optimizer = torch.optim.Adam([{"params": maps}, {"params": rest}], betas=(0.9, 0.98))
+    groups = [{"params": maps, "peak": settings.map_rate}, {"params": rest, "peak": settings.rate}]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
     total = settings.chunks * settings.batches
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [settings.map_rate, settings.rate], total_steps=total + 1, pct_start=0.05, cycle_momentum=False,
-        final_div_factor=100,
-    )  # fmt: skip
     state: dict[str, Any] = {"settings": asdict(settings), "chunk": 0, "history": [], "seconds": 0.0}
     found = load_checkpoint(checkpoint, state["settings"])
     if found is not None:
         generator.load_state_dict(found.pop("generator"))
         optimizer.load_state_dict(found.pop("optimizer"))
-        schedule.load_state_dict(found.pop("schedule"))
         state = found
     last = settings.chunks if chunks is None else min(chunks, settings.chunks)
     lessons = Lessons(settings.seed, last, settings.chunk)
@@ -149,10 +148,12 @@ def train_generator(
                 with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
                     distance, verdict = critic_loss(critic, made, wanted, latent[:, :CLASSES].argmax(1))
                 loss = loss + settings.features * distance + settings.verdict * verdict
+            factor = one_cycle(i * settings.batches + k, total, 0.05, settings.cycle, settings.landing)
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            schedule.step()
             sums = [s + v.item() / settings.batches for s, v in zip(sums, (error, distance, verdict), strict=True)]
         state["chunk"] = i + 1
         state["seconds"] = time.monotonic() - begun
@@ -162,7 +163,7 @@ def train_generator(
             progress((i + 1) * settings.batches, total, figures | {"seconds": state["seconds"]})
         if (i + 1) % every == 0 or i + 1 == last:
             parts = {"generator": generator.state_dict(), "optimizer": optimizer.state_dict()}
-            save_checkpoint(checkpoint, state | parts | {"schedule": schedule.state_dict()})
+            save_checkpoint(checkpoint, state | parts)
     return generator, state
 
 

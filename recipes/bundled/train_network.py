@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from inverter.builtin import INPUT_SIZE, MEAN, STD, BuiltinNet
 from recipes.bundled.chart import line_chart
 from recipes.bundled.corruptions import CORRUPTIONS, Corruption
 from recipes.bundled.files import load_checkpoint, save_checkpoint, save_json, save_weights, temporary_for
+from recipes.bundled.schedule import one_cycle
 from recipes.bundled.stream import Chunks, stream
 from recipes.bundled.world import CLASSES, pictures
 
@@ -51,15 +52,6 @@ class NetworkSettings:
     @property
     def chunks(self) -> int:
         return math.ceil(self.steps / self.batches)
-
-
-def rate_at(settings: NetworkSettings, step: int) -> float:
-    """The learning rate: one cosine cycle (Smith & Topin 2019), brought down to 0 by a straight line at the end."""
-    total = settings.chunks * settings.batches
-    at = step / (settings.cycle * total)
-    rise = 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * at / 0.1))
-    fall = 0.5 * (1 + math.cos(math.pi * (at - 0.1) / 0.9))
-    return settings.rate * (rise if at < 0.1 else fall) * min(1.0, (total - step) / (settings.landing * total))
 
 
 def _size_of(settings: NetworkSettings, chunk: int) -> int:
@@ -104,41 +96,38 @@ def fold(network: BuiltinNet) -> BuiltinNet:
     return folded
 
 
-def _test_batches(count: int, clutter: float, device: torch.device | str) -> Iterator[tuple[Tensor, Tensor]]:
-    step = 8 * len(CLASSES)
-    for first in range(0, count, step):
-        yield pictures(TEST_SEED, first, min(step, count - first), INPUT_SIZE, clutter, device)
-
-
 @torch.inference_mode()
-def measure(network: nn.Module, count: int, clutter: float = 1.0, corruption: Corruption | None = None) -> Tensor:
-    """The confusion matrix (true, guessed) of a network in eval mode on `count` fresh pictures, damaged or not."""
+def measure(
+    network: nn.Module, count: int, clutter: float = 1.0, damage: Sequence[Corruption | None] = (None,)
+) -> list[Tensor]:
+    """Confusion matrices (true, guessed), one per damage, of a network in eval mode on the same fresh pictures."""
     device = next(network.parameters()).device
+    size, step = len(CLASSES), 8 * len(CLASSES)
     generator = torch.Generator().manual_seed(TEST_SEED)
-    table = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.long)
-    for image, label in _test_batches(count, clutter, device):
-        if corruption is not None:
-            image = corruption(image, generator)
-        guess = network(normalise(image)).argmax(1)
-        table.view(-1).index_add_(0, (label * len(CLASSES) + guess).cpu(), torch.ones(len(label), dtype=torch.long))
-    return table
+    tables = [torch.zeros(size, size, dtype=torch.long) for _ in damage]
+    for first in range(0, count, step):
+        image, label = pictures(TEST_SEED, first, min(step, count - first), INPUT_SIZE, clutter, device)
+        for table, corrupt in zip(tables, damage, strict=True):
+            seen = image if corrupt is None else corrupt(image, generator)
+            guess = network(normalise(seen)).argmax(1)
+            table.view(-1).index_add_(0, (label * size + guess).cpu(), torch.ones(len(label), dtype=torch.long))
+    return tables
 
 
 def accuracy(table: Tensor) -> float:
-    return float(table.diagonal().sum() / table.sum())
+    return round(float(table.diagonal().sum() / table.sum()), 4)
 
 
 def accuracies(network: nn.Module, count: int) -> dict[str, Any]:
     """Top-1 on fresh pictures: the full world, the plain one, every class, every corruption."""
-    full = measure(network, count)
+    full, *damaged = measure(network, count, damage=(None, *CORRUPTIONS.values()))
+    by_class = (full.diagonal() / full.sum(1)).tolist()
     return {
         "pictures": count,
         "top1": accuracy(full),
-        "top1_plain": accuracy(measure(network, count, clutter=0.0)),
-        "top1_by_class": dict(zip(CLASSES, (full.diagonal() / full.sum(1)).tolist(), strict=True)),
-        "top1_corrupted": {
-            name: accuracy(measure(network, count, corruption=damage)) for name, damage in CORRUPTIONS.items()
-        },
+        "top1_plain": accuracy(measure(network, count, clutter=0.0)[0]),
+        "top1_by_class": {name: round(value, 4) for name, value in zip(CLASSES, by_class, strict=True)},
+        "top1_corrupted": dict(zip(CORRUPTIONS, map(accuracy, damaged), strict=True)),
     }
 
 
@@ -187,7 +176,9 @@ def train_network(
                 logits = network(image).float()
             loss = F.cross_entropy(logits, label, label_smoothing=settings.smoothing)
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(settings, i * settings.batches + k)
+                group["lr"] = settings.rate * one_cycle(
+                    i * settings.batches + k, total, 0.1, settings.cycle, settings.landing
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

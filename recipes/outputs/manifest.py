@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from inverter import Model
 
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
-PASSING = frozenset({"out", "device", "batch_size", "fresh"})
-"""Settings that do not change what the pictures are, so that a run may be continued with others."""
+PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights"})
+"""Settings that do not change what the pictures are (the weights have a sha256), so a run may go on with others."""
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,10 @@ def test_a_pictures_draws_do_not_depend_on_its_batch(name: str) -> None:
 
 def test_presets_grow_stronger() -> None:
     image = smooth(48, 48, count=16)
-    changes = [(once(PRESETS[name], image, *range(16)) - image).abs().mean() for name in ("none", "light", "standard", "strong")]
+    changes = [
+        (once(PRESETS[name], image, *range(16)) - image).abs().mean()
+        for name in ("none", "light", "standard", "strong")
+    ]
     assert changes == sorted(changes)
     assert changes[0] == 0
     assert len(set(changes)) == 4

@@ -175,7 +175,14 @@ def test_an_address_unlike_any_still_shows_some(tiny_net: nn.Module) -> None:
 
 @pytest.mark.parametrize(
     ("address", "parts"),
-    [("a.b", ("a.b", 0)), ("a.b#2", ("a.b", 2)), ("", ("", 0)), ("a#b", ("a#b", 0)), ("a#", ("a#", 0)), ("#1", ("", 1))],
+    [
+        ("a.b", ("a.b", 0)),
+        ("a.b#2", ("a.b", 2)),
+        ("", ("", 0)),
+        ("a#b", ("a#b", 0)),
+        ("a#", ("a#", 0)),
+        ("#1", ("", 1)),
+    ],
 )
 def test_an_address_is_a_name_and_a_call(address: str, parts: tuple[str, int]) -> None:
     assert split_address(address) == parts
@@ -203,7 +210,9 @@ def test_the_users_own_hooks_stay_and_run(tiny_net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_freezing_restores_mixed_modes_and_mixed_gradients(tiny_net: nn.Module, snapshot: Snapshot, fails: bool) -> None:
+def test_freezing_restores_mixed_modes_and_mixed_gradients(
+    tiny_net: nn.Module, snapshot: Snapshot, fails: bool
+) -> None:
     tiny_net.train()
     tiny_net.stem.eval()
     tiny_net.body.weight.requires_grad_(False)

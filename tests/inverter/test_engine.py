@@ -178,7 +178,12 @@ def test_the_priors_energy_is_paid(tiny_net: nn.Module) -> None:
 def test_progress_counts_every_step_of_every_batch(tiny_net: nn.Module) -> None:
     ticks: list[Tick] = []
     optimize(
-        tiny_net, channel("body", [0, 1, 2]), Fourier(3, 8), Settings(steps=2, batch_size=2), "none", progress=ticks.append
+        tiny_net,
+        channel("body", [0, 1, 2]),
+        Fourier(3, 8),
+        Settings(steps=2, batch_size=2),
+        "none",
+        progress=ticks.append,
     )
     assert ticks == [Tick(1, 2, 0, 3), Tick(2, 2, 0, 3), Tick(1, 2, 2, 3), Tick(2, 2, 2, 3)]
 
@@ -247,7 +252,10 @@ def test_the_users_module_is_exactly_as_it_was(tiny_net: nn.Module, snapshot, wh
         act = fail_after(2, Failing)
         augment, expected = (lambda image: act(image) or image), Failing  # type: ignore[assignment,func-returns-value]
     elif where == "backward":
-        objective, expected = Objective("detached", ("body",), lambda seen: seen["body"].detach().mean((1, 2, 3))), RuntimeError
+        objective, expected = (
+            Objective("detached", ("body",), lambda seen: seen["body"].detach().mean((1, 2, 3))),
+            RuntimeError,
+        )
     settings = Settings(steps=4, batch_size=1)
     if expected is None:
         optimize(tiny_net, objective, Fourier(2, 12), settings, augment)
@@ -303,7 +311,10 @@ def test_a_number_that_is_not_finite_stops_that_unit_alone_and_says_when() -> No
 
     def objective() -> Objective:
         return Objective(
-            "red", ("conv", ""), lambda seen: redder(seen.image) + 0.1 * seen[""].mean((1, 2, 3)), labels=("a", "b", "c")
+            "red",
+            ("conv", ""),
+            lambda seen: redder(seen.image) + 0.1 * seen[""].mean((1, 2, 3)),
+            labels=("a", "b", "c"),
         )
 
     def run(module: nn.Module) -> Inversion:

@@ -26,7 +26,20 @@ def resnet() -> nn.Module:
 def test_squeezenet_sees_what_its_kernels_and_strides_add_up_to() -> None:
     rows = table(models.squeezenet1_0(weights=None), 224)
     # 7x7 by 2, then pools 3x3 by 2 in 2, 6 and 11, and a 3x3 in every fire module.
-    seen = {"0": 7, "2": 11, "3": 19, "4": 27, "5": 35, "6": 43, "7": 59, "8": 75, "9": 91, "10": 107, "11": 123, "12": 155}
+    seen = {
+        "0": 7,
+        "2": 11,
+        "3": 19,
+        "4": 27,
+        "5": 35,
+        "6": 43,
+        "7": 59,
+        "8": 75,
+        "9": 91,
+        "10": 107,
+        "11": 123,
+        "12": 155,
+    }
     assert {name: rows[f"features.{name}"].receptive_field for name in seen} == seen
     assert rows["features.3.squeeze"].receptive_field == 11
     assert rows["features.3.expand1x1"].receptive_field == 11
@@ -41,7 +54,15 @@ def test_squeezenet_sees_what_its_kernels_and_strides_add_up_to() -> None:
 
 def test_resnet18_sees_what_the_literature_says(resnet: nn.Module) -> None:
     rows = table(resnet, 128)  # Araujo et al. 2019, table 1: 435 in the end
-    expected = {"conv1": 7, "maxpool": 11, "layer1": 43, "layer2": 99, "layer3": 211, "layer4": 435, "avgpool": math.inf}
+    expected = {
+        "conv1": 7,
+        "maxpool": 11,
+        "layer1": 43,
+        "layer2": 99,
+        "layer3": 211,
+        "layer4": 435,
+        "avgpool": math.inf,
+    }
     assert {name: rows[name].receptive_field for name in expected} == expected
     assert rows["layer1.0.relu"].calls == 2
     assert rows["relu"].calls == 1
@@ -206,7 +227,9 @@ class Positive(nn.Module):
 
 @settings(max_examples=25)
 @given(st.lists(parts, min_size=1, max_size=4), st.booleans())
-def test_the_receptive_field_is_where_the_gradient_is(kinds: list[tuple[str, int, int, int, int]], residual: bool) -> None:
+def test_the_receptive_field_is_where_the_gradient_is(
+    kinds: list[tuple[str, int, int, int, int]], residual: bool
+) -> None:
     net = Positive(kinds, residual).double()
     reported = table(net.float(), 160)["last"].receptive_field
     # Its maxima become means: a maximum's gradient shows only the pixel that won.
@@ -220,7 +243,7 @@ def test_the_receptive_field_is_where_the_gradient_is(kinds: list[tuple[str, int
     (gradient,) = torch.autograd.grad(middle, image)
     seen = (gradient[0].abs().sum(0) > 0).any(0).nonzero()
     extent = int(seen.max() - seen.min()) + 1
-    if 0 < int(seen.min()) and int(seen.max()) < 159:  # else the picture's edge cuts it off
+    if int(seen.min()) > 0 and int(seen.max()) < 159:  # else the picture's edge cuts it off
         assert reported == extent
     else:
         assert reported is not None

@@ -209,7 +209,10 @@ def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, content: obje
 def test_a_mismatch_names_the_first_missing_and_unexpected_and_changes_nothing(tmp_path: Path) -> None:
     target = net()
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
-    state = {f"extra{i}": torch.zeros(1) for i in range(5)} | {"0.weight": torch.zeros(4, 3, 5, 5), "0.bias": torch.ones(4)}
+    state = {f"extra{i}": torch.zeros(1) for i in range(5)} | {
+        "0.weight": torch.zeros(4, 3, 5, 5),
+        "0.bias": torch.ones(4),
+    }
     save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match="does not fit Sequential") as caught:
         load_model(target, weights=tmp_path / "w.safetensors")
@@ -285,7 +288,10 @@ def test_a_hub_that_cannot_be_reached_is_one_line_that_says_what_to_do(monkeypat
 
     monkeypatch.setattr(models, "get_model", unreachable)
     monkeypatch.setattr(timm, "create_model", offline)
-    for spec, reason in (("torchvision:squeezenet1_1", "Name or service"), ("timm:test_resnet", "Check your connection")):
+    for spec, reason in (
+        ("torchvision:squeezenet1_1", "Name or service"),
+        ("timm:test_resnet", "Check your connection"),
+    ):
         with pytest.raises(ConnectionError, match=reason) as caught:
             load_model(spec)
         assert spec in str(caught.value)

@@ -31,7 +31,17 @@ def test_a_picture_enters_less_the_mean_by_the_deviation(given, mean, std) -> No
 
 @pytest.mark.parametrize(
     "given",
-    ["imagnet", "", "1,2,3", "1,2/1,2,3", "1,2,3/1,0,1", "1,2,3/1,-1,1", "a,b,c/1,1,1", "1,2,3/1,1,1/1,1,1", ((0.5,), (0.5, 0.5))],
+    [
+        "imagnet",
+        "",
+        "1,2,3",
+        "1,2/1,2,3",
+        "1,2,3/1,0,1",
+        "1,2,3/1,-1,1",
+        "a,b,c/1,1,1",
+        "1,2,3/1,1,1/1,1,1",
+        ((0.5,), (0.5, 0.5)),
+    ],
 )
 def test_another_normalization_is_refused_with_what_was_given(given) -> None:
     with pytest.raises(ValueError, match="expected imagenet, half, none") as caught:

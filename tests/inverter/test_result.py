@@ -56,7 +56,8 @@ def test_it_saves_one_whole_file_for_each_picture_and_nothing_else(tmp_path: Pat
     assert paths == [tmp_path / "new" / "folder" / f"000{i}.png" for i in range(3)]
     assert sorted(paths[0].parent.iterdir()) == paths
     for path, image in zip(paths, images, strict=True):
-        saved = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255
+        with Image.open(path) as picture:
+            saved = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
         assert (saved - image).abs().max() <= 0.5 / 255 + 1e-6
     assert len(result) == len(result.to_pil()) == 3
 

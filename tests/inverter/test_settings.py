@@ -1,6 +1,7 @@
 """Settings: refused outside their range, and schedules that rise, fall and never stop."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -47,7 +48,9 @@ def test_settings_are_a_frozen_value() -> None:
 
 
 @given(st.sampled_from(SCHEDULES), st.integers(1, 200), st.integers(0, 50), st.floats(1e-3, 10))
-def test_every_step_has_a_rate_above_zero_and_at_most_the_peak(schedule: str, steps: int, warmup: int, peak: float) -> None:
+def test_every_step_has_a_rate_above_zero_and_at_most_the_peak(
+    schedule: str, steps: int, warmup: int, peak: float
+) -> None:
     rates = Settings(steps=steps, warmup=warmup, schedule=schedule).rates(peak)
     assert len(rates) == steps
     assert min(rates) > 0
@@ -58,8 +61,8 @@ def test_every_step_has_a_rate_above_zero_and_at_most_the_peak(schedule: str, st
 def test_rates_rise_during_the_warm_up_and_never_after_it(schedule: str, steps: int, warmup: int) -> None:
     rates = Settings(steps=steps, warmup=warmup, schedule=schedule).rates(1.0)
     rise = min(warmup, steps // 4)
-    assert all(a < b for a, b in zip(rates[:rise], rates[1 : rise + 1], strict=True))
-    assert all(a >= b for a, b in zip(rates[rise:], rates[rise + 1 :], strict=False))
+    assert all(a < b for a, b in pairwise(rates[: rise + 1]))
+    assert all(a >= b for a, b in pairwise(rates[rise:]))
     if schedule == "constant":
         assert set(rates[rise:]) == {1.0}
     else:

@@ -51,7 +51,9 @@ def climbed(objective: Objective, start: torch.Tensor, steps: int = 40) -> tuple
     return scores[0], scores[-1]
 
 
-@pytest.mark.parametrize(("objective", "shape"), [case[1:] for case in CASES], ids=[f"{c[0]} {len(c[2])}d" for c in CASES])
+@pytest.mark.parametrize(
+    ("objective", "shape"), [case[1:] for case in CASES], ids=[f"{c[0]} {len(c[2])}d" for c in CASES]
+)
 def test_ascent_raises_the_score_of_every_image(objective: Objective, shape: tuple[int, ...]) -> None:
     start = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     before, after = climbed(objective, start)

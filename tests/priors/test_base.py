@@ -31,10 +31,11 @@ def drawn(make: Callable[..., Prior], size: tuple[int, int], *seeds: int) -> Pri
 
 
 def smooth(count: int, height: int, width: int) -> Tensor:
-    """Pictures with soft shapes and colours, none of them at the ends of the range."""
+    """Pictures with soft shapes and natural colours (mostly light and dark), none at the ends of the range."""
     y, x = torch.linspace(0, 1, height)[:, None], torch.linspace(0, 1, width)[None]
-    waves = [torch.sin(6 * y * (k + 1) + 4 * x + 2 * c) for k in range(count) for c in range(3)]
-    return (0.5 + 0.3 * torch.stack(waves)).view(count, 3, height, width)
+    light = torch.stack([torch.sin(6 * y * (k + 1) + 4 * x) for k in range(count)])[:, None]
+    tint = torch.stack([torch.sin(3 * x - 2 * y + 2 * c) for c in range(3)])
+    return 0.5 + 0.25 * light + 0.05 * tint
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -62,10 +63,12 @@ def test_every_prior_can_fit_a_given_picture(make, size) -> None:
     prior = drawn(make, size, 3, 4)
     optimizer = torch.optim.Adam(prior.parameters(), lr=prior.learning_rate)
     start = psnr(prior().detach(), target)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
     for step in range(300):
         optimizer.zero_grad()
         (prior() - target).square().sum().backward()
         optimizer.step()
+        schedule.step()
         prior.project(step)
     assert start.max() < 20
     assert psnr(prior().detach(), target).min() > 30

@@ -13,8 +13,9 @@ from inverter.builtin import BuiltinNet
 from recipes.bundled.__main__ import main
 from recipes.bundled.chart import line_chart
 from recipes.bundled.corruptions import CORRUPTIONS
+from recipes.bundled.schedule import one_cycle
 from recipes.bundled.train_generator import GeneratorSettings, train_generator
-from recipes.bundled.train_network import NetworkSettings, augment, fold, rate_at, save_network, train_network
+from recipes.bundled.train_network import NetworkSettings, augment, fold, save_network, train_network
 
 NETWORK = NetworkSettings(steps=6, batch=8, per_class=2, plain=1, passes=1, sizes=((0.5, 32), (1.0, 48)), classes=8)
 GENERATOR = GeneratorSettings(steps=4, batch=4, chunk=8, refine_from=0.5)
@@ -63,10 +64,9 @@ def test_folding_keeps_the_function() -> None:
 
 
 def test_the_rate_rises_falls_and_lands() -> None:
-    settings = NetworkSettings()
-    total = settings.chunks * settings.batches
-    rates = [rate_at(settings, step) for step in range(total + 1)]
-    assert 0 < rates[0] < rates[total // 10] and max(rates) <= settings.rate and rates[-1] == 0
+    rates = [one_cycle(step, 1000, rise=0.1, cycle=1.5, landing=0.5) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.04) and rates[150] == pytest.approx(1) == max(rates) and rates[-1] == 0
+    assert rates[:150] == sorted(rates[:150]) and rates[150:] == sorted(rates[150:], reverse=True)
 
 
 def test_augmenting_keeps_range_and_depends_on_its_generator() -> None:

@@ -110,7 +110,17 @@ def test_a_difference_is_named_with_both_values() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "3", "{}", '{"units": 3}', '{"units": [{"odd": 1}]}', "\ufffd", '{"recipe": "a", "units": [], "settings": 3}'],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{}",
+        '{"units": 3}',
+        '{"units": [{"odd": 1}]}',
+        "\ufffd",
+        '{"recipe": "a", "units": [], "settings": 3}',
+    ],
 )
 def test_what_is_no_manifest_is_told_by_its_path(tmp_path: Path, text: str) -> None:
     path = tmp_path / "manifest.json"

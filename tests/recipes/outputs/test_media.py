@@ -24,8 +24,9 @@ def test_a_picture_keeps_its_pixels(tmp_path: Path) -> None:
     pixels = torch.arange(2 * 4 * 3).reshape(2, 4, 3).byte()
     write_png(tmp_path / "a.png", pixels.permute(2, 0, 1) / 255)
     write_png(tmp_path / "grey.png", torch.tensor([[[0.0, 1.0]]]))
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels.numpy())
-    assert Image.open(tmp_path / "grey.png").mode == "L"
+    with Image.open(tmp_path / "a.png") as colour, Image.open(tmp_path / "grey.png") as grey:
+        assert np.array_equal(np.asarray(colour), pixels.numpy())
+        assert grey.mode == "L"
 
 
 @pytest.mark.parametrize("where", ["write", "rename"])
