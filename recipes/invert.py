@@ -117,16 +117,19 @@ class Invert(Recipe):
             raise ValueError(f"judge {self.judge} puts out no vector of classes: expected a classifier")
         return judge
 
-    def _size(self, model: Model) -> tuple[int, int]:
-        if self._code is not None:
-            return self._code.size
-        return (self.size, self.size) if self.size else model.input_size
+    def picture_size(self, model: Model) -> tuple[int, int]:
+        return super().picture_size(model) if self._code is None else self._code.size
+
+    def settings(self) -> dict[str, Any]:
+        # One way to write what may be written in several, so that a run can be continued with any of them.
+        lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
+        return super().settings() | lists
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.approaches import AUTO, best, stride
         from recipes.pictures import read_picture
 
-        code, size = self._code, self._size(model)
+        code, size = self._code, self.picture_size(model)
         if len(model.mean) != 3:
             raise ValueError(
                 f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3"
@@ -169,7 +172,7 @@ class Invert(Recipe):
                 wanted.append(layer)
             elif code is not None:
                 wanted += [address or OUTPUT_LAYER for address in code.layers]
-            elif known := stages(model):
+            elif known := stages(model, size):
                 wanted += known
             else:
                 raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
@@ -193,7 +196,7 @@ class Invert(Recipe):
 
         from recipes.pictures import fit, read_picture
 
-        size = self._size(model)
+        size = self.picture_size(model)
         pictures = {name: fit(read_picture(self._files[name]), size) for name in {str(unit.image) for unit in units}}
         return torch.stack([pictures[str(unit.image)] for unit in units])
 
@@ -212,7 +215,7 @@ class Invert(Recipe):
 
         if units[0].objective == ORIGINAL:
             return Given(self._originals(model, units))
-        target, size = self._targets(model, units), self._size(model)
+        target, size = self._targets(model, units), self.picture_size(model)
         approach, depth = APPROACHES[str(units[0].prior)], stride(target.shape, size)
         names = [str(unit.image) for unit in units]
         objective = code(_address(units[0].layer), target, self.distance, names)
