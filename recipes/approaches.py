@@ -42,12 +42,12 @@ def stride(shape: Sequence[int], size: Size) -> float:
 
 def _pixels(count: int, size: Size, stride: float) -> Prior:
     # The deeper, the more the code leaves open, and the more has to be decided by smoothness.
-    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 4.0), spread=0.01)
+    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 2.5), spread=0.01)
 
 
 def _pixels_settings(stride: float) -> dict[str, Any]:
     return {
-        "steps": _by_depth(stride, 200, 300, 700),
+        "steps": _by_depth(stride, 200, 300, 750),
         "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1),
         "redirect": 0,
     }
