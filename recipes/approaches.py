@@ -42,12 +42,12 @@ def stride(shape: Sequence[int], size: Size) -> float:
 
 def _pixels(count: int, size: Size, stride: float) -> Prior:
     # The deeper, the more the code leaves open, and the more has to be decided by smoothness.
-    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 2.5), spread=0.01)
+    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 4.0), spread=0.01)
 
 
 def _pixels_settings(stride: float) -> dict[str, Any]:
     return {
-        "steps": _by_depth(stride, 200, 300, 750),
+        "steps": _by_depth(stride, 200, 300, 700),
         "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1),
         "redirect": 0,
     }
@@ -58,7 +58,7 @@ def _fourier(count: int, size: Size, stride: float) -> Prior:
 
 
 def _fourier_settings(stride: float) -> dict[str, Any]:
-    return {"steps": _by_depth(stride, 300, 300, 500), "learning_rate": 0.2, "redirect": 0}
+    return {"steps": _by_depth(stride, 300, 300, 650), "learning_rate": 0.2, "redirect": 0}
 
 
 def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
@@ -76,7 +76,7 @@ APPROACHES: dict[str, Approach] = {
 def best(stride: float) -> str:
     """The name of the approach that `--prior auto` takes at this depth.
 
-    As long as a code has a position for every 12 pixels or so, pixels with total variation come nearest to it; where
-    it says little of where things are, the Fourier prior's colours and spectrum make the more natural pictures.
+    As long as a code has a position for every 6 pixels or so, pixels with total variation come nearest to it; where it
+    says less of where things are, the Fourier prior comes nearer, and its pictures are the more natural ones.
     """
-    return "pixels" if stride < 12 else "fourier"
+    return "pixels" if stride < 6 else "fourier"
