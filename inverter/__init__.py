@@ -1,6 +1,7 @@
 """inverter: asks a trained vision network what it sees, by optimising pictures."""
 
 from inverter.augment import PRESETS, Augment
+from inverter.codes import Code, encode, load_code
 from inverter.engine import Progress, Tick, evaluate, optimize
 from inverter.layers import LayerInfo, layers, stages
 from inverter.loading import load_model
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PRESETS",
     "Augment",
+    "Code",
     "Inversion",
     "LayerInfo",
     "Model",
@@ -20,8 +22,10 @@ __all__ = [
     "Settings",
     "Tick",
     "__version__",
+    "encode",
     "evaluate",
     "layers",
+    "load_code",
     "load_model",
     "optimize",
     "stages",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recipes.gallery import Gallery
+    from recipes.invert import Invert
     from recipes.statistics import Statistics
 
-_HOMES = {"Gallery": "recipes.gallery", "Statistics": "recipes.statistics"}
+_HOMES = {"Gallery": "recipes.gallery", "Invert": "recipes.invert", "Statistics": "recipes.statistics"}
 
-__all__ = ["Gallery", "Statistics"]
+__all__ = ["Gallery", "Invert", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,7 @@ class _Version(argparse.Action):
 def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
     for field in fields(recipe):
         flag = "--" + field.name.replace("_", "-")
-        default = "" if field.default in (None, MISSING, False) else f" (default: {field.default})"
+        default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
         help_text = (field.metadata["help"] + default).replace("%", "%%")
         if kind(field) is bool:
             parser.add_argument(flag, action="store_true", help=help_text)
@@ -128,7 +128,7 @@ def _terminate(_signal: int, _frame: Any) -> None:
 
 
 def _recipe(recipe: Recipe) -> None:
-    from recipes.terminal import clock, shown
+    from recipes.terminal import clock, print_table, shown
 
     said: list[Update] = []
 
@@ -149,6 +149,7 @@ def _recipe(recipe: Recipe) -> None:
     print(f"{units} pictures in {report.out} ({made})")
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
+    print_table(report.manifest.table)
     print(f"open {report.page}")
 
 

@@ -164,7 +164,7 @@ class Gallery(Recipe):
         from objectives import channel, diverse, logit, neuron, softmax
         from priors import Fourier, Pixels
 
-        layer, channels = units[0].layer, [unit.channel for unit in units]
+        layer, channels = units[0].layer, [unit.channel for unit in units if unit.channel is not None]
         measure: Objective = {
             "channel": lambda: channel(layer, channels),
             "neuron": lambda: neuron(layer, channels),

@@ -29,6 +29,31 @@ def picture_files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.suffix.lower() in known and file.is_file())
 
 
+def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
+    """The pictures at several places, files or folders: each once, by a name that tells it apart and can name a file.
+
+    Raises:
+        FileNotFoundError: for a place that is not there.
+        ValueError: for a folder without pictures.
+    """
+    files: dict[Path, None] = {}
+    for place in places:
+        if not Path(place).exists():
+            raise FileNotFoundError(f"no picture or folder {str(place)!r}")
+        found = picture_files(Path(place))
+        if not found:
+            raise ValueError(f"there is no picture in {str(place)!r}")
+        files |= dict.fromkeys(found)
+    named: dict[str, Path] = {}
+    for file in files:
+        name, number = file.stem, 1
+        while name in named:
+            number += 1
+            name = f"{file.stem}-{number}"
+        named[name] = file
+    return named
+
+
 def read_pictures(path: Path, channels: int) -> Iterable[Tensor]:
     """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the whole file."""
     if path.suffix.lower() == ".npy":

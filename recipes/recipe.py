@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from inverter import Model
     from objectives import Objective
     from priors import Prior
+    from recipes.outputs.manifest import Record
     from recipes.run import Report, RunProgress
 
 
@@ -26,31 +27,44 @@ class Unit:
     """One picture that a recipe wants.
 
     Attributes:
-        layer, channel, objective, attempt, direction, name, image: as in the manifest's `Record`.
+        layer, channel, objective, attempt, direction, name, image, prior: as in the manifest's `Record`.
         file: where it goes, relative to the output folder: also its identity.
         batch: units with the same value may be optimised in one batch.
         group: consecutive units with the same value must be (several attempts that repel each other).
     """
 
     layer: str
-    channel: int
+    channel: int | None
     objective: str
     file: str
     attempt: int = 0
     direction: str = "max"
     name: str | None = None
     image: str | None = None
+    prior: str | None = None
     batch: str = ""
     group: str = ""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score."""
+    """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score.
+
+    Attributes:
+        settings: fields of `inverter.Settings` in which this batch differs from the run's.
+    """
 
     objective: Objective
     prior: Prior
     measure: Objective
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A batch of units that need no optimisation: pictures (B, 3, H, W) in [0, 1] to be kept as they are."""
+
+    images: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +79,7 @@ class Recipe:
         None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
     )
     out: str = option("gallery", "output folder")
-    steps: int = option(64, "optimisation steps for each picture")
+    steps: int | None = option(64, "optimisation steps for each picture")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
     seed: int = option(0, "of all random draws")
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -85,9 +99,17 @@ class Recipe:
         """The pictures that the recipe wants from this model, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define units()")
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
-        """One batch of them as an optimisation."""
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+        """One batch of them as an optimisation, or as pictures that are there already."""
         raise TypeError(f"{type(self).__name__} must define problem()")
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        """What else is to be told of one batch's finished pictures (B, 3, H, W): JSON values by name, for each unit."""
+        return [{} for _ in units]
+
+    def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
+        """What the finished pictures say together, as rows of one form, for the manifest, the page and the terminal."""
+        return []
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""

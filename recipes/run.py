@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from inverter import Inversion, Settings, Tick, evaluate, load_model, optimize
+from inverter import Settings, Tick, evaluate, load_model, optimize
 from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import Recipe, Unit
+from recipes.recipe import Given, Recipe, Unit
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the page while a run goes on."""
@@ -65,7 +67,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     """Runs a recipe in its output folder (see `Recipe.run`)."""
     started = time.perf_counter()
     settings = Settings(
-        steps=recipe.steps,
+        steps=Settings.steps if recipe.steps is None else recipe.steps,
         learning_rate=recipe.learning_rate,
         precision=recipe.precision,
         batch_size=recipe.batch_size,
@@ -75,7 +77,8 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device)
     units = recipe.units(model)
     manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
-    store = Store.open(Path(recipe.out), manifest, recipe.page, (unit.file for unit in units), recipe.fresh)
+    files = [unit.file for unit in units]
+    store = Store.open(Path(recipe.out), manifest, recipe.page, files, recipe.fresh, recipe.table)
     unfinished = {unit.group or unit.file for unit in units if not store.has(unit.file)}
     todo = [unit for unit in units if (unit.group or unit.file) in unfinished]
     done, shown = 0, time.perf_counter()
@@ -88,14 +91,24 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     try:
         for batch in batches(todo, settings.batch_size or default_batch(model.device)):
             size = len(batch)
-            problem = recipe.problem(model, batch)
 
             def tick(at: Tick, size: int = size) -> None:
                 update((at.done + (size if at.done + size <= at.units else 0) * at.step / at.steps) * size / at.units)
 
-            result = optimize(model, problem.objective, problem.prior, settings, augment, tick)
-            scores = evaluate(model, problem.measure, result.images).tolist()
-            store.add(zip(_records(batch, result, scores, recipe), result.images, strict=True))
+            work = recipe.problem(model, batch)
+            if isinstance(work, Given):
+                images, outcomes = work.images, [_Outcome()] * size
+            else:
+                chosen = replace(settings, **work.settings)
+                result = optimize(model, work.objective, work.prior, chosen, augment, tick)
+                images, scores = result.images, evaluate(model, work.measure, result.images).tolist()
+                outcomes = [
+                    _Outcome(score, chosen.steps, result.seconds, status)
+                    for score, status in zip(scores, result.status, strict=True)
+                ]
+            figures = recipe.figures(model, batch, images)
+            records = map(partial(_record, seed=recipe.seed), batch, outcomes, figures)
+            store.add(zip(records, images, strict=True))
             done += size
             update()
             if time.perf_counter() - shown > PAGE_EVERY:
@@ -106,20 +119,32 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     return Report(Path(recipe.out), page, store.manifest, done, time.perf_counter() - started)
 
 
-def _records(batch: Sequence[Unit], result: Inversion, scores: Sequence[float], recipe: Recipe) -> Iterator[Record]:
-    for unit, score, status in zip(batch, scores, result.status, strict=True):
-        yield Record(
-            layer=unit.layer,
-            channel=unit.channel,
-            objective=unit.objective,
-            attempt=unit.attempt,
-            seed=recipe.seed,
-            file=unit.file,
-            score=score if math.isfinite(score) else None,  # JSON knows no NaN
-            steps=recipe.steps,
-            seconds=result.seconds,
-            status=status,
-            direction=unit.direction,
-            name=unit.name,
-            image=unit.image,
-        )
+@dataclass(frozen=True)
+class _Outcome:
+    """What an optimisation made of one unit; as it stands, of a picture that needed none."""
+
+    score: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    status: str = "ok"
+
+
+def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int) -> Record:
+    score = outcome.score
+    return Record(
+        layer=unit.layer,
+        channel=unit.channel,
+        objective=unit.objective,
+        attempt=unit.attempt,
+        seed=seed,
+        file=unit.file,
+        score=score if score is not None and math.isfinite(score) else None,  # JSON knows no NaN
+        steps=outcome.steps,
+        seconds=outcome.seconds,
+        status=outcome.status,
+        direction=unit.direction,
+        name=unit.name,
+        image=unit.image,
+        prior=unit.prior,
+        figures=dict(figures),
+    )

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes.gallery import Gallery
+from recipes.invert import Invert
 from recipes.recipe import Recipe
 
-RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Gallery,)}
+RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Gallery, Invert)}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}

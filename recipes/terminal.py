@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recipes.run import RunProgress, Update
@@ -82,3 +82,27 @@ def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
         print(f"{what}: {rate.text(update)}", file=sys.stderr, flush=True)
 
     yield callback
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of one form on standard output, under the names of their values; nothing where there are none."""
+    if not rows:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        numbers = all(isinstance(row.get(name, 0), int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(name))) for name in names))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
+    return "" if value is None else str(value)

@@ -26,17 +26,19 @@ class Record:
     """One finished picture.
 
     Attributes:
-        layer: address; "output" for classes. channel: index of the channel, or of the class.
+        layer: address; "output" for classes. channel: index of the channel, or of the class; None for a whole layer.
         objective: channel, neuron, logit, ... direction: "max", or "min" for the picture that minimises the unit.
         attempt: which of several pictures of the unit. seed: of the run.
         file: path below the output folder, with `/`.
         score: the unit's own activation on the final picture, without augmentation; None if that is no number.
         steps, seconds: of its optimisation. status: "ok", or why it stopped.
         name: of the class, where one is known. image: the source picture, where there is one.
+        prior: that the picture was made with, where a run has several.
+        figures: what else the recipe has measured of the picture, by name.
     """
 
     layer: str
-    channel: int
+    channel: int | None
     objective: str
     attempt: int
     seed: int
@@ -48,9 +50,12 @@ class Record:
     direction: str = "max"
     name: str | None = None
     image: str | None = None
+    prior: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None or key == "score"}
+        always = ("score", "channel")
+        return {key: value for key, value in asdict(self).items() if value not in (None, {}) or key in always}
 
 
 @dataclass
@@ -64,8 +69,10 @@ class Manifest:
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
     units: dict[str, Record] = field(default_factory=dict)
+    table: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
+        table = {"table": self.table} if self.table else {}
         return {
             "inverter": __version__,
             "recipe": self.recipe,
@@ -74,6 +81,7 @@ class Manifest:
             "model": self.model,
             "versions": self.versions,
             "planned": self.planned,
+            **table,
             "units": [record.to_json() for record in self.units.values()],
         }
 

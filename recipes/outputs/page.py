@@ -19,7 +19,7 @@ from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-__all__ = ["Figure", "picture_url", "render_gallery", "render_page"]
+__all__ = ["Figure", "duration", "picture_shape", "picture_url", "render_gallery", "render_page"]
 
 _LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold exactly; seeds may be larger
 
@@ -50,7 +50,7 @@ def render_gallery(manifest: Mapping[str, Any]) -> str:
     settings, model, units = manifest.get("settings") or {}, manifest.get("model") or {}, manifest.get("units") or []
     spec = str(model.get("spec") or settings.get("model") or "network")
     layers, groups = _layer_order(settings.get("layer"), units), _groups(units)
-    shape = _shape(settings.get("size")) or _shape(model.get("input_size"))
+    shape = picture_shape(settings.get("size")) or picture_shape(model.get("input_size"))
     planned = manifest.get("planned")
     unfinished = isinstance(planned, int) and planned > len(units)
     count = f"{len(units):,} of {planned:,}" if unfinished else f"{len(units):,}"
@@ -152,7 +152,7 @@ def _gallery_figures(
     figures.append(Figure("Layer", layers[0]) if len(layers) == 1 else several)
     if seconds:
         total = sum(seconds)
-        figures += [Figure("Time", _duration(total)), Figure("Time a unit", _duration(total / len(seconds)))]
+        figures += [Figure("Time", duration(total)), Figure("Time a unit", duration(total / len(seconds)))]
     if shape:
         figures.append(Figure("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(shape))) + " px"))
     figures += [
@@ -194,7 +194,7 @@ def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _shape(size: object) -> tuple[int, int] | None:
+def picture_shape(size: object) -> tuple[int, int] | None:
     """Return (height, width) of a size given as one number or as a pair; None where it is neither."""
     pair = [size, size] if isinstance(size, int) else size
     if isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(side, int) and side > 0 for side in pair):
@@ -202,7 +202,7 @@ def _shape(size: object) -> tuple[int, int] | None:
     return None
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a time as a person says it: `9.4 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.3g} s"

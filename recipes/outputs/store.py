@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Page = Callable[[Mapping[str, Any]], str]
 """Makes `index.html` from the manifest alone."""
 
+Table = Callable[[Sequence[Record]], list[dict[str, Any]]]
+"""Sums up what is finished."""
+
+
+def _no_table(_records: Sequence[Record]) -> list[dict[str, Any]]:
+    return []
+
 
 @dataclass
 class Store:
@@ -26,15 +33,25 @@ class Store:
     manifest: Manifest
     page: Page
     order: dict[str, int]
+    table: Table = _no_table
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest, page: Page, files: Iterable[str], fresh: bool = False) -> Store:
+    def open(
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        page: Page,
+        files: Iterable[str],
+        fresh: bool = False,
+        table: Table = _no_table,
+    ) -> Store:
         """Begins a run in `folder`, or continues the same run there.
 
         Args:
             manifest: the run as it is asked for now, without units.
             files: of all units that the run will have, in order: the manifest lists them so, whatever came first.
             fresh: True removes the pictures of an earlier run first (only files that its manifest names).
+            table: sums up the finished units for the manifest.
 
         Raises:
             ValueError: if the folder holds another run: it names the difference.
@@ -55,7 +72,7 @@ class Store:
                 )
             manifest.created = earlier.created
             manifest.units = {file: unit for file, unit in earlier.units.items() if (folder / file).is_file()}
-        store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)})
+        store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
         store.write_manifest()  # an unwritable folder is told before the work, not after
         return store
 
@@ -74,6 +91,7 @@ class Store:
         last = len(self.order)
         units = sorted(self.manifest.units.items(), key=lambda item: self.order.get(item[0], last))
         self.manifest.units = dict(units)
+        self.manifest.table = self.table(list(self.manifest.units.values()))
         write_text(self.folder / "manifest.json", json.dumps(self.manifest.to_json(), indent=1))
 
     def write_page(self) -> Path:

@@ -17,13 +17,13 @@ PACKAGES = {
     "recipes": {"objectives", "priors", "inverter"},
 }
 PUBLIC = {
-    "objectives": "OUTPUT Objective Seen channel direction diverse diversity layer logit neuron softmax",
+    "objectives": "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity layer logit neuron softmax",
     "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
     "inverter": (
-        "Augment Inversion LayerInfo Model PRESETS Progress Settings Tick __version__ evaluate layers load_model "
-        "optimize stages to_pil"
+        "Augment Code Inversion LayerInfo Model PRESETS Progress Settings Tick __version__ encode evaluate layers "
+        "load_code load_model optimize stages to_pil"
     ),
-    "recipes": "Gallery",
+    "recipes": "Gallery Invert",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -93,7 +93,9 @@ def test_no_error_is_swallowed_whole() -> None:
             assert not [handler.lineno for handler in handlers if handler.type is None], path
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["gallery", "--help"], ["run", "--help"], ["layers", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["gallery", "--help"], ["invert", "--help"], ["run", "--help"], ["layers", "--help"]]
+)
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom recipes.cli import main\n"

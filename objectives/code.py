@@ -1,0 +1,84 @@
+"""Codes: an activation that a picture should have, and how far it is from having it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from objectives.base import Objective, Seen
+from objectives.units import by_device
+
+
+def _l2(code: Tensor, target: Tensor) -> Tensor:
+    return (code - target).square().sum(1) / target.square().sum(1)
+
+
+def _l1(code: Tensor, target: Tensor) -> Tensor:
+    return (code - target).abs().sum(1) / target.abs().sum(1)
+
+
+def _cosine(code: Tensor, target: Tensor) -> Tensor:
+    return 1 - F.cosine_similarity(code, target, dim=1)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": _l2, "cosine": _cosine, "l1": _l1}
+"""By name: (B, n) codes and (B, n) or (1, n) targets to (B,) distances, 0 where they are equal, without a unit."""
+
+
+def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] | None = None) -> Objective:
+    """Minus the distance to a code: -|Phi(x) - Phi0|^2 / |Phi0|^2 (Mahendran & Vedaldi 2015, eq. 1 and 2).
+
+    Divided by the code's own size, a score means the same at every layer: 0 is a perfect match, -1 no better than an
+    activation of zeros. Several layers at once: `code("a", one) + 0.5 * code("b", other)`.
+
+    Args:
+        layer: address of any layer that puts out a tensor (B, ...); "" is the model's output.
+        target: (N, ...), one code for each image, or a single one (1, ...) for all, as `inverter.encode` gives them.
+        distance: `l2` (squared, eq. 2), `l1` (|Phi - Phi0|_1 / |Phi0|_1) or `cosine` (1 - cosine, whatever the size).
+        names: of the codes, for their labels; by default their numbers. A label is what a unit's random draws depend
+            on, and the bits of a code are not the same in a batch of another size.
+
+    Raises:
+        ValueError: for an unknown distance, a target without a batch dimension, one that is not finite or all zero;
+            when scored, for a target of another shape than the layer's.
+
+    Example:
+        >>> import torch
+        >>> code("conv", torch.tensor([[3.0, 4.0]])).score(Seen({"conv": torch.tensor([[3.0, 3.0]])}))
+        tensor([-0.0400])
+    """
+    if distance not in DISTANCES:
+        raise ValueError(f"code: unknown distance {distance!r}; expected one of {', '.join(DISTANCES)}")
+    if target.ndim < 2 or not target.numel():
+        raise ValueError(f"code: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
+    targets = target.detach().float()
+    names = [str(i) for i in range(len(targets))] if names is None else list(names)
+    if len(names) != len(targets):
+        raise ValueError(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
+    for name, target in zip(names, targets, strict=True):
+        if not bool(target.isfinite().all()):
+            raise ValueError(f"code: target {name} for layer {layer!r} is not finite")
+        if not bool(target.any()):
+            raise ValueError(
+                f"code: target {name} for layer {layer!r} is all zero, so that no distance to it has a scale"
+            )
+    on, measure = by_device(targets), DISTANCES[distance]
+
+    def score(seen: Seen) -> Tensor:
+        activation = seen[layer]
+        wanted = seen.pick(on(activation.device))
+        if wanted.shape[1:] != activation.shape[1:]:
+            raise ValueError(
+                f"the target has shape {tuple(targets.shape[1:])}, but layer {layer!r} puts out "
+                f"{tuple(activation.shape[1:])} for a picture of this size: give the layer and the size it was made at"
+            )
+        if wanted.shape[0] not in (1, activation.shape[0]):
+            raise ValueError(
+                f"{wanted.shape[0]} targets for a batch of {activation.shape[0]} images: "
+                "give one target, or one per image"
+            )
+        return -measure(activation.float().flatten(1), wanted.flatten(1))
+
+    return Objective(f"code({layer})", (layer,), score, tuple(f"code({layer}:{name})" for name in names))

@@ -1,0 +1,258 @@
+
+"use strict";
+// Pre-images: a chart and a table of the whole run, then a film strip for each picture, layers from shallow to deep.
+
+const $ = (id) => document.getElementById(id);
+const usualSize = matchMedia("(max-width: 46rem)").matches ? 112 : 152;
+const state = { query: "", size: usualSize };
+const unitOf = new WeakMap();
+const shotOf = new Map();
+let shown = [];
+
+const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
+const isOriginal = (unit) => unit.objective === "original";
+const figuresOf = (unit) => unit.figures ?? {};
+const best = (guesses) => guesses?.[0]?.name ?? null;
+const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}`;
+const digits = (value, places) => (Number.isFinite(value) ? value.toFixed(places) : "–");
+
+// ---- The film strips ----
+
+function makeShot(unit) {
+  const figures = figuresOf(unit);
+  const picture = frame(unit.source);
+  if (isStopped(unit)) picture.append(element("span", { class: "status" }, text(unit.status)));
+  const name = best(figures.top5);
+  const first = isOriginal(unit)
+    ? [element("span", { class: "error" }, "original")]
+    : [element("span", { class: "error", title: "relative error" }, digits(figures.relative_error, 3)),
+      element("span", { class: "likeness" }, Number.isFinite(figures.psnr) ? `${digits(figures.psnr, 1)} dB` : "")];
+  const shot = element("button",
+    { type: "button", class: isStopped(unit) ? "shot stopped" : "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": spoken(unit) },
+    picture,
+    element("span", { class: "caption" }, ...first,
+      name && element("span", { class: figures.same_class === false ? "class" : "class same", title: name }, name)));
+  unitOf.set(shot, unit);
+  shotOf.set(unit, shot);
+  return shot;
+}
+
+function titleOf(unit) {
+  if (isOriginal(unit)) return `${text(unit.image)} · original`;
+  return [unit.layer, unit.prior, unit.attempt ? `attempt ${unit.attempt}` : null, unit.image].filter(Boolean).map(text).join(" · ");
+}
+
+function spoken(unit) {
+  const figures = figuresOf(unit);
+  const parts = [titleOf(unit)];
+  if (!isOriginal(unit)) parts.push(`relative error ${digits(figures.relative_error, 3)}`);
+  if (best(figures.top5)) parts.push(`seen as ${best(figures.top5)}`);
+  if (isStopped(unit)) parts.push(text(unit.status));
+  return parts.join(", ");
+}
+
+function makeFilm(image) {
+  const column = (name, cells) => element("div", { class: "column" }, element("h3", { title: name }, name), ...cells);
+  const columns = data.layers.map((layer) => {
+    const inLayer = image.units.filter((unit) => unit.layer === layer);
+    const priors = data.priors.filter((prior) => inLayer.some((unit) => String(unit.prior) === prior));
+    const cells = priors.map((prior) => {
+      const attempts = inLayer.filter((unit) => String(unit.prior) === prior).sort((a, b) => (a.attempt ?? 0) - (b.attempt ?? 0));
+      return element("div", { class: "cell" }, element("h3", {}, prior), element("div", { class: "shots" }, ...attempts.map(makeShot)));
+    });
+    return cells.length ? column(layer, cells) : null;
+  }).filter(Boolean);
+  if (image.original) {
+    const cell = element("div", { class: "cell" }, element("h3", {}, "\u00a0"), element("div", { class: "shots" }, makeShot(image.original)));
+    columns.unshift(column("original", [cell]));
+    columns[0].classList.add("first");
+  }
+  const judged = image.original && best(figuresOf(image.original).judge_top5);
+  const film = element("section", { class: "film", "aria-label": image.name },
+    element("h2", {}, element("span", { title: image.name }, image.name),
+      judged && element("span", { class: "seen" }, `the judge sees ${judged}`)),
+    element("div", { class: "strip" }, ...columns));
+  const units = [image.original, ...image.units].filter(Boolean);
+  const words = units.flatMap((unit) => [best(figuresOf(unit).top5), best(figuresOf(unit).judge_top5)]).filter(Boolean);
+  return { film, words: [image.name, ...words].join("\n").toLowerCase() };
+}
+
+const films = data.images.map(makeFilm);
+$("films").append(...films.map(({ film }) => film));
+document.documentElement.style.setProperty("--aspect", data.aspect);
+
+// ---- The chart and the table ----
+
+function drawn(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+/** The relative error of every pre-image above its layer, and a line through the means of each prior. */
+function chart() {
+  const [width, height, left, right, top, bottom] = [480, 250, 40, 12, 22, 46];
+  const dots = data.images.flatMap((image) => image.units).filter((unit) => Number.isFinite(figuresOf(unit).relative_error));
+  const most = Math.max(0.01, ...dots.map((unit) => figuresOf(unit).relative_error));
+  const step = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5].find((each) => most / each <= 5) ?? most / 4;
+  const highest = step * Math.ceil(most / step - 1e-9);
+  const x = (layer, prior) => left + (width - left - right) * (data.layers.indexOf(layer) + 0.5) / data.layers.length
+    + (data.priors.indexOf(prior) - (data.priors.length - 1) / 2) * 7;
+  const y = (error) => top + (height - top - bottom) * (1 - error / highest);
+  const rules = Array.from({ length: Math.round(highest / step) + 1 }, (_, index) => index * step).flatMap((error) => [
+    drawn("line", { class: "rule", x1: left, x2: width - right, y1: y(error), y2: y(error) }),
+    drawn("text", { x: left - 6, y: y(error) + 4, "text-anchor": "end" }, String(Number(error.toFixed(4)))),
+  ]);
+  const many = data.layers.length > 5;
+  const names = data.layers.map((layer) => {
+    const [at, low] = [left + (width - left - right) * (data.layers.indexOf(layer) + 0.5) / data.layers.length, height - bottom + 16];
+    const short = layer.length > 16 ? `…${layer.slice(-15)}` : layer;
+    const how = many ? { "text-anchor": "end", transform: `rotate(-35 ${at} ${low})` } : { "text-anchor": "middle" };
+    return drawn("text", { class: "layer-name", x: at, y: low, ...how }, short);
+  });
+  const points = dots.map((unit) => drawn("circle",
+    { class: `dot ${series(unit.prior)}`, cx: x(unit.layer, unit.prior), cy: y(figuresOf(unit).relative_error), r: 3 },
+    drawn("title", {}, spoken(unit))));
+  const lines = data.priors.flatMap((prior, index) => {
+    const rows = data.table.filter((row) => row.prior === prior && Number.isFinite(row.relative_error));
+    const path = rows.map((row) => `${x(row.layer, prior)},${y(row.relative_error)}`).join(" ");
+    return [
+      drawn("polyline", { class: `mean ${series(prior)}`, points: path }),
+      drawn("circle", { class: `key ${series(prior)}`, cx: left + 8 + index * 100, cy: 8, r: 4 }),
+      drawn("text", { x: left + 16 + index * 100, y: 12 }, prior),
+    ];
+  });
+  return drawn("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Relative error by depth" },
+    ...rules, ...names, ...points, ...lines);
+}
+
+const headings = {
+  relative_error: "relative error", normalized_error: "normalized", psnr: "PSNR (dB)", ssim: "SSIM",
+  same_class: "same class", judge_recognises: "judge agrees", seconds: "seconds each",
+};
+const hints = {
+  relative_error: "|Phi(x) - Phi0| / |Phi0|",
+  normalized_error: "the distance, divided by the mean distance between codes of different pictures",
+  same_class: "share of pre-images in which the network puts the class first that it puts first in the original",
+  judge_recognises: "share of pre-images among whose five likeliest classes the judge has its first one of the original",
+};
+const places = { relative_error: 3, normalized_error: 3, psnr: 1, ssim: 3, seconds: 1 };
+
+function cell(name, value) {
+  if (["same_class", "judge_recognises"].includes(name)) return Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
+  return name in places ? digits(value, places[name]) : text(value);
+}
+
+function fillTable() {
+  const names = [...new Set(data.table.flatMap((row) => Object.keys(row)))];
+  const kind = (name) => (["layer", "prior"].includes(name) ? "words" : null);
+  $("summary").querySelector("thead").append(element("tr", {}, ...names.map((name) =>
+    element("th", { scope: "col", class: kind(name), title: hints[name] }, headings[name] ?? name.replaceAll("_", " ")))));
+  $("summary").querySelector("tbody").append(...data.table.map((row) =>
+    element("tr", {}, ...names.map((name) => element("td", { class: kind(name) }, cell(name, row[name]))))));
+}
+
+$("summary").hidden = data.table.length === 0;
+if (data.table.length) {
+  $("summary").querySelector("figure").append(chart());
+  fillTable();
+}
+
+// ---- What is seen ----
+
+function apply() {
+  const query = state.query.trim().toLowerCase();
+  for (const each of films) each.film.hidden = !each.words.includes(query);
+  const seen = data.images.filter((_, index) => !films[index].film.hidden);
+  const shots = films.filter(({ film }) => !film.hidden).flatMap(({ film }) => [...film.querySelectorAll(".shot")]);
+  shown = shots.map((shot) => unitOf.get(shot));
+  $("count").textContent = seen.length === films.length ? plural(films.length, "picture") : `${seen.length} of ${plural(films.length, "picture")}`;
+  $("empty").hidden = seen.length > 0;
+  $("reset").hidden = films.length === 0;
+  $("empty").firstElementChild.textContent = films.length ? "No picture matches." : "There are no pictures yet.";
+  $("films").style.setProperty("--thumb", `${state.size}px`);
+  walk.update(shots);
+  write();
+}
+
+function write() {
+  const parameters = new URLSearchParams();
+  if (state.query.trim()) parameters.set("show", state.query.trim());
+  if (state.size !== usualSize) parameters.set("size", state.size);
+  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
+  fragment.write(parameters);
+}
+
+function restore() {
+  const parameters = fragment.read();
+  const size = Number(parameters.get("size"));
+  state.query = parameters.get("show") ?? "";
+  state.size = size >= 64 && size <= 384 ? size : usualSize;
+  $("query").value = state.query;
+  $("size").value = state.size;
+  apply();
+  const file = parameters.get("unit");
+  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
+  if (unit) lightbox.show(unit);
+  else if (lightbox.item) lightbox.close();
+}
+
+/** Five guesses as lines of name and probability. */
+function guesses(list) {
+  return list.map(({ name, probability }) => `${name} ${digits(100 * probability, 0)}\u00a0%`).join(" · ");
+}
+
+function rowsOf(unit) {
+  const { top5, judge_top5: judge, ...figures } = figuresOf(unit);
+  const rows = isOriginal(unit) ? [["Picture", unit.image]] : [
+    ["Layer", unit.layer], ["Prior", unit.prior], ["Attempt", unit.attempt], ["Picture", unit.image],
+  ];
+  for (const [name, value] of Object.entries(figures)) {
+    const label = headings[name] ?? name.replaceAll("_", " ");
+    rows.push([label[0].toUpperCase() + label.slice(1), typeof value === "boolean" ? (value ? "yes" : "no") : value]);
+  }
+  if (Array.isArray(top5)) rows.push(["It sees", guesses(top5)]);
+  if (Array.isArray(judge)) rows.push(["The judge", guesses(judge)]);
+  if (!isOriginal(unit)) rows.push(["Steps", unit.steps], ["Seconds", unit.seconds], ["Seed", unit.seed]);
+  rows.push(["Status", unit.status, isStopped(unit)], ["File", unit.file]);
+  return rows;
+}
+
+const walk = new Walk($("films"), ".shot");
+const lightbox = new Lightbox({
+  items: () => shown,
+  describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
+  onShow: write,
+  onClose(unit) {
+    walk.focus(shotOf.get(unit));
+    write();
+  },
+});
+
+$("films").addEventListener("click", (event) => {
+  const shot = event.target.closest(".shot");
+  if (shot) lightbox.show(unitOf.get(shot));
+});
+$("query").addEventListener("input", (event) => {
+  state.query = event.target.value;
+  apply();
+});
+$("query").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
+  event.preventDefault();
+  walk.focus();
+});
+$("size").addEventListener("input", (event) => {
+  state.size = Number(event.target.value);
+  apply();
+});
+$("reset").addEventListener("click", () => {
+  state.query = $("query").value = "";
+  apply();
+  $("query").focus();
+});
+$("help").addEventListener("click", showHelp);
+listenForKeys($("query"));
+addEventListener("hashchange", restore);
+restore();
