@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from priors.base import Prior, Size, as_size, check_images
 from priors.penalties import alpha_norm, l2, total_variation
@@ -15,6 +17,8 @@ from priors.penalties import alpha_norm, l2, total_variation
 class Pixels(Prior):
     """Every pixel is a free number, held in [0, 1] (Simonyan et al. 2014; Mahendran & Vedaldi 2015).
 
+    Simonyan et al.'s class models are `Pixels(mean=DATA_MEAN, spread=0, l2=WEIGHT)`: a zero image plus the data mean.
+
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
@@ -22,10 +26,16 @@ class Pixels(Prior):
             energy R. They are weighed against the objective's own units: total variation of a natural photograph is
             about .01, so a weight of 10 % of the expected score / .01 makes it count for a tenth.
         alpha, beta: exponents of the alpha-norm and of total variation.
-        spread: standard deviation of the noise around mid-grey that it starts from.
+        spread: standard deviation of the noise around the mean that it starts from; 0 starts flat.
+        mean: the colour, one number or one for each channel in [0, 1], that it starts from and that l2, alpha-norm
+            and bound measure distance from: `natural().mean.tolist()` is that of photographs.
+        blur: standard deviation in pixels of the Gaussian blur after every `blur_every`-th step (Yosinski et al. 2015,
+            section 3); 0 for none.
+        bound: largest Euclidean distance of a pixel's colour from the mean, a hard limit (Mahendran & Vedaldi 2016,
+            section 3.2, B+); None for none.
 
     Raises:
-        ValueError: for a count, size or weight out of its range.
+        ValueError: for a count, size, weight, colour, blur or bound out of its range.
 
     Example:
         >>> Pixels(2, size=32, total_variation=10.0)().shape
@@ -33,6 +43,7 @@ class Pixels(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.02
+    mean: Tensor
 
     def __init__(
         self,
@@ -44,6 +55,10 @@ class Pixels(Prior):
         alpha: float = 6.0,
         beta: float = 2.0,
         spread: float = 0.05,
+        mean: float | Sequence[float] = 0.5,
+        blur: float = 0.0,
+        blur_every: int = 4,
+        bound: float | None = None,
     ) -> None:
         super().__init__(count)
         weights = {"l2": l2, "alpha_norm": alpha_norm, "total_variation": total_variation}
@@ -52,10 +67,19 @@ class Pixels(Prior):
                 raise ValueError(f"the weight {name} must be >= 0, got {weight!r}")
         self.weights = weights
         self.alpha, self.beta, self.spread = alpha, beta, spread
-        self.pixels = nn.Parameter(torch.full((count, 3, *as_size(size)), 0.5))
+        if not blur >= 0 or not isinstance(blur_every, int) or blur_every < 1:
+            raise ValueError(
+                f"expected a blur of >= 0 pixels every whole number >= 1 of steps, got blur={blur!r} and "
+                f"blur_every={blur_every!r}"
+            )
+        if bound is not None and not bound > 0:
+            raise ValueError(f"bound must be > 0, or None for no bound, got {bound!r}")
+        self.blur, self.blur_every, self.bound = blur, blur_every, bound
+        self.register_buffer("mean", _colour(mean), persistent=False)
+        self.pixels = nn.Parameter(self.mean.expand(count, 3, *as_size(size)).clone())
 
     @classmethod
-    def from_image(cls, images: Tensor, **options: float) -> Self:
+    def from_image(cls, images: Tensor, **options: Any) -> Self:
         """A prior that starts at `images` (B, 3, H, W) in [0, 1], exactly; `options` as in the constructor."""
         images = check_images(images)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
@@ -67,7 +91,7 @@ class Pixels(Prior):
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for picture, generator in zip(self.pixels, generators, strict=True):
             noise = torch.randn(picture.shape, generator=generator)
-            picture.copy_((0.5 + self.spread * noise).clamp(0, 1))
+            picture.copy_((self.mean.cpu() + self.spread * noise).clamp(0, 1))
         self.started = True
 
     def forward(self) -> Tensor:
@@ -75,14 +99,43 @@ class Pixels(Prior):
 
     @torch.no_grad()
     def project(self, step: int) -> None:
+        if self.blur and (step + 1) % self.blur_every == 0:
+            self.pixels.copy_(gaussian_blur(self.pixels, self.blur))
+        if self.bound is not None:
+            away = self.pixels - self.mean
+            share = self.bound / away.norm(dim=1, keepdim=True).clamp_min(self.bound)
+            self.pixels.copy_(self.mean + share * away)
         self.pixels.clamp_(0, 1)
 
     def energy(self, image: Tensor) -> Tensor:
         total = image.new_zeros(len(image))
         if weight := self.weights["l2"]:
-            total = total + weight * l2(image)
+            total = total + weight * l2(image + (0.5 - self.mean))
         if weight := self.weights["alpha_norm"]:
-            total = total + weight * alpha_norm(image, self.alpha)
+            total = total + weight * alpha_norm(image + (0.5 - self.mean), self.alpha)
         if weight := self.weights["total_variation"]:
             total = total + weight * total_variation(image, self.beta)
         return total
+
+
+def _colour(mean: float | Sequence[float]) -> Tensor:
+    """`mean` as (3, 1, 1), after checking it."""
+    colour = torch.tensor([mean] * 3 if isinstance(mean, int | float) else list(mean), dtype=torch.float32)
+    if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
+        raise ValueError(f"mean must be a number in [0, 1] or one for each of 3 channels, got {mean!r}")
+    return colour.view(3, 1, 1)
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """`image` (B, C, H, W) blurred by a Gaussian of `sigma` pixels, > 0; the edge pixels count as going on for ever.
+
+    Example:
+        >>> gaussian_blur(torch.eye(5)[None, None], 1.0).shape
+        torch.Size([1, 1, 5, 5])
+    """
+    radius = math.ceil(3 * sigma)
+    kernel = torch.softmax(-(torch.arange(-radius, radius + 1.0) / sigma).square() / 2, 0).to(image)
+    padded = F.pad(image, (radius,) * 4, mode="replicate")
+    planes = padded.flatten(0, 1)[:, None]  # one plane at a time: the same kernel for every colour
+    blurred = F.conv2d(F.conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    return blurred.view(image.shape)

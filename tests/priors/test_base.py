@@ -12,6 +12,7 @@ from priors.base import as_size, check_images
 
 KINDS: dict[str, Callable[..., Prior]] = {
     "pixels": Pixels,
+    "pixels, blurred and bounded": lambda count, size: Pixels(count, size, blur=0.3, blur_every=100, bound=0.7),
     "fourier": Fourier,
     "fourier, decay 1.5": lambda count, size: Fourier(count, size, decay=1.5),
 }
