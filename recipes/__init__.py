@@ -6,12 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recipes.class_model import ClassModel
     from recipes.gallery import Gallery
     from recipes.statistics import Statistics
 
-_HOMES = {"Gallery": "recipes.gallery", "Statistics": "recipes.statistics"}
+_HOMES = {"ClassModel": "recipes.class_model", "Gallery": "recipes.gallery", "Statistics": "recipes.statistics"}
 
-__all__ = ["Gallery", "Statistics"]
+__all__ = ["ClassModel", "Gallery", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

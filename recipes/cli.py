@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from recipes.recipe import Recipe
+from recipes.recipe import Recipe, key_of
 from recipes.spec import RECIPES, kind, load_recipe
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Version(argparse.Action):
 
 def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
     for field in fields(recipe):
-        flag = "--" + field.name.replace("_", "-")
+        flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False) else f" (default: {field.default})"
         help_text = (field.metadata["help"] + default).replace("%", "%%")
         if kind(field) is bool:
@@ -46,6 +46,7 @@ def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
             choices=field.metadata.get("choices"),
             metavar=None if field.metadata.get("choices") else kind(field).__name__.upper().replace("STR", "TEXT"),
             default=argparse.SUPPRESS,
+            dest=field.name,
             help=help_text,
         )
 
@@ -139,6 +140,8 @@ def _recipe(recipe: Recipe) -> None:
     print(f"{units} pictures in {report.out} ({made})")
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
+    if closing := recipe.closing(list(report.manifest.units.values())):
+        print(closing)
     print(f"open {report.page}")
 
 

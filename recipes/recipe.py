@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from inverter import Model
     from objectives import Objective
     from priors import Prior
+    from recipes.outputs.manifest import Record
     from recipes.run import Report, RunProgress
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
     """A recipe's field with the sentence that the command line shows for it."""
     return field(default=default, metadata={"help": help, **more})
+
+
+def key_of(field: Field[Any]) -> str:
+    """A field's name as TOML key and flag: without the underscore that Python wants after a keyword (`class_`)."""
+    return field.name.removesuffix("_")
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Recipe:
         None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
     )
     out: str = option("gallery", "output folder")
-    steps: int = option(64, "optimisation steps for each picture")
+    steps: int | None = option(64, "optimisation steps for each picture")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
     seed: int = option(0, "of all random draws")
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -89,13 +95,21 @@ class Recipe:
         """One batch of them as an optimisation."""
         raise TypeError(f"{type(self).__name__} must define problem()")
 
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        """What else is to be told of one batch's finished pictures (B, 3, H, W): JSON values by name, for each unit."""
+        return [{} for _ in units]
+
+    def closing(self, records: Sequence[Record]) -> str | None:
+        """One line for the terminal on what all finished pictures say together."""
+        return None
+
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
         raise TypeError(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest; a model that is no text is named `module`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {key_of(f): getattr(self, f.name) for f in fields(self)}
         values["model"] = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
         return {key: _plain(value) for key, value in values.items()}
 

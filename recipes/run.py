@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from inverter import Inversion, Settings, Tick, evaluate, load_model, optimize
 from inverter.augment import as_augment
@@ -65,7 +66,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     """Runs a recipe in its output folder (see `Recipe.run`)."""
     started = time.perf_counter()
     settings = Settings(
-        steps=recipe.steps,
+        steps=Settings.steps if recipe.steps is None else recipe.steps,
         learning_rate=recipe.learning_rate,
         precision=recipe.precision,
         batch_size=recipe.batch_size,
@@ -95,7 +96,8 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
 
             result = optimize(model, problem.objective, problem.prior, settings, augment, tick)
             scores = evaluate(model, problem.measure, result.images).tolist()
-            store.add(zip(_records(batch, result, scores, recipe), result.images, strict=True))
+            figures = recipe.figures(model, batch, result.images)
+            store.add(zip(_records(batch, result, scores, figures, recipe.seed), result.images, strict=True))
             done += size
             update()
             if time.perf_counter() - shown > PAGE_EVERY:
@@ -106,20 +108,27 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
     return Report(Path(recipe.out), page, store.manifest, done, time.perf_counter() - started)
 
 
-def _records(batch: Sequence[Unit], result: Inversion, scores: Sequence[float], recipe: Recipe) -> Iterator[Record]:
-    for unit, score, status in zip(batch, scores, result.status, strict=True):
+def _records(
+    batch: Sequence[Unit],
+    result: Inversion,
+    scores: Sequence[float],
+    figures: Sequence[Mapping[str, Any]],
+    seed: int,
+) -> Iterator[Record]:
+    for unit, score, status, told in zip(batch, scores, result.status, figures, strict=True):
         yield Record(
             layer=unit.layer,
             channel=unit.channel,
             objective=unit.objective,
             attempt=unit.attempt,
-            seed=recipe.seed,
+            seed=seed,
             file=unit.file,
             score=score if math.isfinite(score) else None,  # JSON knows no NaN
-            steps=recipe.steps,
+            steps=result.settings.steps,
             seconds=result.seconds,
             status=status,
             direction=unit.direction,
             name=unit.name,
             image=unit.image,
+            figures=dict(told),
         )

@@ -33,6 +33,7 @@ class Record:
         score: the unit's own activation on the final picture, without augmentation; None if that is no number.
         steps, seconds: of its optimisation. status: "ok", or why it stopped.
         name: of the class, where one is known. image: the source picture, where there is one.
+        figures: what else the recipe has measured of the picture, by name.
     """
 
     layer: str
@@ -48,9 +49,10 @@ class Record:
     direction: str = "max"
     name: str | None = None
     image: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None or key == "score"}
+        return {key: value for key, value in asdict(self).items() if value not in (None, {}) or key == "score"}
 
 
 @dataclass
