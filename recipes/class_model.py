@@ -33,7 +33,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "best": Preset(steps=96, learning_rate=0.2, augment="wide"),
+    "best": Preset(steps=64, learning_rate=0.2, augment="wide"),
     "simonyan": Preset(steps=100, learning_rate=0.01, augment="none"),
 }
 SIMONYAN_L2 = 100.0
