@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recipes.class_model import ClassModel
+    from recipes.deepdream import DeepDream
     from recipes.gallery import Gallery
     from recipes.statistics import Statistics
 
-_HOMES = {"ClassModel": "recipes.class_model", "Gallery": "recipes.gallery", "Statistics": "recipes.statistics"}
+_HOMES = {
+    "ClassModel": "recipes.class_model",
+    "DeepDream": "recipes.deepdream",
+    "Gallery": "recipes.gallery",
+    "Statistics": "recipes.statistics",
+}
 
-__all__ = ["ClassModel", "Gallery", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

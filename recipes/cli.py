@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from recipes.deepdream import DeepDream
 from recipes.recipe import Recipe, key_of
 from recipes.spec import RECIPES, kind, load_recipe
 
@@ -31,7 +32,7 @@ class _Version(argparse.Action):
         parser.exit(0, f"inverter {__version__}\n")
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe] | type[DeepDream]) -> None:
     for field in fields(recipe):
         flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False) else f" (default: {field.default})"
@@ -46,6 +47,7 @@ def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
             choices=field.metadata.get("choices"),
             metavar=None if field.metadata.get("choices") else kind(field).__name__.upper().replace("STR", "TEXT"),
             default=argparse.SUPPRESS,
+            required=field.default is MISSING,
             dest=field.name,
             help=help_text,
         )
@@ -95,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif command == "statistics":
             _statistics(**options)
         elif command == "run":
-            _recipe(load_recipe(options.pop("file"), **options))
+            _run(load_recipe(options.pop("file"), **options))
         else:
-            _recipe(RECIPES[command](**options))
+            _run(RECIPES[command](**options))
     except KeyboardInterrupt:
         print("stopped; what is finished is kept, and the same command continues", file=sys.stderr)
         return INTERRUPTED
@@ -116,6 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _run(recipe: Recipe | DeepDream) -> None:
+    if isinstance(recipe, DeepDream):
+        _dream(recipe)
+    else:
+        _recipe(recipe)
+
+
+def _dream(recipe: DeepDream) -> None:
+    from recipes.terminal import shown
+
+    with shown(recipe.name, "step") as progress:
+        path = recipe.run(progress)
+    print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
 
 
 def _recipe(recipe: Recipe) -> None:

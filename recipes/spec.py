@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from recipes.class_model import ClassModel
+from recipes.deepdream import DeepDream
 from recipes.gallery import Gallery
 from recipes.recipe import Recipe, key_of
 
-RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Gallery, ClassModel)}
+RECIPES: dict[str, type[Recipe] | type[DeepDream]] = {r.name: r for r in (Gallery, ClassModel, DeepDream)}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
@@ -30,7 +31,7 @@ def nearest(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
+def load_recipe(path: str | Path, **overrides: Any) -> Recipe | DeepDream:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:
