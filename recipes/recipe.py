@@ -77,7 +77,7 @@ class Recipe:
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
     precision: str = option("auto", "auto, float32 or bfloat16")
     batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
-    augment: str = option("standard", "none, light, standard or strong")
+    augment: str = option("standard", "none, light, standard, strong or wide")
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
