@@ -21,6 +21,7 @@ typecheck: .venv/installed-dev
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/gallery_vs_lucent.py
+	$(BIN)/python benchmarks/class_models_vs_lucent.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("inverter needs Python 3.11 or newer; try make PYTHON=python3.12")'

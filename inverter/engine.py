@@ -53,8 +53,9 @@ def optimize(
         prior: B pictures. It is optimised in place: pass it again to go on from where it is, `from_image` to start at
             a picture. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
-        augment: `none`, `light`, `standard`, `strong`, an `Augment`, or any callable `image -> image` (B, 3, H, W),
-            a kornia pipeline say; such a callable draws from torch's global generator, seeded by `settings.seed`.
+        augment: `none`, `light`, `standard`, `strong`, `wide`, an `Augment`, or any callable `image -> image`
+            (B, 3, H, W), a kornia pipeline say; such a callable draws from torch's global generator, seeded by
+            `settings.seed`.
         progress: called after every step.
 
     Returns:

@@ -6,13 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recipes.class_model import ClassModel
+    from recipes.deepdream import DeepDream
     from recipes.gallery import Gallery
     from recipes.invert import Invert
     from recipes.statistics import Statistics
 
-_HOMES = {"Gallery": "recipes.gallery", "Invert": "recipes.invert", "Statistics": "recipes.statistics"}
+_HOMES = {
+    "ClassModel": "recipes.class_model",
+    "DeepDream": "recipes.deepdream",
+    "Gallery": "recipes.gallery",
+    "Invert": "recipes.invert",
+    "Statistics": "recipes.statistics",
+}
 
-__all__ = ["Gallery", "Invert", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,7 +54,7 @@ def _pixels_settings(stride: float) -> dict[str, Any]:
 
 
 def _fourier(count: int, size: Size, stride: float) -> Prior:
-    return Fourier(count, size)
+    return Fourier(count, size, contrast=math.inf)  # a photograph may have any contrast
 
 
 def _fourier_settings(stride: float) -> dict[str, Any]:

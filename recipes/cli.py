@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from recipes.recipe import Recipe
+from recipes.deepdream import DeepDream
+from recipes.recipe import Recipe, key_of
 from recipes.spec import RECIPES, kind, load_recipe
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe] | type[DeepDream]) -> None:
     for field in fields(recipe):
-        flag = "--" + field.name.replace("_", "-")
+        flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
         help_text = (field.metadata["help"] + default).replace("%", "%%")
         if kind(field) is bool:
@@ -48,6 +49,8 @@ def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
             choices=field.metadata.get("choices"),
             metavar=None if field.metadata.get("choices") else kind(field).__name__.upper().replace("STR", "TEXT"),
             default=argparse.SUPPRESS,
+            required=field.default is MISSING,
+            dest=field.name,
             help=help_text,
         )
 
@@ -97,9 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif command == "statistics":
             _statistics(**options)
         elif command == "run":
-            _recipe(load_recipe(options.pop("file"), **options))
+            _run(load_recipe(options.pop("file"), **options))
         else:
-            _recipe(RECIPES[command](**options))
+            _run(RECIPES[command](**options))
     except KeyboardInterrupt:
         again = "the same command without --fresh continues" if options.get("fresh") else "the same command continues"
         print(f"stopped; what is finished is kept, and {again}", file=sys.stderr)
@@ -127,6 +130,21 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _run(recipe: Recipe | DeepDream) -> None:
+    if isinstance(recipe, DeepDream):
+        _dream(recipe)
+    else:
+        _recipe(recipe)
+
+
+def _dream(recipe: DeepDream) -> None:
+    from recipes.terminal import shown
+
+    with shown(recipe.name, "step") as progress:
+        path = recipe.run(progress)
+    print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
+
+
 def _recipe(recipe: Recipe) -> None:
     from recipes.terminal import clock, print_table, shown
 
@@ -150,6 +168,8 @@ def _recipe(recipe: Recipe) -> None:
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
     print_table(report.manifest.table)
+    if closing := recipe.closing(list(report.manifest.units.values())):
+        print(closing)
     print(f"open {report.page}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 def option(default: Any, help: str, **more: Any) -> Any:
     """A recipe's field with the sentence that the command line shows for it."""
     return field(default=default, metadata={"help": help, **more})
+
+
+def key_of(field: Field[Any]) -> str:
+    """A field's name as TOML key and flag: without the underscore that Python wants after a keyword (`class_`)."""
+    return field.name.removesuffix("_")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Recipe:
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
     precision: str = option("auto", "auto, float32 or bfloat16")
     batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
-    augment: str = option("standard", "none, light, standard or strong")
+    augment: str = option("standard", "none, light, standard, strong or wide")
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
@@ -111,13 +116,17 @@ class Recipe:
         """What the finished pictures say together, as rows of one form, for the manifest, the page and the terminal."""
         return []
 
+    def closing(self, records: Sequence[Record]) -> str | None:
+        """One line for the terminal on what all finished pictures say together."""
+        return None
+
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
         raise TypeError(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest; a model that is no text is named `module`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {key_of(f): getattr(self, f.name) for f in fields(self)}
         values["model"] = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
         return {key: _plain(value) for key, value in values.items()}
 

@@ -9,11 +9,13 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from recipes.class_model import ClassModel
+from recipes.deepdream import DeepDream
 from recipes.gallery import Gallery
 from recipes.invert import Invert
-from recipes.recipe import Recipe
+from recipes.recipe import Recipe, key_of
 
-RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Gallery, Invert)}
+RECIPES: dict[str, type[Recipe] | type[DeepDream]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Invert)}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
@@ -30,7 +32,7 @@ def nearest(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
+def load_recipe(path: str | Path, **overrides: Any) -> Recipe | DeepDream:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:
@@ -56,12 +58,13 @@ def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
     name = data.pop("recipe", "gallery")
     if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
-    known = {field.name: field for field in fields(RECIPES[name])}
+    known = {key_of(field): field for field in fields(RECIPES[name])}
+    values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
             raise ValueError(f"{path}: unknown key {key!r}{nearest(key, known)}")
-        data[key] = _checked(f"{path}: {key}", known[key], value)
-    return RECIPES[name](**(data | overrides))
+        values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
+    return RECIPES[name](**(values | overrides))
 
 
 def _checked(where: str, field: Field[Any], value: Any) -> Any:

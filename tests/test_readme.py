@@ -29,7 +29,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_commands_run(empty_folder: Path) -> None:
     (text,) = blocks("sh")
     lines = text.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 5
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "inverter"

@@ -32,12 +32,14 @@ class Figure(NamedTuple):
     hint: str = ""
 
 
-def render_gallery(manifest: Mapping[str, Any]) -> str:
+def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") -> str:
     """Return the complete `index.html` of a gallery, from its manifest alone.
 
     Args:
         manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
-            missing leaves its figure out. An optional `planned` is the number of units that the whole run makes.
+            missing leaves its figure out. An optional `planned` is the number of units that the whole run makes. Where
+            a unit's `figures` hold lists of likeliest classes, they stand below its picture.
+        kind: what the page is, for people.
 
     Returns:
         One self-contained HTML document; its pictures are found at the units' `file`, relative to the page.
@@ -62,7 +64,7 @@ def render_gallery(manifest: Mapping[str, Any]) -> str:
     return render_page(
         "gallery",
         title=str(manifest.get("title") or spec),
-        subtitle=f"Neuron gallery · {spec}" if manifest.get("title") else "Neuron gallery",
+        subtitle=f"{kind} · {spec}" if manifest.get("title") else kind,
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
         figures=[Figure("Units", count), *_gallery_figures(settings, model, units, layers, len(groups), shape)],
         notices=notices,
@@ -157,7 +159,7 @@ def _gallery_figures(
         figures.append(Figure("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(shape))) + " px"))
     figures += [
         Figure(name.capitalize(), _text(settings[name]))
-        for name in ("steps", "objective", "prior", "seed", "device")
+        for name in ("preset", "steps", "objective", "prior", "judge", "seed", "device")
         if settings.get(name) is not None
     ]
     if digest:

@@ -5,8 +5,9 @@
 const $ = (id) => document.getElementById(id);
 const gallery = $("gallery");
 const named = data.groups.some((group) => group.name);
+const guessed = data.groups.some((group) => group.units.some((unit) => guessesOf(unit).length));
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
-const usualSize = Math.round((matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
+const usualSize = Math.round((guessed ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 const state = { layers: new Set(), query: "", sort: "channel", size: usualSize, stopped: false };
 const unitOf = new WeakMap();
 const shotOf = new Map();
@@ -30,10 +31,26 @@ function makeShot(unit, group) {
     element("span", { class: "caption" },
       element("span", { class: "what" }, alone && way === "min" ? `${label} min` : label),
       element("span", { class: "score" }, text(unit.score)),
-      perUnit === 1 && named ? element("span", { class: "name", title: group.name }, group.name ?? "–") : null));
+      perUnit === 1 && named ? element("span", { class: "name", title: group.name }, group.name ?? "–") : null),
+    guessed ? makeGuesses(unit) : null);
   unitOf.set(shot, unit);
   shotOf.set(unit, shot);
   return shot;
+}
+
+/** What each of the networks asked sees in a picture, likeliest first: [who, guesses] with guesses {index, name, probability}. */
+function guessesOf(unit) {
+  return Object.entries(unit.figures ?? {}).filter(([, told]) => Array.isArray(told) && told.every((guess) => Number.isFinite(guess?.probability)));
+}
+
+const percent = (guess) => `${Math.round(100 * guess.probability)} %`;
+
+function makeGuesses(unit) {
+  const lists = guessesOf(unit).map(([who, guesses]) => element("span", { class: "guesses" },
+    element("span", { class: "label" }, who),
+    ...guesses.map((guess) => element("span", { class: guess.index === unit.channel ? "guess hit" : "guess", title: guess.name },
+      element("span", {}, text(guess.name)), element("span", {}, percent(guess))))));
+  return element("span", { class: "answers" }, ...lists);
 }
 
 /** What tells units apart comes first: a narrow window cuts the end off. */
@@ -204,10 +221,12 @@ const known = ["layer", "channel", "name", "objective", "direction", "attempt", 
 
 /** Every figure of a unit: the known ones in their order, then whatever else its manifest's line holds. */
 function rowsOf(unit) {
-  const others = Object.keys(unit).filter((key) => !known.includes(key) && key !== "source");
-  return [...known, ...others].filter((key) => key in unit).map((key) => [
+  const said = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
+  const all = { ...unit, ...unit.figures, ...Object.fromEntries(said) };
+  const others = Object.keys(all).filter((key) => ![...known, "source", "figures"].includes(key));
+  return [...known, ...others].filter((key) => key in all).map((key) => [
     key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1),
-    unit[key],
+    all[key],
     key === "status" && isStopped(unit),
   ]);
 }

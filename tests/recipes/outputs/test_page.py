@@ -308,3 +308,21 @@ def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int
         assert box is not None
         assert 0 <= box["x"] <= box["x"] + box["width"] <= width
         assert 0 <= box["y"] <= box["y"] + box["height"] <= height
+
+
+def test_shows_what_networks_see_below_the_picture(visit: Callable[..., Any], tmp_path: Path) -> None:
+    guesses = [{"index": 3, "name": HOSTILE, "probability": 0.987}, {"index": 7, "name": "tench", "probability": 0.004}]
+    figures = {"burnt": 0.03, "network": guesses, "judge": guesses[::-1]}
+    units = [unit("output", 3, objective="logit", name="goldfish", figures=figures), unit("output", 7, name="tench")]
+    seen = visit(write_gallery(tmp_path, units))
+    first = seen.page.locator(".unit").first
+    assert first.locator(".guesses .label").all_inner_texts() == ["network", "judge"]
+    assert first.locator(".guess.hit").all_inner_texts() == [f"{HOSTILE}\n99 %"] * 2
+    assert first.locator(".guesses").nth(1).locator(".guess").first.inner_text() == "tench\n0 %"
+    assert seen.page.locator(".unit").nth(1).locator(".guess").count() == 0
+    first.locator(".shot").click()
+    rows = seen.rows("dialog.lightbox dl")
+    assert rows["Burnt"] == "0.03"
+    assert rows["Judge"] == f"tench 0 %, {HOSTILE} 99 %"
+    assert "Figures" not in rows
+    assert seen.page.evaluate("window.hacked") is None

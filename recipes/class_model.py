@@ -1,0 +1,229 @@
+"""Class models: a picture of each class, as the network imagines it, and what a second network says of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.gallery import OUTPUT_LAYER, parse_channels
+from recipes.recipe import Problem, Recipe, Unit, option
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from inverter import Model
+    from recipes.outputs.manifest import Record
+
+EDGE = 0.02
+"""A channel value this near to 0 or 1 counts as burnt."""
+SHOWN = 5
+"""How many of the likeliest classes are told."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset fills in where nothing was given."""
+
+    steps: int
+    learning_rate: float
+    augment: str
+
+
+PRESETS: dict[str, Preset] = {
+    "best": Preset(steps=64, learning_rate=0.2, augment="wide"),
+    "simonyan": Preset(steps=100, learning_rate=0.01, augment="none"),
+}
+SIMONYAN_L2 = 100.0
+"""Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassModel(Recipe):
+    """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
+
+    Preset `best` climbs the logit from noise in the Fourier basis of natural images, under wide random shifts, scales,
+    rotations and noise: what survives them is the thing, not a texture at one scale. Preset `simonyan` is the paper's:
+    raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no augmentation.
+
+    Raises:
+        ValueError: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
+
+    Example:
+        >>> ClassModel(model="builtin", class_="0-3", preset="simonyan", out="OUT").augment
+        'none'
+    """
+
+    name: ClassVar[str] = "classes"
+
+    class_: str | int | Sequence[int | str] = option(
+        "all", "names, or indices 9,40,71 and ranges 0-15; may be repeated", repeat=True
+    )
+    preset: str = option("best", "best, or simonyan: raw pixels with an L2 penalty", choices=tuple(PRESETS))
+    judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
+    judge_weights: str | None = option(None, "the judge's weights file")
+    judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
+    judge_size: int | None = option(None, "side of the pictures for the judge (default: its input size)")
+    out: str = option("classes", "output folder")
+    steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
+    augment: str = option("auto", "none, light, standard, strong, wide, or auto: the preset's")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.preset not in PRESETS:
+            raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
+            raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
+        for key, value in asdict(PRESETS[self.preset]).items():
+            if getattr(self, key) in (None, "auto"):
+                object.__setattr__(self, key, value)
+
+    @cached_property
+    def _judge(self) -> Model | None:
+        from inverter import load_model
+
+        if self.judge is None:
+            return None
+        return load_model(self.judge, self.judge_weights, self.judge_normalize, self.device, self.judge_size)
+
+    def settings(self) -> dict[str, Any]:
+        settings = super().settings()
+        if self.judge is not None and not isinstance(self.judge, str):
+            settings["judge"] = getattr(self.judge, "spec", "module")
+        return settings
+
+    def units(self, model: Model) -> list[Unit]:
+        classes = _classes(model)
+        if (judge := self._judge) and (knows := _classes(judge)) != classes:
+            raise ValueError(
+                f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
+                "take a judge that was trained on the same classes"
+            )
+        return [
+            Unit(
+                layer=OUTPUT_LAYER,
+                channel=index,
+                objective="logit",
+                file=f"images/{OUTPUT_LAYER}/{index:04d}.png",
+                name=model.categories[index] if index < len(model.categories) else None,
+            )
+            for index in parse_classes(self.class_, classes, model.categories, model.spec)
+        ]
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+        from objectives import logit
+        from priors import Fourier, Pixels, Prior
+
+        score = logit([unit.channel for unit in units if unit.channel is not None])
+        size = (self.size, self.size) if self.size else model.input_size
+        prior: Prior
+        if self.preset == "simonyan":
+            # The network's zero is the data mean: it is what normalisation takes away.
+            prior = Pixels(len(units), size, l2=SIMONYAN_L2, spread=0.0, mean=model.mean)
+        else:
+            prior = Fourier(len(units), size)
+        return Problem(score, prior, score)
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        from recipes.judge import top_classes
+
+        images = (images * 255).round() / 255  # as they are on disk
+        told: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
+        for who, network in (("network", model), ("judge", self._judge)):
+            if network is not None:
+                for figures, guesses in zip(told, top_classes(network, images, SHOWN), strict=True):
+                    figures[who] = [asdict(guess) for guess in guesses]
+        return told
+
+    def closing(self, records: Sequence[Record]) -> str:
+        count = len(records)
+        first = sum(_place(record, "network") == 0 for record in records)
+        parts = [f"the network puts {first} of {count} first"]
+        if self.judge is not None:
+            known = sum(_place(record, "judge") is not None for record in records)
+            parts.append(f"the judge has {known} of {count} in its top {SHOWN}")
+        share = sum(record.figures["burnt"] for record in records) / max(count, 1)
+        parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
+        return "; ".join(parts)
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.outputs.page import render_gallery
+
+        return render_gallery(manifest, kind="Class models")
+
+
+_JUDGES_OWN = ("judge_weights", "judge_normalize", "judge_size")
+
+
+def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
+    """The share of channel values within `edge` of 0 or 1, of each picture (B, C, H, W) in [0, 1], as (B,).
+
+    Example:
+        >>> import torch
+        >>> burnt(torch.tensor([0.0, 0.01, 0.5, 1.0]).view(1, 1, 2, 2))
+        tensor([0.7500])
+    """
+    return ((images < edge) | (images > 1 - edge)).flatten(1).float().mean(1)
+
+
+def parse_classes(
+    classes: str | int | Sequence[int | str], count: int, names: Sequence[str], what: str = "the model"
+) -> list[int]:
+    """Class indices from names, indices and ranges: each once, in the order given.
+
+    Args:
+        classes: one entry or several. Text is `all`, the exact name of a class in any case, or such names, indices
+            and ranges separated by commas: `goldfish,130,200-207`.
+        count: how many classes there are. names: theirs, as far as they are known. what: the model, for errors.
+
+    Raises:
+        ValueError: for a name that no class has (with the nearest) or that several have, or an index out of range.
+
+    Example:
+        >>> parse_classes(["Cat", "0-1"], 3, ["ant", "bee", "cat"])
+        [2, 0, 1]
+    """
+    entries = [classes] if isinstance(classes, str | int) else list(classes)
+    known: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        known.setdefault(name.casefold(), []).append(index)
+    found: list[int] = []
+    for entry in entries:
+        if not isinstance(entry, str):
+            found += parse_channels([entry], count, f"the output of {what}")
+            continue
+        whole = entry.strip().casefold() in known  # a name may hold a comma
+        for part in [entry] if whole else entry.split(","):
+            name = part.strip().casefold()
+            if len(known.get(name, ())) > 1:
+                several = " and ".join(map(str, known[name]))
+                raise ValueError(f"class {part.strip()!r} is the name of {several}: give the index")
+            if name in known:
+                found += known[name]
+            elif any(letter.isalpha() for letter in name) and name != "all":
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+                hint = f"did you mean {' or '.join(near)}?" if near else "expected a name, an index, a range, or all"
+                raise ValueError(f"no class of {what} is named {part.strip()!r}; {hint}")
+            else:
+                found += parse_channels(part, count, f"the output of {what}")
+    if not found:
+        raise ValueError("class: got none; expected names, indices 9,40,71, ranges 0-15, or all")
+    return list(dict.fromkeys(found))
+
+
+def _classes(model: Model) -> int:
+    """How many classes a network tells apart."""
+    from objectives import OUTPUT
+
+    shape = model.shapes([OUTPUT])[OUTPUT]
+    if len(shape) != 2:
+        raise ValueError(f"{model.spec} puts out {tuple(shape)}, expected one number per class (B, K)")
+    return shape[1]
+
+
+def _place(record: Record, who: str) -> int | None:
+    """Where the class itself stands among someone's likeliest ones, from 0; None if it is not among them."""
+    indices = [guess["index"] for guess in record.figures.get(who, ())]
+    return indices.index(record.channel) if record.channel in indices else None

@@ -1,0 +1,196 @@
+"""DeepDream: a photo, and whatever a network sees in it, amplified."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from recipes.recipe import option
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from inverter import Model
+    from objectives import Objective
+    from recipes.run import RunProgress
+
+ZOOM = 1.05
+"""How much nearer each frame of a zoom dream is."""
+_LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepDream:
+    """What layers or channels see in a photo of any size, amplified (Mordvintsev et al. 2015, "Inceptionism").
+
+    Raises:
+        ValueError: for a number out of its range, a layer of another form, or frames that have no video to go to.
+
+    Example:
+        >>> dream = DeepDream(image="photo.jpg", layer=["features.9", "features.4:17*0.5"])
+        >>> dream.targets
+        [('features.9', None, 1.0), ('features.4', 17, 0.5)]
+    """
+
+    name: ClassVar[str] = "dream"
+
+    image: str = option(MISSING, "the photo to start from: any size and mode")
+    layer: str | Sequence[str] = option(
+        MISSING, "ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT, e.g. features.9:17*0.5; may be repeated", repeat=True
+    )
+    guide: str | None = option(None, "a second picture: amplify what looks like something in it")
+    model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
+    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
+    normalize: str | None = option(
+        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
+    )
+    out: str = option("dream.png", "picture to write, or a folder for dream.png")
+    video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter[video]')")
+    zoom: int = option(0, "frames of a zoom dream: each dreams on nearer to the middle of the one before")
+    fps: int = option(12, "frames a second of the video")
+    octaves: int = option(4, "sizes that are dreamt on, the last one the photo's own")
+    octave_scale: float = option(1.4, "from one octave to the next")
+    steps: int = option(10, "steps in each octave")
+    rate: float = option(0.01, "size of a step in pixel values of [0, 1]")
+    tile: int = option(512, "largest side of what the network sees at once, in pixels: bounds the memory")
+    size: int | None = option(None, "longest side of the result in pixels (default: the photo's)")
+    seed: int = option(0, "of the random cuts")
+    device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
+    precision: str = option("auto", "auto, float32 or bfloat16")
+
+    def __post_init__(self) -> None:
+        for key, least in (("octaves", 1), ("steps", 1), ("tile", 32), ("fps", 1), ("zoom", 0), ("seed", 0)):
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{key} must be a whole number of at least {least}, got {value!r}")
+        if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
+            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
+        if not self.octave_scale > 1:
+            raise ValueError(f"octave_scale must be above 1, got {self.octave_scale!r}")
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate must be above 0 and at most 1, got {self.rate!r}")
+        if self.zoom and self.video is None:
+            raise ValueError("zoom makes frames: say where they go with video")
+        if not self.targets:
+            raise ValueError("layer: got none; expected an address (inverter layers shows them)")
+        if self.guide is not None and any(channel is not None for _, channel, _ in self.targets):
+            raise ValueError("a guide speaks to whole layers: leave out the channels")
+
+    @property
+    def targets(self) -> list[tuple[str, int | None, float]]:
+        """The layers as (address, channel or None, weight)."""
+        found = []
+        for text in [self.layer] if isinstance(self.layer, str) else self.layer:
+            match = _LAYER.fullmatch(text)
+            try:
+                if match is None or not match["address"]:
+                    raise ValueError
+                channel = int(match["channel"]) if match["channel"] else None
+                found.append((match["address"], channel, float(match["weight"] or 1)))
+            except ValueError:
+                raise ValueError(f"layer {text!r}: expected ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT") from None
+        return found
+
+    @property
+    def path(self) -> Path:
+        """The picture that is written."""
+        out = Path(self.out)
+        return out if out.suffix.lower() == ".png" and not out.is_dir() else out / "dream.png"
+
+    def objective(self, model: Model) -> Objective:
+        """The weighted sum of what the layers see, or of what they see of the guide."""
+        from objectives import channel, layer
+
+        parts = []
+        for address, index, weight in self.targets:
+            model.check_layer(address)
+            if self.guide is not None:
+                part = _guided(model, address, self.guide)
+            else:
+                part = layer(address) if index is None else channel(address, index)
+            parts.append(weight * part)
+        return sum(parts[1:], parts[0])
+
+    def run(self, progress: RunProgress | None = None) -> Path:
+        """Writes the picture (and the video), and returns the picture's path.
+
+        Args:
+            progress: called with an `Update` after every step.
+
+        Raises:
+            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
+            ModuleNotFoundError: for .mp4 without its encoder.
+        """
+        import torch
+
+        from inverter import load_model
+        from recipes.dreaming import dream, octave_sizes, resized, zoomed
+        from recipes.outputs.media import write_png
+        from recipes.outputs.video import check_video, open_video
+        from recipes.pictures import read_picture
+        from recipes.run import Update
+
+        if self.video is not None:
+            check_video(Path(self.video))
+        picture = read_picture(self.image)[None]
+        height, width = picture.shape[2:]
+        if self.size is not None:
+            factor = self.size / max(height, width)
+            height, width = max(1, round(height * factor)), max(1, round(width * factor))
+            picture = resized(picture, (height, width)).clamp(0, 1)
+        model = load_model(self.model, self.weights, self.normalize, self.device)
+        objective = self.objective(model)
+        generator = torch.Generator().manual_seed(self.seed)
+        each = self.steps * len(octave_sizes((height, width), self.octaves, self.octave_scale))
+        done, total = 0, each * (self.zoom + 1)
+        with ExitStack() as stack:
+            frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
+            if frame and not self.zoom:
+                frame(picture[0])
+
+            def told(shown: Tensor) -> None:
+                nonlocal done
+                done += 1
+                if frame and not self.zoom:
+                    frame(resized(shown, (height, width))[0].clamp(0, 1))
+                if progress is not None:
+                    progress(Update(done, total, 0))
+
+            for turn in range(self.zoom + 1):
+                picture = dream(
+                    model,
+                    zoomed(picture, ZOOM) if turn else picture,
+                    objective,
+                    self.octaves,
+                    self.octave_scale,
+                    self.steps,
+                    self.rate,
+                    self.tile,
+                    generator,
+                    self.precision,
+                    told,
+                )
+                if frame and self.zoom:
+                    frame(picture[0])
+        write_png(self.path, picture[0])
+        return self.path
+
+
+def _guided(model: Model, address: str, guide: str) -> Objective:
+    import torch
+
+    from recipes.dreaming import guided
+    from recipes.pictures import fit, read_picture
+
+    shown = fit(read_picture(guide), model.input_size)[None].to(model.device)
+    with torch.no_grad(), model.looking([address]) as capture:
+        seen = capture(model.normalize(shown))[address]
+    if seen.ndim != 4:
+        raise ValueError(
+            f"layer {address!r} puts out {tuple(seen.shape)}: a guide needs a layer with maps (B, C, H, W)"
+        )
+    return guided(address, seen)
