@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 
 
+NOISE = 1e-5
+"""Gradients this far below a picture's root mean square are rounding."""
+
+
 class Adam:
     """Adam (Kingma & Ba 2015, algorithm 1) over parameters whose first dimension is the batch.
 
@@ -17,6 +21,7 @@ class Adam:
     Args:
         parameters: each (B, ...).
         rates: the learning rate of each step.
+        noise: what counts as rounding in a gradient, relative to its root mean square over the picture.
         betas, eps: as in the paper; the second moment forgets fast (.99), since the steps are few.
     """
 
@@ -26,10 +31,11 @@ class Adam:
         rates: Sequence[float],
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
+        noise: float = NOISE,
     ) -> None:
         self.parameters = list(parameters)
         self.rates = rates
-        self.betas, self.eps = betas, eps
+        self.betas, self.eps, self.noise = betas, eps, noise
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
 
@@ -54,7 +60,7 @@ class Adam:
     @torch.no_grad()
     def step(self, step: int, alive: Tensor) -> None:
         """Moves the pictures that are `alive` (B,) along their gradients; the others stay exactly where they are."""
-        # On the CPU a look at the mask is free and spares two passes; elsewhere it would make the loop wait.
+        # On the CPU a look at the mask is free and spares a pass; elsewhere it would make the loop wait.
         everyone = alive.device.type == "cpu" and bool(alive.all())
         first, second = self.betas
         correction = (1 - second ** (step + 1)) ** 0.5
@@ -67,8 +73,8 @@ class Adam:
                 gradient = torch.where(mask, gradient, 0)
             mean.lerp_(gradient, 1 - first)
             square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-            update = mean / square.sqrt().add_(self.eps * correction)
-            if everyone:
-                parameter.sub_(update, alpha=rate)
-            else:
-                parameter.addcmul_(update, mask.to(update.dtype), value=-rate)
+            # Noise of rounding must not count as a gradient: what is far below the picture's own scale hardly moves, or
+            # Adam would blow the last digits, which differ from batch to batch, up to a full step.
+            floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
+            update = mean / square.sqrt().add_(floor.view(mask.shape))
+            parameter.addcmul_(update, mask.to(update.dtype), value=-rate)

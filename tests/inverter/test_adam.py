@@ -23,7 +23,7 @@ def test_it_is_torchs_adam_with_a_rate_for_each_step() -> None:
     ours, theirs = nn.Parameter(torch.zeros(3, 2, 4)), nn.Parameter(torch.zeros(3, 2, 4))
     rates = [0.1, 0.5, 0.2, 0.05, 0.3]
     reference = torch.optim.Adam([theirs], betas=(0.9, 0.99))
-    run(Adam([ours], rates), ours, gradients(5), torch.ones(3, dtype=torch.bool))
+    run(Adam([ours], rates, noise=0), ours, gradients(5), torch.ones(3, dtype=torch.bool))
     for rate, gradient in zip(rates, gradients(5), strict=True):
         reference.param_groups[0]["lr"] = rate
         theirs.grad = gradient
