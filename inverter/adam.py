@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-
 NOISE = 1e-5
 """Gradients this far below a picture's root mean square are rounding."""
 
