@@ -117,7 +117,7 @@ class ClassModel(Recipe):
         from priors import Fourier, Pixels, Prior
 
         score = logit([unit.channel for unit in units if unit.channel is not None])
-        size = (self.size, self.size) if self.size else model.input_size
+        size = self.picture_size(model)
         prior: Prior
         if self.preset == "simonyan":
             # The network's zero is the data mean: it is what normalisation takes away.
