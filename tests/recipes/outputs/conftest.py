@@ -27,6 +27,13 @@ class Visit:
     def focused(self) -> str:
         return str(self.page.evaluate("document.activeElement.getAttribute('aria-label')"))
 
+    def focuses(self, start: str) -> bool:
+        """True once what has the focus is named so: a dialog gives it back a moment after it closes."""
+        deadline = time.monotonic() + 5
+        while not self.focused().startswith(start) and time.monotonic() < deadline:
+            self.page.wait_for_timeout(20)
+        return self.focused().startswith(start)
+
     def until(self, expression: str) -> None:
         """Wait until a script's expression holds; the page's policy forbids Playwright's own way, which needs eval."""
         deadline = time.monotonic() + 5

@@ -142,9 +142,9 @@ def test_a_picture_opens_with_all_its_figures(visit: Callable[..., Any], run: Pa
     expect(seen.page.locator("#lightbox-title")).to_have_text("fish · original")
     assert seen.rows(".particulars")["The judge"] == "tench too 90\u00a0%"
     seen.page.keyboard.press("Escape")
-    assert seen.focused().startswith("fish · original")
+    assert seen.focuses("fish · original")
     seen.page.keyboard.press("ArrowRight")
-    assert seen.focused().startswith("features.0 · pixels · fish")
+    assert seen.focuses("features.0 · pixels · fish")
 
 
 def test_filters_by_name_and_by_what_is_seen(visit: Callable[..., Any], run: Path) -> None:
