@@ -5,7 +5,7 @@ from inverter.codes import Code, encode, load_code
 from inverter.engine import Progress, Tick, evaluate, optimize
 from inverter.layers import LayerInfo, layers, stages
 from inverter.loading import load_model
-from inverter.models import Model
+from inverter.models import Model, no_network
 from inverter.result import Inversion, to_pil
 from inverter.settings import Settings
 
@@ -27,6 +27,7 @@ __all__ = [
     "layers",
     "load_code",
     "load_model",
+    "no_network",
     "optimize",
     "stages",
     "to_pil",

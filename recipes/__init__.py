@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
     from recipes.gallery import Gallery
+    from recipes.inpaint import Inpaint
     from recipes.invert import Invert
     from recipes.statistics import Statistics
 
@@ -16,11 +17,12 @@ _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Gallery": "recipes.gallery",
+    "Inpaint": "recipes.inpaint",
     "Invert": "recipes.invert",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Inpaint", "Invert", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
-from recipes.recipe import Recipe, key_of
+from recipes.recipe import AnyRecipe, Recipe, key_of
 from recipes.spec import RECIPES, kind, load_recipe
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Recipe] | type[DeepDream]) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[AnyRecipe] | type[DeepDream]) -> None:
     for field in fields(recipe):
         flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
@@ -130,7 +130,7 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run(recipe: Recipe | DeepDream) -> None:
+def _run(recipe: AnyRecipe | DeepDream) -> None:
     if isinstance(recipe, DeepDream):
         _dream(recipe)
     else:
@@ -145,7 +145,7 @@ def _dream(recipe: DeepDream) -> None:
     print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
 
 
-def _recipe(recipe: Recipe) -> None:
+def _recipe(recipe: AnyRecipe) -> None:
     from recipes.terminal import clock, print_table, shown
 
     said: list[Update] = []

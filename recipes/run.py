@@ -11,12 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from inverter import Settings, Tick, evaluate, load_model, optimize
+from inverter import Settings, Tick, evaluate, optimize
 from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import Given, Recipe, Unit
+from recipes.recipe import AnyRecipe, Given, Unit
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the page while a run goes on."""
@@ -63,7 +63,7 @@ def batches(units: Sequence[Unit], size: int) -> Iterator[list[Unit]]:
         yield batch
 
 
-def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
+def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
     """Runs a recipe in its output folder (see `Recipe.run`)."""
     started = time.perf_counter()
     settings = Settings(
@@ -73,8 +73,8 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
-    augment = as_augment(recipe.augment)
-    model = load_model(recipe.model, recipe.weights, recipe.normalize, recipe.device)
+    augment = as_augment(recipe.transforms)
+    model = recipe.load()
     units = recipe.units(model)
     manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
     files = [unit.file for unit in units]
@@ -106,6 +106,7 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
                     _Outcome(score, chosen.steps, result.seconds, status)
                     for score, status in zip(scores, result.status, strict=True)
                 ]
+                images = images if work.finish is None else work.finish(images)
             figures = recipe.figures(model, batch, images)
             records = map(partial(_record, seed=recipe.seed), batch, outcomes, figures)
             store.add(zip(records, images, strict=True))
