@@ -17,13 +17,16 @@ PACKAGES = {
     "recipes": {"objectives", "priors", "inverter"},
 }
 PUBLIC = {
-    "objectives": "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity layer logit neuron softmax",
+    "objectives": (
+        "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity known_pixels layer logit neuron "
+        "softmax"
+    ),
     "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
     "inverter": (
         "Augment Code Inversion LayerInfo Model PRESETS Progress Settings Tick __version__ encode evaluate layers "
-        "load_code load_model optimize stages to_pil"
+        "load_code load_model no_network optimize stages to_pil"
     ),
-    "recipes": "Gallery Invert",
+    "recipes": "Gallery Inpaint Invert",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -94,7 +97,8 @@ def test_no_error_is_swallowed_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["gallery", "--help"], ["invert", "--help"], ["run", "--help"], ["layers", "--help"]]
+    "arguments",
+    [["--help"], *([command, "--help"] for command in ("gallery", "invert", "inpaint", "run", "layers"))],
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
