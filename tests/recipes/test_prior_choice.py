@@ -160,7 +160,7 @@ def test_a_cppn_is_drawn_at_any_size(model: Model, tmp_path: Path) -> None:
         layer="body",
         channels="0",
         steps=2,
-        prior="cppn:width=4,depth=2,render=40",
+        prior="cppn:width=4,render=40",
         out=str(tmp_path / "o"),
     ).run()
     (file,) = report.manifest.units
@@ -174,13 +174,14 @@ def test_maco_writes_its_importance_as_transparency_and_looks_at_crops(
     shown: list[tuple[int, ...]] = []
     forward = model.module.forward
     monkeypatch.setattr(model.module, "forward", lambda x: shown.append(tuple(x.shape)) or forward(x))
+    prior = "maco:transparent=true"
     report = Gallery(
         model=model,
         layer="body",
         channels="0",
         steps=3,
         size=48,
-        prior="maco:transparent=true",
+        prior=prior,
         out=str(tmp_path / "o"),
     ).run()
     (file,) = report.manifest.units
@@ -223,7 +224,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     if isinstance(prior, str):
         prior = prior.replace("PHOTO", photo)
     out = tmp_path / "out"
-    with pytest.raises((ValueError, LookupError, OSError), match=".+") as caught:
+    with pytest.raises((ValueError, LookupError, OSError)) as caught:
         Gallery(model=model, layer="body", prior=prior, out=str(out)).run()
     assert said in str(caught.value).replace(photo, "PHOTO") or said in str(caught.value)
     assert "\n" not in str(caught.value)
