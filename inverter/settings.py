@@ -20,6 +20,8 @@ class Settings:
         learning_rate: peak of Adam's step; None takes the prior's own.
         schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
+        views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
+            one, and of a canvas that is seen in crops as many as show about half of it, at most 8.
         redirect: steps at the start in which a picture that activates nothing is pushed on (`RedirectedReLU`).
         precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
         batch_size: pictures optimised together; None chooses by the device.
@@ -34,6 +36,7 @@ class Settings:
     learning_rate: float | None = None
     schedule: str = "cosine"
     warmup: int = 5
+    views: int | None = None
     redirect: int = 16
     precision: str = "auto"
     batch_size: int | None = None
@@ -45,8 +48,9 @@ class Settings:
         _whole("warmup", self.warmup, 0)
         _whole("redirect", self.redirect, 0)
         _whole("seed", self.seed, 0)
-        if self.batch_size is not None:
-            _whole("batch_size", self.batch_size, 1)
+        for name in ("batch_size", "views"):
+            if getattr(self, name) is not None:
+                _whole(name, getattr(self, name), 1)
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")

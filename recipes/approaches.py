@@ -1,4 +1,4 @@
-"""How `inverter invert` makes a pre-image: the priors it knows by name, with what suits each of them at each depth."""
+"""How `inverter invert` makes a pre-image: what suits each prior at each depth, and which prior each depth."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from priors import Fourier, Pixels, Prior
-
 AUTO = "auto"
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Approach:
-    """A prior for pre-images, and the engine's settings with it: both may depend on the stride of the code.
+    """What suits a prior for pre-images; both may depend on the stride of the code.
 
     Attributes:
-        prior: (count, (height, width), stride) -> the prior of so many pictures.
+        options: stride -> the prior's options, where the user gives none.
         settings: stride -> fields of `inverter.Settings`.
     """
 
-    prior: Callable[[int, Size, float], Prior]
+    options: Callable[[float], dict[str, Any]]
     settings: Callable[[float], dict[str, Any]]
 
 
@@ -40,25 +38,17 @@ def stride(shape: Sequence[int], size: Size) -> float:
     return math.sqrt(math.prod(size) / positions)
 
 
-def _pixels(count: int, size: Size, stride: float) -> Prior:
+def _pixels(stride: float) -> dict[str, Any]:
     # The deeper, the more the code leaves open, and the more has to be decided by smoothness.
-    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 4.0), spread=0.01)
+    return {"total_variation": _by_depth(stride, 0.3, 1.0, 4.0), "spread": 0.01}
 
 
 def _pixels_settings(stride: float) -> dict[str, Any]:
-    return {
-        "steps": _by_depth(stride, 200, 300, 700),
-        "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1),
-        "redirect": 0,
-    }
-
-
-def _fourier(count: int, size: Size, stride: float) -> Prior:
-    return Fourier(count, size, contrast=math.inf)  # a photograph may have any contrast
+    return {"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)}
 
 
 def _fourier_settings(stride: float) -> dict[str, Any]:
-    return {"steps": _by_depth(stride, 300, 300, 650), "learning_rate": 0.2, "redirect": 0}
+    return {"steps": _by_depth(stride, 300, 300, 650), "learning_rate": 0.2}
 
 
 def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
@@ -67,14 +57,19 @@ def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
 
 
 APPROACHES: dict[str, Approach] = {
-    "fourier": Approach(_fourier, _fourier_settings),
     "pixels": Approach(_pixels, _pixels_settings),
+    # A photograph may have any contrast.
+    "fourier": Approach(lambda _: {"contrast": math.inf}, _fourier_settings),
+    "deep-image": Approach(lambda _: {}, lambda _: {"steps": 800, "learning_rate": 0.01}),
 }
-"""By the name that `--prior` takes: a new prior is known once it stands here (and in `recipes.invert.PRIORS`)."""
+"""By the prior's name."""
+
+OTHERS = Approach(lambda _: {}, lambda _: {"steps": 500})
+"""What every other prior gets: its own options and learning rate."""
 
 
 def best(stride: float) -> str:
-    """The name of the approach that `--prior auto` takes at this depth.
+    """The name of the prior that `--prior auto` takes at this depth.
 
     As long as a code has a position for every 6 pixels or so, pixels with total variation come nearest to it; where it
     says less of where things are, the Fourier prior comes nearer, and its pictures are the more natural ones.

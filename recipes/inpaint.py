@@ -133,7 +133,7 @@ class Inpaint(AnyRecipe):
             for kind, folder, prior in (
                 (ORIGINAL, "originals", None),
                 (MASKED, "masked", None),
-                (RESTORED, "images", "deep_image"),
+                (RESTORED, "images", "deep-image"),
             )
             for name, size in sizes.items()
         ]
@@ -155,7 +155,7 @@ class Inpaint(AnyRecipe):
         return Problem(objective, prior, objective, settings, finish=lambda found: seen + (1 - masks) * found)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """The figures of the restored pictures as they are in their files, with 8 bits a channel."""
+        """The figures of the missing pixels as they are in the files, with 8 bits a channel."""
         pictures, masks = self._batch(units)
         height, width = pictures.shape[2:]
         found: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]

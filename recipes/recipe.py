@@ -57,7 +57,7 @@ class Problem:
 
     Attributes:
         settings: fields of `inverter.Settings` in which this batch differs from the run's.
-        finish: what is kept of the pictures (B, 3, H, W) that were found and scored; by default all of them.
+        finish: makes of the finished pictures (B, 3, H, W) those that are written, where they are others.
     """
 
     objective: Objective

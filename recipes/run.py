@@ -13,10 +13,10 @@ from typing import Any
 
 from inverter import Settings, Tick, evaluate, optimize
 from inverter.augment import as_augment
-from inverter.engine import default_batch
+from inverter.engine import default_batch, whole
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import AnyRecipe, Given, Unit
+from recipes.recipe import AnyRecipe, Given, Problem, Unit
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the page while a run goes on."""
@@ -101,13 +101,15 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
             else:
                 chosen = replace(settings, **work.settings)
                 result = optimize(model, work.objective, work.prior, chosen, augment, tick)
-                images, scores = result.images, evaluate(model, work.measure, result.images).tolist()
+                images = result.images
+                scores = evaluate(model, work.measure, whole(model, work.prior, images)).tolist()
                 outcomes = [
                     _Outcome(score, chosen.steps, result.seconds, status)
                     for score, status in zip(scores, result.status, strict=True)
                 ]
-                images = images if work.finish is None else work.finish(images)
             figures = recipe.figures(model, batch, images)
+            if isinstance(work, Problem) and work.finish:
+                images = work.finish(images)
             records = map(partial(_record, seed=recipe.seed), batch, outcomes, figures)
             store.add(zip(records, images, strict=True))
             done += size

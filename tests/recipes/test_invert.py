@@ -16,10 +16,10 @@ from inverter import Model, encode, load_model
 from recipes import Invert
 from recipes.approaches import APPROACHES, best, stride
 from recipes.cli import main
-from recipes.invert import PRIORS
 from recipes.likeness import likeness
 from recipes.outputs.manifest import Manifest
 from recipes.pictures import fit, read_picture
+from recipes.prior_choice import NAMES
 from recipes.run import Report
 
 
@@ -214,7 +214,7 @@ def test_a_network_without_classes_is_not_asked_for_them(photos: Path, tmp_path:
 
 
 def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report]) -> None:
-    assert set(APPROACHES) == set(PRIORS) - {"auto"}
+    assert set(APPROACHES) <= set(NAMES)
     assert {best(depth) for depth in (1, 2, 4, 8, 16, 32, 224)} <= set(APPROACHES)
     report = run(prior=["auto", best(stride((1, 8, 12, 12), (12, 12)))], steps=None)
     (row,) = report.manifest.table
@@ -242,8 +242,8 @@ def test_a_manifest_survives_its_file(run: Callable[..., Report]) -> None:
     [
         ({"image": ()}, "got neither image nor code"),
         ({"code": "x.safetensors"}, "got both image and code"),
-        ({"prior": "nonsense"}, "unknown prior 'nonsense'; expected one of auto, fourier, pixels"),
-        ({"prior": ()}, "unknown prior"),
+        ({"prior": "nonsense"}, "unknown prior 'nonsense'; expected one of fourier, pixels"),
+        ({"prior": ()}, "prior: got none"),
         ({"distance": "l3"}, "unknown distance 'l3'"),
         ({"layer": ()}, "layer: got none"),
         ({"layer": [3]}, "layer: expected text"),
