@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ORIGINAL, MASKED, RESTORED = "original", "masked", "restored"
 """The objectives that the manifest gives to the picture that was given, to what is known of it, and to the result."""
 LEARNING_RATE = 0.01
-SKIP = 16
+PRIOR: dict[str, Any] = {"skip": 16, "shake": 0.0, "average": 0.97}
+"""Options of the deep image prior; docs/inpainting.md has the figures behind them."""
 SMALLEST = 8
 """Pixels each way that the deep image prior needs."""
 
@@ -150,8 +151,8 @@ class Inpaint(AnyRecipe):
             return Given(seen)
         objective = known_pixels(seen, masks, [str(unit.image) for unit in units])
         size, bfloat16 = (seen.shape[2], seen.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
-        prior = DeepImage(len(units), size, skip=SKIP, bfloat16=bfloat16)
-        settings = {"learning_rate": self.learning_rate or LEARNING_RATE}
+        prior = DeepImage(len(units), size, bfloat16=bfloat16, **PRIOR)
+        settings = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
         return Problem(objective, prior, objective, settings, finish=lambda found: seen + (1 - masks) * found)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
