@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 ORIGINAL, MASKED, RESTORED = "original", "masked", "restored"
 """The objectives that the manifest gives to the picture that was given, to what is known of it, and to the result."""
 LEARNING_RATE = 0.01
-PRIOR: dict[str, Any] = {"skip": 16, "shake": 0.0, "average": 0.97}
-"""Options of the deep image prior; docs/inpainting.md has the figures behind them."""
+STREWN = {"skip": 16, "shake": 0.0, "average": 0.97}
+HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
+"""Options of the deep image prior where pixels or strokes are missing, and where whole areas are: what leads across the
+hourglass draws detail soon, but knows nothing of what surrounds a hole (no skip there: Ulyanov et al. 2018)."""
+STROKE = 4
+"""Pixels: a hole that is deeper than this is an area."""
 SMALLEST = 8
 """Pixels each way that the deep image prior needs."""
 
@@ -128,20 +132,28 @@ class Inpaint(AnyRecipe):
 
     def units(self, model: Model) -> list[Unit]:
         # What cannot be read, or does not fit, is told before anything is written.
-        sizes = {name: "x".join(map(str, self._read(name)[0].shape[1:])) for name in self._files}
+        kinds = {name: self._kind(name) for name in self._files}
         return [
-            Unit("", None, kind, f"{folder}/{name}.png", image=name, prior=prior, batch=f"{kind} {size}")
-            for kind, folder, prior in (
+            Unit("", None, objective, f"{folder}/{name}.png", image=name, prior=prior, batch=f"{objective} {kind}")
+            for objective, folder, prior in (
                 (ORIGINAL, "originals", None),
                 (MASKED, "masked", None),
                 (RESTORED, "images", "deep-image"),
             )
-            for name, size in sizes.items()
+            for name, kind in kinds.items()
         ]
+
+    def _kind(self, name: str) -> str:
+        """What pictures that are restored in one batch have in common: the size, and how deep their holes are."""
+        from recipes.masks import depth
+
+        picture, mask = self._read(name)
+        return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'strewn'}"
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         from objectives import known_pixels
         from priors import DeepImage
+        from recipes.masks import depth
 
         pictures, masks = self._batch(units)
         if units[0].objective == ORIGINAL:
@@ -151,7 +163,8 @@ class Inpaint(AnyRecipe):
             return Given(seen)
         objective = known_pixels(seen, masks, [str(unit.image) for unit in units])
         size, bfloat16 = (seen.shape[2], seen.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
-        prior = DeepImage(len(units), size, bfloat16=bfloat16, **PRIOR)
+        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else STREWN  # a batch is of one kind
+        prior = DeepImage(len(units), size, bfloat16=bfloat16, **options)
         settings = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
         return Problem(objective, prior, objective, settings, finish=lambda found: seen + (1 - masks) * found)
 

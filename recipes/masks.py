@@ -51,6 +51,21 @@ def check_mask(mask: Tensor, what: str) -> Tensor:
     return mask
 
 
+def depth(mask: Tensor) -> int:
+    """How many pixels it is at most from what a mask (1, H, W) hides to what is known, diagonals counting as one.
+
+    Example:
+        >>> mask = torch.ones(1, 9, 9)
+        >>> mask[:, 2:7, 2:7] = 0
+        >>> depth(mask)
+        3
+    """
+    known, steps = mask[None], 0
+    while not bool(known.all()):
+        known, steps = F.max_pool2d(known, 3, stride=1, padding=1), steps + 1
+    return steps
+
+
 def scaled(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """A picture (C, H, W) in [0, 1] at `size` (height, width), with antialiasing."""
     if picture.shape[1:] == size:

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from inverter import no_network
 from recipes import Inpaint
 from recipes.cli import main
-from recipes.masks import check_mask, random_mask, scaled, scaled_mask
+from recipes.inpaint import HOLES, STREWN
+from recipes.masks import check_mask, depth, random_mask, scaled, scaled_mask
 from recipes.pictures import read_picture
+from recipes.recipe import Problem
 from recipes.run import Report, Update
 
 
@@ -91,6 +94,29 @@ def test_a_mask_must_leave_something_on_both_sides() -> None:
     for empty, says in ((torch.ones(1, 2, 2), "mask m hides nothing"), (torch.zeros(1, 2, 2), "hides everything")):
         with pytest.raises(ValueError, match=says):
             check_mask(empty, "mask m")
+
+
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_depth_is_the_way_to_the_nearest_known_pixel(height: int, width: int) -> None:
+    mask = torch.ones(1, 16, 18)
+    mask[:, 5 : 5 + height, 7 : 7 + width] = 0
+    mask[:, 0, 0] = 0
+    assert depth(mask) == (min(height, width) + 1) // 2
+    assert depth(torch.ones(1, 4, 4)) == 0
+
+
+def test_areas_and_strewn_pixels_are_restored_by_networks_of_their_own(run: Callable[..., Report], photo: Path) -> None:
+    save(photo.with_name("b.png"), 1)
+    masks = [save_mask(photo.parent.parent / f"{i}.png", hole=(2, 2, 2 + i, 14)) for i in (8, 9)]
+    recipe = Inpaint(image=str(photo.parent), mask=[str(mask) for mask in masks])
+    few, many = recipe.units(no_network("cpu"))[-2:]
+    assert few.batch != many.batch
+    ways = []
+    for unit in (few, many):
+        problem = recipe.problem(no_network("cpu"), [unit])
+        assert isinstance(problem, Problem)
+        ways.append(problem.prior.skip)
+    assert ways == [STREWN["skip"], HOLES["skip"]]
 
 
 # ---- What it makes ----
