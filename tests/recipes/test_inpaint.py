@@ -300,7 +300,7 @@ def test_a_photograph_that_lacks_a_quarter_is_restored(photographs: Tensor, tmp_
     # Class 875, a trombone: of the 16, the middle one in how well its missing pixels follow from their neighbours.
     picture = (photographs[14].permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(picture).save(tmp_path / "photo.png")
-    report = Inpaint(image=str(tmp_path / "photo.png"), missing=0.25, steps=240, out=str(tmp_path / "out")).run()
+    report = Inpaint(image=str(tmp_path / "photo.png"), missing=0.25, steps=128, out=str(tmp_path / "out")).run()
     figures = report.manifest.units["images/photo.png"].figures
     assert figures["missing"] == 0.25
     assert figures["psnr_of_mean"] < 16
