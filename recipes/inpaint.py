@@ -56,7 +56,9 @@ class Inpaint(AnyRecipe):
     out: str = option("restored", "output folder")
     steps: int | None = option(400, "optimisation steps for each picture")
     size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
-    batch_size: int | None = option(1, "pictures of one size optimised together (1: each is there as soon as it can be)")
+    batch_size: int | None = option(
+        1, "pictures of one size optimised together (1: each is there as soon as it can be)"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

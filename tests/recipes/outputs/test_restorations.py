@@ -153,7 +153,7 @@ def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int
     seen = visit(write_page(tmp_path, units), width=width, height=height)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert (
-        len({round(shot.bounding_box()["y"]) for shot in seen.page.locator(".row").first.locator(".shot").all()}) == 1
+        len({round(shot.bounding_box()["y"]) for shot in seen.page.locator(".row").first.locator(".frame").all()}) == 1
     )
     seen.page.locator(".shot").first.click()
     for part in (".stage", ".lightbox [data-close]"):
