@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.relu_rules import RedirectedReLU
@@ -203,7 +204,7 @@ class _Batch:
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
-        optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
+        optimizer = self._optimizer(part)
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
@@ -228,7 +229,8 @@ class _Batch:
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 optimizer.clear()
-                (score - part.energy(image)).sum().neg().backward()
+                loss = part.energy(image) - score
+                loss.sum().backward()
                 if part.watching and image.grad is not None:
                     part.watch(image.grad)
                 if rescue and (found := [look.grad for look in looks if look.grad is not None]):
@@ -237,11 +239,12 @@ class _Batch:
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite
-                optimizer.step(step, alive)
+                optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
                 tick(step + 1)
         finally:
+            optimizer.finish()
             prior.put(self.rows, part)
         with torch.no_grad():
             image = part()
@@ -265,7 +268,7 @@ class _Batch:
             if drawn:
                 rival = kept.take(everyone)
                 rival.reset(generators)
-            image = rival()
+            image = rival.draft()
             with self.settings.autocast(device):
                 score = _score(self.model, self.objective, capture, whole(self.model, rival, image), rows)
             score = (score - rival.energy(image)).cpu()
@@ -274,6 +277,12 @@ class _Batch:
                 best[better] = score[better]
                 kept.put(better, rival.take(better))
         prior.put(self.rows, kept)
+
+    def _optimizer(self, part: Prior) -> Adam | LBFGS:
+        rate = self.settings.learning_rate or part.learning_rate
+        if self.settings.optimizer == "lbfgs":
+            return LBFGS(part.parameters(), rate)
+        return Adam(part.parameters(), self.settings.rates(rate))
 
     def _transform(
         self,
