@@ -13,7 +13,8 @@ from typing import Any
 
 from inverter import Settings, Tick, evaluate, load_model, optimize
 from inverter.augment import as_augment
-from inverter.engine import default_batch, whole
+from inverter.engine import default_batch
+from inverter.scoring import whole
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
 from recipes.recipe import Given, Problem, Recipe, Unit
