@@ -54,9 +54,9 @@ def _fourier_stages(stride: float) -> list[dict[str, Any]]:
     coefficients alike, those that the code hardly speaks of too.
     """
     return [
-        {"steps": 150 if stride < 12 else 200, "optimizer": "lbfgs", "learning_rate": 1.0},
+        {"steps": 250, "optimizer": "lbfgs", "learning_rate": 1.0},
         # A vector speaks of so little that large steps only stir the picture.
-        {"steps": 150, "learning_rate": 0.1 if stride < 12 else 0.05 if stride < 64 else 0.02},
+        {"steps": 150, "learning_rate": 0.07 if stride < 64 else 0.02},
     ]
 
 
@@ -80,10 +80,10 @@ OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500}])
 def best(stride: float) -> str:
     """The name of the prior that `--prior auto` takes at this depth.
 
-    What a first convolution has seen is still all there, and pixels with total variation find it; from there on the
-    Fourier prior comes nearer to the code and to the picture.
+    As long as a code has a position for every 6 pixels or so, pixels with total variation come nearest to the picture;
+    where it says less of where things are, the Fourier prior comes nearer to the code and to the picture.
     """
-    return "pixels" if stride < 3 else "fourier"
+    return "pixels" if stride < 6 else "fourier"
 
 
 def planned(
