@@ -103,9 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(load_recipe(options.pop("file"), **options))
         else:
             _run(RECIPES[command](**options))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = "the same command without --fresh continues" if options.get("fresh") else "the same command continues"
-        print(f"stopped; what is finished is kept, and {again}", file=sys.stderr)
+        print(str(stop) or f"stopped; what is finished is kept, and {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); python must not complain once more when it closes it.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from objectives import Objective
     from recipes.run import RunProgress
 
+OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
+"""Suffixes of `out` that promise something else than the .png that is written."""
 ZOOM = 1.05
 """How much nearer each frame of a zoom dream is."""
 _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
@@ -55,7 +57,7 @@ class DeepDream:
     octaves: int = option(4, "sizes that are dreamt on, the last one the photo's own")
     octave_scale: float = option(1.4, "from one octave to the next")
     steps: int = option(10, "steps in each octave")
-    rate: float = option(0.01, "size of a step in pixel values of [0, 1]")
+    rate: float = option(0.008, "size of a step in pixel values of [0, 1]")
     tile: int = option(512, "largest side of what the network sees at once, in pixels: bounds the memory")
     size: int | None = option(None, "longest side of the result in pixels (default: the photo's)")
     seed: int = option(0, "of the random cuts")
@@ -73,6 +75,8 @@ class DeepDream:
             raise ValueError(f"octave_scale must be above 1, got {self.octave_scale!r}")
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must be above 0 and at most 1, got {self.rate!r}")
+        if Path(self.out).suffix.lower() in OTHERS:
+            raise ValueError(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
             raise ValueError("zoom makes frames: say where they go with video")
         if not self.targets:
@@ -101,19 +105,19 @@ class DeepDream:
         out = Path(self.out)
         return out if out.suffix.lower() == ".png" and not out.is_dir() else out / "dream.png"
 
-    def objective(self, model: Model) -> Objective:
-        """The weighted sum of what the layers see, or of what they see of the guide."""
+    def parts(self, model: Model) -> list[tuple[Objective, float]]:
+        """What the layers see, or what they see of the guide, each with its weight."""
         from objectives import channel, layer
 
-        parts = []
+        found = []
         for address, index, weight in self.targets:
             model.check_layer(address)
             if self.guide is not None:
                 part = _guided(model, address, self.guide)
             else:
                 part = layer(address) if index is None else channel(address, index)
-            parts.append(weight * part)
-        return sum(parts[1:], parts[0])
+            found.append((part, weight))
+        return found
 
     def run(self, progress: RunProgress | None = None) -> Path:
         """Writes the picture (and the video), and returns the picture's path.
@@ -124,58 +128,81 @@ class DeepDream:
         Raises:
             ValueError, LookupError, OSError: bad input, in one line, before anything is written.
             ModuleNotFoundError: for .mp4 without its encoder.
+            KeyboardInterrupt: passes through; it tells what was written of the unfinished dream, and where.
         """
         import torch
 
         from inverter import load_model
-        from recipes.dreaming import dream, octave_sizes, resized, zoomed
-        from recipes.outputs.media import write_png
+        from recipes.dreaming import carried, dream, octave_sizes, resized, zoomed
+        from recipes.outputs.media import check_writable, unfinished, write_png
         from recipes.outputs.video import check_video, open_video
         from recipes.pictures import read_picture
         from recipes.run import Update
 
-        if self.video is not None:
-            check_video(Path(self.video))
-        picture = read_picture(self.image)[None]
-        height, width = picture.shape[2:]
+        video = None if self.video is None else Path(self.video)
+        if video is not None:
+            check_video(video)
+        for given in filter(None, (self.image, self.guide)):
+            if Path(given).resolve() == self.path.resolve():
+                raise ValueError(f"the dream would replace the picture it is made from, {given}: give another --out")
+        photo = read_picture(self.image)[None]
+        size = (photo.shape[2], photo.shape[3])
         if self.size is not None:
-            factor = self.size / max(height, width)
-            height, width = max(1, round(height * factor)), max(1, round(width * factor))
-            picture = resized(picture, (height, width)).clamp(0, 1)
+            factor = self.size / max(size)
+            size = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
+            photo = resized(photo, size).clamp(0, 1)
         model = load_model(self.model, self.weights, self.normalize, self.device)
-        objective = self.objective(model)
+        if len(model.mean) != 3:
+            raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
+        parts = self.parts(model)
+        for path in filter(None, (self.path, video)):
+            check_writable(path)
+        photo = photo.to(model.device)
         generator = torch.Generator().manual_seed(self.seed)
-        each = self.steps * len(octave_sizes((height, width), self.octaves, self.octave_scale))
-        done, total = 0, each * (self.zoom + 1)
+        octaves = octave_sizes(size, self.octaves, self.octave_scale)
+        done, total = 0, self.steps * len(octaves) * (self.zoom + 1)
+        picture = photo
         with ExitStack() as stack:
-            frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
+            frame = stack.enter_context(open_video(video, self.fps)) if video else None
             if frame and not self.zoom:
-                frame(picture[0])
+                frame(photo[0])
 
             def told(shown: Tensor) -> None:
-                nonlocal done
-                done += 1
+                nonlocal done, picture
+                done, picture = done + 1, shown
                 if frame and not self.zoom:
-                    frame(resized(shown, (height, width))[0].clamp(0, 1))
+                    frame(carried(shown, photo, size)[0])
                 if progress is not None:
                     progress(Update(done, total, 0))
 
-            for turn in range(self.zoom + 1):
-                picture = dream(
-                    model,
-                    zoomed(picture, ZOOM) if turn else picture,
-                    objective,
-                    self.octaves,
-                    self.octave_scale,
-                    self.steps,
-                    self.rate,
-                    self.tile,
-                    generator,
-                    self.precision,
-                    told,
-                )
+            try:
+                for turn in range(self.zoom + 1):
+                    if turn:
+                        picture = photo = zoomed(picture, ZOOM)
+                    picture = dream(
+                        model,
+                        photo,
+                        parts,
+                        octaves=self.octaves,
+                        octave_scale=self.octave_scale,
+                        steps=self.steps,
+                        rate=self.rate,
+                        tile=self.tile,
+                        generator=generator,
+                        precision=self.precision,
+                        told=told,
+                    )
+                    if frame and self.zoom:
+                        frame(picture[0])
+            except KeyboardInterrupt:
+                if not done:
+                    raise KeyboardInterrupt("stopped before the first step; nothing was written") from None
+                picture = carried(picture, photo, size)
                 if frame and self.zoom:
                     frame(picture[0])
+                write_png(unfinished(self.path), picture[0])
+                places = " and ".join(str(unfinished(path)) for path in (self.path, video) if path)
+                raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {places}") from None
         write_png(self.path, picture[0])
         return self.path
 
