@@ -76,7 +76,7 @@ def by_tiles(picture: Tensor, function: Callable[[Tensor], Tensor], tile: int, g
     for top, bottom in rows:
         band = picture[:, :, mirrored(top, bottom, height).to(picture.device)]
         for left, right in columns:
-            result = function(band[:, :, :, mirrored(left, right, width).to(picture.device)])
-            inside = result[:, :, max(-top, 0) : height - top, max(-left, 0) : width - left]
-            whole[:, :, max(top, 0) : bottom, max(left, 0) : right] = inside
+            whole[:, :, max(top, 0) : bottom, max(left, 0) : right] = function(
+                band[:, :, :, mirrored(left, right, width).to(picture.device)]
+            )[:, :, max(-top, 0) : height - top, max(-left, 0) : width - left]
     return whole

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,17 +59,18 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
     gif = path.suffix.lower() == ".gif"
     more = {"duration": 1000 / fps, "loop": 0} if gif else {"fps": fps, "macro_block_size": 2}
     frames = 0
+
+    def append(image: Tensor) -> None:
+        nonlocal frames
+        writer.append_data(np.asarray(to_pil(image)))
+        frames += 1
+
     try:
+        writer: Any = imageio.get_writer(partial, mode="I", **more)
         try:
-            with imageio.get_writer(partial, mode="I", **more) as writer:
-                append: Callable[[Any], None] = getattr(writer, "append_data")  # noqa: B009 - its stubs do not tell of it
-
-                def frame(image: Tensor) -> None:
-                    nonlocal frames
-                    append(np.asarray(to_pil(image)))
-                    frames += 1
-
-                yield frame
+            # Frames go through a thread of their own, where no Ctrl-C can cut one in half (or kill the encoder).
+            with closing(writer), ThreadPoolExecutor(1) as hand:
+                yield lambda image: hand.submit(append, image).result()
         except KeyboardInterrupt:
             if frames:
                 partial.replace(unfinished(path))
