@@ -1,5 +1,7 @@
 """Tiles: the laws of cuts and mirror images, and a picture seen by tiles."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -32,7 +34,7 @@ def test_shifted_cuts_cover_the_side_with_pieces_that_all_touch_it(side: int, ti
     pieces = shifted_cuts(side, tile, generator(seed))
     assert -reach(side, tile) <= pieces[0][0] <= 0
     assert side <= pieces[-1][1]
-    assert all(before[1] == after[0] for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(pieces))
     lengths = [stop - start for start, stop in pieces]
     assert max(lengths) <= tile
     assert min(lengths) == shortest(side, tile)
