@@ -54,7 +54,9 @@ class DeepDream:
     video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter[video]')")
     zoom: int = option(0, "frames of a zoom dream: each dreams on nearer to the middle of the one before")
     fps: int = option(12, "frames a second of the video")
-    octaves: int = option(4, "sizes that are dreamt on, the last one the photo's own")
+    octaves: int | None = option(
+        None, "sizes that are dreamt on, the last one the photo's own (default: from a short side of 128 pixels on)"
+    )
     octave_scale: float = option(1.4, "from one octave to the next")
     steps: int = option(10, "steps in each octave")
     rate: float = option(0.008, "size of a step in pixel values of [0, 1]")
@@ -65,12 +67,13 @@ class DeepDream:
     precision: str = option("auto", "auto, float32 or bfloat16")
 
     def __post_init__(self) -> None:
-        for key, least in (("octaves", 1), ("steps", 1), ("tile", 32), ("fps", 1), ("zoom", 0), ("seed", 0)):
+        least = {"octaves": 1, "steps": 1, "tile": 32, "fps": 1, "size": 1, "zoom": 0, "seed": 0}
+        for key, minimum in least.items():
             value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{key} must be a whole number of at least {least}, got {value!r}")
-        if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
-            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
+            if value is None and key in ("octaves", "size"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+                raise ValueError(f"{key} must be a whole number of at least {minimum}, got {value!r}")
         if not self.octave_scale > 1:
             raise ValueError(f"octave_scale must be above 1, got {self.octave_scale!r}")
         if not 0 < self.rate <= 1:

@@ -14,6 +14,9 @@ from inverter.capture import Capture
 from objectives import Objective, Seen
 from recipes.tiles import by_tiles, shortest
 
+START = 128
+"""Unless told otherwise, the first octave is the smallest whose short side has so many pixels: there the dream finds
+its large forms, whatever the size of the photo."""
 SMALLEST = 48
 """Octaves whose short side has fewer pixels are left out: a network sees nothing in them."""
 LEVELS = 4
@@ -31,7 +34,7 @@ def dream(
     model: Model,
     image: Tensor,
     parts: Sequence[tuple[Objective, float]],
-    octaves: int = 4,
+    octaves: int | None = None,
     octave_scale: float = 1.4,
     steps: int = 10,
     rate: float = 0.008,
@@ -54,7 +57,8 @@ def dream(
     Args:
         image: (1, 3, H, W) in [0, 1], any size.
         parts: objectives with one target each, and their weights.
-        octaves: how many sizes, each `octave_scale` > 1 times the one before. rate: step in pixel values.
+        octaves: how many sizes, each `octave_scale` > 1 times the one before; None as many as have `START` pixels.
+        rate: step in pixel values.
         tile: largest side of a tile in pixels.
         generator: of the random cuts (CPU).
         told: called with the picture (1, 3, h, w) after every step, at the size of the octave. It is worked on in
@@ -147,15 +151,22 @@ def natural(gradient: Tensor) -> Tensor:
     return (COLORS.to(total) @ total.flatten(2)).view(total.shape)
 
 
-def octave_sizes(size: tuple[int, int], octaves: int, scale: float) -> list[tuple[int, int]]:
+def octave_sizes(size: tuple[int, int], octaves: int | None, scale: float) -> list[tuple[int, int]]:
     """The sizes (height, width) of the octaves, smallest first; the last is `size` itself.
 
     Example:
         >>> octave_sizes((100, 200), 3, 2.0)
         [(50, 100), (100, 200)]
+        >>> octave_sizes((300, 400), None, 2.0)
+        [(150, 200), (300, 400)]
     """
-    sizes = [(round(size[0] / scale**k), round(size[1] / scale**k)) for k in range(octaves)]
-    return [size, *(small for small in sizes[1:] if min(small) >= SMALLEST)][::-1]
+    least, sizes = SMALLEST if octaves else START, [size]
+    while octaves is None or len(sizes) < octaves:
+        small = (round(size[0] / scale ** len(sizes)), round(size[1] / scale ** len(sizes)))
+        if min(small) < least:
+            break
+        sizes.append(small)
+    return sizes[::-1]
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inverter import Model, evaluate
 from objectives import Objective, Seen, channel, layer
-from recipes.dreaming import SMALLEST, balanced, carried, dream, guided, natural, octave_sizes, zoomed
+from recipes.dreaming import SMALLEST, START, balanced, carried, dream, guided, natural, octave_sizes, zoomed
 
 
 def model_of(net: nn.Module) -> Model:
@@ -30,15 +30,20 @@ def correlation(a: Tensor, b: Tensor) -> float:
 def test_octaves_grow_to_the_size_itself() -> None:
     assert octave_sizes((400, 300), 3, 2.0) == [(100, 75), (200, 150), (400, 300)]
     assert octave_sizes((20, 3000), 5, 1.4) == [(20, 3000)]  # too flat for smaller ones
+    assert [len(octave_sizes((side, side), None, 1.4)) for side in (100, 256, 384, 2160)] == [1, 3, 4, 9]
 
 
-@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 8), st.floats(1.05, 4))
-def test_octaves_keep_the_form_and_are_never_too_small(height: int, width: int, octaves: int, scale: float) -> None:
+@given(st.integers(1, 4000), st.integers(1, 4000), st.none() | st.integers(1, 8), st.floats(1.05, 4))
+def test_octaves_keep_the_form_and_are_never_too_small(
+    height: int, width: int, octaves: int | None, scale: float
+) -> None:
     sizes = octave_sizes((height, width), octaves, scale)
     assert sizes[-1] == (height, width)
-    assert 1 <= len(sizes) <= octaves
+    assert octaves is None or 1 <= len(sizes) <= octaves
     assert sizes == sorted(sizes)
-    assert all(min(size) >= SMALLEST for size in sizes[:-1])
+    least = SMALLEST if octaves else START
+    assert all(min(size) >= least for size in sizes[:-1])
+    assert octaves or min(sizes[0]) < least * scale + 1  # none that would still fit is left out
     assert all(abs(size[0] * width - size[1] * height) <= height + width for size in sizes)
 
 
