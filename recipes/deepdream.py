@@ -22,6 +22,8 @@ OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
 """Suffixes of `out` that promise something else than the .png that is written."""
 ZOOM = 1.05
 """How much nearer each frame of a zoom dream is."""
+LATER = 0.3
+"""Share of the steps that a frame takes which begins with a dream: with all of them the dream would overgrow."""
 _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
 
 
@@ -136,7 +138,7 @@ class DeepDream:
         import torch
 
         from inverter import load_model
-        from recipes.dreaming import carried, dream, octave_sizes, resized, zoomed
+        from recipes.dreaming import carried, dream, octave_sizes, resized, retoned, tone_of, zoomed
         from recipes.outputs.media import check_writable, unfinished, write_png
         from recipes.outputs.video import check_video, open_video
         from recipes.pictures import read_picture
@@ -162,8 +164,9 @@ class DeepDream:
             check_writable(path)
         photo = photo.to(model.device)
         generator = torch.Generator().manual_seed(self.seed)
-        octaves = octave_sizes(size, self.octaves, self.octave_scale)
-        done, total = 0, self.steps * len(octaves) * (self.zoom + 1)
+        turns = [self.steps, *[max(1, round(LATER * self.steps))] * self.zoom]
+        done, total = 0, sum(turns) * len(octave_sizes(size, self.octaves, self.octave_scale))
+        tone = tone_of(photo)
         picture = photo
         with ExitStack() as stack:
             frame = stack.enter_context(open_video(video, self.fps)) if video else None
@@ -179,16 +182,16 @@ class DeepDream:
                     progress(Update(done, total, 0))
 
             try:
-                for turn in range(self.zoom + 1):
+                for turn, steps in enumerate(turns):
                     if turn:
-                        picture = photo = zoomed(picture, ZOOM)
+                        picture = photo = retoned(zoomed(picture, ZOOM), tone)
                     picture = dream(
                         model,
                         photo,
                         parts,
                         octaves=self.octaves,
                         octave_scale=self.octave_scale,
-                        steps=self.steps,
+                        steps=steps,
                         rate=self.rate,
                         tile=self.tile,
                         generator=generator,

@@ -193,6 +193,23 @@ def zoomed(image: Tensor, zoom: float) -> Tensor:
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
 
 
+def tone_of(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each colour of a picture (1, 3, H, W), each (1, 3, 1, 1)."""
+    return image.mean((2, 3), keepdim=True), image.std((2, 3), keepdim=True)
+
+
+def retoned(image: Tensor, tone: tuple[Tensor, Tensor]) -> Tensor:
+    """A picture with another's mean and contrast in each colour, in [0, 1]: else dreams on dreams burn, frame by frame.
+
+    Example:
+        >>> image = torch.rand(1, 3, 8, 8)
+        >>> torch.allclose(retoned(image, tone_of(image)), image, atol=1e-5)
+        True
+    """
+    (mean, spread), (wanted_mean, wanted_spread) = tone_of(image), tone
+    return ((image - mean) * (wanted_spread / spread.clamp_min(1e-6)) + wanted_mean).clamp_(0, 1)
+
+
 def guided(layer: str, guide: Tensor) -> Objective:
     """Each place of a layer becomes more like that place of a guide that it is most like (Mordvintsev et al. 2015).
 

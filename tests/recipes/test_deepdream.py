@@ -67,6 +67,15 @@ def test_a_zoom_dream_has_a_frame_a_turn(tiny_net: nn.Module, photo: Path, tmp_p
     assert read_picture(out).shape == (3, 40, 60)
 
 
+def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=3, octaves=1, zoom=12, rate=0.05,
+        video=str(tmp_path / "zoom.gif"), out=str(tmp_path / "last.png"), precision="float32",
+    ).run()  # fmt: skip
+    contrasts = [frame.std() for frame in gif_frames(tmp_path / "zoom.gif")]
+    assert max(contrasts[1:]) < 1.1 * contrasts[0]
+
+
 def stop_after(steps: int) -> Callable[[Update], None]:
     def progress(update: Update) -> None:
         if update.done == steps:
@@ -128,10 +137,10 @@ def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path,
         model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=1,
         video=str(video), zoom=9, precision="float32",
     )  # fmt: skip
-    with pytest.raises(KeyboardInterrupt, match="stopped after 5 of 20 steps"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after 5 of 11 steps"):
         recipe.run(stop_after(5))
     frames = gif_frames(tmp_path / "zoom-unfinished.gif")
-    assert len(frames) == 3  # two finished ones, and the third as far as it came
+    assert len(frames) == 4  # three finished ones, and the next as far as it came
     nearer = zoomed(torch.from_numpy(frames[0]).permute(2, 0, 1)[None] / 255, ZOOM)[0].permute(1, 2, 0) * 255
     assert np.abs(nearer.numpy() - frames[1]).mean() < np.abs(frames[0].astype(int) - frames[1]).mean()
 
