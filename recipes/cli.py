@@ -140,8 +140,11 @@ def _run(recipe: Recipe | DeepDream) -> None:
 def _dream(recipe: DeepDream) -> None:
     from recipes.terminal import shown
 
-    with shown(recipe.name, "step") as progress:
-        path = recipe.run(progress)
+    try:
+        with shown(recipe.name, "step") as progress:
+            path = recipe.run(progress)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(str(stop) or "stopped before the first step; nothing was written") from None
     print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
 
 

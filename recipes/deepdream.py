@@ -113,10 +113,13 @@ class DeepDream:
     def parts(self, model: Model) -> list[tuple[Objective, float]]:
         """What the layers see, or what they see of the guide, each with its weight."""
         from objectives import channel, layer
+        from objectives.units import as_targets, check_channels
 
         found = []
         for address, index, weight in self.targets:
             model.check_layer(address)
+            if index is not None:
+                check_channels(as_targets(index, "channel"), model.shapes([address])[address][1], address)
             if self.guide is not None:
                 part = _guided(model, address, self.guide)
             else:
@@ -128,12 +131,12 @@ class DeepDream:
         """Writes the picture (and the video), and returns the picture's path.
 
         Args:
-            progress: called with an `Update` after every step.
+            progress: called with an `Update` as the work begins, and after every step.
 
         Raises:
             ValueError, LookupError, OSError: bad input, in one line, before anything is written.
             ModuleNotFoundError: for .mp4 without its encoder.
-            KeyboardInterrupt: passes through; it tells what was written of the unfinished dream, and where.
+            KeyboardInterrupt: passes through; after the first step it tells where the unfinished dream was written.
         """
         import torch
 
@@ -170,17 +173,19 @@ class DeepDream:
         picture = photo
         with ExitStack() as stack:
             frame = stack.enter_context(open_video(video, self.fps)) if video else None
-            if frame and not self.zoom:
-                frame(photo[0])
 
             def told(shown: Tensor) -> None:
                 nonlocal done, picture
                 done, picture = done + 1, shown
                 if frame and not self.zoom:
+                    if done == 1:
+                        frame(photo[0])
                     frame(carried(shown, photo, size)[0])
                 if progress is not None:
                     progress(Update(done, total, 0))
 
+            if progress is not None:
+                progress(Update(0, total, 0))
             try:
                 for turn, steps in enumerate(turns):
                     if turn:
@@ -202,7 +207,7 @@ class DeepDream:
                         frame(picture[0])
             except KeyboardInterrupt:
                 if not done:
-                    raise KeyboardInterrupt("stopped before the first step; nothing was written") from None
+                    raise
                 picture = carried(picture, photo, size)
                 if frame and self.zoom:
                     frame(picture[0])

@@ -51,7 +51,7 @@ def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_p
     with Image.open(video) as frames:
         assert frames.size == (90, 60)
         assert frames.n_frames == 1 + 4
-    assert [(update.done, update.units) for update in said] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [(update.done, update.units) for update in said] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert list(video.parent.iterdir()) == [video]
 
 
@@ -112,9 +112,10 @@ def test_a_stopped_dream_is_kept_beside_the_finished_one(
         model=model_of(tiny_net), image=str(photo), layer="body", out=str(out), steps=2, octaves=2, octave_scale=1.2,
         video=str(video), precision="float32",
     )  # fmt: skip
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="nothing was written"):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("recipes.dreaming.natural", _stop)
         recipe.run()
+    assert list(tmp_path.iterdir()) == [photo]
     out.write_bytes(b"old")
     video.write_bytes(b"old")
     with pytest.raises(
@@ -153,6 +154,9 @@ def test_the_command_line_says_what_it_kept(
     assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
     assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"
     assert read_picture(tmp_path / "a-unfinished.png").shape == (3, 60, 90)
+    monkeypatch.setattr("recipes.dreaming.natural", _stop)
+    assert main(["dream", *arguments, "--out", str(tmp_path / "b.png")]) == INTERRUPTED
+    assert capsys.readouterr().err == "stopped before the first step; nothing was written\n"
 
 
 def test_bad_input_is_one_line(
