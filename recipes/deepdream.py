@@ -113,7 +113,8 @@ class DeepDream:
     def parts(self, model: Model) -> list[tuple[Objective, float]]:
         """What the layers see, or what they see of the guide, each with its weight."""
         from objectives import channel, layer
-        from objectives.units import as_targets, check_channels
+        from objectives.base import as_targets
+        from objectives.units import check_channels
 
         found = []
         for address, index, weight in self.targets:
