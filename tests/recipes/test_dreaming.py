@@ -1,6 +1,7 @@
 """The arithmetic of DeepDream: octaves, natural gradients, balanced weights, and dreams of really trained networks."""
 
 import math
+import weakref
 from typing import Any
 
 import pytest
@@ -65,12 +66,20 @@ def test_it_raises_the_score_and_stays_a_picture(tiny_net: nn.Module, size: tupl
     assert torch.equal(image, before)
 
 
-def test_never_more_than_a_tile_is_seen(tiny_net: nn.Module) -> None:
+def test_one_tile_is_alive_at_a_time_and_none_is_larger_than_asked_for(tiny_net: nn.Module) -> None:
     seen: list[torch.Size] = []
-    hook = tiny_net.get_submodule("stem").register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape))
-    dream(model_of(tiny_net), waves(150, 230), [(layer("body"), 1.0)], 2, steps=1, tile=64, precision="float32")
-    hook.remove()
-    assert len(seen) > 4 * 3 + 3 * 2
+    alive: list[weakref.ref[Tensor]] = []
+
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert not any(ref() is not None for ref in alive)
+        seen.append(inputs[0].shape)
+        alive[:] = [weakref.ref(inputs[0]), weakref.ref(output)]
+
+    handle = tiny_net.get_submodule("stem").register_forward_hook(hook)
+    parts = [(layer("body"), 1.0), (channel("mix", 2), 1.0)]
+    dream(model_of(tiny_net), waves(150, 230), parts, octaves=2, steps=1, tile=64, precision="float32")
+    handle.remove()
+    assert len(seen) > 3 * (3 * 4 + 2 * 3)  # a step, and a measurement for each part, in two octaves
     assert all(shape[:2] == (1, 3) and min(shape[2:]) >= 32 and max(shape) <= 64 for shape in seen)
 
 
