@@ -110,6 +110,31 @@ class DeepDream:
         out = Path(self.out)
         return out if out.suffix.lower() == ".png" and not out.is_dir() else out / "dream.png"
 
+    @property
+    def files(self) -> list[Path]:
+        """All that is written: the picture, and the video if there is one."""
+        return [self.path, *([Path(self.video)] if self.video is not None else [])]
+
+    def _check_files(self) -> None:
+        from recipes.outputs.video import check_video
+
+        if self.video is not None:
+            check_video(Path(self.video))
+        for given in filter(None, (self.image, self.guide)):
+            if Path(given).resolve() in [path.resolve() for path in self.files]:
+                raise ValueError(f"the dream would replace the picture it is made from, {given}: give another file")
+
+    def _photo(self) -> Tensor:
+        """The photo (1, 3, H, W) in [0, 1], at the size that is asked for."""
+        from recipes.dreaming import resized
+        from recipes.pictures import read_picture
+
+        photo = read_picture(self.image)[None]
+        if self.size is None:
+            return photo
+        height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
+        return resized(photo, (height, width)).clamp(0, 1)
+
     def parts(self, model: Model) -> list[tuple[Objective, float]]:
         """What the layers see, or what they see of the guide, each with its weight."""
         from objectives import channel, layer
@@ -142,29 +167,19 @@ class DeepDream:
         import torch
 
         from inverter import load_model
-        from recipes.dreaming import carried, dream, octave_sizes, resized, retoned, tone_of, zoomed
+        from recipes.dreaming import carried, dream, octave_sizes, retoned, tone_of, zoomed
         from recipes.outputs.media import check_writable, unfinished, write_png
-        from recipes.outputs.video import check_video, open_video
-        from recipes.pictures import read_picture
+        from recipes.outputs.video import open_video
         from recipes.run import Update
 
-        video = None if self.video is None else Path(self.video)
-        if video is not None:
-            check_video(video)
-        for given in filter(None, (self.image, self.guide)):
-            if Path(given).resolve() == self.path.resolve():
-                raise ValueError(f"the dream would replace the picture it is made from, {given}: give another --out")
-        photo = read_picture(self.image)[None]
+        self._check_files()
+        photo = self._photo()
         size = (photo.shape[2], photo.shape[3])
-        if self.size is not None:
-            factor = self.size / max(size)
-            size = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
-            photo = resized(photo, size).clamp(0, 1)
         model = load_model(self.model, self.weights, self.normalize, self.device)
         if len(model.mean) != 3:
             raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
         parts = self.parts(model)
-        for path in filter(None, (self.path, video)):
+        for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)
         generator = torch.Generator().manual_seed(self.seed)
@@ -173,7 +188,7 @@ class DeepDream:
         tone = tone_of(photo)
         picture = photo
         with ExitStack() as stack:
-            frame = stack.enter_context(open_video(video, self.fps)) if video else None
+            frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
 
             def told(shown: Tensor) -> None:
                 nonlocal done, picture
@@ -213,7 +228,7 @@ class DeepDream:
                 if frame and self.zoom:
                     frame(picture[0])
                 write_png(unfinished(self.path), picture[0])
-                places = " and ".join(str(unfinished(path)) for path in (self.path, video) if path)
+                places = " and ".join(str(unfinished(path)) for path in self.files)
                 raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {places}") from None
         write_png(self.path, picture[0])
         return self.path

@@ -181,6 +181,7 @@ def test_bad_input_is_one_line(
         ([*image, *good, "--octave-scale", "1"], "octave_scale must be above 1"),
         ([*image, *good, "--out", "a.jpg"], "expected a .png file or a folder"),
         ([*image, *good, "--out", str(photo)], "would replace the picture it is made from"),
+        ([*image, *good, "--guide", str(photo), "--out", str(photo)], "would replace"),
         ([*image, *good, "--out", str(photo / "a.png")], "below a file"),
         (["--image", str(text), *good], "cannot be read as a picture"),
     ):
@@ -189,6 +190,12 @@ def test_bad_input_is_one_line(
         assert len(error) == 1, error
         assert said in error[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
+
+
+def test_a_network_that_sees_no_colours_is_told(photo: Path, tmp_path: Path) -> None:
+    grey = Model(nn.Conv2d(1, 2, 3), normalize=([0.5], [0.5]))
+    with pytest.raises(ValueError, match="takes pictures of 1 channels; dreams are in colour"):
+        DeepDream(model=grey, image=str(photo), layer="0", out=str(tmp_path / "a.png")).run()
 
 
 def test_command_line_and_toml(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
