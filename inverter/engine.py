@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.relu_rules import RedirectedReLU
 from inverter.result import Inversion
+from inverter.scoring import choose_start, measured, whole
 from inverter.settings import Settings
 from objectives.base import Objective, Seen
 from priors.base import Prior
@@ -107,7 +108,7 @@ def optimize(
             run = _Batch(model, objective, settings, rows)
             draws = [generators[i] for i in rows.tolist()]
             if fresh and prior.starts > 1:
-                run.choose_start(prior, capture, draws)
+                choose_start(model, objective, prior, rows, capture, draws, settings)
             parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
     images, scores, history, stopped = (
@@ -138,30 +139,6 @@ def unit_seeds(labels: Sequence[str], seed: int) -> list[int]:
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds
-
-
-def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
-    """The objective on given pictures (B, 3, H, W) in [0, 1], without augmentation, in float32, as (B,) on the CPU."""
-    model = load_model(model)
-    with torch.no_grad(), model.looking(objective.reads) as capture:
-        return _score(model, objective, capture, images.to(model.device), None).cpu()
-
-
-def _score(
-    model: Model,
-    objective: Objective,
-    capture: Callable[[Tensor], dict[str, Tensor]],
-    image: Tensor,
-    rows: Tensor | None,
-) -> Tensor:
-    return objective.score(Seen(capture(model.normalize(image)), image, rows)).float()
-
-
-def whole(model: Model, prior: Prior, image: Tensor) -> Tensor:
-    """What the network is shown of finished pictures (B, C, H, W): a canvas that it saw in crops, at its own size."""
-    if not prior.cropped or image.shape[2] <= model.input_size[0] or image.shape[3] <= model.input_size[1]:
-        return image
-    return F.interpolate(image, model.input_size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def _window(transform: Augment | Callable[[Tensor], Tensor], size: tuple[int, int]) -> tuple[int, int]:
@@ -203,7 +180,7 @@ class _Batch:
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
-        optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
+        optimizer = self._optimizer(part)
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
@@ -228,7 +205,8 @@ class _Batch:
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 optimizer.clear()
-                (score - part.energy(image)).sum().neg().backward()
+                loss = part.energy(image) - score
+                loss.sum().backward()
                 if part.watching and image.grad is not None:
                     part.watch(image.grad)
                 if rescue and (found := [look.grad for look in looks if look.grad is not None]):
@@ -237,43 +215,24 @@ class _Batch:
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite
-                optimizer.step(step, alive)
+                optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
                 tick(step + 1)
         finally:
+            optimizer.finish()
             prior.put(self.rows, part)
         with torch.no_grad():
             image = part()
             rows = None if rows is None else rows[: len(self.rows)]
-            scores = _score(self.model, self.objective, capture, whole(self.model, part, image), rows)
+            scores = measured(self.model, self.objective, capture, whole(self.model, part, image), rows)
         return image.detach().float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
 
-    @torch.no_grad()
-    def choose_start(
-        self,
-        prior: Prior,
-        capture: Callable[[Tensor], dict[str, Tensor]],
-        generators: Sequence[torch.Generator],
-    ) -> None:
-        """Draws as many starts of each picture as the prior wants, and keeps the one of the highest score."""
-        device = self.model.device
-        rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
-        kept, best = prior.take(self.rows).to(device), torch.full((len(self.rows),), -torch.inf)
-        rival, everyone = kept, torch.arange(len(self.rows))
-        for drawn in range(prior.starts):
-            if drawn:
-                rival = kept.take(everyone)
-                rival.reset(generators)
-            image = rival()
-            with self.settings.autocast(device):
-                score = _score(self.model, self.objective, capture, whole(self.model, rival, image), rows)
-            score = (score - rival.energy(image)).cpu()
-            better = (score > best).nonzero().flatten()
-            if len(better):
-                best[better] = score[better]
-                kept.put(better, rival.take(better))
-        prior.put(self.rows, kept)
+    def _optimizer(self, part: Prior) -> Adam | LBFGS:
+        rate = self.settings.learning_rate or part.learning_rate
+        if self.settings.optimizer == "lbfgs":
+            return LBFGS(part.parameters(), rate)
+        return Adam(part.parameters(), self.settings.rates(rate))
 
     def _transform(
         self,

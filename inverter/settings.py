@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+OPTIMIZERS = ("adam", "lbfgs")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -17,7 +18,9 @@ class Settings:
 
     Attributes:
         steps: gradient steps for each picture.
-        learning_rate: peak of Adam's step; None takes the prior's own.
+        learning_rate: peak of Adam's step; the first move of L-BFGS; None takes the prior's own.
+        optimizer: `adam`, or for problems without chance (no augmentation, a prior that draws nothing) `lbfgs`, which
+            takes the curvature into account and needs far fewer steps.
         schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
         views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
@@ -34,6 +37,7 @@ class Settings:
 
     steps: int = 64
     learning_rate: float | None = None
+    optimizer: str = "adam"
     schedule: str = "cosine"
     warmup: int = 5
     views: int | None = None
@@ -54,10 +58,9 @@ class Settings:
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"unknown schedule {self.schedule!r}; expected one of {', '.join(SCHEDULES)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
 
     def rates(self, peak: float) -> list[float]:
         """The learning rate of each step."""

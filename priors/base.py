@@ -79,6 +79,10 @@ class Prior(nn.Module):
         """The pictures, (B, 3, H, W) in [0, 1]."""
         raise TypeError(f"{type(self).__name__} must define forward()")
 
+    def draft(self) -> Tensor:
+        """The pictures of a start, (B, 3, H, W) in [0, 1], good enough to compare it with others."""
+        return self()
+
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
         raise TypeError(f"{type(self).__name__} must define reset()")

@@ -46,9 +46,10 @@ SIMONYAN_L2 = 100.0
 class ClassModel(Recipe):
     """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
 
-    Preset `best` climbs the logit from noise in the Fourier basis of natural images, under wide random shifts, scales,
-    rotations and noise: what survives them is the thing, not a texture at one scale. Preset `simonyan` is the paper's:
-    raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no augmentation.
+    Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
+    random shifts, scales, rotations and noise: what survives them is the thing, not a texture at one scale. Preset
+    `simonyan` is the paper's: raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no
+    augmentation.
 
     Raises:
         ValueError: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
@@ -125,15 +126,19 @@ class ClassModel(Recipe):
         ]
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
-        from objectives import logit
+        from objectives import logit, softmax
 
-        score = logit([unit.channel for unit in units if unit.channel is not None])
+        classes = [unit.channel for unit in units if unit.channel is not None]
+        score = objective = logit(classes)
+        if self.preset == "best":
+            # As long as another class is ahead, its evidence has to go too; then the log-probability is 0, and silent.
+            objective = score + softmax(classes)
         defaults: dict[str, Any] = {}
         if self.preset == "simonyan" and self._choice.name == "pixels":
             # The network's zero is the data mean: it is what normalisation takes away.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
         prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
-        return Problem(score, prior, score, finish=self._choice.finish(prior))
+        return Problem(objective, prior, score, finish=self._choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.judge import top_classes

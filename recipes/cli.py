@@ -103,9 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(load_recipe(options.pop("file"), **options))
         else:
             _run(RECIPES[command](**options))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = "the same command without --fresh continues" if options.get("fresh") else "the same command continues"
-        print(f"stopped; what is finished is kept, and {again}", file=sys.stderr)
+        print(str(stop) or f"stopped; what is finished is kept, and {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); python must not complain once more when it closes it.
@@ -140,8 +140,11 @@ def _run(recipe: AnyRecipe | DeepDream) -> None:
 def _dream(recipe: DeepDream) -> None:
     from recipes.terminal import shown
 
-    with shown(recipe.name, "step") as progress:
-        path = recipe.run(progress)
+    try:
+        with shown(recipe.name, "step") as progress:
+            path = recipe.run(progress)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(str(stop) or "stopped before the first step; nothing was written") from None
     print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
 
 

@@ -167,8 +167,8 @@ class Inpaint(AnyRecipe):
         size, bfloat16 = (seen.shape[2], seen.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
         options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else STREWN  # a batch is of one kind
         prior = DeepImage(len(units), size, bfloat16=bfloat16, **options)
-        settings = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
-        return Problem(objective, prior, objective, settings, finish=lambda found: seen + (1 - masks) * found)
+        stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
+        return Problem(objective, prior, objective, [stage], finish=lambda found: seen + (1 - masks) * found)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the missing pixels as they are in the files, with 8 bits a channel."""

@@ -215,7 +215,7 @@ class Invert(Recipe):
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         from objectives import code
-        from recipes.approaches import APPROACHES, OTHERS, stride
+        from recipes.approaches import APPROACHES, OTHERS, planned, stride
 
         if units[0].objective == ORIGINAL:
             return Given(self._originals(model, units))
@@ -225,10 +225,9 @@ class Invert(Recipe):
         names = [str(unit.image) for unit in units]
         objective = code(_address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
-        settings = {"redirect": 0} | approach.settings(depth)
-        mine = {"steps": self.steps, "learning_rate": self.learning_rate}
-        settings |= {key: value for key, value in mine.items() if value is not None}
-        return Problem(objective, prior, objective, settings, choice.finish(prior))
+        stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
+        stages = [{"redirect": 0} | stage for stage in stages]
+        return Problem(objective, prior, objective, stages, choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the pictures as they are in their files, with 8 bits a channel."""

@@ -14,10 +14,12 @@ from PIL import Image
 from torch import nn
 
 import priors
-from inverter import Model
+from inverter import Model, evaluate
 from inverter.augment import Augment
+from objectives import logit
 from recipes import ClassModel, Gallery, Invert
 from recipes.cli import main
+from recipes.pictures import read_picture
 from recipes.prior_choice import NAMES, PriorChoice
 from recipes.spec import load_recipe
 
@@ -234,3 +236,47 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_the_command_line_says_it_with_exit_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["gallery", "--prior", "maco:contrast=no", "--out", str(tmp_path / "o")]) == 2
     assert "maco: contrast must be of type float, got 'no'" in capsys.readouterr().err
+
+
+# ---- On trained networks ----
+
+
+def test_a_generators_pictures_are_the_classes_that_were_asked_for(tmp_path: Path) -> None:
+    """From one random start none of them would be reached."""
+    recipe = ClassModel(class_="car", prior="gan", steps=12, augment="light", out=str(tmp_path / "o"))
+    for record in recipe.run().manifest.units.values():
+        assert record.figures["network"][0]["name"] == record.name
+
+
+def test_accentuation_raises_a_class_and_stays_near_the_photograph(
+    squeezenet: Model, photographs: torch.Tensor, tmp_path: Path
+) -> None:
+    photo = photographs[2]
+    Image.fromarray((photo.permute(1, 2, 0) * 255).round().byte().numpy()).save(tmp_path / "photo.png")
+    before = evaluate(squeezenet, logit(207), photo[None]).item()
+    found = {}
+    for strength in (100, 3000):
+        prior = f"accentuate:image={tmp_path / 'photo.png'},strength={strength}"
+        report = Gallery(
+            model=squeezenet,
+            objective="logit",
+            channels=207,
+            size=128,
+            steps=24,
+            prior=prior,
+            out=str(tmp_path / "o"),
+            fresh=True,
+        ).run()
+        (record,) = report.manifest.units.values()
+        change = (read_picture(report.out / record.file) - photo).square().mean().item()
+        found[strength] = (record.score or 0.0, change)
+    assert found[100][0] > found[3000][0] > before + 10
+    assert 3 * found[3000][1] < found[100][1]
+    assert found[3000][1] < 10**-2.5  # 25 dB
+
+
+@pytest.mark.parametrize("prior", ["fourier", "pyramid", "maco"])
+def test_squeezenet_knows_its_goldfish_and_ostrich(prior: str, squeezenet: Model, tmp_path: Path) -> None:
+    recipe = ClassModel(model=squeezenet, class_="1,9", size=128, steps=40, prior=prior, out=str(tmp_path / "o"))
+    for record in recipe.run().manifest.units.values():
+        assert record.figures["network"][0]["index"] == record.channel
