@@ -69,7 +69,7 @@ APPROACHES: dict[str, Approach] = {
     "pixels": Approach(_pixels, _pixels_stages),
     # A photograph may have any contrast; all frequencies have to be found, rather than those that nature prefers.
     "fourier": Approach(lambda _: {"contrast": math.inf, "decay": 1.0}, _fourier_stages),
-    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 800, "learning_rate": 0.01}]),
+    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01}]),
 }
 """By the prior's name."""
 
