@@ -81,8 +81,10 @@ def optimize(
     if objective.coupled:
         raise ValueError(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
     best: Inversion | None = None
+    everyone = torch.arange(prior.count)
+    blank = prior.take(everyone)  # of the prior itself, the first try makes one that has started
     for number in range(settings.tries):
-        rival = prior.take(torch.arange(prior.count))
+        rival = blank.take(everyone)
         told = None if progress is None else partial(_told, progress, number, settings)
         found = _climb(model, objective, rival, settings, augment, told, number)
         if best is None:

@@ -533,6 +533,12 @@ def test_the_best_of_several_tries_is_kept_for_each_picture(tiny_net: nn.Module)
     first = optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(settings, tries=1), "none")
     assert (best.scores >= first.scores).all()
     assert (best.scores > first.scores).any()
+    still = replace(settings, learning_rate=1e-9)
+    one, three = (
+        optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(still, tries=tries), "none").scores
+        for tries in (1, 3)
+    )
+    assert (three > one + 1e-3).any()  # each try starts anew, else nothing could differ
     apart = optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(settings, batch_size=1), "none")
     assert torch.allclose(apart.images, best.images, atol=2e-4)
 
