@@ -41,6 +41,8 @@ PRESETS: dict[str, Preset] = {
 }
 SIMONYAN_L2 = 100.0
 """Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
+RIVALS = 2.0
+"""Weight of the log-probability beside the logit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,7 @@ class ClassModel(Recipe):
         score = objective = logit(classes)
         if self.preset == "best":
             # As long as another class is ahead, its evidence has to go too; then the log-probability is 0, and silent.
-            objective = score + softmax(classes)
+            objective = score + RIVALS * softmax(classes)
         defaults: dict[str, Any] = {}
         if self.preset == "simonyan" and self._choice.name == "pixels":
             # The network's zero is the data mean: it is what normalisation takes away.
