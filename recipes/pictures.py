@@ -87,14 +87,14 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def read_picture(path: str | Path) -> Tensor:
-    """One picture as (3, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
+def read_picture(path: str | Path, channels: int = 3) -> Tensor:
+    """One picture as (channels, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
 
     Raises:
         ValueError: if it cannot be read; it names the file.
     """
     try:
-        (picture,) = read_pictures(Path(path), 3)
+        (picture,) = read_pictures(Path(path), channels)
     except FileNotFoundError:
         raise FileNotFoundError(f"no picture {str(path)!r}") from None
     except UNREADABLE as error:
