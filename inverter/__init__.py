@@ -6,6 +6,7 @@ from inverter.engine import Progress, Tick, evaluate, optimize
 from inverter.layers import LayerInfo, layers, stages
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter.receptive_fields import ReceptiveField, receptive_fields
 from inverter.result import Inversion, to_pil
 from inverter.settings import Settings
 
@@ -19,6 +20,7 @@ __all__ = [
     "LayerInfo",
     "Model",
     "Progress",
+    "ReceptiveField",
     "Settings",
     "Tick",
     "__version__",
@@ -28,6 +30,7 @@ __all__ = [
     "load_code",
     "load_model",
     "optimize",
+    "receptive_fields",
     "stages",
     "to_pil",
 ]

@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from recipes.gallery import Gallery
     from recipes.invert import Invert
     from recipes.statistics import Statistics
+    from recipes.top_patches import Patches
 
 _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Gallery": "recipes.gallery",
     "Invert": "recipes.invert",
+    "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

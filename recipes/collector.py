@@ -228,13 +228,13 @@ class _Pass:
     def run(self, size: tuple[int, int], batch: int, progress: RunProgress | None) -> None:
         start, total, noted = self.state.done, len(self.pictures), time.monotonic()
         if progress is not None:
-            progress(Update(0, total - start, start))
+            progress(Update(0, total - start, start, "picture"))
         try:
             with self.model.looking(list(self.files)) as capture, torch.no_grad():
                 for part in self.pictures.batches(size, batch, start):
                     self._add(part, capture)
                     if progress is not None:
-                        progress(Update(self.state.done - start, total - start, start))
+                        progress(Update(self.state.done - start, total - start, start, "picture"))
                     if time.monotonic() - noted > COMMIT_EVERY:
                         self._commit()
                         noted = time.monotonic()

@@ -24,11 +24,15 @@ PAGE_EVERY = 10.0
 
 @dataclass(frozen=True)
 class Update:
-    """How far a run is: units finished (with the fraction of those under way), of all that it has to do."""
+    """How far a run is: units finished (with the fraction of those under way), of all that it has to do.
+
+    A run may have several parts, one after the other; `noun` says what is counted where that is no unit.
+    """
 
     done: float
     units: int
     finished: int
+    noun: str | None = None
 
 
 RunProgress = Callable[[Update], None]

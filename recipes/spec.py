@@ -14,8 +14,11 @@ from recipes.deepdream import DeepDream
 from recipes.gallery import Gallery
 from recipes.invert import Invert
 from recipes.recipe import Recipe, key_of
+from recipes.top_patches import Patches
 
-RECIPES: dict[str, type[Recipe] | type[DeepDream]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Invert)}
+AnyRecipe = Recipe | DeepDream | Patches
+
+RECIPES: dict[str, type[AnyRecipe]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Invert, Patches)}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
@@ -32,7 +35,7 @@ def nearest(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> Recipe | DeepDream:
+def load_recipe(path: str | Path, **overrides: Any) -> AnyRecipe:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:

@@ -33,13 +33,15 @@ class _Rate:
         self.started = time.monotonic()
 
     def text(self, update: Update) -> str:
-        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {self.noun}s"
+        noun = update.noun or self.noun
+        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {noun}s"
         if update.done >= update.units:
             return f"{count}, all finished"
         if not update.done:
+            self.started = time.monotonic()
             return f"{count}, starting"
         each = (time.monotonic() - self.started) / update.done
-        return f"{count}, {each:.2g} s a {self.noun}, {clock(each * (update.units - update.done))} left"
+        return f"{count}, {each:.2g} s a {noun}, {clock(each * (update.units - update.done))} left"
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
     def callback(update: Update) -> None:
         nonlocal last, over
         finished = update.done >= update.units
-        if over or (not finished and time.monotonic() - last < LINE_EVERY):
+        if (over and finished) or (not finished and time.monotonic() - last < LINE_EVERY):
             return
         over = finished
         last = time.monotonic()

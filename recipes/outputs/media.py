@@ -41,3 +41,12 @@ def write_png(path: Path, image: Tensor) -> None:
     buffer = io.BytesIO()
     to_pil(image).save(buffer, format="PNG")
     write_bytes(path, buffer.getvalue())
+
+
+def write_jpeg(path: Path, image: Tensor) -> None:
+    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as JPEG with full colour resolution."""
+    from inverter.result import to_pil
+
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, format="JPEG", quality=95, subsampling=0)
+    write_bytes(path, buffer.getvalue())

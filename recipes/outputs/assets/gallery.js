@@ -97,31 +97,6 @@ if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- Filtering and sorting ----
 
-/** Read `3, 17, 40-60, 100-` and, where there are names, any other piece as a part of a name. */
-function parse(query) {
-  const ranges = [], words = [];
-  for (const piece of query.split(/[,;]/)) {
-    const term = piece.trim().replace(/(\d)\s*[-–]\s*(\d)/g, "$1-$2");
-    const parts = term.split(/\s+/).map((part) => /^(\d*)([-–]?)(\d*)$/.exec(part));
-    if (!term) continue;
-    if (!parts.every((part) => part && (part[1] || part[3]))) words.push(term.toLowerCase());
-    else {
-      for (const [, first, dash, last] of parts) {
-        const ends = dash ? [first || 0, last || Infinity].map(Number) : [Number(first), Number(first)];
-        ranges.push([Math.min(...ends), Math.max(...ends)]);
-      }
-    }
-  }
-  return { ranges, words, all: !ranges.length && !words.length };
-}
-
-function matches(group, { ranges, words, all }) {
-  if (all) return true;
-  if (ranges.some(([first, last]) => group.channel !== null && first <= group.channel && group.channel <= last)) return true;
-  const name = group.name?.toLowerCase();
-  return name !== undefined && words.some((word) => name.includes(word));
-}
-
 // A group without a channel or without a finite score comes last either way.
 const byChannel = (a, b) => (a.channel ?? Infinity) - (b.channel ?? Infinity) || 0;
 const orders = {
