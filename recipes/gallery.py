@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.recipe import Problem, Recipe, Unit, option
 
 if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
     from inverter import Model
     from objectives import Objective
+    from recipes.beside import Beside
+    from recipes.run import RunProgress
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
@@ -76,6 +83,9 @@ class Gallery(Recipe):
     prior: str = option("fourier", "fourier or pixels", choices=PRIORS)
     attempts: int = option(1, "different pictures of each unit")
     negative: bool = option(False, "add the picture that minimises each unit")
+    dataset: str | Sequence[str] | Dataset[Any] | None = option(
+        None, "a folder of pictures: show what excites each unit in them; may be repeated", repeat=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,7 +133,8 @@ class Gallery(Recipe):
     def settings(self) -> dict[str, Any]:
         # One way to write what may be written in several, so that a run can be continued with any of them.
         channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
-        return super().settings() | {"layer": list(self.layers), "channels": str(channels)}
+        settings = super().settings() | {"layer": list(self.layers), "channels": str(channels)}
+        return settings | {"dataset": None if self.dataset is None else places(self.dataset)}
 
     def _addresses(self, model: Model) -> list[str]:
         from inverter import stages
@@ -177,6 +188,26 @@ class Gallery(Recipe):
         prior = {"fourier": Fourier, "pixels": Pixels}[self.prior](len(units), self.picture_size(model))
         return Problem(objective, prior, measure)
 
+    @cached_property
+    def _beside(self) -> list[Beside]:
+        """The natural pictures beside ours, once `prepare` has looked at them."""
+        return []
+
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+        if self.dataset is not None:
+            from recipes.beside import Beside
+
+            size, out = self.picture_size(model), Path(self.out)
+            self._beside[:] = [Beside(model, self.dataset, units, size, out, self.fresh, progress)]
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        from inverter import evaluate
+
+        if not self._beside:
+            return super().figures(model, units, images)
+        scores = evaluate(model, self.problem(model, units).measure, images)
+        return self._beside[0].figures(units, scores.tolist())
+
     def _style_layer(self, model: Model, layer: str) -> str:
         """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""
         if layer != OUTPUT_LAYER:
@@ -189,6 +220,13 @@ class Gallery(Recipe):
         from recipes.outputs.page import render_gallery
 
         return render_gallery(manifest)
+
+
+def places(dataset: Any) -> list[str]:
+    """Where pictures are from, as the manifest says it: their places, or the type of the Dataset."""
+    if isinstance(dataset, str | Path):
+        return [str(dataset)]
+    return [str(place) for place in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
 
 
 def safe_name(layer: str) -> str:

@@ -108,7 +108,7 @@ def _ranked(found: Activations, layer: str, channels: list[int], objective: str,
                 most=[] if dead else sightings(most, values, at, column),
                 least=[] if dead else sightings(least, lowest, lowest_at, column),
                 quantiles=np.percentile(values, QUANTILES).tolist(),
-                counts=np.histogram(values, BINS)[0].tolist(),
+                counts=np.histogram(values.astype(np.float64), BINS)[0].tolist(),
                 fires=float((values > 0).mean()),
                 active=float(active[column]),
             )
@@ -120,9 +120,9 @@ def measured(found: Activations, layer: str, channel: int, objective: str) -> Ar
     """What a gallery's objective says of each picture, (N,): what an optimised picture's score compares with."""
     if objective == "softmax":
         logits = found.array(layer, "high").astype(np.float64)
-        weights = np.exp(logits - logits.max(1, keepdims=True))
-        share: Array = weights[:, channel] / weights.sum(1)
-        return share
+        logits -= logits.max(1, keepdims=True)
+        logarithms: Array = logits[:, channel] - np.log(np.exp(logits).sum(1))
+        return logarithms
     name = {"channel": "mean", "neuron": "centre", "logit": "high"}[objective]
     return np.asarray(found.array(layer, name)[:, channel])
 
@@ -142,12 +142,39 @@ def window(field: ReceptiveField | None, seen: Sighting, size: tuple[int, int]) 
     return [0, 0, *size] if field is None or seen.at is None else list(field.window(*seen.at, size))
 
 
-def map_box(field: ReceptiveField | None, shape: Sequence[int], size: tuple[int, int]) -> list[float]:
-    """Where a layer's map lies over the picture, [top, left, height, width] in pixels.
+@dataclass(frozen=True)
+class Overlay:
+    """How a layer's map lies over the picture.
 
-    A unit stands in the middle of what it sees, and its cell is as wide as the stride.
+    A unit stands in the middle of what it sees, and its cell is as wide as the stride; so a map may be smaller or
+    larger than the picture.
+
+    Attributes:
+        shape: of the map, (rows, columns).
+        corner: (y, x) of the map's upper left corner in the picture, in pixels.
+        cell: (height, width) of one unit in pixels.
+        rim: how many cells are added on each side, by repeating the last one, so that the map covers the picture.
     """
+
+    shape: tuple[int, int]
+    corner: tuple[float, float]
+    cell: tuple[float, float]
+    rim: int
+
+
+def overlay(field: ReceptiveField | None, shape: Sequence[int], size: tuple[int, int]) -> Overlay:
+    """How the map of a layer lies over pictures of `size`; where what its units see is unknown, it covers them just so.
+
+    Args:
+        field: what a unit of the layer sees.
+        shape: of its activation of one picture, (C, H, W) or (C,).
+    """
+    rows, columns = shape[1:] if len(shape) == 3 else (1, 1)
     if field is None or math.isinf(field.size) or len(shape) != 3:
-        return [0, 0, *size]
-    (y, x), (rows, columns) = field, shape[1:]
-    return [y.centre - y.stride / 2, x.centre - x.stride / 2, rows * y.stride, columns * x.stride]
+        return Overlay((rows, columns), (0.0, 0.0), (size[0] / rows, size[1] / columns), 1)
+    cell = (field.y.stride, field.x.stride)
+    corner = (field.y.centre - cell[0] / 2, field.x.centre - cell[1] / 2)
+    ends = (corner[0] + rows * cell[0], corner[1] + columns * cell[1])
+    free = max(0.0, *(start / side for start, side in zip(corner, cell, strict=True)))
+    free = max(free, *((whole - end) / side for whole, end, side in zip(size, ends, cell, strict=True)))
+    return Overlay((rows, columns), corner, cell, math.ceil(free) + 1)  # one more: browsers smooth across cells

@@ -91,8 +91,10 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         if progress is not None:
             progress(Update(done + fraction, len(todo), len(units) - len(todo)))
 
-    update()
     try:
+        if todo:
+            recipe.prepare(model, units, progress)
+        update()
         for batch in batches(todo, settings.batch_size or default_batch(model.device)):
             size = len(batch)
 

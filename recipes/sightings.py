@@ -16,7 +16,7 @@ from inverter import Model, ReceptiveField
 from inverter.engine import default_batch
 from objectives.units import as_map
 from recipes.collector import Activations
-from recipes.natural import QUANTILES, Response, Sighting, map_box, responses, window
+from recipes.natural import QUANTILES, Overlay, Response, Sighting, overlay, responses, window
 from recipes.outputs.manifest import Record
 from recipes.outputs.media import write_jpeg
 from recipes.picture_sets import PictureSet
@@ -76,9 +76,11 @@ class Sightings:
         for kind in ("most", "least"):
             values[kind] = [self.patch(seen) for seen in getattr(answer, kind)]
         values["quantiles"] = dict(zip(map(str, QUANTILES), answer.quantiles, strict=True))
-        shape = self.found.shapes[self.layer]
-        box = map_box(self.field, shape, self.found.size)
-        return {**values, "map": {"shape": list(shape[1:]) or [1, 1], "box": box}}
+        return {**values, "map": asdict(self._overlay)}
+
+    @property
+    def _overlay(self) -> Overlay:
+        return overlay(self.field, self.found.shapes[self.layer], self.found.size)
 
     def finished(
         self, answers: Mapping[Unit, Response], folder: Path, saved: set[int]
@@ -101,7 +103,7 @@ class Sightings:
             for unit, slot in wanted[picture]:
                 maps[unit][slot] = _heat(activation[unit.channel or 0], answers[unit])
         for unit, answer in answers.items():
-            yield self._record(unit, answer), _strip(maps[unit])
+            yield self._record(unit, answer), _strip(maps[unit], self._overlay)
 
     def _again(self, chosen: Sequence[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Some pictures with the layer's maps: (index, picture (C, H, W), maps (channels, h, w))."""
@@ -141,14 +143,8 @@ def _heat(activation: Tensor, answer: Response) -> Tensor:
     return ((activation - low) / (high - low)).clamp(0, 1).mul(255).round().byte()
 
 
-def _strip(maps: Sequence[Tensor]) -> Tensor:
-    """Heat maps side by side, (1, H + 2, n (W + 2)) in [0, 1]: each with its border repeated once.
-
-    Browsers smooth an enlarged picture; without that seam, the neighbour would shine through at the edge.
-    """
-    if not maps:
-        return torch.zeros(1, 1, 1)
-    shape = next(each.shape for each in maps if each.ndim == 2)
-    whole = [each if each.ndim == 2 else torch.zeros(shape, dtype=torch.uint8) for each in maps]
-    seamed = [np.pad(each.numpy(), 1, mode="edge") for each in whole]
-    return torch.from_numpy(np.concatenate(seamed, axis=1))[None].float() / 255
+def _strip(maps: Sequence[Tensor], where: Overlay) -> Tensor:
+    """Heat maps side by side, (1, H, W) in [0, 1], each with its rim."""
+    whole = [each if each.ndim == 2 else torch.zeros(where.shape, dtype=torch.uint8) for each in maps]
+    rimmed = [np.pad(each.numpy(), where.rim, mode="edge") for each in whole] or [np.zeros((1, 1))]
+    return torch.from_numpy(np.concatenate(rimmed, axis=1))[None].float() / 255

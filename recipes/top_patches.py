@@ -73,21 +73,15 @@ class Patches:
             channels=self.channels,
             objective=self.objective,
             size=self.size,
+            dataset=self.dataset,
             out=self.out,
         )
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         values = {key_of(field): getattr(self, field.name) for field in fields(self)}
-        dataset = self.dataset
-        if isinstance(dataset, str | Path):
-            values["dataset"] = [str(dataset)]
-        elif isinstance(dataset, Sequence):
-            values["dataset"] = [str(place) for place in dataset]
-        else:
-            values["dataset"] = [type(dataset).__name__]
         known = self._gallery.settings()
-        return values | {key: known[key] for key in ("model", "layer", "channels")}
+        return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Looks at all pictures once, then again at those that are shown, for their heat maps.

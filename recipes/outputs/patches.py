@@ -1,11 +1,11 @@
 """The page of `inverter patches`: for each unit, the patches of real pictures that excite it most and least."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from recipes.outputs.page import Figure, picture_shape, picture_url, render_page
+from recipes.outputs.page import Figure, located, picture_shape, picture_url, render_page
 
-__all__ = ["located", "render_patches"]
+__all__ = ["render_patches"]
 
 
 def render_patches(manifest: Mapping[str, Any]) -> str:
@@ -80,8 +80,3 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
             ],
         },
     )
-
-
-def located(patches: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Patches of a manifest with the URL of each picture as `source`."""
-    return [{**patch, "source": picture_url(patch.get("picture"))} for patch in patches or []]

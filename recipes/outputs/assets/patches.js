@@ -44,19 +44,17 @@ function makeWhole({ unit, patch, slot, slots }) {
   const [height, width] = data.size;
   const whole = element("span", { class: height > width ? "whole tall" : "whole" }, element("img", { alt: "", draggable: "false", src: patch.source ?? "" }));
   whole.style.aspectRatio = `${width} / ${height}`;
-  const place = (node, top, left, tall, wide) => Object.assign(node.style, {
-    top: `${(100 * top) / height}%`, left: `${(100 * left) / width}%`, height: `${(100 * tall) / height}%`, width: `${(100 * wide) / width}%`,
-  });
-  const [rows, columns] = unit.figures.map?.shape ?? [1, 1];
+  const { shape: [rows, columns], corner, cell, rim } = unit.figures.map ?? { shape: [1, 1] };
   if (rows * columns > 1 && unit.maps) {
-    const heat = cut(unit.maps, [slot * (columns + 2) + 1, 1, columns, rows], [slots * (columns + 2), rows + 2], "cut heat");
-    place(heat, ...unit.figures.map.box);
-    whole.append(heat);
+    const [tall, wide] = [rows + 2 * rim, columns + 2 * rim];  // of each map in the file, in cells
+    const part = [slot * wide + rim - corner[1] / cell[1], rim - corner[0] / cell[0], width / cell[1], height / cell[0]];
+    whole.append(cut(unit.maps, part, [slots * wide, tall], "cut heat"));
   }
   const [top, left, bottom, right] = patch.window;
   if (bottom - top < height || right - left < width) {
     const seen = element("span", { class: "seen" });
-    place(seen, top, left, bottom - top, right - left);
+    const share = { top: top / height, left: left / width, height: (bottom - top) / height, width: (right - left) / width };
+    for (const [name, value] of Object.entries(share)) seen.style[name] = `${100 * value}%`;
     whole.append(seen);
   }
   return whole;
@@ -112,6 +110,7 @@ $("patches").append(...layers.map((layer) => layer.section));
 $("layers").append(...layers.map((layer) => layer.chip));
 $("layers").hidden = layers.length < 2;
 document.documentElement.style.setProperty("--aspect", data.size[1] / data.size[0]);
+$("whole").hidden = !data.units.some((unit) => (unit.figures.map?.shape ?? []).some((side) => side > 1));
 if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- What is seen ----
