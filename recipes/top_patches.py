@@ -107,7 +107,7 @@ class Patches:
         units, pictures = self._gallery.units(model), picture_set(self.dataset, len(model.mean))
         size = self._gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
-        fields = receptive_fields(model, [address(layer) for layer in layers], size)
+        sees = receptive_fields(model, [address(layer) for layer in layers], size)
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
         rows: dict[str, dict[str, Any]] = {}
         files = [unit.file for unit in units]
@@ -131,7 +131,7 @@ class Patches:
         try:
             for layer in layers:
                 where = address(layer)
-                seen = Sightings(model, pictures, found, where, fields[where], self.objective, self.count)
+                seen = Sightings(model, pictures, found, where, sees[where], self.objective, self.count)
                 answers = seen.of([unit for unit in units if unit.layer == layer])
                 rows[layer] = {"layer": layer, **seen.summary(list(answers.values()))}
                 missing = {unit: answer for unit, answer in answers.items() if not store.has(unit.file)}

@@ -20,10 +20,10 @@ PUBLIC = {
     "objectives": "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity layer logit neuron softmax",
     "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
     "inverter": (
-        "Augment Code Inversion LayerInfo Model PRESETS Progress Settings Tick __version__ encode evaluate layers "
-        "load_code load_model optimize stages to_pil"
+        "Augment Code Inversion LayerInfo Model PRESETS Progress ReceptiveField Settings Tick __version__ encode "
+        "evaluate layers load_code load_model optimize receptive_fields stages to_pil"
     ),
-    "recipes": "Gallery Invert",
+    "recipes": "Gallery Invert Patches",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -94,7 +94,15 @@ def test_no_error_is_swallowed_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["gallery", "--help"], ["invert", "--help"], ["run", "--help"], ["layers", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["gallery", "--help"],
+        ["invert", "--help"],
+        ["patches", "--help"],
+        ["run", "--help"],
+        ["layers", "--help"],
+    ],
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
