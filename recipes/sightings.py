@@ -101,7 +101,11 @@ class Sightings:
                 write_jpeg(folder / PICTURES / f"{picture:06d}.jpg", image)
                 saved.add(picture)
             for unit, slot in wanted[picture]:
-                maps[unit][slot] = _heat(activation[unit.channel or 0], answers[unit])
+                strongest, weakest = answers[unit].most[0].value, answers[unit].least[0].value
+                # What excites it most is shown from 0 on, so that it stands out where a layer goes below 0 too.
+                zero = strongest > 0 and slot < len(answers[unit].most)
+                low = 0.0 if zero else min(0.0, weakest)
+                maps[unit][slot] = _heat(activation[unit.channel or 0], low, strongest)
         for unit, answer in answers.items():
             yield self._record(unit, answer), _strip(maps[unit], self._overlay)
 
@@ -136,11 +140,9 @@ class Sightings:
         )
 
 
-def _heat(activation: Tensor, answer: Response) -> Tensor:
-    """A map (H, W) as 8-bit shades: 0 is no activation (or the lowest there is), 255 the unit's highest."""
-    low = min(0.0, answer.least[0].value)
-    high = answer.most[0].value
-    return ((activation - low) / (high - low)).clamp(0, 1).mul(255).round().byte()
+def _heat(activation: Tensor, low: float, high: float) -> Tensor:
+    """A map (H, W) as 8-bit shades from `low` (black) to `high` (white)."""
+    return ((activation - low) / max(high - low, 1e-12)).clamp(0, 1).mul(255).round().byte()
 
 
 def _strip(maps: Sequence[Tensor], where: Overlay) -> Tensor:
