@@ -89,12 +89,15 @@ def test_heat_maps_are_the_units_maps_side_by_side(bright: Model, folder: Path, 
 def test_a_layer_below_zero_is_shown_from_zero_and_for_the_least_from_its_lowest(
     bright: Model, folder: Path, tmp_path: Path
 ) -> None:
+    with torch.no_grad():
+        bright.module.get_parameter("0.bias")[1] = 0.5
     report = Patches(model=bright, dataset=str(folder), layer="0", channels=1, count=1, out=str(tmp_path / "out")).run()
     told = figures(report, "images/0/0001.png")
     rim, high, low = told["map"]["rim"], told["most"][0]["value"], told["least"][0]["value"]
+    assert low < -0.3
     with Image.open(report.out / "images/0/0001.png") as strip:
         shades = np.asarray(strip).astype(float) / 255
-    for slot, (patch, black) in enumerate(((told["most"][0], 0), (told["least"][0], min(low, 0)))):
+    for slot, (patch, black) in enumerate(((told["most"][0], 0), (told["least"][0], low))):
         picture = fit(read_picture(folder / f"{patch['name']}.png"), (24, 24))
         truth = (encode(bright, picture[None], "0")["0"][0, 1] - black) / (high - black)
         left = slot * (11 + 2 * rim) + rim
