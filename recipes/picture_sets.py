@@ -55,12 +55,12 @@ class PictureSet:
 
     Attributes:
         names: of each, to tell them apart.
-        load: the picture of an index as (C, H, W) in [0, 1].
+        load: the picture of an index as (C, H, W) in [0, 1], given the (height, width) that it will be cut to.
         readers: threads that may load at a time.
     """
 
     names: Sequence[str]
-    load: Callable[[int], Tensor]
+    load: Callable[[int, tuple[int, int]], Tensor]
     readers: int = 1
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class PictureSet:
         Raises:
             ValueError: if it cannot be read, or is too narrow.
         """
-        picture = self.load(index)
+        picture = self.load(index, size)
         height, width = picture.shape[1:]
         if max(height, width) > NARROW * min(height, width):
             raise ValueError(f"{self.names[index]} is too narrow: {height}x{width} pixels")
@@ -140,16 +140,15 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
             raise ValueError("got no pictures; expected a folder, files, or a Dataset")
         found = named_pictures(pictures)
         files = [str(file) for file in found.values()]
-        return PictureSet(
-            list(found), lambda index: read_picture(files[index], channels), min(READERS, os.cpu_count() or 1)
-        )
+        readers = min(READERS, os.cpu_count() or 1)
+        return PictureSet(list(found), lambda index, size: read_picture(files[index], channels, size), readers)
     if not (hasattr(pictures, "__getitem__") and hasattr(pictures, "__len__")):
         kind = type(pictures).__name__
         raise ValueError(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
     dataset: Any = pictures
     if not len(dataset):
         raise ValueError(f"the {type(dataset).__name__} holds no pictures")
-    return PictureSet(_Numbers(len(dataset)), lambda index: _item(dataset[index], channels))
+    return PictureSet(_Numbers(len(dataset)), lambda index, _: _item(dataset[index], channels))
 
 
 def _item(item: Any, channels: int) -> Tensor:

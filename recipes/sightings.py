@@ -112,7 +112,7 @@ class Sightings:
     def _again(self, chosen: Sequence[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Some pictures with the layer's maps: (index, picture (C, H, W), maps (channels, h, w))."""
         names = [self.pictures.names[index] for index in chosen]
-        part = PictureSet(names, lambda index: self.pictures.load(chosen[index]), self.pictures.readers)
+        part = PictureSet(names, lambda index, size: self.pictures.load(chosen[index], size), self.pictures.readers)
         with self.model.looking([self.layer]) as capture, torch.no_grad():
             for batch in part.batches(self.found.size, default_batch(self.model.device)):
                 if not batch.indices:
