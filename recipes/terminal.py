@@ -26,7 +26,7 @@ def clock(seconds: float) -> str:
 
 
 class _Rate:
-    """Seconds a unit and seconds left, from what this run has done itself."""
+    """Seconds a unit and seconds left, from what this run has done itself; it is told of every update."""
 
     def __init__(self, noun: str) -> None:
         self.noun = noun
@@ -76,12 +76,12 @@ def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
 
     def callback(update: Update) -> None:
         nonlocal last, over
-        finished = update.done >= update.units
-        if (over and finished) or (not finished and time.monotonic() - last < LINE_EVERY):
+        finished, text = update.done >= update.units, rate.text(update)
+        said, over = over, finished  # a run of several parts begins anew after each of them
+        if (finished and said) or (not finished and time.monotonic() - last < LINE_EVERY):
             return
-        over = finished
         last = time.monotonic()
-        print(f"{what}: {rate.text(update)}", file=sys.stderr, flush=True)
+        print(f"{what}: {text}", file=sys.stderr, flush=True)
 
     yield callback
 
