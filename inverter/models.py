@@ -187,6 +187,27 @@ class Model:
         return {address: tensor.shape for address, tensor in seen.items()}
 
 
+class _NoNetwork(nn.Identity):
+    """Passes pictures on. All it has is a place: a buffer on the device where they are to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("place", torch.empty(0), persistent=False)
+
+
+def no_network(device: str | torch.device | None = None) -> Model:
+    """Phi(x) = x: for objectives that look at the picture itself.
+
+    Args:
+        device: where pictures are optimised: `auto` (also None), or a torch device.
+
+    Example:
+        >>> no_network("cpu")
+        Model(none, 0 parameters, 224x224, on cpu)
+    """
+    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize="none")
+
+
 @cache
 def _on(device: torch.device, *numbers: tuple[float, ...]) -> tuple[Tensor, ...]:
     """Numbers of each channel as tensors (C, 1, 1), copied to the device once and not in every step."""

@@ -5,6 +5,7 @@ from objectives.code import DISTANCES, code
 from objectives.direction import direction
 from objectives.diversity import diverse, diversity
 from objectives.logits import logit, softmax
+from objectives.pixels import known_pixels
 from objectives.units import channel, layer, neuron
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "direction",
     "diverse",
     "diversity",
+    "known_pixels",
     "layer",
     "logit",
     "neuron",

@@ -116,7 +116,7 @@ class DeepImage(Prior):
             across.append((layer(x, self.skip, 1, 1) if self.skip else None, x.shape[2:]))
             x = layer(layer(x, channels, 3, 2), channels, 3, 1)
         for channels, (way, size) in zip(reversed(self.channels), reversed(across), strict=True):
-            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            x = _scaled(x, size)
             if way is not None:
                 x = self._beside(x, way)
             x = layer(layer(x, channels, 3, 1), channels, 1, 1)
@@ -125,8 +125,9 @@ class DeepImage(Prior):
     def _beside(self, x: Tensor, way: Tensor) -> Tensor:
         """Channels of both, picture by picture."""
         pictures = 1 if x.is_meta else self.count
-        parts = [part.unflatten(1, (pictures, -1)) for part in (x, way)]
-        return torch.cat(parts, 2).flatten(1, 2)
+        # Channels last, as they lie in memory: joined otherwise, they would be laid out anew.
+        parts = [part.permute(0, 2, 3, 1).unflatten(3, (pictures, -1)) for part in (x, way)]
+        return torch.cat(parts, 4).flatten(3).permute(0, 3, 1, 2)
 
     def _layers(self) -> Layer:
         """The layers of the network, in the order in which `_network` asks for them."""
@@ -136,7 +137,7 @@ class DeepImage(Prior):
             weight, gain, shift = next(parameters)
             if kernel > 1:
                 x = F.pad(x, (kernel // 2,) * 4, mode="reflect")
-            x = F.conv2d(x, weight.flatten(0, 1), stride=stride, groups=self.count)
+            x = F.conv2d(x, weight.flatten(0, 1).to(x.dtype), stride=stride, groups=self.count)
             # Pictures lie side by side as channels of a batch of one, whose statistics are each picture's own.
             x = F.batch_norm(x, None, None, gain.flatten(), shift.flatten(), training=True)
             return F.leaky_relu(x, 0.2)
@@ -151,9 +152,10 @@ class DeepImage(Prior):
         z = self.noise + self.shake * self.shaking if learning and self.shake else self.noise
         # One after the other in memory are the channels of a pixel: grouped convolutions are twice as fast so.
         z = z.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
-        kind = z.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=_in_bfloat16(z.device, self.in_bfloat16)):
-            features = self._network(z, self._layers())
+        if _in_bfloat16(z.device, self.in_bfloat16):
+            # All of it, not by autocast: that pads and scales in float32, back and forth, which takes twice as long.
+            z = z.bfloat16()
+        features = self._network(z, self._layers())
         features = features.float().unflatten(1, (self.count, -1))[0]
         mixed = self.mixing.flatten(2) @ features.flatten(2) + self.colour[..., None]
         image = to_image(mixed.unflatten(2, self.size))
@@ -168,6 +170,14 @@ class DeepImage(Prior):
         # The same numbers elsewhere are new noise: nothing is drawn, and the place is part of the state. A shift by a
         # prime comes back only after as many steps as there are numbers.
         self.shaking.copy_(self.shaking.flatten(1).roll(7919, 1).view_as(self.shaking))
+
+
+def _scaled(x: Tensor, size: torch.Size) -> Tensor:
+    """Maps (1, C, H, W) at another size, bilinearly."""
+    if x.device.type == "cpu" and x.dtype == torch.float32:
+        # Its kernel for channels-last memory is four times slower there than the one for planes and two copies.
+        return F.interpolate(x.contiguous(), size=size, mode="bilinear").contiguous(memory_format=torch.channels_last)
+    return F.interpolate(x, size=size, mode="bilinear")
 
 
 def _in_bfloat16(device: torch.device, wanted: bool | None) -> bool:

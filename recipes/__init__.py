@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
     from recipes.gallery import Gallery
+    from recipes.inpaint import Inpaint
     from recipes.invert import Invert
     from recipes.statistics import Statistics
     from recipes.top_patches import Patches
@@ -17,12 +18,13 @@ _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Gallery": "recipes.gallery",
+    "Inpaint": "recipes.inpaint",
     "Invert": "recipes.invert",
     "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Patches", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Inpaint", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,8 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
-from recipes.recipe import Recipe, key_of
-from recipes.spec import RECIPES, AnyRecipe, kind, load_recipe
+from recipes.recipe import AnyRecipe, Recipe, key_of
+from recipes.spec import RECIPES, Known, kind, load_recipe
 from recipes.top_patches import Patches
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: type[AnyRecipe]) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Known]) -> None:
     for field in fields(recipe):
         flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
@@ -104,9 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(load_recipe(options.pop("file"), **options))
         else:
             _run(RECIPES[command](**options))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = "the same command without --fresh continues" if options.get("fresh") else "the same command continues"
-        print(f"stopped; what is finished is kept, and {again}", file=sys.stderr)
+        print(str(stop) or f"stopped; what is finished is kept, and {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); python must not complain once more when it closes it.
@@ -131,7 +131,7 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run(recipe: AnyRecipe) -> None:
+def _run(recipe: Known) -> None:
     if isinstance(recipe, DeepDream):
         _dream(recipe)
     elif isinstance(recipe, Patches):
@@ -143,8 +143,11 @@ def _run(recipe: AnyRecipe) -> None:
 def _dream(recipe: DeepDream) -> None:
     from recipes.terminal import shown
 
-    with shown(recipe.name, "step") as progress:
-        path = recipe.run(progress)
+    try:
+        with shown(recipe.name, "step") as progress:
+            path = recipe.run(progress)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(str(stop) or "stopped before the first step; nothing was written") from None
     print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
 
 
@@ -161,7 +164,7 @@ def _patches(recipe: Patches) -> None:
     print(f"open {report.page}")
 
 
-def _recipe(recipe: Recipe) -> None:
+def _recipe(recipe: AnyRecipe) -> None:
     from recipes.terminal import clock, print_table, shown
 
     said: list[Update] = []

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from objectives import Objective
     from recipes.run import RunProgress
 
+OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
+"""Suffixes of `out` that promise something else than the .png that is written."""
 ZOOM = 1.05
 """How much nearer each frame of a zoom dream is."""
+LATER = 0.3
+"""Share of the steps that a frame takes which begins with a dream: with all of them the dream would overgrow."""
 _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
 
 
@@ -52,10 +56,12 @@ class DeepDream:
     video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter[video]')")
     zoom: int = option(0, "frames of a zoom dream: each dreams on nearer to the middle of the one before")
     fps: int = option(12, "frames a second of the video")
-    octaves: int = option(4, "sizes that are dreamt on, the last one the photo's own")
+    octaves: int | None = option(
+        None, "sizes that are dreamt on, the last one the photo's own (default: from a short side of 128 pixels on)"
+    )
     octave_scale: float = option(1.4, "from one octave to the next")
     steps: int = option(10, "steps in each octave")
-    rate: float = option(0.01, "size of a step in pixel values of [0, 1]")
+    rate: float = option(0.008, "size of a step in pixel values of [0, 1]")
     tile: int = option(512, "largest side of what the network sees at once, in pixels: bounds the memory")
     size: int | None = option(None, "longest side of the result in pixels (default: the photo's)")
     seed: int = option(0, "of the random cuts")
@@ -63,16 +69,19 @@ class DeepDream:
     precision: str = option("auto", "auto, float32 or bfloat16")
 
     def __post_init__(self) -> None:
-        for key, least in (("octaves", 1), ("steps", 1), ("tile", 32), ("fps", 1), ("zoom", 0), ("seed", 0)):
+        least = {"octaves": 1, "steps": 1, "tile": 32, "fps": 1, "size": 1, "zoom": 0, "seed": 0}
+        for key, minimum in least.items():
             value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{key} must be a whole number of at least {least}, got {value!r}")
-        if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
-            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
+            if value is None and key in ("octaves", "size"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+                raise ValueError(f"{key} must be a whole number of at least {minimum}, got {value!r}")
         if not self.octave_scale > 1:
             raise ValueError(f"octave_scale must be above 1, got {self.octave_scale!r}")
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must be above 0 and at most 1, got {self.rate!r}")
+        if Path(self.out).suffix.lower() in OTHERS:
+            raise ValueError(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
             raise ValueError("zoom makes frames: say where they go with video")
         if not self.targets:
@@ -101,81 +110,126 @@ class DeepDream:
         out = Path(self.out)
         return out if out.suffix.lower() == ".png" and not out.is_dir() else out / "dream.png"
 
-    def objective(self, model: Model) -> Objective:
-        """The weighted sum of what the layers see, or of what they see of the guide."""
-        from objectives import channel, layer
+    @property
+    def files(self) -> list[Path]:
+        """All that is written: the picture, and the video if there is one."""
+        return [self.path, *([Path(self.video)] if self.video is not None else [])]
 
-        parts = []
+    def _check_files(self) -> None:
+        from recipes.outputs.video import check_video
+
+        if self.video is not None:
+            check_video(Path(self.video))
+        for given in filter(None, (self.image, self.guide)):
+            if Path(given).resolve() in [path.resolve() for path in self.files]:
+                raise ValueError(f"the dream would replace the picture it is made from, {given}: give another file")
+
+    def _photo(self) -> Tensor:
+        """The photo (1, 3, H, W) in [0, 1], at the size that is asked for."""
+        from recipes.dreaming import resized
+        from recipes.pictures import read_picture
+
+        photo = read_picture(self.image)[None]
+        if self.size is None:
+            return photo
+        height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
+        return resized(photo, (height, width)).clamp(0, 1)
+
+    def parts(self, model: Model) -> list[tuple[Objective, float]]:
+        """What the layers see, or what they see of the guide, each with its weight."""
+        from objectives import channel, layer
+        from objectives.base import as_targets
+        from objectives.units import check_channels
+
+        found = []
         for address, index, weight in self.targets:
             model.check_layer(address)
+            if index is not None:
+                check_channels(as_targets(index, "channel"), model.shapes([address])[address][1], address)
             if self.guide is not None:
                 part = _guided(model, address, self.guide)
             else:
                 part = layer(address) if index is None else channel(address, index)
-            parts.append(weight * part)
-        return sum(parts[1:], parts[0])
+            found.append((part, weight))
+        return found
 
     def run(self, progress: RunProgress | None = None) -> Path:
         """Writes the picture (and the video), and returns the picture's path.
 
         Args:
-            progress: called with an `Update` after every step.
+            progress: called with an `Update` as the work begins, and after every step.
 
         Raises:
             ValueError, LookupError, OSError: bad input, in one line, before anything is written.
             ModuleNotFoundError: for .mp4 without its encoder.
+            KeyboardInterrupt: passes through; after the first step it tells where the unfinished dream was written.
         """
         import torch
 
         from inverter import load_model
-        from recipes.dreaming import dream, octave_sizes, resized, zoomed
-        from recipes.outputs.media import write_png
-        from recipes.outputs.video import check_video, open_video
-        from recipes.pictures import read_picture
+        from recipes.dreaming import carried, dream, octave_sizes, retoned, tone_of, zoomed
+        from recipes.outputs.media import check_writable, unfinished, write_png
+        from recipes.outputs.video import open_video
         from recipes.run import Update
 
-        if self.video is not None:
-            check_video(Path(self.video))
-        picture = read_picture(self.image)[None]
-        height, width = picture.shape[2:]
-        if self.size is not None:
-            factor = self.size / max(height, width)
-            height, width = max(1, round(height * factor)), max(1, round(width * factor))
-            picture = resized(picture, (height, width)).clamp(0, 1)
+        self._check_files()
+        photo = self._photo()
+        size = (photo.shape[2], photo.shape[3])
         model = load_model(self.model, self.weights, self.normalize, self.device)
-        objective = self.objective(model)
+        if len(model.mean) != 3:
+            raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
+        parts = self.parts(model)
+        for path in self.files:
+            check_writable(path)
+        photo = photo.to(model.device)
         generator = torch.Generator().manual_seed(self.seed)
-        each = self.steps * len(octave_sizes((height, width), self.octaves, self.octave_scale))
-        done, total = 0, each * (self.zoom + 1)
+        turns = [self.steps, *[max(1, round(LATER * self.steps))] * self.zoom]
+        done, total = 0, sum(turns) * len(octave_sizes(size, self.octaves, self.octave_scale))
+        tone = tone_of(photo)
+        picture = photo
         with ExitStack() as stack:
             frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
-            if frame and not self.zoom:
-                frame(picture[0])
 
             def told(shown: Tensor) -> None:
-                nonlocal done
-                done += 1
+                nonlocal done, picture
+                done, picture = done + 1, shown
                 if frame and not self.zoom:
-                    frame(resized(shown, (height, width))[0].clamp(0, 1))
+                    if done == 1:
+                        frame(photo[0])
+                    frame(carried(shown, photo, size)[0])
                 if progress is not None:
                     progress(Update(done, total, 0))
 
-            for turn in range(self.zoom + 1):
-                picture = dream(
-                    model,
-                    zoomed(picture, ZOOM) if turn else picture,
-                    objective,
-                    self.octaves,
-                    self.octave_scale,
-                    self.steps,
-                    self.rate,
-                    self.tile,
-                    generator,
-                    self.precision,
-                    told,
-                )
+            if progress is not None:
+                progress(Update(0, total, 0))
+            try:
+                for turn, steps in enumerate(turns):
+                    if turn:
+                        picture = photo = retoned(zoomed(picture, ZOOM), tone)
+                    picture = dream(
+                        model,
+                        photo,
+                        parts,
+                        octaves=self.octaves,
+                        octave_scale=self.octave_scale,
+                        steps=steps,
+                        rate=self.rate,
+                        tile=self.tile,
+                        generator=generator,
+                        precision=self.precision,
+                        told=told,
+                    )
+                    if frame and self.zoom:
+                        frame(picture[0])
+            except KeyboardInterrupt:
+                if not done:
+                    raise
+                picture = carried(picture, photo, size)
                 if frame and self.zoom:
                     frame(picture[0])
+                write_png(unfinished(self.path), picture[0])
+                places = " and ".join(str(unfinished(path)) for path in self.files)
+                raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {places}") from None
         write_png(self.path, picture[0])
         return self.path
 

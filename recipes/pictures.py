@@ -100,7 +100,9 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
 def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | None = None) -> Tensor:
     """One picture as (channels, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
 
-    `near` is that of `read_pictures`.
+    Args:
+        channels: 3, or 1 for grey.
+        near: as in `read_pictures`.
 
     Raises:
         ValueError: if it cannot be read; it names the file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -56,13 +56,15 @@ class Problem:
     """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score.
 
     Attributes:
-        settings: fields of `inverter.Settings` in which this batch differs from the run's.
+        stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
+        finish: makes of the finished pictures (B, 3, H, W) those that are written, where they are others.
     """
 
     objective: Objective
     prior: Prior
     measure: Objective
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    stages: Sequence[Mapping[str, Any]] = ({},)
+    finish: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,26 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """The fields that every recipe shares. A field is a TOML key and a flag of the command line, under one name."""
-
-    name: ClassVar[str]
+class _Network:
+    """The fields of a recipe that looks into a network."""
 
     model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
     weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
     normalize: str | None = option(
         None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
     )
+    augment: str = option("standard", "none, light, standard, strong or wide")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyRecipe:
+    """The fields that every recipe shares, with a network or without.
+
+    A field is a TOML key and a flag of the command line, under one name.
+    """
+
+    name: ClassVar[str]
+
     out: str = option("gallery", "output folder")
     steps: int | None = option(64, "optimisation steps for each picture")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
@@ -90,7 +102,6 @@ class Recipe:
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
     precision: str = option("auto", "auto, float32 or bfloat16")
     batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
-    augment: str = option("standard", "none, light, standard, strong or wide")
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
@@ -99,6 +110,17 @@ class Recipe:
             raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
         if not str(self.out):
             raise ValueError("out is empty; expected a folder")
+
+    def load(self) -> Model:
+        """The network that is looked into: none, where a recipe does not say which."""
+        from inverter.models import no_network
+
+        return no_network(self.device)
+
+    @property
+    def transforms(self) -> str:
+        """The random transforms that the network sees the pictures through: a name of `inverter.augment`."""
+        return "none"
 
     def units(self, model: Model) -> Sequence[Unit]:
         """The pictures that the recipe wants from this model, in the order in which they are shown."""
@@ -128,14 +150,8 @@ class Recipe:
         raise TypeError(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
-        """The fields as JSON values, for the manifest; a model that is no text is named `module`."""
-        values = {key_of(f): getattr(self, f.name) for f in fields(self)}
-        values["model"] = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
-        return {key: _plain(value) for key, value in values.items()}
-
-    def picture_size(self, model: Model) -> tuple[int, int]:
-        """(height, width) of the pictures in pixels: as asked for, else the model's own."""
-        return (self.size, self.size) if self.size else model.input_size
+        """The fields as JSON values, for the manifest."""
+        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self)}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
@@ -150,6 +166,29 @@ class Recipe:
         from recipes.run import run
 
         return run(self, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(AnyRecipe, _Network):
+    """A recipe that looks into a network."""
+
+    def load(self) -> Model:
+        from inverter import load_model
+
+        return load_model(self.model, self.weights, self.normalize, self.device)
+
+    @property
+    def transforms(self) -> str:
+        return self.augment
+
+    def settings(self) -> dict[str, Any]:
+        """The fields as JSON values, for the manifest; a model that is no text is named `module`."""
+        named = self.model if isinstance(self.model, str) else getattr(self.model, "spec", "module")
+        return super().settings() | {"model": named}
+
+    def picture_size(self, model: Model) -> tuple[int, int]:
+        """(height, width) of the pictures in pixels: as asked for, else the model's own."""
+        return (self.size, self.size) if self.size else model.input_size
 
 
 def _plain(value: Any) -> Any:

@@ -38,7 +38,7 @@ class _Rate:
         if update.done >= update.units:
             return f"{count}, all finished"
         if not update.done:
-            self.started = time.monotonic()
+            self.started = time.monotonic()  # what came before (loading the network) is not a unit's time
             return f"{count}, starting"
         each = (time.monotonic() - self.started) / update.done
         return f"{count}, {each:.2g} s a {noun}, {clock(each * (update.units - update.done))} left"

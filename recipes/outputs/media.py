@@ -29,6 +29,18 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Makes the folder of a file that will be written, and raises an `OSError` if it cannot be: before the work."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; expected a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{str(path)!r} would lie below a file; expected a folder there") from None
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"folder {str(path.parent)!r} cannot be written to")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_bytes(path, text.encode())
@@ -50,3 +62,8 @@ def write_jpeg(path: Path, image: Tensor) -> None:
     buffer = io.BytesIO()
     to_pil(image).save(buffer, format="JPEG", quality=95, subsampling=0)
     write_bytes(path, buffer.getvalue())
+
+
+def unfinished(path: Path) -> Path:
+    """Where work that was stopped goes, so that it never replaces something finished: `a.png` -> `a-unfinished.png`."""
+    return path.with_stem(f"{path.stem}-unfinished")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from recipes.outputs.media import unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,13 +26,23 @@ def check_video(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"video {str(path)!r}: expected a file that ends in {' or '.join(FORMATS)}")
-    if path.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise ModuleNotFoundError(f"video {path} needs an encoder: pip install 'inverter[video]', or write a .gif")
+    if path.suffix.lower() == ".mp4":
+        try:
+            import imageio_ffmpeg
+
+            imageio_ffmpeg.get_ffmpeg_exe()
+        except (ImportError, RuntimeError):  # not installed, or without a program for this machine
+            raise ModuleNotFoundError(
+                f"video {path} needs an encoder: pip install 'inverter[video]', or write a .gif"
+            ) from None
 
 
 @contextmanager
 def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
-    """A function that appends a frame (3, H, W) in [0, 1]; the file appears when the context ends without error.
+    """A function that appends a frame (3, H, W) in [0, 1] to a file: frames are never kept in memory.
+
+    The file appears when the context ends. After Ctrl-C the frames so far appear as `unfinished(path)`; after any
+    other error nothing does.
 
     Raises:
         ValueError, ModuleNotFoundError: as `check_video`.
@@ -42,13 +55,26 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
 
     check_video(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix.lower()}")  # the suffix chooses the encoder
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix.lower()}")  # the suffix says the encoder
     gif = path.suffix.lower() == ".gif"
     more = {"duration": 1000 / fps, "loop": 0} if gif else {"fps": fps, "macro_block_size": 2}
+    frames = 0
+
+    def append(image: Tensor) -> None:
+        nonlocal frames
+        writer.append_data(np.asarray(to_pil(image)))
+        frames += 1
+
     try:
-        with imageio.get_writer(partial, mode="I", **more) as writer:
-            append: Callable[[Any], None] = getattr(writer, "append_data")  # noqa: B009 - its stubs do not tell of it
-            yield lambda frame: append(np.asarray(to_pil(frame)))
+        writer: Any = imageio.get_writer(partial, mode="I", **more)
+        try:
+            # Frames go through a thread of their own, where no Ctrl-C can cut one in half (or kill the encoder).
+            with closing(writer), ThreadPoolExecutor(1) as hand:
+                yield lambda image: hand.submit(append, image).result()
+        except KeyboardInterrupt:
+            if frames:
+                partial.replace(unfinished(path))
+            raise
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from inverter import Model, load_model
+from inverter import Model, load_model, no_network
 from inverter.models import as_device, as_normalization
 
 
@@ -139,3 +139,13 @@ def test_normalizing_in_inference_mode_does_not_spoil_later_gradients() -> None:
     image = torch.rand(1, 3, 2, 2, requires_grad=True)
     (model.normalize(image) * torch.rand(1, 3, 2, 2, requires_grad=True)).sum().backward()
     assert image.grad is not None
+
+
+def test_no_network_passes_pictures_on() -> None:
+    model, image = no_network("cpu"), torch.rand(2, 3, 5, 4)
+    assert torch.equal(model.normalize(image), image)
+    with model.looking([""]) as capture:
+        assert torch.equal(capture(image)[""], image)
+    assert (model.spec, model.parameters, model.device.type) == ("none", 0, "cpu")
+    assert model.sha256 == no_network().sha256
+    assert no_network("meta").device.type == "meta"

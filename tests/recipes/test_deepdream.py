@@ -1,22 +1,24 @@
-"""DeepDream: octaves and tiles of any photo, guides, frames, and what is said of bad input."""
+"""The DeepDream recipe: the files of a dream, finished or stopped, and what is said of bad input."""
 
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from PIL import Image, ImageSequence
+from torch import nn
 
-from inverter import Model, evaluate
-from objectives import Objective, channel, layer
+from inverter import Model
 from recipes import DeepDream
-from recipes.cli import main
-from recipes.dreaming import cuts, dream, guided, octave_sizes, smallest, zoomed
-from recipes.outputs.video import open_video
+from recipes.cli import INTERRUPTED, main
+from recipes.deepdream import ZOOM
+from recipes.dreaming import zoomed
 from recipes.pictures import read_picture
+from recipes.run import Update
 from recipes.spec import load_recipe
 
 
@@ -32,89 +34,9 @@ def model_of(net: nn.Module) -> Model:
     return Model(net, normalize="half", input_size=(48, 48))
 
 
-def waves(height: int, width: int) -> Tensor:
-    y, x = torch.meshgrid(torch.linspace(0, 9, height), torch.linspace(0, 7, width), indexing="ij")
-    return (0.5 + 0.2 * torch.stack([x.sin(), y.cos(), (x + y).sin()]))[None]
-
-
-@pytest.mark.parametrize(("side", "tile"), [(10, 4), (448, 448), (449, 448), (3840, 448), (7, 100), (97, 10)])
-def test_tiles_cover_a_side_once_and_are_nearly_equal(side: int, tile: int) -> None:
-    pieces = list(cuts(side, tile))
-    assert [place for piece in pieces for place in range(side)[piece]] == list(range(side))
-    lengths = [piece.stop - piece.start for piece in pieces]
-    assert max(lengths) <= tile
-    assert max(lengths) - min(lengths) <= 1
-    assert min(lengths) == smallest(side, tile)
-    assert len(pieces) == -(-side // tile)
-
-
-def test_octaves_grow_to_the_size_itself() -> None:
-    assert octave_sizes((400, 300), 3, 2.0) == [(100, 75), (200, 150), (400, 300)]
-    assert octave_sizes((20, 3000), 5, 1.4) == [(20, 3000)]  # too flat for smaller ones
-
-
-@pytest.mark.parametrize("size", [(60, 90), (97, 51), (48, 48)])
-def test_it_raises_the_score_and_stays_a_picture(tiny_net: nn.Module, size: tuple[int, int]) -> None:
-    model, image = model_of(tiny_net), waves(*size)
-    before = image.clone()
-    for objective in (layer("body"), channel("body", 3), 0.5 * layer("mix") + channel("stem", 1)):
-        dreamt = dream(model, image, objective, octaves=2, steps=3, tile=40, precision="float32")
-        assert dreamt.shape == image.shape
-        assert float(dreamt.min()) >= 0
-        assert float(dreamt.max()) <= 1
-        assert evaluate(model, objective, dreamt).item() > evaluate(model, objective, image).item()
-    assert torch.equal(image, before)
-
-
-def test_never_more_than_a_tile_is_seen(tiny_net: nn.Module) -> None:
-    sides: list[int] = []
-
-    def score(seen: Any) -> Tensor:
-        sides.extend(seen.image.shape[2:])
-        return seen.image.mean((1, 2, 3))
-
-    looker = Objective("looker", ("stem",), lambda seen: score(seen) + 0 * seen["stem"].mean((1, 2, 3)))
-    dream(model_of(tiny_net), waves(150, 230), looker, octaves=2, steps=1, tile=64, precision="float32")
-    assert max(sides) <= 64
-    assert min(sides) >= 32
-
-
-def test_the_gradient_of_a_dead_layer_leaves_the_picture(tiny_net: nn.Module) -> None:
-    dead = Objective("dead", ("stem",), lambda seen: 0 * seen["stem"].mean((1, 2, 3)))
-    image = waves(60, 60)
-    assert torch.allclose(dream(model_of(tiny_net), image, dead, octaves=1, steps=2), image)
-
-
-def test_the_same_seed_dreams_the_same(tiny_net: nn.Module) -> None:
-    model, image = model_of(tiny_net), waves(60, 60)
-
-    def once(seed: int) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        return dream(model, image, layer("body"), 1, steps=2, tile=32, generator=generator, precision="float32")
-
-    assert torch.equal(once(1), once(1))
-    assert not torch.equal(once(1), once(2))
-
-
-def test_a_guide_pulls_each_place_to_its_nearest() -> None:
-    guide = torch.tensor([[1.0, 0.0], [0.0, 2.0]])[None, :, :, None]  # two channels at two places: (1, 0) and (0, 2)
-    maps = torch.tensor([[3.0, 0.0], [0.0, 1.0]])[None, :, :, None].requires_grad_()
-    from objectives import Seen
-
-    score = guided("a", guide).score(Seen({"a": maps}))
-    assert score.tolist() == [(3 + 2) / 2]
-    score.sum().backward()
-    assert maps.grad is not None
-    assert torch.equal(maps.grad[0, :, :, 0], torch.tensor([[0.5, 0.0], [0.0, 1.0]]))
-
-
-def test_zooming_keeps_the_middle() -> None:
-    image = waves(41, 61)
-    assert torch.allclose(zoomed(image, 1.0), image, atol=1e-5)
-    near = zoomed(image, 2.0)
-    assert near.shape == image.shape
-    assert torch.allclose(near[0, :, 20, 30], image[0, :, 20, 30], atol=1e-3)
-    assert torch.allclose(near[0, :, 10, 10], image[0, :, 15, 20], atol=1e-2)
+def gif_frames(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as gif:
+        return [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
 
 
 def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
@@ -129,7 +51,7 @@ def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_p
     with Image.open(video) as frames:
         assert frames.size == (90, 60)
         assert frames.n_frames == 1 + 4
-    assert [(update.done, update.units) for update in said] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [(update.done, update.units) for update in said] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert list(video.parent.iterdir()) == [video]
 
 
@@ -145,26 +67,96 @@ def test_a_zoom_dream_has_a_frame_a_turn(tiny_net: nn.Module, photo: Path, tmp_p
     assert read_picture(out).shape == (3, 40, 60)
 
 
-# imageio-ffmpeg does not close its pipes itself.
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_mp4_frames_have_the_size_of_the_picture(tmp_path: Path) -> None:
-    pytest.importorskip("imageio_ffmpeg", reason="mp4 needs imageio-ffmpeg")
-    import imageio.v2 as imageio
-
-    with open_video(tmp_path / "a.mp4", 5) as frame:
-        for brightness in (0.2, 0.5, 0.8):
-            frame(torch.full((3, 62, 90), brightness))
-    with imageio.get_reader(tmp_path / "a.mp4") as reader:
-        read = np.stack(list(reader.iter_data()))
-    assert read.shape == (3, 62, 90, 3)
-    assert np.abs(read.mean((1, 2, 3)) - [51, 127.5, 204]).max() < 8
+def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=3, octaves=1, zoom=12, rate=0.05,
+        video=str(tmp_path / "zoom.gif"), out=str(tmp_path / "last.png"), precision="float32",
+    ).run()  # fmt: skip
+    contrasts = [frame.std() for frame in gif_frames(tmp_path / "zoom.gif")]
+    assert max(contrasts[1:]) < 1.1 * contrasts[0]
 
 
-def test_a_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="stop"), open_video(tmp_path / "a.gif", 5) as frame:
-        frame(torch.zeros(3, 8, 8))
-        raise RuntimeError("stop")
-    assert list(tmp_path.iterdir()) == []
+def stop_after(steps: int) -> Callable[[Update], None]:
+    def progress(update: Update) -> None:
+        if update.done == steps:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def test_a_frame_is_the_photo_with_the_dream_so_far(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    video = tmp_path / "out.gif"
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=2,
+        octave_scale=1.2, video=str(video), precision="float32", rate=0.02,
+    ).run()  # fmt: skip
+    frames, shown = (
+        gif_frames(video),
+        [np.asarray(Image.open(path).convert("RGB"), int) for path in (photo, tmp_path / "a.png")],
+    )
+    assert np.abs(frames[0] - shown[0]).mean() < 12  # 256 colours a frame
+    assert np.abs(frames[-1] - shown[1]).mean() < 12
+    away = [np.abs(frame - shown[0]).mean() for frame in frames]
+    assert away[0] < away[1] < away[-1]
+
+
+def test_a_stopped_dream_is_kept_beside_the_finished_one(
+    tiny_net: nn.Module, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, video = tmp_path / "a.png", tmp_path / "a.gif"
+    recipe = DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(out), steps=2, octaves=2, octave_scale=1.2,
+        video=str(video), precision="float32",
+    )  # fmt: skip
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("recipes.dreaming.natural", _stop)
+        recipe.run()
+    assert list(tmp_path.iterdir()) == [photo]
+    out.write_bytes(b"old")
+    video.write_bytes(b"old")
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped after 1 of 4 steps; wrote .*a-unfinished.png and .*a-unfinished.gif"
+    ):
+        recipe.run(stop_after(1))
+    assert out.read_bytes() == video.read_bytes() == b"old"
+    kept = read_picture(tmp_path / "a-unfinished.png")
+    assert kept.shape == (3, 60, 90)  # of the photo, though the step was one of a smaller octave
+    assert 0.001 < float((kept - read_picture(photo)).abs().mean()) < 0.1
+    assert len(gif_frames(tmp_path / "a-unfinished.gif")) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a-unfinished.gif", "a-unfinished.png", "a.gif", "a.png", "photo.png",
+    ]  # fmt: skip
+
+
+def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    video = tmp_path / "zoom.gif"
+    recipe = DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=1,
+        video=str(video), zoom=9, precision="float32",
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt, match="stopped after 5 of 11 steps"):
+        recipe.run(stop_after(5))
+    frames = gif_frames(tmp_path / "zoom-unfinished.gif")
+    assert len(frames) == 4  # three finished ones, and the next as far as it came
+    nearer = zoomed(torch.from_numpy(frames[0]).permute(2, 0, 1)[None] / 255, ZOOM)[0].permute(1, 2, 0) * 255
+    assert np.abs(nearer.numpy() - frames[1]).mean() < np.abs(frames[0].astype(int) - frames[1]).mean()
+
+
+def test_the_command_line_says_what_it_kept(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recipes.terminal.shown", lambda *_: nullcontext(stop_after(1)))
+    arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "2"]
+    assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
+    assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"
+    assert read_picture(tmp_path / "a-unfinished.png").shape == (3, 60, 90)
+    monkeypatch.setattr("recipes.dreaming.natural", _stop)
+    assert main(["dream", *arguments, "--out", str(tmp_path / "b.png")]) == INTERRUPTED
+    assert capsys.readouterr().err == "stopped before the first step; nothing was written\n"
 
 
 def test_bad_input_is_one_line(
@@ -173,6 +165,8 @@ def test_bad_input_is_one_line(
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     out = ["--out", str(tmp_path / "never.png")]
     image, good = ["--image", str(photo)], ["--layer", "features.stage1"]
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
     for arguments, said in (
         ([*image, "--layer", "features.stage9"], "features.stage1"),
         ([*image, "--layer", ":3"], "expected ADDRESS"),
@@ -185,12 +179,23 @@ def test_bad_input_is_one_line(
         ([*image, *good, "--guide", str(tmp_path / "none.jpg")], "no picture"),
         ([*image, "--layer", "features.stage1:3", "--guide", str(photo)], "leave out the channels"),
         ([*image, *good, "--octave-scale", "1"], "octave_scale must be above 1"),
+        ([*image, *good, "--out", "a.jpg"], "expected a .png file or a folder"),
+        ([*image, *good, "--out", str(photo)], "would replace the picture it is made from"),
+        ([*image, *good, "--guide", str(photo), "--out", str(photo)], "would replace"),
+        ([*image, *good, "--out", str(photo / "a.png")], "below a file"),
+        (["--image", str(text), *good], "cannot be read as a picture"),
     ):
-        assert main(["dream", *arguments, *out]) == 2, arguments
+        assert main(["dream", *out, *arguments]) == 2, arguments
         error = capsys.readouterr().err.splitlines()
         assert len(error) == 1, error
         assert said in error[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
+
+
+def test_a_network_that_sees_no_colours_is_told(photo: Path, tmp_path: Path) -> None:
+    grey = Model(nn.Conv2d(1, 2, 3), normalize=([0.5], [0.5]))
+    with pytest.raises(ValueError, match="takes pictures of 1 channels; dreams are in colour"):
+        DeepDream(model=grey, image=str(photo), layer="0", out=str(tmp_path / "a.png")).run()
 
 
 def test_command_line_and_toml(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,13 +17,16 @@ PACKAGES = {
     "recipes": {"objectives", "priors", "inverter"},
 }
 PUBLIC = {
-    "objectives": "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity layer logit neuron softmax",
+    "objectives": (
+        "DISTANCES OUTPUT Objective Seen channel code direction diverse diversity known_pixels layer logit neuron "
+        "softmax"
+    ),
     "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
     "inverter": (
         "Augment Code Inversion LayerInfo Model PRESETS Progress ReceptiveField Settings Tick __version__ encode "
-        "evaluate layers load_code load_model optimize receptive_fields stages to_pil"
+        "evaluate layers load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
-    "recipes": "Gallery Invert Patches",
+    "recipes": "Gallery Inpaint Invert Patches",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -95,14 +98,7 @@ def test_no_error_is_swallowed_whole() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["--help"],
-        ["gallery", "--help"],
-        ["invert", "--help"],
-        ["patches", "--help"],
-        ["run", "--help"],
-        ["layers", "--help"],
-    ],
+    [["--help"], *([command, "--help"] for command in ("gallery", "invert", "inpaint", "patches", "run", "layers"))],
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
