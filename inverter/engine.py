@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,43 @@ def optimize(
         torch.Size([2, 3, 16, 16])
     """
     model = load_model(model).on(settings.device) if settings.device else load_model(model)
+    if settings.tries == 1 or prior.started:
+        return _climb(model, objective, prior, settings, augment, progress)
+    if objective.coupled:
+        raise ValueError(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
+    best: Inversion | None = None
+    everyone = torch.arange(prior.count)
+    blank = prior.take(everyone)  # of the prior itself, the first try makes one that has started
+    for number in range(settings.tries):
+        rival = blank.take(everyone)
+        told = None if progress is None else partial(_told, progress, number, settings)
+        found = _climb(model, objective, rival, settings, augment, told, number)
+        if best is None:
+            best, better = found, torch.ones(prior.count, dtype=torch.bool)
+        else:
+            best, better = best.better_of(found)
+        rows = better.nonzero().flatten()
+        if len(rows):
+            prior.put(rows, rival.take(rows))
+    assert best is not None  # there is at least one try
+    return best
+
+
+def _told(progress: Progress, number: int, settings: Settings, tick: Tick) -> None:
+    """Tells of a step of one of several tries as a step of all of them."""
+    progress(replace(tick, step=number * settings.steps + tick.step, steps=settings.tries * settings.steps))
+
+
+def _climb(
+    model: Model,
+    objective: Objective,
+    prior: Prior,
+    settings: Settings,
+    augment: Augmentation,
+    progress: Progress | None,
+    number: int = 0,
+) -> Inversion:
+    """One try, the `number`-th, of `optimize`."""
     transform, views = as_augment(augment), settings.views
     count = prior.count
     if objective.count not in (1, count):
@@ -91,7 +129,7 @@ def optimize(
     settings = replace(settings, views=views or 1)
     model.shapes(objective.reads, _window(transform, size))
     labels = tuple(objective.label(i) for i in range(count))
-    seeds = unit_seeds(labels, settings.seed)
+    seeds = unit_seeds(labels, settings.seed, number)
     batch = count if objective.coupled else settings.batch_size or default_batch(model.device)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     fresh = not prior.started
@@ -130,12 +168,13 @@ def default_batch(device: torch.device) -> int:
     return 64 if device.type == "cuda" else 8
 
 
-def unit_seeds(labels: Sequence[str], seed: int) -> list[int]:
-    """A seed for each unit, from its label, the run's seed, and which of the units with this label it is."""
+def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
+    """A seed for each unit, from its label, the run's seed, which of the units with this label it is, and the try."""
     seen: Counter[str] = Counter()
     seeds = []
     for label in labels:
-        digest = hashlib.blake2b(f"{seed}/{label}/{seen[label]}".encode(), digest_size=8).digest()
+        text = f"{seed}/{label}/{seen[label]}" + (f"/{number}" if number else "")
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds

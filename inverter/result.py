@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -49,6 +50,20 @@ class Inversion:
         rows = (f"{label}: {score:.4g}" for label, score in zip(self.labels, self.scores.tolist(), strict=True))
         height, width = self.images.shape[2:]
         return f"Inversion({len(self)} images {height}x{width}; {', '.join(rows)})"
+
+    def better_of(self, other: Inversion) -> tuple[Inversion, Tensor]:
+        """Of each target the picture with the higher score, and (B,) where that is the other's; a number beats NaN."""
+        better = (other.scores > self.scores) | (self.scores.isnan() & ~other.scores.isnan())
+        pick = [(other if one else self, i) for i, one in enumerate(better.tolist())]
+        chosen = replace(
+            self,
+            images=torch.stack([result.images[i] for result, i in pick]),
+            scores=torch.where(better, other.scores, self.scores),
+            history=torch.where(better, other.history, self.history),
+            status=tuple(result.status[i] for result, i in pick),
+            seconds=self.seconds + other.seconds,
+        )
+        return chosen, better
 
     def to_pil(self) -> list[Image.Image]:
         """The pictures as 8-bit PIL images."""

@@ -25,6 +25,8 @@ class Settings:
         warmup: steps of linear increase at the start.
         views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
             one, and of a canvas that is seen in crops as many as show about half of it, at most 8.
+        tries: whole optimisations of each picture from different random starts; the one of the highest final score is
+            kept. A prior that has started has only one.
         redirect: steps at the start in which a picture that activates nothing is pushed on (`RedirectedReLU`).
         precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
         batch_size: pictures optimised together; None chooses by the device.
@@ -41,6 +43,7 @@ class Settings:
     schedule: str = "cosine"
     warmup: int = 5
     views: int | None = None
+    tries: int = 1
     redirect: int = 16
     precision: str = "auto"
     batch_size: int | None = None
@@ -49,6 +52,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _whole("steps", self.steps, 1)
+        _whole("tries", self.tries, 1)
         _whole("warmup", self.warmup, 0)
         _whole("redirect", self.redirect, 0)
         _whole("seed", self.seed, 0)

@@ -32,11 +32,12 @@ class Preset:
     steps: int
     learning_rate: float
     augment: str
+    tries: int
 
 
 PRESETS: dict[str, Preset] = {
-    "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide"),
-    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none"),
+    "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
+    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
 }
 SIMONYAN_L2 = 100.0
 """Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
@@ -72,6 +73,7 @@ class ClassModel(Recipe):
     judge_size: int | None = option(None, "side of the pictures for the judge (default: its input size)")
     out: str = option("classes", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
+    tries: int | None = option(None, "runs of each class, of which the best is kept (default: the preset's)")
     augment: str = option("auto", "none, light, standard, strong, wide, or auto: the preset's")
 
     def __post_init__(self) -> None:
@@ -80,6 +82,8 @@ class ClassModel(Recipe):
             raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
             raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
+        if self.tries is not None and (not isinstance(self.tries, int) or self.tries < 1):
+            raise ValueError(f"tries must be a whole number of at least 1, got {self.tries!r}")
         preset = PRESETS[self.preset]
         name = PriorChoice.parse(self.prior or preset.prior).name
         for key, value in asdict(preset).items():
@@ -138,7 +142,7 @@ class ClassModel(Recipe):
             # The network's zero is the data mean: it is what normalisation takes away.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
         prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
-        return Problem(objective, prior, score, finish=self._choice.finish(prior))
+        return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.judge import top_classes

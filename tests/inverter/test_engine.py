@@ -519,3 +519,36 @@ def test_the_best_of_several_starts_is_climbed_and_does_not_depend_on_the_batch(
     there = begun().detach().clone()
     kept = optimize(tiny_net, objective, begun, settings, "none")
     assert torch.allclose(kept.images, there, atol=1e-5)  # a prior that has started is not drawn again
+
+
+def test_the_best_of_several_tries_is_kept_for_each_picture(tiny_net: nn.Module) -> None:
+    objective, settings = channel("body", [1, 4, 6, 2]), replace(EXACT, tries=3, steps=3)
+    ticks: list[Tick] = []
+    prior = Fourier(4, 12, spread=1.0)
+    best = optimize(tiny_net, objective, prior, settings, "none", ticks.append)
+    assert torch.allclose(prior().detach(), best.images, atol=1e-6)
+    assert torch.allclose(evaluate(tiny_net, objective, best.images), best.scores, atol=1e-5)
+    assert [tick.step for tick in ticks] == list(range(1, 10))
+    assert {tick.steps for tick in ticks} == {9}
+    first = optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(settings, tries=1), "none")
+    assert (best.scores >= first.scores).all()
+    assert (best.scores > first.scores).any()
+    still = replace(settings, learning_rate=1e-9)
+    one, three = (
+        optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(still, tries=tries), "none").scores
+        for tries in (1, 3)
+    )
+    assert (three > one + 1e-3).any()  # each try starts anew, else nothing could differ
+    apart = optimize(tiny_net, objective, Fourier(4, 12, spread=1.0), replace(settings, batch_size=1), "none")
+    assert torch.allclose(apart.images, best.images, atol=2e-4)
+
+
+def test_a_prior_that_has_started_is_tried_once_and_coupled_pictures_never_twice(tiny_net: nn.Module) -> None:
+    begun = Fourier(1, 12)
+    begun.reset([torch.Generator().manual_seed(0)])
+    ticks: list[Tick] = []
+    optimize(tiny_net, channel("body", 1), begun, replace(EXACT, tries=3), "none", ticks.append)
+    assert len(ticks) == EXACT.steps
+    pair = channel("mix", 2) + 0.5 * diversity("mix")
+    with pytest.raises(ValueError, match="couples its pictures"):
+        optimize(tiny_net, pair, Fourier(2, 12), replace(EXACT, tries=2), "none")

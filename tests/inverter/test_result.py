@@ -1,5 +1,6 @@
 """An inversion: rounds to 8 bits, saves itself whole, and shows itself without letting text become markup."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,14 @@ def test_a_notebook_shows_every_picture_and_escapes_what_others_wrote() -> None:
     assert "<script" not in markup
     assert "&lt;script&gt;a &amp; b" in markup
     assert "non-finite at step 3" in markup
+
+
+def test_the_better_of_two_is_chosen_picture_by_picture_and_a_number_beats_none() -> None:
+    one, other = inversion(torch.zeros(4, 3, 2, 2)), inversion(torch.ones(4, 3, 2, 2), status="other")
+    scores = (torch.tensor([1.0, 2.0, float("nan"), 5.0]), torch.tensor([3.0, 2.0, 0.0, float("nan")]))
+    chosen, better = replace(one, scores=scores[0]).better_of(replace(other, scores=scores[1]))
+    assert better.tolist() == [True, False, True, False]
+    assert chosen.images.mean((1, 2, 3)).tolist() == [1, 0, 1, 0]
+    assert chosen.scores.tolist() == [3, 2, 0, 5]
+    assert chosen.status == ("other", "ok", "other", "ok")
+    assert chosen.seconds == pytest.approx(0.2)
