@@ -6,6 +6,7 @@ from inverter.engine import Progress, Tick, optimize
 from inverter.layers import LayerInfo, layers, stages
 from inverter.loading import load_model
 from inverter.models import Model, no_network
+from inverter.receptive_fields import ReceptiveField, receptive_fields
 from inverter.result import Inversion, to_pil
 from inverter.scoring import evaluate
 from inverter.settings import Settings
@@ -20,6 +21,7 @@ __all__ = [
     "LayerInfo",
     "Model",
     "Progress",
+    "ReceptiveField",
     "Settings",
     "Tick",
     "__version__",
@@ -30,6 +32,7 @@ __all__ = [
     "load_model",
     "no_network",
     "optimize",
+    "receptive_fields",
     "stages",
     "to_pil",
 ]

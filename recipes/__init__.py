@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recipes.inpaint import Inpaint
     from recipes.invert import Invert
     from recipes.statistics import Statistics
+    from recipes.top_patches import Patches
 
 _HOMES = {
     "ClassModel": "recipes.class_model",
@@ -19,10 +20,11 @@ _HOMES = {
     "Gallery": "recipes.gallery",
     "Inpaint": "recipes.inpaint",
     "Invert": "recipes.invert",
+    "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Inpaint", "Invert", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Gallery", "Inpaint", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

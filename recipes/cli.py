@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
 from recipes.recipe import AnyRecipe, Recipe, key_of
-from recipes.spec import RECIPES, kind, load_recipe
+from recipes.spec import RECIPES, Known, kind, load_recipe
+from recipes.top_patches import Patches
 
 if TYPE_CHECKING:
     from recipes.run import Update
@@ -34,7 +35,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: type[AnyRecipe] | type[DeepDream]) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Known]) -> None:
     for field in fields(recipe):
         flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
@@ -130,9 +131,11 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run(recipe: AnyRecipe | DeepDream) -> None:
+def _run(recipe: Known) -> None:
     if isinstance(recipe, DeepDream):
         _dream(recipe)
+    elif isinstance(recipe, Patches):
+        _patches(recipe)
     else:
         _recipe(recipe)
 
@@ -146,6 +149,19 @@ def _dream(recipe: DeepDream) -> None:
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(str(stop) or "stopped before the first step; nothing was written") from None
     print(f"wrote {path}" + (f" and {recipe.video}" if recipe.video else ""))
+
+
+def _patches(recipe: Patches) -> None:
+    from recipes.terminal import clock, print_table, shown
+
+    with shown(recipe.name) as progress:
+        report = recipe.run(progress)
+    for name, reason in recipe.skipped().items():
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
+    print(f"{len(report.manifest.units)} units in {report.out} ({made})")
+    print_table(report.manifest.table)
+    print(f"open {report.page}")
 
 
 def _recipe(recipe: AnyRecipe) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
 if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
     from inverter import Model
     from objectives import Objective
+    from recipes.beside import Beside
+    from recipes.run import RunProgress
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
@@ -76,6 +83,9 @@ class Gallery(Recipe):
     prior: PriorLike = option("fourier", HELP)
     attempts: int = option(1, "different pictures of each unit")
     negative: bool = option(False, "add the picture that minimises each unit")
+    dataset: str | Sequence[str] | Dataset[Any] | None = option(
+        None, "a folder of pictures: show what excites each unit in them; may be repeated", repeat=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,7 +137,8 @@ class Gallery(Recipe):
         # One way to write what may be written in several, so that a run can be continued with any of them.
         channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
         prior = str(PriorChoice.parse(self.prior))
-        return super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
+        settings = super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
+        return settings | {"dataset": None if self.dataset is None else places(self.dataset)}
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
@@ -181,6 +192,27 @@ class Gallery(Recipe):
         prior = choice.make(len(units), self.picture_size(model), model)
         return Problem(objective, prior, measure, finish=choice.finish(prior))
 
+    @cached_property
+    def _beside(self) -> list[Beside]:
+        """The natural pictures beside ours, once `prepare` has looked at them."""
+        return []
+
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+        if self.dataset is not None:
+            from recipes.beside import Beside
+
+            size, out = self.picture_size(model), Path(self.out)
+            self._beside[:] = [Beside(model, self.dataset, units, size, out, self.fresh, progress)]
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        from inverter.scoring import evaluate, whole
+
+        if not self._beside:
+            return super().figures(model, units, images)
+        work = self.problem(model, units)
+        scores = evaluate(model, work.measure, whole(model, work.prior, images))
+        return self._beside[0].figures(units, scores.tolist())
+
     def _style_layer(self, model: Model, layer: str) -> str:
         """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""
         if layer != OUTPUT_LAYER:
@@ -193,6 +225,13 @@ class Gallery(Recipe):
         from recipes.outputs.page import render_gallery
 
         return render_gallery(manifest)
+
+
+def places(dataset: Any) -> list[str]:
+    """Where pictures are from, as the manifest says it: their places, or the type of the Dataset."""
+    if isinstance(dataset, str | Path):
+        return [str(dataset)]
+    return [str(place) for place in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
 
 
 def safe_name(layer: str) -> str:

@@ -54,8 +54,13 @@ def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
     return named
 
 
-def read_pictures(path: Path, channels: int) -> Iterable[Tensor]:
-    """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the whole file."""
+def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:
+    """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the whole file.
+
+    Args:
+        near: the (height, width) that they will be cut to. An 8-bit picture of at least four times that size is
+            averaged down, to no less than twice of it, while it is read: it would else take a lot of memory.
+    """
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.ndim not in (3, 4):
@@ -67,6 +72,8 @@ def read_pictures(path: Path, channels: int) -> Iterable[Tensor]:
     if channels not in _MODES:
         raise ValueError(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
     with Image.open(path) as file:
+        if near is not None:
+            file.draft(None, (2 * max(near), 2 * max(near)))  # JPEG alone: it decodes at 1/2, 1/4 or 1/8
         picture = ImageOps.exif_transpose(file)
         if picture.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would cut them off at 255
             array = np.asarray(picture)
@@ -75,7 +82,10 @@ def read_pictures(path: Path, channels: int) -> Iterable[Tensor]:
                     f"expected 8 or 16 bits a channel, got mode {picture.mode}: save such pictures as .npy"
                 )
             return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
-        array = np.asarray(picture.convert(_MODES[channels]))
+        picture = picture.convert(_MODES[channels])
+        if near is not None and (factor := min(picture.height // near[0], picture.width // near[1]) // 2) > 1:
+            picture = picture.reduce(factor)
+        array = np.asarray(picture)
     return [check_picture(_unit(array[None] if channels == 1 else array.transpose(2, 0, 1)))]
 
 
@@ -87,17 +97,18 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def read_picture(path: str | Path, channels: int = 3) -> Tensor:
+def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | None = None) -> Tensor:
     """One picture as (channels, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
 
     Args:
         channels: 3, or 1 for grey.
+        near: as in `read_pictures`.
 
     Raises:
         ValueError: if it cannot be read; it names the file.
     """
     try:
-        (picture,) = read_pictures(Path(path), channels)
+        (picture,) = read_pictures(Path(path), channels, near)
     except FileNotFoundError:
         raise FileNotFoundError(f"no picture {str(path)!r}") from None
     except UNREADABLE as error:

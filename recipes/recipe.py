@@ -126,6 +126,9 @@ class AnyRecipe:
         """The pictures that the recipe wants from this model, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define units()")
 
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+        """What must be done before the first of the unfinished units, once the output folder is known to be good."""
+
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         """One batch of them as an optimisation, or as pictures that are there already."""
         raise TypeError(f"{type(self).__name__} must define problem()")

@@ -25,11 +25,15 @@ PAGE_EVERY = 10.0
 
 @dataclass(frozen=True)
 class Update:
-    """How far a run is: units finished (with the fraction of those under way), of all that it has to do."""
+    """How far a run is: units finished (with the fraction of those under way), of all that it has to do.
+
+    A run may have several parts, one after the other; `noun` says what is counted where that is no unit.
+    """
 
     done: float
     units: int
     finished: int
+    noun: str | None = None
 
 
 RunProgress = Callable[[Update], None]
@@ -93,8 +97,10 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
         now = (at.done + together * at.step / at.steps) / at.units
         update(size * (before + now * at.steps) / sum(stage.steps for stage in stages))
 
-    update()
     try:
+        if todo:
+            recipe.prepare(model, units, progress)
+        update()
         for batch in batches(todo, settings.batch_size or default_batch(model.device)):
             size = len(batch)
             work = recipe.problem(model, batch)

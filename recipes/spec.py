@@ -15,9 +15,12 @@ from recipes.invert import Invert
 from recipes.near import nearest
 from recipes.prior_choice import PriorChoice
 from recipes.recipe import AnyRecipe, key_of
+from recipes.top_patches import Patches
 
-RECIPES: dict[str, type[AnyRecipe] | type[DeepDream]] = {
-    recipe.name: recipe for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint)
+Known = AnyRecipe | DeepDream | Patches
+
+RECIPES: dict[str, type[Known]] = {
+    recipe.name: recipe for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches)
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
@@ -29,7 +32,7 @@ def kind(field: Field[Any]) -> type:
     return _KINDS.get(str(field.type).split(" ")[0], str)
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> AnyRecipe | DeepDream:
+def load_recipe(path: str | Path, **overrides: Any) -> Known:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:

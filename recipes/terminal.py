@@ -26,21 +26,22 @@ def clock(seconds: float) -> str:
 
 
 class _Rate:
-    """Seconds a unit and seconds left, from what this run has done itself."""
+    """Seconds a unit and seconds left, from what this run has done itself; it is told of every update."""
 
     def __init__(self, noun: str) -> None:
         self.noun = noun
         self.started = time.monotonic()
 
     def text(self, update: Update) -> str:
-        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {self.noun}s"
+        noun = update.noun or self.noun
+        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {noun}s"
         if update.done >= update.units:
             return f"{count}, all finished"
         if not update.done:
             self.started = time.monotonic()  # what came before (loading the network) is not a unit's time
             return f"{count}, starting"
         each = (time.monotonic() - self.started) / update.done
-        return f"{count}, {each:.2g} s a {self.noun}, {clock(each * (update.units - update.done))} left"
+        return f"{count}, {each:.2g} s a {noun}, {clock(each * (update.units - update.done))} left"
 
 
 @contextmanager
@@ -75,12 +76,12 @@ def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
 
     def callback(update: Update) -> None:
         nonlocal last, over
-        finished = update.done >= update.units
-        if over or (not finished and time.monotonic() - last < LINE_EVERY):
+        finished, text = update.done >= update.units, rate.text(update)
+        said, over = over, finished  # a run of several parts begins anew after each of them
+        if (finished and said) or (not finished and time.monotonic() - last < LINE_EVERY):
             return
-        over = finished
         last = time.monotonic()
-        print(f"{what}: {rate.text(update)}", file=sys.stderr, flush=True)
+        print(f"{what}: {text}", file=sys.stderr, flush=True)
 
     yield callback
 

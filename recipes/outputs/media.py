@@ -55,6 +55,15 @@ def write_png(path: Path, image: Tensor) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def write_jpeg(path: Path, image: Tensor) -> None:
+    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as JPEG with full colour resolution."""
+    from inverter.result import to_pil
+
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, format="JPEG", quality=95, subsampling=0)
+    write_bytes(path, buffer.getvalue())
+
+
 def unfinished(path: Path) -> Path:
     """Where work that was stopped goes, so that it never replaces something finished: `a.png` -> `a-unfinished.png`."""
     return path.with_stem(f"{path.stem}-unfinished")

@@ -19,7 +19,7 @@ from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-__all__ = ["Figure", "duration", "picture_shape", "picture_url", "render_gallery", "render_page"]
+__all__ = ["Figure", "duration", "located", "picture_shape", "picture_url", "render_gallery", "render_page"]
 
 _LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold exactly; seeds may be larger
 
@@ -69,7 +69,12 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         figures=[Figure("Units", count), *_gallery_figures(settings, model, units, layers, len(groups), shape)],
         notices=notices,
         details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
-        data={"layers": layers, "groups": groups, "aspect": shape[1] / shape[0] if shape else 1},
+        data={
+            "layers": layers,
+            "groups": groups,
+            "aspect": shape[1] / shape[0] if shape else 1,
+            "size": shape or (1, 1),
+        },
     )
 
 
@@ -135,6 +140,11 @@ def picture_url(file: object) -> str | None:
     return "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
 
 
+def located(patches: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return patches of real pictures with the URL of each picture as `source`."""
+    return [{**patch, "source": picture_url(patch.get("picture"))} for patch in patches or []]
+
+
 def _gallery_figures(
     settings: Mapping[str, Any],
     model: Mapping[str, Any],
@@ -159,7 +169,7 @@ def _gallery_figures(
         figures.append(Figure("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(shape))) + " px"))
     figures += [
         Figure(name.capitalize(), _text(settings[name]))
-        for name in ("preset", "steps", "objective", "prior", "judge", "seed", "device")
+        for name in ("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
         if settings.get(name) is not None
     ]
     if digest:
@@ -172,7 +182,10 @@ def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for unit in units:
         key = (str(unit.get("layer")), str(unit.get("channel")), str(unit.get("objective")))
-        groups.setdefault(key, []).append({**unit, "layer": key[0], "source": picture_url(unit.get("file"))})
+        shown = {**unit, "layer": key[0], "source": picture_url(unit.get("file"))}
+        if patches := (unit.get("figures") or {}).get("patches"):
+            shown["figures"] = {**unit["figures"], "patches": located(patches)}
+        groups.setdefault(key, []).append(shown)
     return [
         {
             "layer": layer,

@@ -367,6 +367,16 @@ def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
     assert recipes.terminal.clock(seconds) == text
 
 
+def test_without_a_terminal_each_part_of_a_run_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with recipes.terminal.shown("gallery") as progress:
+        for noun, units in (("picture", 3), (None, 2)):
+            for done in (*range(units + 1), units):
+                progress(Update(done, units, 0, noun))
+    err = capsys.readouterr().err.splitlines()
+    assert err.count("gallery: 3/3 pictures, all finished") == 1
+    assert err.count("gallery: 2/2 units, all finished") == 1
+
+
 def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -6,8 +6,9 @@ const $ = (id) => document.getElementById(id);
 const gallery = $("gallery");
 const named = data.groups.some((group) => group.name);
 const guessed = data.groups.some((group) => group.units.some((unit) => guessesOf(unit).length));
+const natural = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.figures?.percentile)));
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
-const usualSize = Math.round((guessed ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
+const usualSize = Math.round((guessed || natural ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 const state = { layers: new Set(), query: "", sort: "channel", size: usualSize, stopped: false };
 const unitOf = new WeakMap();
 const shotOf = new Map();
@@ -32,7 +33,8 @@ function makeShot(unit, group) {
       element("span", { class: "what" }, alone && way === "min" ? `${label} min` : label),
       element("span", { class: "score" }, text(unit.score)),
       perUnit === 1 && named ? element("span", { class: "name", title: group.name }, group.name ?? "–") : null),
-    guessed ? makeGuesses(unit) : null);
+    guessed ? makeGuesses(unit) : null,
+    natural ? makeNatural(unit) : null);
   unitOf.set(shot, unit);
   shotOf.set(unit, shot);
   return shot;
@@ -51,6 +53,24 @@ function makeGuesses(unit) {
     ...guesses.map((guess) => element("span", { class: guess.index === unit.channel ? "guess hit" : "guess", title: guess.name },
       element("span", {}, text(guess.name)), element("span", {}, percent(guess))))));
   return element("span", { class: "answers" }, ...lists);
+}
+
+/** Where real pictures excite the unit, and how many of them the picture above outdoes. */
+function makeNatural(unit) {
+  const { patches = [], percentile } = unit.figures ?? {};
+  return element("span", { class: "natural" },
+    element("span", { class: "patches" }, ...patches.map((patch) => patchTile(patch, data.size))),
+    Number.isFinite(percentile) ? element("span", { class: "label", title: comparison(unit) }, outdoes(unit)) : null);
+}
+
+function outdoes({ direction, score, figures: { percentile, natural_highest: best } }) {
+  const share = direction === "min" ? 100 - percentile : percentile;
+  const times = direction !== "min" && best > 0 && score > best ? `, ${(score / best).toFixed(score < 10 * best ? 1 : 0)}×` : "";
+  return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of real${times}`;
+}
+
+function comparison({ score, figures }) {
+  return `${text(score)}; the strongest of ${plural(figures.natural_pictures, "real picture")} reaches ${text(figures.natural_highest)}`;
 }
 
 /** What tells units apart comes first: a narrow window cuts the end off. */
@@ -96,31 +116,6 @@ $("stopped").hidden = stoppedTotal === 0;
 if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- Filtering and sorting ----
-
-/** Read `3, 17, 40-60, 100-` and, where there are names, any other piece as a part of a name. */
-function parse(query) {
-  const ranges = [], words = [];
-  for (const piece of query.split(/[,;]/)) {
-    const term = piece.trim().replace(/(\d)\s*[-–]\s*(\d)/g, "$1-$2");
-    const parts = term.split(/\s+/).map((part) => /^(\d*)([-–]?)(\d*)$/.exec(part));
-    if (!term) continue;
-    if (!parts.every((part) => part && (part[1] || part[3]))) words.push(term.toLowerCase());
-    else {
-      for (const [, first, dash, last] of parts) {
-        const ends = dash ? [first || 0, last || Infinity].map(Number) : [Number(first), Number(first)];
-        ranges.push([Math.min(...ends), Math.max(...ends)]);
-      }
-    }
-  }
-  return { ranges, words, all: !ranges.length && !words.length };
-}
-
-function matches(group, { ranges, words, all }) {
-  if (all) return true;
-  if (ranges.some(([first, last]) => group.channel !== null && first <= group.channel && group.channel <= last)) return true;
-  const name = group.name?.toLowerCase();
-  return name !== undefined && words.some((word) => name.includes(word));
-}
 
 // A group without a channel or without a finite score comes last either way.
 const byChannel = (a, b) => (a.channel ?? Infinity) - (b.channel ?? Infinity) || 0;
@@ -223,9 +218,9 @@ const known = ["layer", "channel", "name", "objective", "direction", "attempt", 
 function rowsOf(unit) {
   const said = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
   const all = { ...unit, ...unit.figures, ...Object.fromEntries(said) };
-  const others = Object.keys(all).filter((key) => ![...known, "source", "figures"].includes(key));
+  const others = Object.keys(all).filter((key) => ![...known, "source", "figures", "patches"].includes(key));
   return [...known, ...others].filter((key) => key in all).map((key) => [
-    key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1),
+    key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
     all[key],
     key === "status" && isStopped(unit),
   ]);

@@ -68,6 +68,50 @@ document.addEventListener("load", (event) => {
   if (image instanceof HTMLImageElement) image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= 64);
 }, true);
 
+/** A box that shows a part of a picture, [left, top, width, height] of its whole [width, height], and no more of it. */
+function cut(source, [left, top, width, height], [wholeWidth, wholeHeight], name = "cut") {
+  const box = element("span", { class: name });
+  const share = (start, part, whole) => (whole > part ? (100 * start) / (whole - part) : 0);
+  box.style.backgroundImage = `url("${source}")`;
+  box.style.backgroundSize = `${(100 * wholeWidth) / width}% ${(100 * wholeHeight) / height}%`;
+  box.style.backgroundPosition = `${share(left, width, wholeWidth)}% ${share(top, height, wholeHeight)}%`;
+  return box;
+}
+
+/** What a unit saw of a picture, as large as a square tile allows. `size` is the picture's [height, width]. */
+function patchTile({ source, window: [top, left, bottom, right] }, [height, width]) {
+  const [tall, wide] = [bottom - top, right - left], longer = Math.max(tall, wide);
+  const patch = source && longer > 0 ? cut(source, [left, top, wide, tall], [width, height], "cut patch") : element("span", { class: "patch" });
+  patch.style.width = `${(100 * wide) / longer}%`;
+  patch.style.height = `${(100 * tall) / longer}%`;
+  return element("span", { class: "tile" }, patch);
+}
+
+/** Read `3, 17, 40-60, 100-` and, where there are names, any other piece as a part of a name. */
+function parse(query) {
+  const ranges = [], words = [];
+  for (const piece of query.split(/[,;]/)) {
+    const term = piece.trim().replace(/(\d)\s*[-–]\s*(\d)/g, "$1-$2");
+    const parts = term.split(/\s+/).map((part) => /^(\d*)([-–]?)(\d*)$/.exec(part));
+    if (!term) continue;
+    if (!parts.every((part) => part && (part[1] || part[3]))) words.push(term.toLowerCase());
+    else {
+      for (const [, first, dash, last] of parts) {
+        const ends = dash ? [first || 0, last || Infinity].map(Number) : [Number(first), Number(first)];
+        ranges.push([Math.min(...ends), Math.max(...ends)]);
+      }
+    }
+  }
+  return { ranges, words, all: !ranges.length && !words.length };
+}
+
+function matches(group, { ranges, words, all }) {
+  if (all) return true;
+  if (ranges.some(([first, last]) => group.channel !== null && first <= group.channel && group.channel <= last)) return true;
+  const name = group.name?.toLowerCase();
+  return name !== undefined && words.some((word) => name.includes(word));
+}
+
 /** Arrow keys walk through items laid out in rows; only the current one is a tab stop. */
 class Walk {
   items = [];

@@ -1,0 +1,75 @@
+"""An `.npy` file that rows are appended to: as large as the disk, while memory holds only the rows on their way."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import ArrayLike, DTypeLike
+
+
+class GrowingArray:
+    """Appends rows to an `.npy` file, from a row that is known to be whole.
+
+    NumPy leaves room in its headers for the first axis to grow, so the header is rewritten in place. Rows are written
+    and not mapped: mapped pages would count as the program's memory.
+
+    Args:
+        path: the file; its folder is made.
+        shape: of one row.
+        dtype: of its numbers.
+        rows: keep so many rows of an earlier run, and cut off what follows them.
+
+    Raises:
+        ValueError: if the file has fewer rows than that.
+        OSError: if it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     array = GrowingArray(Path(folder) / "a.npy", (2,), "float32")
+        ...     array.append(np.ones((3, 2)))
+        ...     array.close()
+        ...     np.load(array.path).shape
+        (3, 2)
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, rows: int = 0) -> None:
+        self.path, self.shape, self.dtype, self.rows = path, shape, np.dtype(dtype), rows
+        path.parent.mkdir(parents=True, exist_ok=True)
+        end = len(self._header()) + rows * self.dtype.itemsize * int(np.prod(shape))
+        if rows and (not path.exists() or path.stat().st_size < end):
+            raise ValueError(f"{path} has lost rows that were finished: start over (fresh), or give another folder")
+        self._file = path.open("r+b" if rows else "w+b")
+        self._file.truncate(end)
+        self._file.seek(end)
+
+    def append(self, rows: ArrayLike) -> None:
+        """Adds rows (N, *shape)."""
+        array = np.ascontiguousarray(rows, self.dtype)
+        if array.shape[1:] != self.shape:
+            raise ValueError(f"{self.path.name}: expected rows of shape {self.shape}, got {array.shape[1:]}")
+        self._file.write(array.data)
+        self.rows += len(array)
+
+    def flush(self) -> None:
+        """Makes what was appended lasting: it is on disk, under a header that counts it."""
+        end = self._file.tell()
+        self._file.seek(0)
+        self._file.write(self._header())
+        self._file.seek(end)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+
+    def _header(self) -> bytes:
+        buffer = io.BytesIO()
+        about = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.rows, *self.shape)}
+        npy.write_array_header_1_0(buffer, about)
+        return buffer.getvalue()
