@@ -84,7 +84,7 @@ class ClassModel(Recipe):
             raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
             raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
-        if self.tries is not None and (not isinstance(self.tries, int) or self.tries < 1):
+        if self.tries is not None and (type(self.tries) is not int or self.tries < 1):
             raise ValueError(f"tries must be a whole number of at least 1, got {self.tries!r}")
         preset = PRESETS[self.preset]
         name = PriorChoice.parse(self.prior or preset.prior).name

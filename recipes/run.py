@@ -92,10 +92,10 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
         if progress is not None:
             progress(Update(done + fraction, len(todo), len(units) - len(todo)))
 
-    def tick(size: int, before: int, stages: Sequence[Settings], at: Tick) -> None:
+    def tick(size: int, before: int, stage: int, total: int, at: Tick) -> None:
         together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-        now = (at.done + together * at.step / at.steps) / at.units
-        update(size * (before + now * at.steps) / sum(stage.steps for stage in stages))
+        share = (at.done + together * at.step / at.steps) / at.units
+        update(size * (before + share * stage) / total)
 
     try:
         if todo:
@@ -109,10 +109,10 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
             else:
                 stages = [replace(settings, **stage) for stage in work.stages]
                 steps, seconds, status = 0, 0.0, ["ok"] * size
+                total = sum(stage.steps for stage in stages)
                 for stage in stages:
-                    result = optimize(
-                        model, work.objective, work.prior, stage, augment, partial(tick, size, steps, stages)
-                    )
+                    told = partial(tick, size, steps, stage.steps, total)
+                    result = optimize(model, work.objective, work.prior, stage, augment, told)
                     steps, seconds = steps + stage.steps, seconds + result.seconds
                     status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
                 images = result.images

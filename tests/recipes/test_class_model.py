@@ -186,3 +186,18 @@ def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path
     # One of three may come second to a class of its kind (a retriever to a kuvasz).
     assert sum(name == names[0] for name, names in zip(classes.values(), seen, strict=True)) >= 2
     assert all(unit.figures["burnt"] < 0.1 for unit in report.manifest.units.values())
+
+
+def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_net: nn.Module, tmp_path: Path) -> None:
+    told: list[float] = []
+    recipe(tiny_net, tmp_path / "out", class_="0-2", tries=3, steps=4).run(lambda update: told.append(update.done))
+    assert told == sorted(told)
+    assert told[-1] == 3
+    assert max(done for done in told if done < 3) > 2.5
+    assert len({round(done, 6) for done in told}) > 10  # it moves in every try
+
+
+@pytest.mark.parametrize("tries", [0, -1, 1.5, True])
+def test_a_number_of_tries_that_is_none_is_told(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
+    with pytest.raises(ValueError, match="tries must be a whole number of at least 1"):
+        recipe(tiny_net, tmp_path / "out", tries=tries)
