@@ -130,7 +130,7 @@ PRESETS: dict[str, Augment] = {
     "light": Augment(shift=0.02, scale=(0.97, 1.03), rotate=3.0),
     "standard": Augment(shift=0.036, scale=(0.9, 1.1), rotate=8.0),
     "strong": Augment(shift=0.1, scale=(0.75, 1.4), rotate=15.0, noise=0.05),
-    "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=15.0, noise=0.03),
+    "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=8.0, noise=0.03),
 }
 
 Augmentation = str | Augment | Callable[[Tensor], Tensor]
