@@ -179,12 +179,10 @@ def test_the_command_line_says_how_it_went(tmp_path: Path, capsys: pytest.Captur
 
 def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path) -> None:
     classes = {9: "ostrich", 130: "flamingo", 207: "golden retriever"}
-    made = ClassModel(model=squeezenet, class_=tuple(classes), out=str(tmp_path))
+    made = ClassModel(model=squeezenet, class_=tuple(classes), tries=1, out=str(tmp_path))
     report = made.run()
     seen = [[guess["name"] for guess in unit.figures["network"]] for unit in report.manifest.units.values()]
-    assert all(name in names for name, names in zip(classes.values(), seen, strict=True))
-    # One of three may come second to a class of its kind (a retriever to a kuvasz).
-    assert sum(name == names[0] for name, names in zip(classes.values(), seen, strict=True)) >= 2
+    assert [names[0] for names in seen] == list(classes.values())
     assert all(unit.figures["burnt"] < 0.1 for unit in report.manifest.units.values())
 
 
