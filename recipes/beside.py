@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from inverter import Model, receptive_fields
 from recipes.collector import collect
 from recipes.keeping import Extremes
+from recipes.naming import address
 from recipes.natural import measured, percentile
 from recipes.outputs.media import write_jpeg
 from recipes.picture_sets import Pictures, picture_set
 from recipes.recipe import Unit
 from recipes.sightings import PICTURES, Sightings
-from recipes.top_patches import address
 
 if TYPE_CHECKING:
     from recipes.run import RunProgress

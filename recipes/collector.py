@@ -17,8 +17,8 @@ from torch import nn
 from inverter import Model, load_model
 from inverter.engine import default_batch
 from priors.base import as_size
-from recipes.gallery import safe_name
 from recipes.keeping import Keep, Positions
+from recipes.naming import safe_name
 from recipes.outputs.growing import GrowingArray
 from recipes.outputs.media import write_text
 from recipes.picture_sets import Batch, Pictures, PictureSet, picture_set

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.naming import OUTPUT_LAYER, parse_channels, safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
@@ -22,48 +23,8 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
-OUTPUT_LAYER = "output"
-"""What the manifest calls the layer of a class target."""
 REPULSION = 0.5
 """Weight of the diversity of several attempts, as a fraction of the unit's own score."""
-
-
-def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -> list[int]:
-    """Channels as `all`, `3,17,40-60`, a number or a list of numbers: each once, in the order given.
-
-    Args:
-        count: how many there are. what: names them in an error, e.g. "layer features.9".
-
-    Raises:
-        ValueError: for text of another form, an empty range, or a channel that is not there.
-    """
-    if isinstance(channels, str):
-        if channels.strip() == "all":
-            return list(range(count))
-        numbers: list[int] = []
-        for part in channels.split(","):
-            first, dash, last = (piece.strip() for piece in part.partition("-"))
-            if not (first.isdecimal() and first.isascii()) or (dash and not (last.isdecimal() and last.isascii())):
-                raise ValueError(
-                    f"channels {channels!r}: {part.strip()!r} is neither a number nor a range; "
-                    "expected all, a list 3,17,42 or ranges 0-15"
-                )
-            low, high = int(first), int(last) if dash else int(first)
-            if low > high:
-                raise ValueError(f"channels {channels!r}: the range {part.strip()} is empty; expected low-high")
-            if high >= count:
-                raise ValueError(f"channel {high} is out of range: {what} has {count} (0 to {count - 1})")
-            numbers += range(low, high + 1)
-    else:
-        numbers = [channels] if isinstance(channels, int) else list(channels)
-        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
-            raise ValueError(f"channels: expected whole numbers, got {channels!r}")
-    if not numbers:
-        raise ValueError("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
-    for number in numbers:
-        if not 0 <= number < count:
-            raise ValueError(f"channel {number} is out of range: {what} has {count} (0 to {count - 1})")
-    return list(dict.fromkeys(numbers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +193,3 @@ def places(dataset: Any) -> list[str]:
     if isinstance(dataset, str | Path):
         return [str(dataset)]
     return [str(place) for place in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
-
-
-def safe_name(layer: str) -> str:
-    """A layer's address as one folder name: characters that mean something in a path become `_`."""
-    return "".join("_" if c in '/\\:*?"<>|\0' or ord(c) < 32 else c for c in layer).strip() or "_"

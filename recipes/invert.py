@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.approaches import AUTO
-from recipes.gallery import OUTPUT_LAYER, safe_name
+from recipes.naming import OUTPUT_LAYER, address, safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Given, Problem, Recipe, Unit, option
 
@@ -175,21 +175,21 @@ class Invert(Recipe):
             if layer != "all":
                 wanted.append(layer)
             elif code is not None:
-                wanted += [address or OUTPUT_LAYER for address in code.layers]
+                wanted += [known or OUTPUT_LAYER for known in code.layers]
             elif known := stages(model, size):
                 wanted += known
             else:
                 raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
         shapes: dict[str, Sequence[int]] = {}
         for layer in dict.fromkeys(wanted):
-            address = _address(layer)
-            if code is not None and address not in code.layers:
+            where = address(layer)
+            if code is not None and where not in code.layers:
                 known_layers = ", ".join(known or OUTPUT_LAYER for known in code.layers)
                 raise LookupError(f"{self.code} holds no code of layer {layer!r}; it has {known_layers}")
-            shape = tuple(model.shapes([address], size)[address])
-            if code is not None and tuple(code.layers[address].shape[1:]) != shape[1:]:
+            shape = tuple(model.shapes([where], size)[where])
+            if code is not None and tuple(code.layers[where].shape[1:]) != shape[1:]:
                 raise ValueError(
-                    f"{self.code}: the code of layer {layer!r} has shape {tuple(code.layers[address].shape[1:])}, but "
+                    f"{self.code}: the code of layer {layer!r} has shape {tuple(code.layers[where].shape[1:])}, but "
                     f"{model.spec} puts out {shape[1:]} there for a picture of {size[0]}x{size[1]} pixels"
                 )
             shapes[layer] = shape
@@ -208,10 +208,10 @@ class Invert(Recipe):
         """The codes that these units of one layer pursue, (B, ...)."""
         from inverter import encode
 
-        address = _address(units[0].layer)
+        where = address(units[0].layer)
         if self._code is not None:
-            return self._code.layers[address][[self._names.index(str(unit.image)) for unit in units]]
-        return encode(model, self._originals(model, units), address)[address]
+            return self._code.layers[where][[self._names.index(str(unit.image)) for unit in units]]
+        return encode(model, self._originals(model, units), where)[where]
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         from objectives import code
@@ -223,7 +223,7 @@ class Invert(Recipe):
         choice, depth = PriorChoice.parse(str(units[0].prior)), stride(target.shape, size)
         approach = APPROACHES.get(choice.name, OTHERS)
         names = [str(unit.image) for unit in units]
-        objective = code(_address(units[0].layer), target, self.distance, names)
+        objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
@@ -244,9 +244,9 @@ class Invert(Recipe):
             for figures, unit in zip(found, units, strict=True):
                 figures["source"] = self._files[str(unit.image)].name
             return found
-        address = _address(units[0].layer)
+        where = address(units[0].layer)
         target = self._targets(model, units).flatten(1)
-        distance = (encode(model, images, address)[address].flatten(1) - target).norm(dim=1)
+        distance = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
         between = self._between(model, units[0].layer)
         for figures, off, size in zip(found, distance.tolist(), target.norm(dim=1).tolist(), strict=True):
             figures["relative_error"] = off / size
@@ -297,10 +297,6 @@ class Invert(Recipe):
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _address(layer: str) -> str:
-    return "" if layer == OUTPUT_LAYER else layer
 
 
 def _tail(attempt: int) -> str:

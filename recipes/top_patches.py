@@ -8,7 +8,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.gallery import OUTPUT_LAYER, Gallery
+from recipes.gallery import Gallery
+from recipes.naming import address
 from recipes.recipe import key_of, option
 
 if TYPE_CHECKING:
@@ -156,8 +157,3 @@ class Patches:
         from recipes.collector import Activations
 
         return Activations.load(Path(self.out) / "activations").skipped
-
-
-def address(layer: str) -> str:
-    """A unit's layer as the network knows it."""
-    return "" if layer == OUTPUT_LAYER else layer

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inverter import Model, evaluate, load_model
 from objectives import channel, diversity
 from recipes import Gallery
-from recipes.gallery import parse_channels, safe_name
+from recipes.naming import parse_channels, safe_name
 from recipes.outputs.store import Store
 from recipes.run import Report
 
