@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
+    from recipes.dictionary import Dictionary
     from recipes.gallery import Gallery
     from recipes.invert import Invert
     from recipes.statistics import Statistics
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
+    "Dictionary": "recipes.dictionary",
     "Gallery": "recipes.gallery",
     "Invert": "recipes.invert",
     "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Patches", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Dictionary", "Gallery", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

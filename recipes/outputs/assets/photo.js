@@ -1,0 +1,85 @@
+
+"use strict";
+// A photo whose positions are buttons; the one that is pointed at, focused or touched shows its dictionary.
+// The view's layer and position stand in the fragment, so that they can be linked.
+
+const $ = (id) => document.getElementById(id);
+const board = $("board"), entry = $("entry");
+const walk = new Walk(board, "button");
+const cellOf = new WeakMap();
+let layer = null, chosen = null;
+
+/** Enough of a map's [row, column] for people. */
+const place = ({ position: [y, x] }) => `row ${y}, column ${x}`;
+
+function strongestOf(cell) {
+  const most = Math.max(...cell.channels.map(({ value }) => value), 0);
+  return cell.channels.map(({ channel, value }) => {
+    const bar = element("span", { class: "bar" });
+    bar.style.width = `${most > 0 ? (100 * value) / most : 0}%`;
+    return element("li", {},
+      channel in layer.icons ? frame(layer.icons[channel]) : null,
+      bar,
+      element("span", { class: "caption" }, element("span", {}, `channel ${channel}`), element("span", { class: "value" }, text(value))));
+  });
+}
+
+function show(button) {
+  if (!button) return;
+  const cell = cellOf.get(button);
+  chosen?.removeAttribute("aria-current");
+  chosen = button;
+  button.setAttribute("aria-current", "true");
+  const whole = frame(cell.source, true);
+  whole.classList.add("whole");
+  entry.replaceChildren(
+    element("h2", {}, `${layer.name} · ${place(cell)}`),
+    element("p", { class: "told" }, `magnitude ${text(cell.magnitude)} · cosine of the icon ${text(cell.cosine)}`),
+    whole,
+    element("ul", { class: "channels" }, ...strongestOf(cell)));
+  fragment.write(new URLSearchParams({ layer: layer.name, at: cell.position.join(",") }));
+}
+
+function open(next, at) {
+  layer = next;
+  for (const chip of $("layers").children) chip.setAttribute("aria-pressed", chip.value === layer.name);
+  const [rows, columns] = layer.size;
+  board.style.gridTemplate = `repeat(${rows}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))`;
+  const buttons = layer.cells.map((cell) => {
+    const [y, x] = cell.position;
+    const button = element("button", { type: "button", tabindex: "-1", "aria-label": `${place(cell)}, magnitude ${text(cell.magnitude)}` });
+    button.style.gridArea = `${y + 1} / ${x + 1}`;
+    cellOf.set(button, cell);
+    return button;
+  });
+  board.replaceChildren(...buttons);
+  chosen = null;
+  entry.replaceChildren();
+  const strongest = layer.cells.reduce((best, cell, i) => (cell.magnitude > (layer.cells[best]?.magnitude ?? -1) ? i : best), 0);
+  const index = layer.cells.findIndex(({ position }) => position.join(",") === at);
+  const first = buttons[index < 0 ? strongest : index];
+  walk.update(buttons);
+  if (first) walk.mark(first);
+  show(first);
+}
+
+function start() {
+  if (data.photo) board.style.backgroundImage = `url("${data.photo}")`;
+  board.style.aspectRatio = `${data.size[1]} / ${data.size[0]}`;
+  $("layers").append(...data.layers.map(({ name }) => element("button", { type: "button", class: "chip", value: name }, name)));
+  $("layers").addEventListener("click", ({ target }) => {
+    const next = data.layers.find(({ name }) => name === target.closest("button")?.value);
+    if (next) open(next, chosen && cellOf.get(chosen).position.join(","));
+  });
+  const onCell = ({ target }) => { if (cellOf.has(target)) show(target); };
+  for (const kind of ["pointerover", "focusin", "click"]) board.addEventListener(kind, onCell);
+  $("help").addEventListener("click", showHelp);
+  listenForKeys({ select() {} });
+  const asked = fragment.read();
+  const found = data.layers.find(({ name }) => name === asked.get("layer")) ?? data.layers[0];
+  document.querySelector("main").hidden = !found;
+  $("empty").hidden = Boolean(found);
+  if (found) open(found, asked.get("at"));
+}
+
+start();
