@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from recipes.deepdream import DeepDream
     from recipes.dictionary import Dictionary
     from recipes.gallery import Gallery
+    from recipes.grid import Grid
     from recipes.invert import Invert
     from recipes.statistics import Statistics
     from recipes.top_patches import Patches
@@ -19,12 +20,13 @@ _HOMES = {
     "DeepDream": "recipes.deepdream",
     "Dictionary": "recipes.dictionary",
     "Gallery": "recipes.gallery",
+    "Grid": "recipes.grid",
     "Invert": "recipes.invert",
     "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Dictionary", "Gallery", "Invert", "Patches", "Statistics"]
+__all__ = ["ClassModel", "DeepDream", "Dictionary", "Gallery", "Grid", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What the network sees at each position of one photo: the core of semantic dictionaries."""
+"""What the network sees at each position of one photo: the core of dictionaries and grids."""
 
 from __future__ import annotations
 

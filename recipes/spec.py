@@ -11,6 +11,7 @@ from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
 from recipes.dictionary import Dictionary
 from recipes.gallery import Gallery
+from recipes.grid import Grid
 from recipes.invert import Invert
 from recipes.near import nearest
 from recipes.prior_choice import PriorChoice
@@ -19,7 +20,9 @@ from recipes.top_patches import Patches
 
 AnyRecipe = Recipe | DeepDream | Patches
 
-RECIPES: dict[str, type[AnyRecipe]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Dictionary, Invert, Patches)}
+RECIPES: dict[str, type[AnyRecipe]] = {
+    r.name: r for r in (Gallery, ClassModel, DeepDream, Dictionary, Grid, Invert, Patches)
+}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}

@@ -1,4 +1,4 @@
-"""The page of what a network sees at each position of a photo: `inverter dictionary`."""
+"""The page of what a network sees at each position of a photo: `inverter dictionary` and `inverter grid`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from recipes.outputs.page import Figure, duration, picture_shape, picture_url, r
 
 __all__ = ["render_photo"]
 
-KINDS = {"dictionary": "Semantic dictionary"}
+KINDS = {"dictionary": "Semantic dictionary", "grid": "Activation grid"}
 
 
 def render_photo(manifest: Mapping[str, Any]) -> str:
@@ -42,7 +42,12 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
         figures=_figures(settings, model, units),
         notices=notices,
         details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
-        data={"photo": picture_url(photo.get("file")), "size": list(shape), "layers": layers},
+        data={
+            "photo": picture_url(photo.get("file")),
+            "size": list(shape),
+            "layers": layers,
+            "grid": manifest.get("recipe") == "grid",
+        },
     )
 
 

@@ -4,9 +4,10 @@
 // The view's layer and position stand in the fragment, so that they can be linked.
 
 const $ = (id) => document.getElementById(id);
-const board = $("board"), entry = $("entry");
+const board = $("board"), grid = $("grid"), entry = $("entry");
 const walk = new Walk(board, "button");
 const cellOf = new WeakMap();
+const placeOf = new Map(); // a position's button -> its place in the grid, and back
 let layer = null, chosen = null;
 
 /** Enough of a map's [row, column] for people. */
@@ -28,7 +29,9 @@ function show(button) {
   if (!button) return;
   const cell = cellOf.get(button);
   chosen?.removeAttribute("aria-current");
+  placeOf.get(chosen)?.removeAttribute("data-chosen");
   chosen = button;
+  placeOf.get(button)?.setAttribute("data-chosen", "");
   button.setAttribute("aria-current", "true");
   const whole = frame(cell.source, true);
   whole.classList.add("whole");
@@ -38,6 +41,22 @@ function show(button) {
     whole,
     element("ul", { class: "channels" }, ...strongestOf(cell)));
   fragment.write(new URLSearchParams({ layer: layer.name, at: cell.position.join(",") }));
+}
+
+/** The icons in the places of the map, each with an area in proportion to its magnitude, as in the composed picture. */
+function layOut(buttons) {
+  const largest = Math.max(...layer.cells.map(({ magnitude }) => magnitude));
+  grid.style.gridTemplate = board.style.gridTemplate;
+  placeOf.clear();
+  grid.replaceChildren(...buttons.map((button) => {
+    const { magnitude, source } = cellOf.get(button);
+    const place = element("div", { class: "place" }, frame(source));
+    place.style.gridArea = button.style.gridArea;
+    place.style.setProperty("--share", Math.sqrt(magnitude / largest));
+    placeOf.set(button, place);
+    placeOf.set(place, button);
+    return place;
+  }));
 }
 
 function open(next, at) {
@@ -53,6 +72,7 @@ function open(next, at) {
     return button;
   });
   board.replaceChildren(...buttons);
+  if (data.grid) layOut(buttons);
   chosen = null;
   entry.replaceChildren();
   const strongest = layer.cells.reduce((best, cell, i) => (cell.magnitude > (layer.cells[best]?.magnitude ?? -1) ? i : best), 0);
@@ -65,7 +85,9 @@ function open(next, at) {
 
 function start() {
   if (data.photo) board.style.backgroundImage = `url("${data.photo}")`;
-  board.style.aspectRatio = `${data.size[1]} / ${data.size[0]}`;
+  grid.hidden = !data.grid;
+  document.querySelector("main").classList.toggle("both", data.grid);
+  grid.style.aspectRatio = board.style.aspectRatio = `${data.size[1]} / ${data.size[0]}`;
   $("layers").append(...data.layers.map(({ name }) => element("button", { type: "button", class: "chip", value: name }, name)));
   $("layers").addEventListener("click", ({ target }) => {
     const next = data.layers.find(({ name }) => name === target.closest("button")?.value);
@@ -73,6 +95,8 @@ function start() {
   });
   const onCell = ({ target }) => { if (cellOf.has(target)) show(target); };
   for (const kind of ["pointerover", "focusin", "click"]) board.addEventListener(kind, onCell);
+  grid.addEventListener("pointerover", ({ target }) => show(placeOf.get(target.closest(".place"))));
+  grid.addEventListener("click", ({ target }) => placeOf.get(target.closest(".place"))?.focus());
   $("help").addEventListener("click", showHelp);
   listenForKeys({ select() {} });
   const asked = fragment.read();

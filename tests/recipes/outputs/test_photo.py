@@ -104,3 +104,17 @@ def test_a_run_that_has_only_begun_says_so(visit: Callable[..., Any], tmp_path: 
 def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int) -> None:
     seen = visit(write_page(tmp_path, units("a-very-long-name-of-a-photograph-" * 4)), width=width)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_grid_stands_beside_the_photo_and_both_are_pointed_at(visit: Callable[..., Any], tmp_path: Path) -> None:
+    seen = visit(write_page(tmp_path, units(), recipe="grid"), width=1400)
+    places = seen.page.locator("#grid .place")
+    expect(places).to_have_count(12)
+    sides = [place.locator(".frame").bounding_box() for place in places.all()]
+    assert sides[2]["width"] / sides[11]["width"] == pytest.approx((3 / 12) ** 0.5, rel=0.02)
+    places.nth(5).hover()
+    expect(seen.page.locator("#entry h2")).to_have_text("features.3 · row 1, column 1")
+    seen.page.locator("#board button").nth(6).hover()
+    expect(seen.page.locator("#grid [data-chosen]")).to_have_count(1)
+    seen.page.locator("#layers button").nth(1).click()
+    expect(places).to_have_count(4)
