@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.gallery import safe_name
-from recipes.photo_icons import Icon, PhotoIcons
+from recipes.photo_icons import Icon, PhotoIcons, strongest
 from recipes.recipe import Unit, option
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Grid(PhotoIcons):
     """A whole photo as the network sees it: a picture for each position, as large as it is active (Olah et al. 2018).
 
     "The Building Blocks of Interpretability", activation grids. Besides the icons, the folder has each layer's grid as
-    one picture, `grids/LAYER.png`. Positions where all channels are zero stay empty.
+    one picture, `grids/LAYER.png`. Positions where all channels are zero stay empty. `groups` adds neuron groups:
+    directions that a non-negative matrix factorisation of the layer's activations finds, each with its map.
 
     Example:
         >>> Grid(image="photo.jpg", layer="features.stage3", out="OUT").name
@@ -67,10 +68,39 @@ class Grid(PhotoIcons):
 
     name: ClassVar[str] = "grid"
 
+    groups: int | None = option(None, "add so many factor groups of each layer (needs scikit-learn)")
     out: str = option("grid", "output folder")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups is not None and (
+            not isinstance(self.groups, int) or isinstance(self.groups, bool) or self.groups < 1
+        ):
+            raise ValueError(f"groups must be a whole number of at least 1, got {self.groups!r}")
+
     def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
-        return [self.at(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
+        cells = [self.at(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
+        return cells + (self._groups(layer, maps, self.groups) if self.groups else [])
+
+    def _groups(self, layer: str, maps: Tensor, count: int) -> list[tuple[Unit, Icon]]:
+        from recipes.factor_groups import colours, factorise
+
+        factors, found = factorise(maps, count, self.seed), []
+        for index, (colour, vector, where) in enumerate(
+            zip(colours(count), factors.directions, factors.maps, strict=True)
+        ):
+            if not bool(vector.any()):
+                continue  # the factorisation needed fewer groups
+            figures = {
+                "group": index,
+                "colour": colour,
+                "map": [[round(value, 4) for value in row] for row in where.tolist()],
+                "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
+                "error": factors.error,
+            }
+            file = f"images/{safe_name(layer)}/group-{index:02d}.png"
+            found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, figures)))
+        return found
 
     def run(self, progress: RunProgress | None = None) -> Report:
         from recipes.outputs.media import write_png
@@ -78,7 +108,11 @@ class Grid(PhotoIcons):
         report = super().run(progress)
         records = list(report.manifest.units.values())
         for layer, (rows, columns) in next(r.figures["maps"] for r in records if r.figures.get("maps")).items():
-            cells = [_cell(report.out, record) for record in records if record.layer == layer]
+            cells = [
+                _cell(report.out, record)
+                for record in records
+                if record.figures.get("position") and record.layer == layer
+            ]
             write_png(report.out / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
         return report
 

@@ -62,7 +62,13 @@ def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -
     icons = {
         str(unit.get("channel")): picture_url(unit.get("file")) for unit in here if unit.get("objective") == "channel"
     }
-    return {"name": name, "size": list(size), "cells": sorted(cells, key=lambda cell: cell["position"]), "icons": icons}
+    groups = [
+        {**(unit.get("figures") or {}), "source": picture_url(unit.get("file"))}
+        for unit in here
+        if unit.get("objective") == "group"
+    ]
+    cells.sort(key=lambda cell: cell["position"])
+    return {"name": name, "size": list(size), "cells": cells, "icons": icons, "groups": groups}
 
 
 def _figures(settings: Mapping[str, Any], model: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> list[Figure]:

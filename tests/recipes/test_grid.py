@@ -80,3 +80,19 @@ def test_positions_without_activation_stay_empty(photo: Path) -> None:
     filled[8:16, 16:24] = True
     assert bool((whole[:, ~filled] == 1).all())
     assert not bool((whole[:, filled] == 1).all())
+
+
+def test_groups_have_an_icon_a_colour_and_a_map(tiny: Model, photo: Path) -> None:
+    report = grid(tiny, photo, layer="stem.2", size=8, groups=2, batch_size=80).run()
+    groups = [record for record in report.manifest.units.values() if record.objective == "group"]
+    assert [record.file for record in groups] == ["images/stem.2/group-00.png", "images/stem.2/group-01.png"]
+    assert groups[0].figures["colour"] != groups[1].figures["colour"]
+    assert np.shape(groups[0].figures["map"]) == (8, 8)
+    assert all((report.out / record.file).is_file() for record in groups)
+
+
+@pytest.mark.parametrize("groups", [0, -1, True, 9])
+def test_numbers_of_groups_that_cannot_be_are_refused(tiny: Model, photo: Path, groups: int) -> None:
+    with pytest.raises(ValueError, match="groups"):
+        grid(tiny, photo, layer="stem.2", groups=groups).run()
+    assert not (photo.parent / "out").exists()

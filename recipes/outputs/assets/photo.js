@@ -59,6 +59,43 @@ function layOut(buttons) {
   }));
 }
 
+/** The map of a group lies in its colour over the photo for as long as the group is pointed at, or pressed. */
+function tint(group) {
+  for (const old of board.querySelectorAll(".tint")) old.remove();
+  if (!group) return;
+  const most = Math.max(...group.map.flat());
+  group.map.forEach((row, y) => row.forEach((value, x) => {
+    const cell = element("span", { class: "tint" });
+    cell.style.gridArea = `${y + 1} / ${x + 1}`;
+    cell.style.opacity = most > 0 ? (0.8 * value) / most : 0;
+    cell.style.setProperty("--colour", group.colour);
+    board.append(cell);
+  }));
+}
+
+function listGroups() {
+  const section = $("groups");
+  section.hidden = !layer.groups.length;
+  if (section.hidden) return;
+  let pressed = null;
+  const buttons = layer.groups.map((group) => {
+    const told = group.channels.map(({ channel }) => channel).join(", ");
+    const button = element("button", { type: "button", "aria-pressed": "false", title: `strongest channels ${told}` },
+      frame(group.source), `group ${group.group + 1}`);
+    button.style.setProperty("--colour", group.colour);
+    for (const kind of ["pointerenter", "focus"]) button.addEventListener(kind, () => tint(group));
+    for (const kind of ["pointerleave", "blur"]) button.addEventListener(kind, () => tint(pressed));
+    button.addEventListener("click", () => {
+      pressed = pressed === group ? null : group;
+      for (const each of buttons) each.setAttribute("aria-pressed", each === button && pressed !== null);
+      tint(pressed);
+    });
+    return button;
+  });
+  const missed = Math.round(100 * layer.groups[0].error);
+  section.replaceChildren(element("h2", {}, `${plural(buttons.length, "group")} of ${layer.name}, which leave out ${missed} % of its activations`), ...buttons);
+}
+
 function open(next, at) {
   layer = next;
   for (const chip of $("layers").children) chip.setAttribute("aria-pressed", chip.value === layer.name);
@@ -73,6 +110,7 @@ function open(next, at) {
   });
   board.replaceChildren(...buttons);
   if (data.grid) layOut(buttons);
+  listGroups();
   chosen = null;
   entry.replaceChildren();
   const strongest = layer.cells.reduce((best, cell, i) => (cell.magnitude > (layer.cells[best]?.magnitude ?? -1) ? i : best), 0);
