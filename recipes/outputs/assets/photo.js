@@ -92,8 +92,7 @@ function listGroups() {
     });
     return button;
   });
-  const missed = Math.round(100 * layer.groups[0].error);
-  section.replaceChildren(element("h2", {}, `${plural(buttons.length, "group")} of ${layer.name}, which leave out ${missed} % of its activations`), ...buttons);
+  section.replaceChildren(element("h2", {}, `${plural(buttons.length, "group")} of ${layer.name} · relative error ${text(layer.groups[0].error)}`), ...buttons);
 }
 
 function open(next, at) {

@@ -124,9 +124,7 @@ def test_a_groups_map_lies_over_the_photo(visit: Callable[..., Any], tmp_path: P
     figures = {"group": 0, "colour": "#e63d3d", "map": [[0, 1], [2, 4]], "channels": [], "error": 0.25}
     group = unit("group", "images/features.5/group-00.png", "features.5", **figures)
     seen = visit(write_page(tmp_path, [*units(), group], recipe="grid"), "#layer=features.5")
-    expect(seen.page.locator("#groups h2")).to_have_text(
-        "1 group of features.5, which leave out 25 % of its activations"
-    )
+    expect(seen.page.locator("#groups h2")).to_have_text("1 group of features.5 · relative error 0.25")
     seen.page.locator("#groups button").click()
     opacities = seen.page.locator(".tint").evaluate_all("all => all.map((each) => Number(each.style.opacity))")
     assert opacities == pytest.approx([0, 0.2, 0.4, 0.8])
