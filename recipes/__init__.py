@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
+    from recipes.dictionary import Dictionary
     from recipes.gallery import Gallery
+    from recipes.grid import Grid
     from recipes.inpaint import Inpaint
     from recipes.invert import Invert
     from recipes.statistics import Statistics
@@ -17,14 +19,26 @@ if TYPE_CHECKING:
 _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
+    "Dictionary": "recipes.dictionary",
     "Gallery": "recipes.gallery",
+    "Grid": "recipes.grid",
     "Inpaint": "recipes.inpaint",
     "Invert": "recipes.invert",
     "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Inpaint", "Invert", "Patches", "Statistics"]
+__all__ = [
+    "ClassModel",
+    "DeepDream",
+    "Dictionary",
+    "Gallery",
+    "Grid",
+    "Inpaint",
+    "Invert",
+    "Patches",
+    "Statistics",
+]
 
 
 def __getattr__(name: str) -> Any:

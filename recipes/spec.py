@@ -9,7 +9,9 @@ from typing import Any
 
 from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
+from recipes.dictionary import Dictionary
 from recipes.gallery import Gallery
+from recipes.grid import Grid
 from recipes.inpaint import Inpaint
 from recipes.invert import Invert
 from recipes.near import nearest
@@ -20,7 +22,7 @@ from recipes.top_patches import Patches
 Known = AnyRecipe | DeepDream | Patches
 
 RECIPES: dict[str, type[Known]] = {
-    recipe.name: recipe for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches)
+    recipe.name: recipe for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid)
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
