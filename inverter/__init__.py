@@ -2,12 +2,13 @@
 
 from inverter.augment import PRESETS, Augment
 from inverter.codes import Code, encode, load_code
-from inverter.engine import Progress, Tick, evaluate, optimize
+from inverter.engine import Progress, Tick, optimize
 from inverter.layers import LayerInfo, layers, stages
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.receptive_fields import ReceptiveField, receptive_fields
 from inverter.result import Inversion, to_pil
+from inverter.scoring import evaluate
 from inverter.settings import Settings
 
 __version__ = "0.1.0"

@@ -7,6 +7,28 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+
+def gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """What the last backward pass left, (B, ...) each.
+
+    Raises:
+        ValueError: if it did not reach one of them.
+    """
+    found = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if len(found) < len(parameters):
+        raise ValueError(
+            "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
+            "image, or the network runs it under no_grad"
+        )
+    return found
+
+
+def finite(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """(B,) True where every gradient of the picture is a number."""
+    # A sum is not finite if any of its terms is not, and is much cheaper than looking at each of them.
+    return torch.stack([gradient.flatten(1).sum(1) for gradient in gradients(parameters)]).isfinite().all(0)
+
+
 NOISE = 1e-5
 """Gradients this far below a picture's root mean square are rounding."""
 
@@ -34,6 +56,7 @@ class Adam:
     ) -> None:
         self.parameters = list(parameters)
         self.rates = rates
+        self.steps = 0
         self.betas, self.eps, self.noise = betas, eps, noise
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
@@ -42,30 +65,24 @@ class Adam:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def _gradients(self) -> list[Tensor]:
-        missing = [parameter for parameter in self.parameters if parameter.grad is None]
-        if missing:
-            raise ValueError(
-                "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
-                "image, or the network runs it under no_grad"
-            )
-        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-
     def finite(self) -> Tensor:
         """(B,) True where every gradient of the picture is a number."""
-        # A sum is not finite if any of its terms is not, and is much cheaper than looking at each of them.
-        return torch.stack([g.flatten(1).sum(1) for g in self._gradients()]).isfinite().all(0)
+        return finite(self.parameters)
 
     @torch.no_grad()
-    def step(self, step: int, alive: Tensor) -> None:
-        """Moves the pictures that are `alive` (B,) along their gradients; the others stay exactly where they are."""
+    def step(self, alive: Tensor, loss: Tensor) -> None:
+        """Moves the pictures that are `alive` (B,) along their gradients; the others stay exactly where they are.
+
+        `loss` (B,) is not asked for: chance makes it unsteady.
+        """
         # On the CPU a look at the mask is free and spares a pass; elsewhere it would make the loop wait.
         everyone = alive.device.type == "cpu" and bool(alive.all())
         first, second = self.betas
-        correction = (1 - second ** (step + 1)) ** 0.5
-        rate = self.rates[step] * correction / (1 - first ** (step + 1))
+        self.steps += 1
+        correction = (1 - second**self.steps) ** 0.5
+        rate = self.rates[self.steps - 1] * correction / (1 - first**self.steps)
         for parameter, gradient, mean, square in zip(
-            self.parameters, self._gradients(), self.means, self.squares, strict=True
+            self.parameters, gradients(self.parameters), self.means, self.squares, strict=True
         ):
             mask = alive.view(-1, *[1] * (gradient.ndim - 1))
             if not everyone:
@@ -77,3 +94,6 @@ class Adam:
             floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
             update = mean / square.sqrt().add_(floor.view(mask.shape))
             parameter.addcmul_(update, mask.to(update.dtype), value=-rate)
+
+    def finish(self) -> None:
+        """Where it is, is where it stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -48,6 +48,23 @@ class Augment:
         if not 0 < self.crop <= 1:
             raise ValueError(f"augmentation crop must be in (0, 1], got {self.crop}")
 
+    def cropped(self, size: tuple[int, int], window: tuple[int, int]) -> Augment:
+        """The same on crops of a canvas of `size` about as large as `window`, both (height, width) in pixels.
+
+        Of a large canvas, crops show from their own size, unscaled, up to half of its side, as in Fel et al. 2023.
+
+        Example:
+            >>> Augment().cropped((1120, 1120), (224, 224))
+            Augment(shift=0.0, scale=(0.4, 1.0), rotate=0.0, noise=0.0, crop=0.2)
+        """
+        crop = min(1.0, max(window[0] / size[0], window[1] / size[1]))
+        low, high = self.scale
+        return replace(self, crop=crop, scale=(low * min(1.0, 2 * crop), high))
+
+    def window(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in pixels of what the network is given of a picture of `size`."""
+        return max(1, round(self.crop * size[0])), max(1, round(self.crop * size[1]))
+
     def prepare(
         self, generators: Sequence[torch.Generator], size: tuple[int, int], steps: int, device: torch.device
     ) -> Transform:
@@ -55,7 +72,7 @@ class Augment:
 
         Drawing ahead keeps the loop free of host work, and a picture's draws the same in every batch.
         """
-        window = (max(1, round(self.crop * size[0])), max(1, round(self.crop * size[1])))
+        window = self.window(size)
         warps = None
         if self.shift or self.rotate or self.scale != (1.0, 1.0) or self.crop < 1:
             draws = torch.stack([torch.rand(steps, 4, generator=g) for g in generators], dim=1)

@@ -7,17 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.relu_rules import RedirectedReLU
 from inverter.result import Inversion
+from inverter.scoring import choose_start, measured, whole
 from inverter.settings import Settings
 from objectives.base import Objective, Seen
 from priors.base import Prior
@@ -73,7 +75,7 @@ def optimize(
         torch.Size([2, 3, 16, 16])
     """
     model = load_model(model).on(settings.device) if settings.device else load_model(model)
-    transform = as_augment(augment)
+    transform, views = as_augment(augment), settings.views
     count = prior.count
     if objective.count not in (1, count):
         raise ValueError(
@@ -82,12 +84,18 @@ def optimize(
         )
     with torch.no_grad():
         size = prior.take(torch.tensor([0]))().shape[2:]
-    model.shapes(objective.reads, (size[0], size[1]))
+    size = (size[0], size[1])
+    if prior.cropped and isinstance(transform, Augment) and transform.crop == 1:
+        transform = transform.cropped(size, model.input_size)
+        views = views or _views(transform.crop)
+    settings = replace(settings, views=views or 1)
+    model.shapes(objective.reads, _window(transform, size))
     labels = tuple(objective.label(i) for i in range(count))
     seeds = unit_seeds(labels, settings.seed)
     batch = count if objective.coupled else settings.batch_size or default_batch(model.device)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    if not prior.started:
+    fresh = not prior.started
+    if fresh:
         prior.reset(generators)
     parts, done, started = [], 0, time.perf_counter()
     with model.looking(objective.reads) as capture:
@@ -99,6 +107,8 @@ def optimize(
 
             run = _Batch(model, objective, settings, rows)
             draws = [generators[i] for i in rows.tolist()]
+            if fresh and prior.starts > 1:
+                choose_start(model, objective, prior, rows, capture, draws, settings)
             parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
     images, scores, history, stopped = (
@@ -131,21 +141,14 @@ def unit_seeds(labels: Sequence[str], seed: int) -> list[int]:
     return seeds
 
 
-def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
-    """The objective on given pictures (B, 3, H, W) in [0, 1], without augmentation, in float32, as (B,) on the CPU."""
-    model = load_model(model)
-    with torch.no_grad(), model.looking(objective.reads) as capture:
-        return _score(model, objective, capture, images.to(model.device), None).cpu()
+def _window(transform: Augment | Callable[[Tensor], Tensor], size: tuple[int, int]) -> tuple[int, int]:
+    """The size of what the network is given."""
+    return transform.window(size) if isinstance(transform, Augment) else size
 
 
-def _score(
-    model: Model,
-    objective: Objective,
-    capture: Callable[[Tensor], dict[str, Tensor]],
-    image: Tensor,
-    rows: Tensor | None,
-) -> Tensor:
-    return objective.score(Seen(capture(model.normalize(image)), image, rows)).float()
+def _views(crop: float) -> int:
+    """How many crops show about half of a canvas."""
+    return min(8, max(1, round(0.5 / crop**2)))
 
 
 @dataclass(frozen=True)
@@ -169,10 +172,15 @@ class _Batch:
         device, steps = self.model.device, self.settings.steps
         part = prior.take(self.rows).to(device)
         rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
+        views = self.settings.views or 1
         with torch.no_grad():
             height, width = part().shape[2:]
         transform = self._transform(augment, generators, (height, width), seed)
-        optimizer = Adam(part.parameters(), self.settings.rates(self.settings.learning_rate or part.learning_rate))
+        # All views of a step run as one batch; those of pictures that influence each other, one after the other.
+        together = 1 if self.objective.coupled else views
+        if rows is not None:
+            rows = rows.repeat(together)
+        optimizer = self._optimizer(part)
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
@@ -180,32 +188,51 @@ class _Batch:
         try:
             for step in range(steps):
                 image = part()
-                shown = transform(image, step)
-                entering = self.model.normalize(shown)
+                if part.watching:
+                    image.retain_grad()
                 rescue = step < self.settings.redirect
-                if rescue:
-                    entering.retain_grad()
-                redirect = RedirectedReLU(stuck) if rescue and bool(stuck.any()) else nullcontext()
-                with self.settings.autocast(device), redirect:
-                    seen = capture(entering)
-                score = self.objective.score(Seen(seen, shown, rows)).float()
+                redirect = RedirectedReLU(stuck.repeat(together)) if rescue and bool(stuck.any()) else nullcontext()
+                score, looks = torch.zeros(len(self.rows), device=device), []
+                for first in range(0, views, together):
+                    shown = [transform(image, step * views + first + i) for i in range(together)]
+                    view = shown[0] if together == 1 else torch.cat(shown)
+                    entering = self.model.normalize(view)
+                    if rescue:
+                        entering.retain_grad()
+                        looks.append(entering)
+                    with self.settings.autocast(device), redirect:
+                        seen = capture(entering)
+                    part_of_it = self.objective.score(Seen(seen, view, rows)).float()
+                    score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 optimizer.clear()
-                (score - part.energy(image)).sum().neg().backward()
-                if rescue and entering.grad is not None:
-                    stuck = ~entering.grad.flatten(1).any(1)
+                loss = part.energy(image) - score
+                loss.sum().backward()
+                if part.watching and image.grad is not None:
+                    part.watch(image.grad)
+                if rescue and (found := [look.grad for look in looks if look.grad is not None]):
+                    reached = torch.cat([gradient.flatten(1).any(1) for gradient in found])
+                    stuck = ~reached.view(-1, len(self.rows)).any(0)
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite
-                optimizer.step(step, alive)
+                optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
                 tick(step + 1)
         finally:
+            optimizer.finish()
             prior.put(self.rows, part)
         with torch.no_grad():
             image = part()
-            scores = _score(self.model, self.objective, capture, image, rows)
+            rows = None if rows is None else rows[: len(self.rows)]
+            scores = measured(self.model, self.objective, capture, whole(self.model, part, image), rows)
         return image.detach().float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
+
+    def _optimizer(self, part: Prior) -> Adam | LBFGS:
+        rate = self.settings.learning_rate or part.learning_rate
+        if self.settings.optimizer == "lbfgs":
+            return LBFGS(part.parameters(), rate)
+        return Adam(part.parameters(), self.settings.rates(rate))
 
     def _transform(
         self,
@@ -215,7 +242,9 @@ class _Batch:
         seed: int,
     ) -> Transform:
         if isinstance(augment, Augment):
-            return augment.prepare(generators, size, self.settings.steps, self.model.device)
+            return augment.prepare(
+                generators, size, self.settings.steps * (self.settings.views or 1), self.model.device
+            )
         devices = [self.model.device] if self.model.device.type == "cuda" else []
 
         def transform(image: Tensor, step: int) -> Tensor:

@@ -211,6 +211,23 @@ def _local(path: Path, factory: str) -> nn.Module:
     return module
 
 
+def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
+    """A module that is no model to look into, a generator say: from `path/to/file.py:factory`, with its weights.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_model`.
+    """
+    path, _, factory = spec.rpartition(":")
+    if not path.endswith(".py"):
+        raise ValueError(f"expected path/to/file.py:factory, got {spec!r}")
+    if weights is not None and not Path(weights).is_file():
+        raise FileNotFoundError(f"no weights file {str(weights)!r}")
+    module = _local(Path(path), factory)
+    if weights is not None:
+        load_weights(module, Path(weights))
+    return module.eval()
+
+
 def read_state(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a `.safetensors`, `.pt` or `.pth` file by name; never runs code that the file holds.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+OPTIMIZERS = ("adam", "lbfgs")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -17,9 +18,13 @@ class Settings:
 
     Attributes:
         steps: gradient steps for each picture.
-        learning_rate: peak of Adam's step; None takes the prior's own.
+        learning_rate: peak of Adam's step; the first move of L-BFGS; None takes the prior's own.
+        optimizer: `adam`, or for problems without chance (no augmentation, a prior that draws nothing) `lbfgs`, which
+            takes the curvature into account and needs far fewer steps.
         schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
+        views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
+            one, and of a canvas that is seen in crops as many as show about half of it, at most 8.
         redirect: steps at the start in which a picture that activates nothing is pushed on (`RedirectedReLU`).
         precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
         batch_size: pictures optimised together; None chooses by the device.
@@ -32,8 +37,10 @@ class Settings:
 
     steps: int = 64
     learning_rate: float | None = None
+    optimizer: str = "adam"
     schedule: str = "cosine"
     warmup: int = 5
+    views: int | None = None
     redirect: int = 16
     precision: str = "auto"
     batch_size: int | None = None
@@ -45,15 +52,15 @@ class Settings:
         _whole("warmup", self.warmup, 0)
         _whole("redirect", self.redirect, 0)
         _whole("seed", self.seed, 0)
-        if self.batch_size is not None:
-            _whole("batch_size", self.batch_size, 1)
+        for name in ("batch_size", "views"):
+            if getattr(self, name) is not None:
+                _whole(name, getattr(self, name), 1)
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"unknown schedule {self.schedule!r}; expected one of {', '.join(SCHEDULES)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
 
     def rates(self, peak: float) -> list[float]:
         """The learning rate of each step."""

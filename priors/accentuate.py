@@ -65,11 +65,13 @@ class Accentuate(Prior):
         # A start from nothing has far to go; here the first steps must not leave what the distance has yet to hold.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
         self.register_buffer("reference", images.clone())
+        self._known: Tensor | None = None
         self.started = True
 
     def take(self, rows: Tensor) -> Self:
         taken = super().take(rows)
         taken.prior.count = taken.count
+        taken._known = None
         return taken
 
     @torch.no_grad()
@@ -95,7 +97,9 @@ class Accentuate(Prior):
             code, known = image - 0.5, self.reference - 0.5
         else:
             code = self.features(image)
-            with torch.no_grad():
-                known = self.features(self.reference)
+            if self._known is None or self._known.device != code.device:
+                with torch.no_grad():
+                    self._known = self.features(self.reference)
+            known = self._known
         change = (code - known).float().square().flatten(1).mean(1)
         return change / known.float().square().flatten(1).mean(1).clamp_min(1e-6)

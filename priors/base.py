@@ -57,9 +57,15 @@ class Prior(nn.Module):
         started: True once the parameters mean something (set by `reset`, `from_image` or `load_state_dict`);
             the engine draws a fresh start only for a prior that has not started.
         learning_rate: the step at which Adam works well on these parameters.
+        starts: how many random starts of each picture the engine scores, to climb from the best of them.
+        cropped: True for a canvas that the network looks at in crops of its own input size, if it is larger.
+        watching: True to be told the gradient of every step (`watch`).
     """
 
     learning_rate: ClassVar[float] = 0.05
+    starts: ClassVar[int] = 1
+    cropped: ClassVar[bool] = False
+    watching: ClassVar[bool] = False
     batched: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, count: int) -> None:
@@ -73,6 +79,10 @@ class Prior(nn.Module):
         """The pictures, (B, 3, H, W) in [0, 1]."""
         raise TypeError(f"{type(self).__name__} must define forward()")
 
+    def draft(self) -> Tensor:
+        """The pictures of a start, (B, 3, H, W) in [0, 1], good enough to compare it with others."""
+        return self()
+
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
         raise TypeError(f"{type(self).__name__} must define reset()")
@@ -83,6 +93,9 @@ class Prior(nn.Module):
 
     def project(self, step: int) -> None:
         """Brings the parameters back to where they may be, in place, after step number `step` (from 0)."""
+
+    def watch(self, gradient: Tensor) -> None:
+        """Told d(f - R) / d image, (B, 3, H, W), of every step, if it is `watching`."""
 
     def _per_picture(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.named_parameters()

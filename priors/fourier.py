@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
+from priors.contrast import soft_limit, spread_of
 from priors.statistics import ImageStatistics, as_statistics
 
 
@@ -22,26 +23,6 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
     fy = torch.fft.fftfreq(height)[:, None]
     fx = torch.fft.rfftfreq(width)[None]
     return (fy.square() + fx.square()).sqrt().clamp_min(1 / max(height, width)).pow(-decay)
-
-
-def soft_limit(deviation: Tensor, limit: Tensor, inverse: bool = False) -> Tensor:
-    """The factor (1 + (s / limit)^4)^(-1/4), which leaves small deviations s alone and keeps all of them below `limit`.
-
-    Args:
-        deviation: (B,) standard deviations s >= 0. limit: (B,), > 0, may be infinite.
-        inverse: the deviations are limited ones (< limit): the factor that made them.
-
-    Example:
-        >>> soft_limit(torch.tensor([0.1, 100.0]), torch.tensor(2.0)) * torch.tensor([0.1, 100.0])
-        tensor([0.1000, 2.0000])
-    """
-    ratio = (deviation / limit).pow(4)
-    return (1 - ratio).pow(0.25) if inverse else (1 + ratio).pow(-0.25)
-
-
-def _spread(colors: Tensor) -> Tensor:
-    """Root mean square of each picture, (B,): about grey, and six times as fast as a standard deviation."""
-    return torch.linalg.vector_norm(colors.flatten(1), dim=1) / colors[0].numel() ** 0.5
 
 
 class Fourier(Prior):
@@ -112,7 +93,7 @@ class Fourier(Prior):
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
         colors = from_image(images)
-        deviation = _spread(colors)
+        deviation = spread_of(colors)
         prior.limit = torch.maximum(prior.limit, 1.5 * deviation)
         colors = colors / soft_limit(deviation, prior.limit, inverse=True)[:, None, None, None]
         channels = decorrelate(colors, prior.basis)
@@ -129,5 +110,5 @@ class Fourier(Prior):
     def forward(self) -> Tensor:
         spectrum = torch.view_as_complex(self.coefficients * self.scale)
         colors = recorrelate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"), self.basis)
-        factor = soft_limit(_spread(colors), self.limit)
+        factor = soft_limit(spread_of(colors), self.limit)
         return to_image(colors * factor[:, None, None, None])

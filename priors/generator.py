@@ -11,9 +11,11 @@ from torch.nn import functional as F
 
 from priors.base import Prior, Size, as_size
 from priors.frozen import Frozen
-from priors.generator_net import BundledGenerator, load_generator
+from priors.generator_net import SIZE, BundledGenerator, load_generator
 
 SPANS = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+LARGEST = 128
+"""Pixels at which the bundled generator draws; larger pictures are enlarged ones."""
 WALK = 128
 """How many different draws of noise a plug & play walk makes before they come again."""
 
@@ -26,7 +28,7 @@ class GanLatent(Prior):
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width), to which G's pictures are resampled; None keeps their own. The
-            bundled generator draws every size itself.
+            bundled generator draws sizes up to 128 itself.
         generator: a module from (B, latent_size) to (B, 3 or 1, h, w); a grey picture is shown in three equal
             channels. None takes the bundled one. It is copied and frozen: the user's module is not touched.
         latent_size: how many numbers G reads; None asks `generator.latent_size`.
@@ -47,6 +49,8 @@ class GanLatent(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.1
+    # Gradients lead from one pose to another, hardly from one kind of thing to another: that, chance has to find.
+    starts: ClassVar[int] = 256
 
     def __init__(
         self,
@@ -111,8 +115,14 @@ class GanLatent(Prior):
         self.started = True
 
     def forward(self) -> Tensor:
+        return self._drawn(LARGEST)
+
+    def draft(self) -> Tensor:
+        return self._drawn(SIZE)
+
+    def _drawn(self, largest: int) -> Tensor:
         if self.size and isinstance(self.generator.module, BundledGenerator):
-            image = self.generator(self.latent, max(self.size))
+            image = self.generator(self.latent, min(max(self.size), largest))
         else:
             image = self.generator(self.latent)
         low, high = SPANS[self.span]

@@ -57,7 +57,10 @@ class Maco(Prior):
 
     # On SqueezeNet's logits (256 px, 80 steps, cosine schedule) Adam does best from .4 to 1, and as NAdam at 1 does.
     learning_rate: ClassVar[float] = 0.4
-    batched: ClassVar[tuple[str, ...]] = ("magnitude", "centre")
+    cropped: ClassVar[bool] = True
+    watching: ClassVar[bool] = True
+    batched: ClassVar[tuple[str, ...]] = ("magnitude", "centre", "importance")
+    importance: Tensor
     magnitude: Tensor
     centre: Tensor
     basis: Tensor
@@ -81,6 +84,7 @@ class Maco(Prior):
         self.register_buffer("centre", centre.expand(count, -1)[..., None, None].clone())
         self.register_buffer("magnitude", magnitude.expand(count, -1, -1, -1).clone())
         self.phase = nn.Parameter(torch.zeros_like(self.magnitude))
+        self.register_buffer("importance", torch.zeros(count, 1, height, width))
 
     @classmethod
     def from_image(
@@ -122,7 +126,16 @@ class Maco(Prior):
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for picture, generator in zip(self.phase, generators, strict=True):
             picture.copy_((2 * torch.rand(picture.shape, generator=generator) - 1) * math.pi)
+        self.importance.zero_()
         self.started = True
+
+    @torch.no_grad()
+    def watch(self, gradient: Tensor) -> None:
+        self.importance += gradient.abs().mean(1, keepdim=True)
+
+    def transparency(self, percentile: float = 80.0) -> Tensor:
+        """The importance mask so far, (B, 1, H, W) in [0, 1]: the opacity of each pixel (see `transparency`)."""
+        return transparency(self.importance, percentile)
 
     def forward(self) -> Tensor:
         spectrum = torch.polar(self.magnitude, _odd(self.phase, self.size[1]))

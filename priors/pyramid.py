@@ -12,15 +12,16 @@ from torch.nn import functional as F
 
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
+from priors.contrast import soft_limit, spread_of
 from priors.statistics import ImageStatistics, as_statistics
 
 
 class Pyramid(Prior):
     """Pictures as a sum of maps, each half as large as the one before (Burt & Adelson 1983; Mordvintsev et al. 2018).
 
-    image = sigmoid(basis @ p_0) with p_k = gain_k level_k + enlarge(p_{k+1}): a step changes all scales alike, as
-    natural images do, whose contrast is about the same in every octave. A place is still a place, unlike in `Fourier`:
-    what one corner needs never disturbs another.
+    image = sigmoid(soft_limit(basis @ p_0)) with p_k = gain_k level_k + enlarge(p_{k+1}): a step changes all scales
+    alike, as natural images do, whose contrast is about the same in every octave. A place is still a place, unlike in
+    `Fourier`: what one corner needs never disturbs another.
 
     Args:
         count: number of pictures, B.
@@ -28,6 +29,7 @@ class Pyramid(Prior):
         levels: how many maps; None goes on until the smaller side of the coarsest is 4 pixels or less.
         decay: level k counts 2^(decay k): 0 treats all octaves alike, more is smoother.
         spread: standard deviation of the numbers that it starts from.
+        contrast: what the root mean square of a picture's colours before the sigmoid stays below, as in `Fourier`.
         statistics: of natural images, for the colours: measured ones or their file (`inverter statistics`); None takes
             the bundled ones. They say how many colour channels the pictures have.
 
@@ -43,7 +45,9 @@ class Pyramid(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.12
+    batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor
+    limit: Tensor
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Pyramid(Prior):
         levels: int | None = None,
         decay: float = 0.25,
         spread: float = 0.01,
+        contrast: float = 2.5,
         statistics: ImageStatistics | str | Path | None = None,
     ) -> None:
         super().__init__(count)
@@ -59,6 +64,9 @@ class Pyramid(Prior):
         if levels is not None and (not isinstance(levels, int) or levels < 1):
             raise ValueError(f"levels must be a whole number of at least 1, or None, got {levels!r}")
         self.spread = spread
+        if not contrast > 0:
+            raise ValueError(f"contrast must be above 0, got {contrast!r}")
+        self.register_buffer("limit", torch.full((count,), float(contrast)))
         natural = as_statistics(statistics)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
@@ -73,11 +81,15 @@ class Pyramid(Prior):
     def from_image(cls, images: Tensor, **options: Any) -> Self:
         """A prior that starts at `images` (B, 3, H, W) in [0, 1], to within half a step of 8 bits.
 
-        `options` as in the constructor.
+        `options` as in the constructor; a picture of more contrast than they allow has a limit of its own.
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
-        channels = decorrelate(from_image(images), prior.basis)
+        colors = from_image(images)
+        deviation = spread_of(colors)
+        prior.limit = torch.maximum(prior.limit, 1.5 * deviation)
+        colors = colors / soft_limit(deviation, prior.limit, inverse=True)[:, None, None, None]
+        channels = decorrelate(colors, prior.basis)
         for k, level in enumerate(prior.levels):
             if k + 1 == len(prior.levels):
                 rest, coarse = channels, channels
@@ -101,7 +113,8 @@ class Pyramid(Prior):
         channels = coarsest
         for level in reversed(finer):
             channels = level + enlarge(channels, level.shape[2:])
-        return to_image(recorrelate(channels, self.basis))
+        colors = recorrelate(channels, self.basis)
+        return to_image(colors * soft_limit(spread_of(colors), self.limit)[:, None, None, None])
 
 
 def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:

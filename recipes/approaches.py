@@ -1,4 +1,4 @@
-"""How `inverter invert` makes a pre-image: the priors it knows by name, with what suits each of them at each depth."""
+"""How `inverter invert` makes a pre-image: what suits each prior at each depth, and which prior each depth."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from priors import Fourier, Pixels, Prior
-
 AUTO = "auto"
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Approach:
-    """A prior for pre-images, and the engine's settings with it: both may depend on the stride of the code.
+    """What suits a prior for pre-images; both may depend on the stride of the code.
 
     Attributes:
-        prior: (count, (height, width), stride) -> the prior of so many pictures.
-        settings: stride -> fields of `inverter.Settings`.
+        options: stride -> the prior's options, where the user gives none.
+        stages: stride -> fields of `inverter.Settings`, for one stage after the other.
     """
 
-    prior: Callable[[int, Size, float], Prior]
-    settings: Callable[[float], dict[str, Any]]
+    options: Callable[[float], dict[str, Any]]
+    stages: Callable[[float], list[dict[str, Any]]]
 
 
 def stride(shape: Sequence[int], size: Size) -> float:
@@ -40,25 +38,26 @@ def stride(shape: Sequence[int], size: Size) -> float:
     return math.sqrt(math.prod(size) / positions)
 
 
-def _pixels(count: int, size: Size, stride: float) -> Prior:
+def _pixels(stride: float) -> dict[str, Any]:
     # The deeper, the more the code leaves open, and the more has to be decided by smoothness.
-    return Pixels(count, size, total_variation=_by_depth(stride, 0.3, 1.0, 4.0), spread=0.01)
+    return {"total_variation": _by_depth(stride, 0.3, 1.0, 4.0), "spread": 0.01}
 
 
-def _pixels_settings(stride: float) -> dict[str, Any]:
-    return {
-        "steps": _by_depth(stride, 200, 300, 700),
-        "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1),
-        "redirect": 0,
-    }
+def _pixels_stages(stride: float) -> list[dict[str, Any]]:
+    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)}]
 
 
-def _fourier(count: int, size: Size, stride: float) -> Prior:
-    return Fourier(count, size, contrast=math.inf)  # a photograph may have any contrast
+def _fourier_stages(stride: float) -> list[dict[str, Any]]:
+    """First L-BFGS, which finds the picture, then Adam, which finds what little the code still lacks.
 
-
-def _fourier_settings(stride: float) -> dict[str, Any]:
-    return {"steps": _by_depth(stride, 300, 300, 650), "learning_rate": 0.2, "redirect": 0}
+    Adam alone reaches the code as well, but with a picture that has less of the original in it: it moves all
+    coefficients alike, those that the code hardly speaks of too.
+    """
+    return [
+        {"steps": 150 if stride < 12 else 200, "optimizer": "lbfgs", "learning_rate": 1.0},
+        # A vector speaks of so little that large steps only stir the picture.
+        {"steps": 150, "learning_rate": 0.1 if stride < 12 else 0.05 if stride < 64 else 0.02},
+    ]
 
 
 def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
@@ -67,16 +66,51 @@ def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
 
 
 APPROACHES: dict[str, Approach] = {
-    "fourier": Approach(_fourier, _fourier_settings),
-    "pixels": Approach(_pixels, _pixels_settings),
+    "pixels": Approach(_pixels, _pixels_stages),
+    # A photograph may have any contrast; all frequencies have to be found, rather than those that nature prefers.
+    "fourier": Approach(lambda _: {"contrast": math.inf, "decay": 1.0}, _fourier_stages),
+    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 800, "learning_rate": 0.01}]),
 }
-"""By the name that `--prior` takes: a new prior is known once it stands here (and in `recipes.invert.PRIORS`)."""
+"""By the prior's name."""
+
+OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500}])
+"""What every other prior gets: its own options and learning rate."""
 
 
 def best(stride: float) -> str:
-    """The name of the approach that `--prior auto` takes at this depth.
+    """The name of the prior that `--prior auto` takes at this depth.
 
-    As long as a code has a position for every 6 pixels or so, pixels with total variation come nearest to it; where it
-    says less of where things are, the Fourier prior comes nearer, and its pictures are the more natural ones.
+    What a first convolution has seen is still all there, and pixels with total variation find it; from there on the
+    Fourier prior comes nearer to the code and to the picture.
     """
-    return "pixels" if stride < 6 else "fourier"
+    return "pixels" if stride < 3 else "fourier"
+
+
+def planned(
+    stages: Sequence[dict[str, Any]], steps: int | None, learning_rate: float | None, chance: bool
+) -> list[dict[str, Any]]:
+    """The stages as the user wants them.
+
+    Args:
+        steps: of all stages together; None for their own. learning_rate: of Adam; None for its own.
+        chance: True where pictures are augmented: only Adam bears that.
+
+    Example:
+        >>> own = [{"steps": 150, "optimizer": "lbfgs"}, {"steps": 50, "learning_rate": 0.1}]
+        >>> planned(own, steps=8, learning_rate=None, chance=False)
+        [{'steps': 6, 'optimizer': 'lbfgs'}, {'steps': 2, 'learning_rate': 0.1}]
+    """
+    total = sum(stage["steps"] for stage in stages)
+    if chance:
+        stages = [stage | {"steps": total} for stage in stages if stage.get("optimizer", "adam") == "adam"]
+    plan, given, done = [], 0, 0
+    for stage in stages:
+        done += stage["steps"]
+        upto = done if steps is None else round(steps * done / total)
+        stage = stage | {"steps": upto - given}
+        if learning_rate is not None and stage.get("optimizer", "adam") == "adam":
+            stage["learning_rate"] = learning_rate
+        if stage["steps"] or steps == 0:  # no steps at all is an error that the engine tells
+            plan.append(stage)
+        given = upto
+    return plan

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.gallery import OUTPUT_LAYER, parse_channels
+from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
 if TYPE_CHECKING:
@@ -27,14 +28,15 @@ SHOWN = 5
 class Preset:
     """What a preset fills in where nothing was given."""
 
+    prior: str
     steps: int
     learning_rate: float
     augment: str
 
 
 PRESETS: dict[str, Preset] = {
-    "best": Preset(steps=64, learning_rate=0.2, augment="wide"),
-    "simonyan": Preset(steps=100, learning_rate=0.01, augment="none"),
+    "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide"),
+    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none"),
 }
 SIMONYAN_L2 = 100.0
 """Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
@@ -44,9 +46,10 @@ SIMONYAN_L2 = 100.0
 class ClassModel(Recipe):
     """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
 
-    Preset `best` climbs the logit from noise in the Fourier basis of natural images, under wide random shifts, scales,
-    rotations and noise: what survives them is the thing, not a texture at one scale. Preset `simonyan` is the paper's:
-    raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no augmentation.
+    Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
+    random shifts, scales, rotations and noise: what survives them is the thing, not a texture at one scale. Preset
+    `simonyan` is the paper's: raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no
+    augmentation.
 
     Raises:
         ValueError: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
@@ -62,6 +65,7 @@ class ClassModel(Recipe):
         "all", "names, or indices 9,40,71 and ranges 0-15; may be repeated", repeat=True
     )
     preset: str = option("best", "best, or simonyan: raw pixels with an L2 penalty", choices=tuple(PRESETS))
+    prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
     judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
     judge_weights: str | None = option(None, "the judge's weights file")
     judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
@@ -76,7 +80,11 @@ class ClassModel(Recipe):
             raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
             raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
-        for key, value in asdict(PRESETS[self.preset]).items():
+        preset = PRESETS[self.preset]
+        name = PriorChoice.parse(self.prior or preset.prior).name
+        for key, value in asdict(preset).items():
+            if key == "learning_rate" and name != preset.prior:
+                continue  # another prior has its own
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
 
@@ -88,14 +96,19 @@ class ClassModel(Recipe):
             return None
         return load_model(self.judge, self.judge_weights, self.judge_normalize, self.device, self.judge_size)
 
+    @property
+    def _choice(self) -> PriorChoice:
+        return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
+
     def settings(self) -> dict[str, Any]:
-        settings = super().settings()
+        settings = super().settings() | {"prior": str(self._choice)}
         if self.judge is not None and not isinstance(self.judge, str):
             settings["judge"] = getattr(self.judge, "spec", "module")
         return settings
 
     def units(self, model: Model) -> list[Unit]:
         classes = _classes(model)
+        self._choice.check(self.picture_size(model), model)
         if (judge := self._judge) and (knows := _classes(judge)) != classes:
             raise ValueError(
                 f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
@@ -113,18 +126,19 @@ class ClassModel(Recipe):
         ]
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
-        from objectives import logit
-        from priors import Fourier, Pixels, Prior
+        from objectives import logit, softmax
 
-        score = logit([unit.channel for unit in units if unit.channel is not None])
-        size = self.picture_size(model)
-        prior: Prior
-        if self.preset == "simonyan":
+        classes = [unit.channel for unit in units if unit.channel is not None]
+        score = objective = logit(classes)
+        if self.preset == "best":
+            # As long as another class is ahead, its evidence has to go too; then the log-probability is 0, and silent.
+            objective = score + softmax(classes)
+        defaults: dict[str, Any] = {}
+        if self.preset == "simonyan" and self._choice.name == "pixels":
             # The network's zero is the data mean: it is what normalisation takes away.
-            prior = Pixels(len(units), size, l2=SIMONYAN_L2, spread=0.0, mean=model.mean)
-        else:
-            prior = Fourier(len(units), size)
-        return Problem(score, prior, score)
+            defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
+        prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
+        return Problem(objective, prior, score, finish=self._choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.judge import top_classes

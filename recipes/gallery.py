@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
-PRIORS = ("fourier", "pixels")
 OUTPUT_LAYER = "output"
 """What the manifest calls the layer of a class target."""
 REPULSION = 0.5
@@ -73,15 +73,15 @@ class Gallery(Recipe):
     layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
     channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
     objective: str = option("channel", "channel, neuron (the centre of the map), logit or softmax", choices=OBJECTIVES)
-    prior: str = option("fourier", "fourier or pixels", choices=PRIORS)
+    prior: PriorLike = option("fourier", HELP)
     attempts: int = option(1, "different pictures of each unit")
     negative: bool = option(False, "add the picture that minimises each unit")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, value, known in (("objective", self.objective, OBJECTIVES), ("prior", self.prior, PRIORS)):
-            if value not in known:
-                raise ValueError(f"unknown {key} {value!r}; expected one of {', '.join(known)}")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
+        PriorChoice.parse(self.prior)
         if not isinstance(self.attempts, int) or self.attempts < 1:
             raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
         if not self.layers:
@@ -96,14 +96,17 @@ class Gallery(Recipe):
         return (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
 
     def units(self, model: Model) -> list[Unit]:
-        size = self.picture_size(model)
+        choice, size = PriorChoice.parse(self.prior), self.picture_size(model)
+        window = choice.window(size, model)
         if self.objective in CLASSES:
             from objectives import OUTPUT
 
-            classes = model.shapes([OUTPUT], size)[OUTPUT][1]
+            classes = model.shapes([OUTPUT], window)[OUTPUT][1]
+            choice.check(size, model)
             return self._units(OUTPUT_LAYER, parse_channels(self.channels, classes, model.spec), model.categories)
         units = []
-        shapes = {layer: model.shapes([layer], size)[layer] for layer in self._addresses(model)}
+        shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
+        choice.check(size, model)
         for layer, shape in shapes.items():
             if len(shape) not in (2, 4):
                 raise ValueError(
@@ -123,15 +126,16 @@ class Gallery(Recipe):
     def settings(self) -> dict[str, Any]:
         # One way to write what may be written in several, so that a run can be continued with any of them.
         channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
-        return super().settings() | {"layer": list(self.layers), "channels": str(channels)}
+        prior = str(PriorChoice.parse(self.prior))
+        return super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
 
-    def _addresses(self, model: Model) -> list[str]:
+    def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
 
         found: list[str] = []
         for layer in self.layers:
             if layer == "all":
-                if not (known := stages(model, self.picture_size(model))):
+                if not (known := stages(model, size)):
                     raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
                 found += known
             else:
@@ -162,7 +166,6 @@ class Gallery(Recipe):
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
         from objectives import channel, diverse, logit, neuron, softmax
-        from priors import Fourier, Pixels
 
         layer, channels = units[0].layer, [unit.channel for unit in units if unit.channel is not None]
         measure: Objective = {
@@ -174,8 +177,9 @@ class Gallery(Recipe):
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, self._style_layer(model, layer), channels, REPULSION)
-        prior = {"fourier": Fourier, "pixels": Pixels}[self.prior](len(units), self.picture_size(model))
-        return Problem(objective, prior, measure)
+        choice = PriorChoice.parse(self.prior)
+        prior = choice.make(len(units), self.picture_size(model), model)
+        return Problem(objective, prior, measure, finish=choice.finish(prior))
 
     def _style_layer(self, model: Model, layer: str) -> str:
         """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""
@@ -183,7 +187,7 @@ class Gallery(Recipe):
             return layer
         from inverter import stages
 
-        return stages(model, self.picture_size(model))[-1]
+        return stages(model, PriorChoice.parse(self.prior).window(self.picture_size(model), model))[-1]
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.outputs.page import render_gallery

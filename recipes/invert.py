@@ -9,7 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.approaches import AUTO
 from recipes.gallery import OUTPUT_LAYER, safe_name
+from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Given, Problem, Recipe, Unit, option
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from inverter import Code, Model
     from recipes.outputs.manifest import Record
 
-PRIORS = ("auto", "fourier", "pixels")
 DISTANCES = ("l2", "cosine", "l1")
 ORIGINAL = "original"
 """The objective that the manifest gives to a picture that was given."""
@@ -45,8 +46,8 @@ class Invert(Recipe):
     layer: str | Sequence[str] = option(
         "all", "address of a layer, output, or all (the stages, or all of the code); may be repeated", repeat=True
     )
-    prior: str | Sequence[str] = option(
-        "auto", f"{', '.join(PRIORS)} (auto: what suits the depth best); may be repeated", repeat=True
+    prior: PriorLike | Sequence[PriorLike] = option(
+        "auto", f"auto (what suits the depth best), or {HELP}; may be repeated", repeat=True
     )
     attempts: int = option(1, "different pre-images of each code")
     distance: str = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
@@ -62,13 +63,13 @@ class Invert(Recipe):
         if bool(self.images) == (self.code is not None):
             given = "both image and code" if self.images else "neither image nor code"
             raise ValueError(f"got {given}; expected pictures (--image) or a file of codes (--code)")
-        for key, values in (("image", self.images), ("layer", self.layers), ("prior", self.priors)):
+        for key, values in (("image", self.images), ("layer", self.layers)):
             if not all(isinstance(value, str) and value for value in values):
                 raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
-        for key, values, known in (("prior", self.priors, PRIORS), ("distance", (self.distance,), DISTANCES)):
-            if not values or not set(values) <= set(known):
-                wrong = next((value for value in values if value not in known), "none")
-                raise ValueError(f"unknown {key} {wrong!r}; expected one of {', '.join(known)}")
+        if self.distance not in DISTANCES:
+            raise ValueError(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
+        if not self.priors:
+            raise ValueError(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
             raise ValueError("layer: got none; expected an address, output, or all")
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
@@ -86,7 +87,9 @@ class Invert(Recipe):
 
     @property
     def priors(self) -> tuple[str, ...]:
-        return _texts(self.prior)
+        """What was asked for, as text: auto, or a `PriorChoice`."""
+        given = (self.prior,) if isinstance(self.prior, str | Mapping) else tuple(self.prior)
+        return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -126,7 +129,7 @@ class Invert(Recipe):
         return super().settings() | lists
 
     def units(self, model: Model) -> list[Unit]:
-        from recipes.approaches import AUTO, best, stride
+        from recipes.approaches import best, stride
         from recipes.pictures import read_picture
 
         code, size = self._code, self.picture_size(model)
@@ -145,12 +148,13 @@ class Invert(Recipe):
         for layer, shape in self._shapes(model, size).items():
             depth = stride(shape, size)
             for prior in dict.fromkeys(best(depth) if prior == AUTO else prior for prior in self.priors):
+                PriorChoice.parse(prior).check(size, model)
                 units += [
                     Unit(
                         layer=layer,
                         channel=None,
                         objective="code",
-                        file=f"images/{safe_name(layer)}/{name}-{prior}{f'-{attempt}' if attempt else ''}.png",
+                        file=f"images/{safe_name(layer)}/{name}-{safe_name(prior)}{_tail(attempt)}.png",
                         attempt=attempt,
                         image=name,
                         prior=prior,
@@ -211,18 +215,19 @@ class Invert(Recipe):
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         from objectives import code
-        from recipes.approaches import APPROACHES, stride
+        from recipes.approaches import APPROACHES, OTHERS, planned, stride
 
         if units[0].objective == ORIGINAL:
             return Given(self._originals(model, units))
         target, size = self._targets(model, units), self.picture_size(model)
-        approach, depth = APPROACHES[str(units[0].prior)], stride(target.shape, size)
+        choice, depth = PriorChoice.parse(str(units[0].prior)), stride(target.shape, size)
+        approach = APPROACHES.get(choice.name, OTHERS)
         names = [str(unit.image) for unit in units]
         objective = code(_address(units[0].layer), target, self.distance, names)
-        settings = approach.settings(depth)
-        mine = {"steps": self.steps, "learning_rate": self.learning_rate}
-        settings |= {key: value for key, value in mine.items() if value is not None}
-        return Problem(objective, approach.prior(len(units), size, depth), objective, settings)
+        prior = choice.make(len(units), size, model, **approach.options(depth))
+        stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
+        stages = [{"redirect": 0} | stage for stage in stages]
+        return Problem(objective, prior, objective, stages, choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the pictures as they are in their files, with 8 bits a channel."""
@@ -296,3 +301,7 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _address(layer: str) -> str:
     return "" if layer == OUTPUT_LAYER else layer
+
+
+def _tail(attempt: int) -> str:
+    return f"-{attempt}" if attempt else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -56,13 +56,15 @@ class Problem:
     """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score.
 
     Attributes:
-        settings: fields of `inverter.Settings` in which this batch differs from the run's.
+        stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
+        finish: makes of the finished pictures (B, 3, H, W) those that are written, where they are others.
     """
 
     objective: Objective
     prior: Prior
     measure: Objective
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    stages: Sequence[Mapping[str, Any]] = ({},)
+    finish: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)

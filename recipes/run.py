@@ -14,9 +14,10 @@ from typing import Any
 from inverter import Settings, Tick, evaluate, load_model, optimize
 from inverter.augment import as_augment
 from inverter.engine import default_batch
+from inverter.scoring import whole
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import Given, Recipe, Unit
+from recipes.recipe import Given, Problem, Recipe, Unit
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the page while a run goes on."""
@@ -91,26 +92,33 @@ def run(recipe: Recipe, progress: RunProgress | None = None) -> Report:
         if progress is not None:
             progress(Update(done + fraction, len(todo), len(units) - len(todo)))
 
+    def tick(size: int, before: int, stages: Sequence[Settings], at: Tick) -> None:
+        together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
+        now = (at.done + together * at.step / at.steps) / at.units
+        update(size * (before + now * at.steps) / sum(stage.steps for stage in stages))
+
     update()
     try:
         for batch in batches(todo, settings.batch_size or default_batch(model.device)):
             size = len(batch)
-
-            def tick(at: Tick, size: int = size) -> None:
-                update((at.done + (size if at.done + size <= at.units else 0) * at.step / at.steps) * size / at.units)
-
             work = recipe.problem(model, batch)
             if isinstance(work, Given):
                 images, outcomes = work.images, [_Outcome()] * size
             else:
-                chosen = replace(settings, **work.settings)
-                result = optimize(model, work.objective, work.prior, chosen, augment, tick)
-                images, scores = result.images, evaluate(model, work.measure, result.images).tolist()
-                outcomes = [
-                    _Outcome(score, chosen.steps, result.seconds, status)
-                    for score, status in zip(scores, result.status, strict=True)
-                ]
+                stages = [replace(settings, **stage) for stage in work.stages]
+                steps, seconds, status = 0, 0.0, ["ok"] * size
+                for stage in stages:
+                    result = optimize(
+                        model, work.objective, work.prior, stage, augment, partial(tick, size, steps, stages)
+                    )
+                    steps, seconds = steps + stage.steps, seconds + result.seconds
+                    status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
+                images = result.images
+                scores = evaluate(model, work.measure, whole(model, work.prior, images)).tolist()
+                outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores, status, strict=True)]
             figures = recipe.figures(model, batch, images)
+            if isinstance(work, Problem) and work.finish:
+                images = work.finish(images)
             records = map(partial(_record, seed=recipe.seed), batch, outcomes, figures)
             store.add(zip(records, images, strict=True))
             done += size

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
 from recipes.gallery import Gallery
 from recipes.invert import Invert
+from recipes.near import nearest
+from recipes.prior_choice import PriorChoice
 from recipes.recipe import Recipe, key_of
 from recipes.top_patches import Patches
 
@@ -27,12 +27,6 @@ _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
 def kind(field: Field[Any]) -> type:
     """The type of a field's value on the command line: bool, int, float, or str for everything else."""
     return _KINDS.get(str(field.type).split(" ")[0], str)
-
-
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """`; the nearest are: ...` for a name that was mistyped, else all that are known."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
 
 
 def load_recipe(path: str | Path, **overrides: Any) -> AnyRecipe:
@@ -51,6 +45,10 @@ def load_recipe(path: str | Path, **overrides: Any) -> AnyRecipe:
         layer = ["features.stem"]
         channels = "0-7"
         out = "gallery"
+
+        [prior]
+        name = "pixels"
+        total_variation = 4
     """
     try:
         data = tomllib.loads(Path(path).read_bytes().decode())
@@ -71,6 +69,11 @@ def load_recipe(path: str | Path, **overrides: Any) -> AnyRecipe:
 
 
 def _checked(where: str, field: Field[Any], value: Any) -> Any:
+    if field.name == "prior":
+        tables = [value] if isinstance(value, dict) else value  # `[prior]`, or several as `[[prior]]`
+        if isinstance(tables, list) and any(isinstance(table, dict) for table in tables):
+            texts = tuple(str(PriorChoice.parse(table)) for table in tables)
+            value = texts[0] if value is not tables else list(texts)
     wanted = kind(field)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -72,3 +72,11 @@ def test_higher_decay_is_smoother_and_more_spread_more_contrast() -> None:
 def test_levels_are_whole_numbers_of_at_least_one(levels: float) -> None:
     with pytest.raises(ValueError, match="levels"):
         Pyramid(1, 8, levels=levels)  # type: ignore[arg-type]
+
+
+def test_contrast_stays_below_its_limit_however_far_it_climbs() -> None:
+    for contrast in (1.0, 2.5):
+        prior = Pyramid(2, 24, contrast=contrast, spread=50.0)
+        prior.reset([torch.Generator().manual_seed(seed) for seed in (1, 2)])
+        assert (prior().logit().square().mean((1, 2, 3)).sqrt() < contrast * 1.001).all()
+        assert (prior().logit().square().mean((1, 2, 3)).sqrt() > contrast * 0.99).all()

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
 from inverter import Model, encode, load_model
 from recipes import Invert
-from recipes.approaches import APPROACHES, best, stride
+from recipes.approaches import APPROACHES, best, planned, stride
 from recipes.cli import main
-from recipes.invert import PRIORS
 from recipes.likeness import likeness
 from recipes.outputs.manifest import Manifest
 from recipes.pictures import fit, read_picture
+from recipes.prior_choice import NAMES
 from recipes.run import Report
 
 
@@ -214,11 +216,24 @@ def test_a_network_without_classes_is_not_asked_for_them(photos: Path, tmp_path:
 
 
 def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report]) -> None:
-    assert set(APPROACHES) == set(PRIORS) - {"auto"}
+    assert set(APPROACHES) <= set(NAMES)
     assert {best(depth) for depth in (1, 2, 4, 8, 16, 32, 224)} <= set(APPROACHES)
     report = run(prior=["auto", best(stride((1, 8, 12, 12), (12, 12)))], steps=None)
     (row,) = report.manifest.table
-    assert row["steps"] == APPROACHES[row["prior"]].settings(1.0)["steps"]
+    assert row["steps"] == sum(stage["steps"] for stage in APPROACHES[row["prior"]].stages(1.0))
+
+
+@given(st.none() | st.integers(1, 400), st.none() | st.floats(0.01, 1), st.booleans())
+def test_stages_share_the_steps_that_are_asked_for(steps: int | None, rate: float | None, chance: bool) -> None:
+    own = APPROACHES["fourier"].stages(8.0)
+    plan = planned(own, steps, rate, chance)
+    assert sum(stage["steps"] for stage in plan) == (steps or sum(stage["steps"] for stage in own))
+    assert all(stage["steps"] > 0 for stage in plan)
+    kinds = [stage.get("optimizer", "adam") for stage in plan]
+    assert kinds == (["adam"] if chance else sorted(kinds, reverse=True))  # L-BFGS bears no chance, and comes first
+    for stage in plan:
+        if stage.get("optimizer") != "lbfgs" and rate is not None:
+            assert stage["learning_rate"] == rate
 
 
 def test_steps_and_learning_rate_of_the_user_take_precedence(run: Callable[..., Report]) -> None:
@@ -242,8 +257,8 @@ def test_a_manifest_survives_its_file(run: Callable[..., Report]) -> None:
     [
         ({"image": ()}, "got neither image nor code"),
         ({"code": "x.safetensors"}, "got both image and code"),
-        ({"prior": "nonsense"}, "unknown prior 'nonsense'; expected one of auto, fourier, pixels"),
-        ({"prior": ()}, "unknown prior"),
+        ({"prior": "nonsense"}, "unknown prior 'nonsense'; expected one of fourier, pixels"),
+        ({"prior": ()}, "prior: got none"),
         ({"distance": "l3"}, "unknown distance 'l3'"),
         ({"layer": ()}, "layer: got none"),
         ({"layer": [3]}, "layer: expected text"),
@@ -367,3 +382,18 @@ def test_a_shallow_layer_of_squeezenet_keeps_almost_everything(
     assert shallow["psnr"] > 30
     assert deeper["relative_error"] < 0.2
     assert deeper["psnr"] < shallow["psnr"]
+
+
+def test_features_7_of_squeezenet_is_met_and_the_photograph_comes_back(
+    squeezenet: Model, photographs: Tensor, tmp_path: Path
+) -> None:
+    """L-BFGS first: Adam alone meets the code as well, at 3 dB less."""
+    picture = (photographs[5].permute(1, 2, 0) * 255).round().byte().numpy()
+    Image.fromarray(picture).save(tmp_path / "photo.png")
+    recipe = Invert(
+        model=squeezenet, image=str(tmp_path / "photo.png"), size=128, layer="features.7", out=str(tmp_path / "out")
+    )
+    (row,) = recipe.run().manifest.table
+    assert row["prior"] == "fourier"
+    assert row["relative_error"] < 0.1
+    assert row["psnr"] > 19

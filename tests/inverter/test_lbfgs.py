@@ -1,0 +1,89 @@
+"""L-BFGS: comes down fast where Adam crawls, and each picture goes its own way."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from inverter.lbfgs import LBFGS
+
+STEEP = torch.tensor([1.0, 30.0, 900.0])
+
+
+def valley(place: Tensor) -> Tensor:
+    """(B,): a long narrow valley, bent, with its bottom 0 at (1, 1, 1); Rosenbrock's and a steep side."""
+    x, y, z = place.unbind(1)
+    return (1 - x) ** 2 + 30 * (y - x**2) ** 2 + 900 * (z - y) ** 2
+
+
+def run(place: nn.Parameter, steps: int, alive: Tensor | None = None, memory: int = 10) -> Tensor:
+    """The losses (steps, B) on the way."""
+    optimizer = LBFGS([place], first=0.1, memory=memory)
+    losses = []
+    for _ in range(steps):
+        optimizer.clear()
+        loss = valley(place)
+        loss.sum().backward()
+        losses.append(loss.detach())
+        optimizer.step(torch.ones(len(place), dtype=torch.bool) if alive is None else alive, loss.detach())
+    optimizer.finish()
+    return torch.stack(losses)
+
+
+def test_it_comes_down_a_narrow_bent_valley_where_adam_does_not() -> None:
+    start = torch.tensor([[-1.2, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    place, other = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    run(place, 80)
+    adam = torch.optim.Adam([other], lr=0.05)
+    for _ in range(80):
+        adam.zero_grad()
+        valley(other).sum().backward()
+        adam.step()
+    assert valley(place).max() < 1e-6
+    assert valley(other).min() > 1e-2
+
+
+@given(st.integers(0, 2**31), st.integers(1, 4))
+def test_pictures_do_not_notice_each_other(seed: int, count: int) -> None:
+    start = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    together = nn.Parameter(start.clone())
+    run(together, 12)
+    for row in range(count):
+        alone = nn.Parameter(start[row : row + 1].clone())
+        run(alone, 12)
+        assert torch.allclose(alone[0], together[row], rtol=1e-6, atol=1e-9)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 5))
+def test_it_never_ends_above_where_it_was(seed: int, steps: int, memory: int) -> None:
+    start = 3 * torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    place = nn.Parameter(start.clone())
+    losses = run(place, steps, memory=memory)
+    assert torch.allclose(valley(place), losses.min(0).values)  # the best of all that it looked at
+
+
+def test_a_stopped_picture_ends_at_the_best_that_it_had() -> None:
+    place = nn.Parameter(torch.tensor([[-1.2, 1.0, 0.0], [2.0, 0.0, 3.0]]))
+    before = place.detach().clone()
+    run(place, 20, torch.tensor([False, True]))
+    assert torch.equal(place[0], before[0])
+    assert valley(place)[1] < 1e-2
+
+
+def test_parameters_of_several_shapes_are_one_vector() -> None:
+    a, b = nn.Parameter(torch.zeros(2, 2, 2)), nn.Parameter(torch.zeros(2, 3))
+    target = torch.arange(7.0)
+    optimizer = LBFGS([a, b], first=0.1)
+    for _ in range(25):
+        optimizer.clear()
+        loss = ((torch.cat([a.flatten(1), b], 1) - target).square() * torch.linspace(1, 50, 7)).sum(1)
+        loss.sum().backward()
+        optimizer.step(torch.tensor([True, True]), loss.detach())
+    optimizer.finish()
+    assert torch.allclose(torch.cat([a.flatten(1), b], 1), target.expand(2, -1), atol=1e-3)
+
+
+def test_a_gradient_that_never_arrives_is_told() -> None:
+    with pytest.raises(ValueError, match="does not reach the prior's parameters"):
+        LBFGS([nn.Parameter(torch.zeros(1, 2))], 0.1).step(torch.ones(1, dtype=torch.bool), torch.zeros(1))
