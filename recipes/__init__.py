@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recipes.atlas import Atlas
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
     from recipes.gallery import Gallery
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from recipes.top_patches import Patches
 
 _HOMES = {
+    "Atlas": "recipes.atlas",
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Gallery": "recipes.gallery",
@@ -22,7 +24,7 @@ _HOMES = {
     "Statistics": "recipes.statistics",
 }
 
-__all__ = ["ClassModel", "DeepDream", "Gallery", "Invert", "Patches", "Statistics"]
+__all__ = ["Atlas", "ClassModel", "DeepDream", "Gallery", "Invert", "Patches", "Statistics"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The map of an activation atlas: from a 2-D layout of activations to cells, each with a direction (Carter et al. 2019).
+"""The map of an activation atlas: from a layout of activations to cells, each with a direction (Carter et al. 2019).
 
 Plain arithmetic on arrays; nothing here knows of a network or a picture.
 """
@@ -65,8 +65,8 @@ def cells(places: Array, grid: int, least: int) -> list[Cell]:
         places: (N, 2), x and y in [0, 1]; the right and lower edges belong to the last column and row.
 
     Example:
-        >>> [(cell.row, cell.column, cell.members.tolist()) for cell in cells(np.array([[0, 0], [1, 0.2], [0.9, 0]]), 2, 2)]
-        [(0, 1, [1, 2])]
+        >>> cells(np.array([[0, 0], [1, 0.2], [0.9, 0]]), grid=2, least=2)
+        [Cell(row=0, column=1, members=array([1, 2]))]
     """
     column, row = np.minimum((np.asarray(places) * grid).astype(int), grid - 1).T
     number = row * grid + column
@@ -120,19 +120,19 @@ def whitened(directions: Array, moment: Array, ridge: float) -> Array:
     return (turned * np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)).astype(np.float32)
 
 
-def own_cell(seen: Array, directions: Array) -> tuple[Array, Array]:
-    """How well icons show their cells: (cosine to the own direction, whether that is the nearest one of all), (cells,).
+def own_cell(seen: Array, means: Array, rows: Sequence[int]) -> tuple[Array, Array]:
+    """How well icons show their cells: cosine to the own direction, and whether no other is nearer; both (B,).
 
     Args:
-        seen: (cells, C) activations of the icons. directions: (cells, C) of the cells.
+        seen: (B, C) activations of the icons. means: (cells, C) directions of all cells. rows: B cells, the icons' own.
 
     Example:
-        >>> cosine, own = own_cell(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+        >>> cosine, own = own_cell(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), [0, 1])
         >>> cosine.tolist(), own.tolist()
         ([1.0, 0.0], [True, False])
     """
-    cosines = _unit(seen) @ _unit(directions).T
-    return np.diag(cosines), cosines.argmax(axis=1) == np.arange(len(cosines))
+    cosines = _unit(seen) @ _unit(means).T
+    return cosines[np.arange(len(rows)), rows], cosines.argmax(axis=1) == np.asarray(rows)
 
 
 def _unit(vectors: Array) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas import Atlas
 from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
 from recipes.gallery import Gallery
@@ -18,7 +19,7 @@ from recipes.top_patches import Patches
 
 AnyRecipe = Recipe | DeepDream | Patches
 
-RECIPES: dict[str, type[AnyRecipe]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Invert, Patches)}
+RECIPES: dict[str, type[AnyRecipe]] = {r.name: r for r in (Gallery, ClassModel, DeepDream, Invert, Patches, Atlas)}
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}

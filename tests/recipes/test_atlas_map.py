@@ -66,7 +66,7 @@ def test_the_second_moment_by_hand_and_in_parts() -> None:
 
 
 def test_whitening_by_hand() -> None:
-    # The mean square of a channel is (3 + 1) / 2 = 2; with ridge .5 the matrix is diag(4, 2), and (4, 2) turns to (1, 1).
+    # The mean square of a channel is (3 + 1) / 2 = 2: with ridge .5 it is diag(4, 2), and (4, 2) turns to (1, 1)
     got = whitened(np.array([[4.0, 2.0]]), np.diag([3.0, 1.0]), ridge=0.5)
     np.testing.assert_allclose(got, np.sqrt(20) * np.array([[1, 1]]) / np.sqrt(2), rtol=1e-6)
 
@@ -93,6 +93,6 @@ def test_a_ridge_must_be_positive(ridge: float) -> None:
 def test_own_cell_by_hand() -> None:
     directions = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     seen = np.array([[3.0, 4.0], [0.0, 5.0], [1.0, 0.9]])
-    cosine, own = own_cell(seen, directions)
+    cosine, own = own_cell(seen, directions, [0, 1, 2])
     np.testing.assert_allclose(cosine, [0.6, 1.0, 1.9 / np.sqrt(2 * 1.81)])
     assert own.tolist() == [False, True, True]  # (3, 4) is nearest to (1, 1): 7 / (5 sqrt 2) = .99
