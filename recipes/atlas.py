@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from recipes.run import Report, RunProgress
 
 LAYOUTS = ("umap", "tsne")
+AROUND = 0.5
+"""Weight of the whole map against the icon's centre."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas(Recipe):
     """A map of what a layer sees: activations of many pictures, each region with its icon (Carter et al. 2019).
 
-    Activations are laid out in two dimensions and gathered in the cells of a grid; an icon maximises
-    dot(a, v) * max(.1, cos(a, v))^power for a cell's mean direction v and the activation a at the icon's centre. The
+    Activations are laid out in two dimensions and gathered in the cells of a grid. For a cell's mean direction v, its
+    icon maximises f(a) = dot(a, v) * max(.1, cos(a, v))^power of the activation a at the icon's centre, and, at a lower
+    weight and power, the mean of f over the whole map: the centre makes it true, the surroundings make it readable. The
     classes that a cell supports come from a linear approximation of the rest of the network.
 
     Raises:
@@ -53,10 +56,12 @@ class Atlas(Recipe):
     neighbors: int = option(20, "how many activations count as near in the layout")
     distance: float = option(0.01, "how near UMAP lets them come: its min_dist")
     whiten: float | None = option(None, "ridge of whitened directions, e.g. 0.1 (default: plain directions)")
-    power: float = option(2.0, "of the cosine in the icons' objective")
+    power: float = option(4.0, "of the cosine in the icons' objective")
     prior: PriorLike = option("fourier", HELP)
     out: str = option("atlas", "output folder")
     size: int | None = option(96, "side of the icons in pixels")
+    steps: int | None = option(48, "optimisation steps for each icon")
+    augment: str = option("light", "none, light, standard, strong or wide")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,12 +184,15 @@ class Atlas(Recipe):
 
         places = self._survey(model).by_file()
         wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
-        objective = direction(self.layer, torch.from_numpy(wanted), "center", self.power)
+        vectors = torch.from_numpy(wanted)
+        centre = direction(self.layer, vectors, "center", self.power)
+        objective = centre + AROUND * direction(self.layer, vectors, None, self.power / 2)
         choice = PriorChoice.parse(self.prior)
-        prior = choice.make(len(units), self.picture_size(model), model)
+        smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
+        prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, objective, finish=choice.finish(prior))
+        return Problem(objective, prior, centre, finish=choice.finish(prior))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas_icons import figures

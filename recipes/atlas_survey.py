@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recipes.run import RunProgress
 
 Array = np.ndarray[Any, Any]
-EXAMPLES = 6
+EXAMPLES = 4
 """Members of a cell, each of another picture, that stand for it."""
 
 
