@@ -217,6 +217,11 @@ class Atlas(Recipe):
                 )
         return rows
 
+    def skipped(self) -> Mapping[str, str]:
+        from recipes.collector import Activations
+
+        return Activations.load(Path(self.out) / "activations").skipped
+
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.outputs.atlas import render_atlas
 

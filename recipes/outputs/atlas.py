@@ -62,6 +62,7 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         figures=[Figure("Icons", count), *_figures(settings, model, rows, units)],
         notices=notices,
         details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
+        parts=["atlas_map"],
         data={
             "across": ACROSS,
             "size": list(model.get("input_size") or (1, 1)),
