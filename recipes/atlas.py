@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.atlas_survey import Survey
     from recipes.outputs.manifest import Record
-    from recipes.picture_sets import PictureSet
     from recipes.run import Report, RunProgress
 
 LAYOUTS = ("umap", "tsne")
@@ -99,12 +97,6 @@ class Atlas(Recipe):
             raise ValueError(f"positions must be all, one, or a whole number of at least 1, got {self.positions!r}")
         return int(self.positions)
 
-    @cached_property
-    def _pictures(self) -> PictureSet:
-        from recipes.picture_sets import picture_set
-
-        return picture_set(self.images)
-
     def settings(self) -> dict[str, Any]:
         places = self.images
         if isinstance(places, str | Path):
@@ -132,17 +124,17 @@ class Atlas(Recipe):
         try:
             return super().run(progress)
         finally:
-            if (Path(self.out) / "manifest.json").is_file():
-                write_atlas(Path(self.out))
+            write_atlas(Path(self.out))
 
     def _survey(self, model: Model, progress: RunProgress | None = None) -> Survey:
         """The map; made once, whoever asks first."""
         from recipes.atlas_survey import survey
+        from recipes.picture_sets import picture_set
 
         if "_known" not in self.__dict__:
             self.__dict__["_known"] = survey(
                 model,
-                self._pictures,
+                picture_set(self.images, len(model.mean)),
                 self.layer,
                 out=Path(self.out),
                 grids=self.sides,
@@ -198,7 +190,7 @@ class Atlas(Recipe):
         from recipes.atlas_icons import figures
 
         files = [unit.file for unit in units]
-        return figures(model, self.layer, self._pictures, self._survey(model), files, images, Path(self.out))
+        return figures(model, self.layer, self._survey(model), files, images, Path(self.out))
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         rows = []

@@ -16,7 +16,6 @@ from recipes.atlas_classes import class_effects
 from recipes.atlas_map import own_cell
 from recipes.atlas_survey import Survey
 from recipes.outputs.media import write_jpeg
-from recipes.picture_sets import PictureSet
 
 PICTURES = "pictures"
 """Folder, below the output folder, of the pictures as the network saw them."""
@@ -27,7 +26,6 @@ SHOWN = 5
 def figures(
     model: Model,
     layer: str,
-    pictures: PictureSet,
     survey: Survey,
     files: Sequence[str],
     images: Tensor,
@@ -46,7 +44,7 @@ def figures(
     rows = [places[file][1] for file in files]
     cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
-    classes = _classes(model, layer, pictures, survey, examples, grid.means[rows])
+    classes = _classes(model, layer, survey, examples, grid.means[rows])
     field = receptive_fields(model, [layer], survey.found.size)[layer]
     told = []
     for i, row in enumerate(rows):
@@ -55,7 +53,7 @@ def figures(
         for picture, y, x in survey.where[examples[i]].tolist():
             file = f"{PICTURES}/{picture:06d}.jpg"
             if not (folder / file).exists():
-                write_jpeg(folder / file, pictures.read(picture, survey.found.size))
+                write_jpeg(folder / file, survey.pictures.read(picture, survey.found.size))
             window = (0, 0, *survey.found.size) if field is None else field.window(y, x, survey.found.size)
             shown.append({"picture": file, "name": survey.found.names[picture], "at": [y, x], "window": list(window)})
         told.append(
@@ -86,16 +84,15 @@ def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
 def _classes(
     model: Model,
     layer: str,
-    pictures: PictureSet,
     survey: Survey,
     examples: Sequence[np.ndarray[Any, Any]],
     directions: np.ndarray[Any, Any],
 ) -> list[list[dict[str, Any]]]:
     """The classes that each direction supports most; none where the network's output is no vector of classes."""
-    if layer == OUTPUT or len(model.shapes([OUTPUT], survey.found.size)[OUTPUT]) != 2:
+    if len(model.shapes([OUTPUT], survey.found.size)[OUTPUT]) != 2:
         return [[] for _ in examples]
     where = [survey.where[members] for members in examples]
-    effects = class_effects(model, layer, pictures, survey.found.size, where, directions)
+    effects = class_effects(model, layer, survey.pictures, survey.found.size, where, directions)
     best = np.argsort(-effects, axis=1, kind="stable")[:, :SHOWN]
     names = model.categories
     return [

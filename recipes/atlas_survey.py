@@ -47,10 +47,12 @@ class Survey:
     """A map of a layer.
 
     Attributes:
+        pictures, found: the set, and what was kept of it.
         vectors: (N, C) activations, possibly on disk. where: (N, 3) picture, y, x of each.
         places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction.
     """
 
+    pictures: PictureSet
     found: Activations
     vectors: Array
     where: Array
@@ -151,4 +153,4 @@ def survey(
         means = mean_directions(vectors, kept)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
         levels.append(Grid(side, kept, means, targets))
-    return Survey(found, vectors, where, places, levels)
+    return Survey(pictures, found, vectors, where, places, levels)

@@ -22,16 +22,19 @@ def write_atlas(folder: Path) -> None:
     `atlas.json` holds, for each grid, its cells: place, number of members, direction (file and row), classes with their
     effects, examples with the window that the cell's activation saw, and the icon.
     """
-    manifest = Manifest.load(folder / "manifest.json").to_json()
+    path = folder / "manifest.json"
+    if not path.is_file() or (known := Manifest.load(path)).recipe != "atlas":
+        return  # the run did not begin: the folder is another's
+    manifest = known.to_json()
     grids = []
     for side, units in _by_grid(manifest["units"]).items():
         icons = {(unit["figures"]["row"], unit["figures"]["column"]): folder / unit["file"] for unit in units}
         write_grid(folder, side, icons)
         listed = [{"icon": unit["file"], **unit["figures"]} for unit in units]
         grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
-    known = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
+    made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
     asked = {key: manifest["settings"].get(key) for key in ("layer", "layout", "seed")}
-    write_text(folder / "atlas.json", json.dumps({**known, **asked, "grids": grids}, indent=1))
+    write_text(folder / "atlas.json", json.dumps({**made, **asked, "grids": grids}, indent=1))
 
 
 def render_atlas(manifest: Mapping[str, Any]) -> str:

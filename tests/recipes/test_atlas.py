@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import recipes.atlas_layout
 from inverter import Model
-from recipes import Atlas
+from recipes import Atlas, Gallery
 from recipes.atlas_layout import kept_layout, lay_out
 from recipes.atlas_map import cells, unit_square
 from recipes.cli import main
@@ -137,6 +137,15 @@ def test_an_interrupted_run_shows_what_it_has(atlas: Callable[..., Atlas], flat:
     told = json.loads((tmp_path / "out" / "atlas.json").read_bytes())
     assert sum(len(grid["cells"]) for grid in told["grids"]) == 2 < told["planned"]
     assert atlas(batch_size=2).run().made == told["planned"] - 2
+
+
+def test_a_folder_of_another_recipe_is_left_alone(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
+    model = atlas().model
+    Gallery(model=model, layer="stem", channels="0", steps=1, size=12, out=str(tmp_path / "out")).run()
+    before = (tmp_path / "out" / "index.html").read_bytes()
+    with pytest.raises(ValueError, match="recipe is 'gallery', not 'atlas'"):
+        atlas().run()
+    assert (tmp_path / "out" / "index.html").read_bytes() == before
 
 
 def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:

@@ -45,7 +45,11 @@ def write(folder: Path, sides: tuple[int, ...] = (4, 20), hole: tuple[int, int] 
     units = [unit(folder, s, r, c) for s in sides for r in range(s) for c in range(s) if (r, c) != hole]
     settings = {"layer": "stem", "size": 16}
     manifest = {
-        "inverter": "0", "recipe": "atlas", "created": "2026-01-01", "settings": settings, "versions": {},
+        "inverter": "0",
+        "recipe": "atlas",
+        "created": "2026-01-01",
+        "settings": settings,
+        "versions": {},
         "model": {"spec": "tiny", "input_size": [16, 16]},
         "planned": len(units),
         "units": units,
