@@ -90,9 +90,11 @@ function drawShade() {
 
 function drawFrame(cell, width) {
   const step = view.scale / cell.side;
-  context.strokeStyle = colours.accent;
-  context.lineWidth = width;
-  context.strokeRect(view.x + cell.column * step, view.y + cell.row * step, step, step);
+  for (const [colour, wide] of [["white", width + 2.5], [colours.accent, width]]) { // icons have all colours: a pale rim tells it apart
+    context.strokeStyle = colour;
+    context.lineWidth = wide;
+    context.strokeRect(view.x + cell.column * step, view.y + cell.row * step, step, step);
+  }
 }
 
 // ---- Where the map lies ----
