@@ -30,8 +30,9 @@ class Atlas(Recipe):
 
     Activations are laid out in two dimensions and gathered in the cells of a grid. For a cell's mean direction v, its
     icon maximises f(a) = dot(a, v) * max(.1, cos(a, v))^power of the activation a at the icon's centre, and, at a lower
-    weight and power, the mean of f over the whole map: the centre makes it true, the surroundings make it readable. The
-    classes that a cell supports come from a linear approximation of the rest of the network.
+    weight and power, the mean of f over the whole map: the centre makes it true, the surroundings make it readable, and
+    all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
+    approximation of the rest of the network.
 
     Raises:
         ValueError: for numbers out of their range, or (in `run`) too few activations for the grid.
@@ -178,13 +179,22 @@ class Atlas(Recipe):
         wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
         vectors = torch.from_numpy(wanted)
         centre = direction(self.layer, vectors, "center", self.power)
-        objective = centre + AROUND * direction(self.layer, vectors, None, self.power / 2)
+        share = self._share(model)
+        objective = share * centre + AROUND / share * direction(self.layer, vectors, None, self.power / 2)
         choice = PriorChoice.parse(self.prior)
         smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior))
+
+    def _share(self, model: Model) -> float:
+        """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
+        from inverter import receptive_fields
+
+        size = self.picture_size(model)
+        field = receptive_fields(model, [self.layer], size)[self.layer]
+        return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas_icons import figures

@@ -148,6 +148,13 @@ def test_a_folder_of_another_recipe_is_left_alone(atlas: Callable[..., Atlas], f
     assert (tmp_path / "out" / "index.html").read_bytes() == before
 
 
+def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
+    small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
+    assert small._share(small.model) == pytest.approx(1 / 16)
+    large = atlas(size=2)
+    assert large._share(large.model) == 1
+
+
 def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(30, 4))
     for about in ({"layer": "a"}, {"layer": "a"}, {"layer": "b"}):
