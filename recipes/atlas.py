@@ -179,8 +179,8 @@ class Atlas(Recipe):
         wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
         vectors = torch.from_numpy(wanted)
         centre = direction(self.layer, vectors, "center", self.power)
-        share = self._share(model)
-        objective = share * centre + AROUND / share * direction(self.layer, vectors, None, self.power / 2)
+        around = direction(self.layer, vectors, None, self.power / 2)
+        objective = centre + AROUND / self._share(model) ** 2 * around
         choice = PriorChoice.parse(self.prior)
         smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
