@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recipes.atlas import Atlas
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
     from recipes.dictionary import Dictionary
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from recipes.top_patches import Patches
 
 _HOMES = {
+    "Atlas": "recipes.atlas",
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Dictionary": "recipes.dictionary",
@@ -29,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Atlas",
     "ClassModel",
     "DeepDream",
     "Dictionary",

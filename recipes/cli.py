@@ -181,6 +181,8 @@ def _recipe(recipe: AnyRecipe) -> None:
             finished, units = said[0].finished + int(said[0].done), said[0].finished + said[0].units
             print(f"{finished} of {units} pictures are finished in {recipe.out}", file=sys.stderr)
         raise
+    for name, reason in recipe.skipped().items():
+        print(f"skipped {name}: {reason}", file=sys.stderr)
     units = len(report.manifest.units)
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
     print(f"{units} pictures in {report.out} ({made})")

@@ -145,6 +145,10 @@ class AnyRecipe:
         """One line for the terminal on what all finished pictures say together."""
         return None
 
+    def skipped(self) -> Mapping[str, str]:
+        """Pictures that could not be read, with the reason: known once it ran."""
+        return {}
+
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
         raise TypeError(f"{type(self).__name__} must define page()")

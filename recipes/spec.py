@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas import Atlas
 from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
 from recipes.dictionary import Dictionary
@@ -22,7 +23,8 @@ from recipes.top_patches import Patches
 Known = AnyRecipe | DeepDream | Patches
 
 RECIPES: dict[str, type[Known]] = {
-    recipe.name: recipe for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid)
+    recipe.name: recipe
+    for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid, Atlas)
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 

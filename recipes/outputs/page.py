@@ -88,6 +88,7 @@ def render_page(
     notices: Iterable[str],
     details: Mapping[str, Mapping[str, Any]],
     data: Any,
+    parts: Sequence[str] = (),
 ) -> str:
     """Return a page: the common shell around `assets/RECIPE.html`, the recipe's style and script after the common ones.
 
@@ -100,9 +101,10 @@ def render_page(
         notices: plain sentences that the reader must not miss.
         details: tables (heading -> name -> value) in the collapsed part of the header.
         data: what the scripts read; anything that `json` can write.
+        parts: names of further scripts in `assets/`, before the recipe's own.
     """
     styles = [_asset("page.css"), _asset(f"{recipe}.css")]
-    scripts = [_asset("page.js"), _asset(f"{recipe}.js")]
+    scripts = [_asset(f"{name}.js") for name in ("page", *parts, recipe)]
     policy = (
         f"default-src 'none'; img-src 'self' file: data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}; "
         "base-uri 'none'; form-action 'none'"

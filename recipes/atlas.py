@@ -1,0 +1,230 @@
+"""The activation atlas: a map of what a layer sees in a set of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.prior_choice import HELP, PriorChoice, PriorLike
+from recipes.recipe import Problem, Recipe, Unit, option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+    from inverter import Model
+    from recipes.atlas_survey import Survey
+    from recipes.outputs.manifest import Record
+    from recipes.run import Report, RunProgress
+
+LAYOUTS = ("umap", "tsne")
+AROUND = 0.5
+"""Weight of the whole map against the icon's centre."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas(Recipe):
+    """A map of what a layer sees: activations of many pictures, each region with its icon (Carter et al. 2019).
+
+    Activations are laid out in two dimensions and gathered in the cells of a grid. For a cell's mean direction v, its
+    icon maximises f(a) = dot(a, v) * max(.1, cos(a, v))^power of the activation a at the icon's centre, and, at a lower
+    weight and power, the mean of f over the whole map: the centre makes it true, the surroundings make it readable, and
+    all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
+    approximation of the rest of the network.
+
+    Raises:
+        ValueError: for numbers out of their range, or (in `run`) too few activations for the grid.
+
+    Example:
+        >>> Atlas(images="photos", layer="features.stage3", grid="10,20", out="OUT").sides
+        (10, 20)
+    """
+
+    name: ClassVar[str] = "atlas"
+
+    images: str | Sequence[str] | Dataset[Any] = option(
+        MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
+    )
+    layer: str = option(MISSING, "address of a layer that puts out maps")
+    grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
+    positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
+    least: int = option(10, "members that a cell must have")
+    layout: str = option("umap", "umap or tsne", choices=LAYOUTS)
+    neighbors: int = option(20, "how many activations count as near in the layout")
+    distance: float = option(0.01, "how near UMAP lets them come: its min_dist")
+    whiten: float | None = option(None, "ridge of whitened directions, e.g. 0.1 (default: plain directions)")
+    power: float = option(4.0, "of the cosine in the icons' objective")
+    prior: PriorLike = option("fourier", HELP)
+    out: str = option("atlas", "output folder")
+    size: int | None = option(96, "side of the icons in pixels")
+    steps: int | None = option(48, "optimisation steps for each icon")
+    augment: str = option("light", "none, light, standard, strong or wide")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.sides, self.drawn
+        PriorChoice.parse(self.prior)
+        if not isinstance(self.layer, str) or not self.layer:
+            raise ValueError(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
+        for key, lowest in (("least", 1), ("neighbors", 2)):
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
+        if not self.power >= 0:
+            raise ValueError(f"power must be at least 0, got {self.power!r}")
+        if not 0 <= self.distance <= 1:
+            raise ValueError(f"distance must be in [0, 1], got {self.distance!r}")
+        if self.whiten is not None and not self.whiten > 0:
+            raise ValueError(f"whiten must be a ridge above 0, got {self.whiten!r}")
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The grids, coarse to fine."""
+        parts = str(self.grid).split(",")
+        if not all(part.strip().isdecimal() and 1 <= int(part) <= 200 for part in parts):
+            raise ValueError(f"grid must be whole numbers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
+        return tuple(sorted({int(part) for part in parts}))
+
+    @property
+    def drawn(self) -> str | int:
+        """What to keep of each picture: "all", "one", or a number."""
+        if str(self.positions) in ("all", "one"):
+            return str(self.positions)
+        if not str(self.positions).isdecimal() or int(self.positions) < 1:
+            raise ValueError(f"positions must be all, one, or a whole number of at least 1, got {self.positions!r}")
+        return int(self.positions)
+
+    def settings(self) -> dict[str, Any]:
+        places = self.images
+        if isinstance(places, str | Path):
+            named = [str(places)]
+        else:
+            named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
+        own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
+        return super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+
+    def run(self, progress: RunProgress | None = None) -> Report:
+        """Collects, lays out, makes all icons that are not finished yet, and puts them together.
+
+        Args:
+            progress: called with an `Update` as the work goes on; first in pictures, then in units.
+
+        Raises:
+            ValueError, LookupError, OSError: bad input, in one line.
+            KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
+        """
+        from inverter import load_model
+        from recipes.outputs.atlas import write_atlas
+
+        model = load_model(self.model, self.weights, self.normalize, self.device)
+        self._survey(model, progress).write_directions(Path(self.out))
+        try:
+            return super().run(progress)
+        finally:
+            write_atlas(Path(self.out))
+
+    def _survey(self, model: Model, progress: RunProgress | None = None) -> Survey:
+        """The map; made once, whoever asks first."""
+        from recipes.atlas_survey import survey
+        from recipes.picture_sets import picture_set
+
+        if "_known" not in self.__dict__:
+            self.__dict__["_known"] = survey(
+                model,
+                picture_set(self.images, len(model.mean)),
+                self.layer,
+                out=Path(self.out),
+                grids=self.sides,
+                least=self.least,
+                positions=self.drawn,
+                layout=self.layout,
+                neighbors=self.neighbors,
+                distance=self.distance,
+                ridge=self.whiten,
+                seed=self.seed,
+                fresh=self.fresh,
+                progress=progress,
+            )
+        found: Survey = self.__dict__["_known"]
+        return found
+
+    def units(self, model: Model) -> list[Unit]:
+        from recipes.atlas_survey import icon_file
+
+        PriorChoice.parse(self.prior).check(self.picture_size(model), model)
+        model.shapes([self.layer], self.picture_size(model))
+        return [
+            Unit(
+                layer=self.layer,
+                channel=None,
+                objective="direction",
+                file=icon_file(grid.side, cell.row, cell.column),
+                batch=str(grid.side),
+            )
+            for grid in self._survey(model).grids
+            for cell in grid.cells
+        ]
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+        import numpy as np
+        import torch
+
+        from objectives import direction
+
+        places = self._survey(model).by_file()
+        wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
+        vectors = torch.from_numpy(wanted)
+        centre = direction(self.layer, vectors, "center", self.power)
+        around = direction(self.layer, vectors, None, self.power / 2)
+        objective = centre + AROUND / self._share(model) ** 2 * around
+        choice = PriorChoice.parse(self.prior)
+        smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
+        prior = choice.make(len(units), self.picture_size(model), model, **smooth)
+        # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
+        prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
+        return Problem(objective, prior, centre, finish=choice.finish(prior))
+
+    def _share(self, model: Model) -> float:
+        """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
+        from inverter import receptive_fields
+
+        size = self.picture_size(model)
+        field = receptive_fields(model, [self.layer], size)[self.layer]
+        return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        from recipes.atlas_icons import figures
+
+        files = [unit.file for unit in units]
+        return figures(model, self.layer, self._survey(model), files, images, Path(self.out))
+
+    def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
+        rows = []
+        for side in self.sides:
+            made = [record for record in records if record.file.startswith(f"icons/{side}/")]
+            if made:
+                rows.append(
+                    {
+                        "grid": f"{side}x{side}",
+                        "cells": len(made),
+                        "activations": sum(record.figures["count"] for record in made),
+                        "cosine": sum(record.figures["cosine"] for record in made) / len(made),
+                        "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                        "seconds_an_icon": sum(record.seconds for record in made) / len(made),
+                    }
+                )
+        return rows
+
+    def skipped(self) -> Mapping[str, str]:
+        from recipes.collector import Activations
+
+        return Activations.load(Path(self.out) / "activations").skipped
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.outputs.atlas import render_atlas
+
+        return render_atlas(manifest)

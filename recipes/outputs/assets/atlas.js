@@ -1,0 +1,239 @@
+
+"use strict";
+// What one does with the map (atlas_map.js): cells to point at, walk over, filter, link to and enlarge.
+
+// ---- What is known of a cell ----
+
+function show(cell) {
+  $("cell-title").textContent = cell ? titleOf(cell) : "Point at the map";
+  $("cell-body").replaceChildren(...(cell ? particulars(cell) : []));
+}
+
+function particulars(cell) {
+  const icon = element("button", { type: "button", class: "icon", "aria-label": `Enlarge the icon of ${titleOf(cell)}` }, frame(cell.source, true));
+  icon.addEventListener("click", () => { select(cell); lightbox.show(cell); });
+  const facts = element("dl", { class: "facts" }, ...[["activations", grouped.format(cell.count)], ["cosine", text(cell.cosine)]]
+    .map(([label, value]) => element("div", {}, element("dt", {}, label), element("dd", {}, value))));
+  const parts = [icon, facts];
+  if (cell.status && cell.status !== "ok") parts.push(element("p", { class: "bad" }, cell.status));
+  if (cell.classes?.length) {
+    const most = cell.classes[0].effect;
+    parts.push(element("h3", {}, "supports"), element("ul", { class: "classes" }, ...cell.classes.map((found) => {
+      const button = element("button", { type: "button", title: "Show where the map supports this class" }, nameOf(found), element("small", {}, text(found.effect)));
+      button.style.setProperty("--share", `${(100 * found.effect) / most}%`);
+      button.addEventListener("click", () => ask(nameOf(found)));
+      return element("li", {}, button);
+    })));
+  }
+  if (cell.examples.length) {
+    parts.push(element("h3", {}, "seen in"), element("div", { class: "examples" }, ...cell.examples.map((example) =>
+      element("a", { href: example.source, target: "_blank", rel: "noopener", title: example.name, "aria-label": `Example from ${example.name}` }, patchTile(example, data.size)))));
+  }
+  return parts;
+}
+
+function hover(cell) {
+  if (cell === state.hovered) return;
+  state.hovered = cell;
+  show(cell ?? state.selected);
+  redraw();
+}
+
+function select(cell, follow = false) {
+  Object.assign(state, { selected: cell, hovered: null });
+  show(cell);
+  if (cell && follow) reveal(cell);
+  remember();
+  redraw();
+}
+
+/** Move the map just as far as a cell needs to be seen. */
+function reveal(cell) {
+  const step = view.scale / cell.side, left = view.x + cell.column * step, top = view.y + cell.row * step;
+  const shift = (start, extent) => Math.max(0, 12 - start) - Math.max(0, start + step + 12 - extent);
+  const [x, y] = [shift(left, box.width), shift(top, box.height)];
+  if (x || y) place({ x: view.x + x, y: view.y + y, scale: view.scale });
+}
+
+/** The nearest cell that way, from the one that is selected, else the first in view. */
+function neighbour(across, down) {
+  const { cells, side } = state.level;
+  const from = state.selected ? { column: ((state.selected.column + 0.5) * side) / state.selected.side - 0.5, row: ((state.selected.row + 0.5) * side) / state.selected.side - 0.5 } : null;
+  if (!from) return cells.find((cell) => !state.lit || state.lit.has(cell)) ?? cells[0] ?? null;
+  let best = null, least = Infinity;
+  for (const cell of cells) {
+    const along = (cell.column - from.column) * across + (cell.row - from.row) * down;
+    const aside = Math.abs((cell.column - from.column) * down) + Math.abs((cell.row - from.row) * across);
+    if (along > 0.5 && along + 2 * aside < least) [best, least] = [cell, along + 2 * aside];
+  }
+  return best;
+}
+
+// ---- The filter ----
+
+function light() {
+  const word = state.query.trim().toLowerCase();
+  state.lit = word && state.level ? new Set(state.level.cells.filter((cell) => cell.classes?.some((found) => nameOf(found).toLowerCase().includes(word)))) : null;
+  const all = state.level?.cells.length ?? 0;
+  $("count").textContent = state.lit ? `${grouped.format(state.lit.size)} of ${plural(all, "cell")} support it` : plural(all, "cell");
+  redraw();
+}
+
+function ask(query) {
+  $("query").value = state.query = query;
+  light();
+  remember();
+}
+
+// ---- The address ----
+
+function remember() {
+  const parameters = new URLSearchParams();
+  if (state.selected) parameters.set("cell", keyOf(state.selected));
+  if (state.query.trim()) parameters.set("class", state.query.trim());
+  fragment.write(parameters);
+}
+
+function recall() {
+  const parameters = fragment.read();
+  $("query").value = state.query = parameters.get("class") ?? "";
+  light();
+  const [, side, row, column] = /^(\d+)\/(\d+)-(\d+)$/.exec(parameters.get("cell") ?? "") ?? [];
+  const level = levels.find((each) => each.side === Number(side));
+  const cell = level?.at.get(Number(row) * level.side + Number(column)) ?? null;
+  if (cell) place(showing(level, cell));
+  select(cell);
+}
+
+// ---- Hands ----
+
+const pointers = new Map();
+let moved = 0;
+
+const here = (event) => {
+  const { left, top } = canvas.getBoundingClientRect();
+  return { x: event.clientX - left, y: event.clientY - top };
+};
+
+canvas.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
+  canvas.setPointerCapture(event.pointerId);
+  pointers.set(event.pointerId, here(event));
+  if (pointers.size === 1) moved = 0;
+  flight = null;
+  canvas.classList.add("held");
+});
+
+canvas.addEventListener("pointermove", (event) => {
+  const to = here(event), from = pointers.get(event.pointerId);
+  if (!from) return void (event.pointerType === "mouse" && hover(cellAt(to.x, to.y)));
+  const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
+  moved += Math.hypot(to.x - from.x, to.y - from.y);
+  pointers.set(event.pointerId, to);
+  if (!other) return void place({ x: view.x + to.x - from.x, y: view.y + to.y - from.y, scale: view.scale });
+  // Two fingers: what lies under each stays there.
+  const by = Math.hypot(to.x - other.x, to.y - other.y) / Math.max(1, Math.hypot(from.x - other.x, from.y - other.y));
+  const [was, is] = [{ x: (from.x + other.x) / 2, y: (from.y + other.y) / 2 }, { x: (to.x + other.x) / 2, y: (to.y + other.y) / 2 }];
+  place({ x: is.x - (was.x - view.x) * by, y: is.y - (was.y - view.y) * by, scale: view.scale * by });
+});
+
+function release(event) {
+  const at = pointers.get(event.pointerId);
+  pointers.delete(event.pointerId);
+  if (!pointers.size) canvas.classList.remove("held");
+  if (at && event.type === "pointerup" && !pointers.size && moved < 6) select(cellAt(at.x, at.y));
+}
+canvas.addEventListener("pointerup", release);
+canvas.addEventListener("pointercancel", release);
+canvas.addEventListener("pointerleave", () => hover(null));
+canvas.addEventListener("dblclick", (event) => {
+  const { x, y } = here(event);
+  zoom(2, x, y);
+});
+canvas.addEventListener("wheel", (event) => {
+  event.preventDefault();
+  const { x, y } = here(event), pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
+  zoom(Math.exp(-Math.max(-120, Math.min(120, pixels)) * 0.0022), x, y);
+}, { passive: false });
+
+canvas.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const walk = (across, down) => { const next = state.level && neighbour(across, down); if (next) select(next, true); };
+  const act = {
+    ArrowLeft: () => walk(-1, 0),
+    ArrowRight: () => walk(1, 0),
+    ArrowUp: () => walk(0, -1),
+    ArrowDown: () => walk(0, 1),
+    Enter: () => state.selected && lightbox.show(state.selected),
+    Escape: () => select(null),
+    "+": () => zoom(1.25, ...focus()),
+    "=": () => zoom(1.25, ...focus()),
+    "-": () => zoom(0.8, ...focus()),
+    0: () => flyTo(fitted()),
+  }[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+/** Keys zoom about the cell that is selected. */
+function focus() {
+  if (!state.selected) return [];
+  const step = view.scale / state.selected.side;
+  return [view.x + (state.selected.column + 0.5) * step, view.y + (state.selected.row + 0.5) * step];
+}
+
+const lightbox = new Lightbox({
+  items: () => (state.level?.cells ?? []).filter((cell) => !state.lit || state.lit.has(cell)),
+  describe: (cell) => ({
+    title: titleOf(cell),
+    source: cell.source,
+    rows: [["Layer", data.layer], ["Members", cell.count], ["Cosine", cell.cosine],
+      ["Status", cell.status, cell.status && cell.status !== "ok"],
+      ...(cell.classes ?? []).map((found) => [nameOf(found), found.effect])],
+  }),
+  onShow: (cell) => select(cell, true),
+  onClose: () => canvas.focus(),
+});
+
+// ---- Beginning ----
+
+function resize() {
+  const { width, height } = canvas.getBoundingClientRect(), first = box.width === 1;
+  const middle = [(box.width / 2 - view.x) / view.scale, (box.height / 2 - view.y) / view.scale];
+  box = { width, height, ratio: Math.min(2, devicePixelRatio || 1) };
+  canvas.width = Math.round(width * box.ratio);
+  canvas.height = Math.round(height * box.ratio);
+  place(first ? fitted() : { x: width / 2 - middle[0] * view.scale, y: height / 2 - middle[1] * view.scale, scale: view.scale });
+}
+
+function repaint() {
+  const style = getComputedStyle(document.documentElement);
+  colours = { ground: style.getPropertyValue("--sunken").trim(), accent: style.getPropertyValue("--accent").trim() };
+  redraw();
+}
+
+$("levels").append(...levels.map((level) => {
+  const chip = element("button", { type: "button", class: "chip", "aria-pressed": level === state.level }, `${level.side}×${level.side} `, element("small", {}, grouped.format(level.cells.length)));
+  chip.addEventListener("click", () => flyTo(level === levels[0] ? fitted() : showing(level)));
+  return chip;
+}));
+$("levels").hidden = levels.length < 2;
+const names = new Set(levels.flatMap((level) => level.cells.flatMap((cell) => (cell.classes ?? []).map(nameOf))));
+$("known").append(...[...names].sort().map((name) => element("option", { value: name })));
+$("query").addEventListener("input", () => { state.query = $("query").value; light(); remember(); });
+$("in").addEventListener("click", () => zoom(1.5));
+$("out").addEventListener("click", () => zoom(1 / 1.5));
+$("fit").addEventListener("click", () => flyTo(fitted()));
+$("help").addEventListener("click", showHelp);
+document.querySelector("dialog.help dl").replaceChildren(...[
+  [["←", "→", "↑", "↓"], "walk from cell to cell, also when enlarged"], [["+", "-"], "zoom"], [["0"], "the whole map"],
+  [["Enter"], "enlarge the icon"], [["Esc"], "close; on the map: no cell"], [["/"], "filter by class"], [["?"], "these keys"],
+].map(([keys, what]) => element("div", {}, element("dt", {}, ...keys.map((key) => element("kbd", {}, key))), element("dd", {}, what))));
+listenForKeys($("query"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+window.addEventListener("hashchange", recall);
+new ResizeObserver(resize).observe(canvas);
+repaint();
+resize();
+recall();

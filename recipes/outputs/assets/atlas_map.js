@@ -1,0 +1,166 @@
+
+"use strict";
+// The atlas: icons on a map that pans and zooms. The map is the square from 0 to 1 both ways; `view` says where it lies
+// on the canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each.
+
+const $ = (id) => document.getElementById(id);
+const canvas = $("map"), context = canvas.getContext("2d");
+const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const WANTED = 52; // pixels of an icon's side below which a coarser grid is shown, where there is one
+const FADE = 180, FLIGHT = 260; // milliseconds
+
+const levels = data.grids.map(({ side, tile, cells }) => {
+  const at = new Map(cells.map((cell) => [cell.row * side + cell.column, cell]));
+  const sheets = new Map();
+  for (const cell of cells) {
+    cell.side = side;
+    const across = Math.min(data.across, side), top = Math.floor(cell.row / data.across), left = Math.floor(cell.column / data.across);
+    if (cell.sheet && !sheets.has(cell.sheet)) sheets.set(cell.sheet, { top: (top * data.across) / side, left: (left * data.across) / side, extent: across / side, image: null });
+  }
+  return { side, tile, cells, at, sheets };
+});
+
+const state = { level: levels[0] ?? null, before: null, since: 0, selected: null, hovered: null, query: "", lit: null };
+const view = { x: 0, y: 0, scale: 1 }; // the map's corner and side, in CSS pixels
+let box = { width: 1, height: 1, ratio: 1 }, colours = {}, due = 0, flight = null;
+
+// ---- Names ----
+
+const nameOf = (found) => found.name ?? `class ${found.index}`;
+const titleOf = (cell) => `${cell.side}×${cell.side} · row ${cell.row + 1}, column ${cell.column + 1}`;
+const keyOf = (cell) => `${cell.side}/${cell.row}-${cell.column}`;
+
+// ---- Drawing ----
+
+/** A sheet is fetched when it is first in view, and drawn once it is there. */
+function picture(sheet, source) {
+  if (!sheet.image) {
+    sheet.image = new Image();
+    sheet.image.decoding = "async";
+    sheet.image.addEventListener("load", () => redraw());
+    sheet.image.src = source;
+  }
+  return sheet.image.complete && sheet.image.naturalWidth ? sheet.image : null;
+}
+
+function redraw() {
+  due ||= requestAnimationFrame(draw);
+}
+
+function draw(now) {
+  due = 0;
+  if (flight) fly(now);
+  context.setTransform(box.ratio, 0, 0, box.ratio, 0, 0);
+  context.fillStyle = colours.ground;
+  context.fillRect(0, 0, box.width, box.height);
+  const share = state.before ? Math.min(1, (now - state.since) / FADE) : 1;
+  if (share < 1) drawLevel(state.before, 1);
+  if (state.level) drawLevel(state.level, share);
+  if (share === 1) state.before = null;
+  if (state.lit) drawShade();
+  for (const [cell, width] of [[state.hovered, 1.5], [state.selected, 3]]) if (cell) drawFrame(cell, width);
+  if (flight || share < 1) redraw();
+}
+
+function drawLevel({ sheets, side, tile }, alpha) {
+  context.globalAlpha = alpha;
+  context.imageSmoothingEnabled = view.scale / side < 3 * tile; // enlarged further, honest pixels
+  for (const [source, sheet] of sheets) {
+    const left = view.x + sheet.left * view.scale, top = view.y + sheet.top * view.scale, extent = sheet.extent * view.scale;
+    if (left > box.width || top > box.height || left + extent < 0 || top + extent < 0) continue;
+    const image = picture(sheet, source);
+    if (!image) continue;
+    // Only what is in view: an enlarged sheet would else be scaled as a whole in every frame.
+    const pixels = image.naturalWidth / extent;
+    const [x, y] = [Math.max(0, -left), Math.max(0, -top)];
+    const [wide, tall] = [Math.min(extent, box.width - left) - x, Math.min(extent, box.height - top) - y];
+    context.drawImage(image, x * pixels, y * pixels, wide * pixels, tall * pixels, left + x, top + y, wide, tall);
+  }
+  context.globalAlpha = 1;
+}
+
+/** What does not support the class that is asked for steps back. */
+function drawShade() {
+  const step = view.scale / state.level.side;
+  context.fillStyle = colours.ground;
+  context.globalAlpha = 0.82;
+  for (const cell of state.level.cells) if (!state.lit.has(cell)) context.fillRect(view.x + cell.column * step, view.y + cell.row * step, step + 0.5, step + 0.5);
+  context.globalAlpha = 1;
+}
+
+function drawFrame(cell, width) {
+  const step = view.scale / cell.side;
+  for (const [colour, wide] of [["white", width + 2.5], [colours.accent, width]]) { // icons have all colours: a pale rim tells it apart
+    context.strokeStyle = colour;
+    context.lineWidth = wide;
+    context.strokeRect(view.x + cell.column * step, view.y + cell.row * step, step, step);
+  }
+}
+
+// ---- Where the map lies ----
+
+const span = () => Math.min(box.width, box.height) * 0.96;
+const finest = () => Math.max(1, ...levels.map((level) => level.side));
+
+function fitted() {
+  const scale = span();
+  return { x: (box.width - scale) / 2, y: (box.height - scale) / 2, scale };
+}
+
+/** Move the map, within reason: it keeps a hold on the middle of the window. */
+function place({ x, y, scale }) {
+  const low = span() * 0.8, high = Math.max(low, 360 * finest());
+  if (scale < low || scale > high) {
+    const kept = Math.min(high, Math.max(low, scale));
+    x = box.width / 2 - ((box.width / 2 - x) / scale) * kept;
+    y = box.height / 2 - ((box.height / 2 - y) / scale) * kept;
+    scale = kept;
+  }
+  view.scale = scale;
+  view.x = Math.min(box.width / 2, Math.max(box.width / 2 - scale, x));
+  view.y = Math.min(box.height / 2, Math.max(box.height / 2 - scale, y));
+  pickLevel();
+  redraw();
+}
+
+function pickLevel() {
+  const fine = levels.filter((level) => view.scale / level.side >= WANTED).at(-1) ?? levels[0];
+  if (fine && fine !== state.level) {
+    Object.assign(state, { before: calm ? null : state.level, since: performance.now(), level: fine, hovered: null });
+    light();
+    for (const [index, chip] of [...$("levels").children].entries()) chip.setAttribute("aria-pressed", levels[index] === fine);
+  }
+}
+
+function zoom(by, x = box.width / 2, y = box.height / 2) {
+  flight = null;
+  place({ x: x - (x - view.x) * by, y: y - (y - view.y) * by, scale: view.scale * by });
+}
+
+function flyTo(target) {
+  if (calm) return void place(target);
+  flight = { from: { ...view }, to: target, start: performance.now() };
+  redraw();
+}
+
+function fly(now) {
+  const { from, to, start } = flight, time = Math.min(1, Math.max(0, (now - start) / FLIGHT)), ease = time * (2 - time);
+  const between = (key) => from[key] + (to[key] - from[key]) * ease;
+  if (time === 1) flight = null;
+  place({ x: between("x"), y: between("y"), scale: between("scale") });
+}
+
+/** The view in which a level is shown, around the middle of what is in view, or around a cell. */
+function showing(level, cell = null) {
+  const scale = Math.max(span(), level.side * WANTED * 1.25);
+  const middle = cell
+    ? [(cell.column + 0.5) / cell.side, (cell.row + 0.5) / cell.side]
+    : [(box.width / 2 - view.x) / view.scale, (box.height / 2 - view.y) / view.scale];
+  return { x: box.width / 2 - middle[0] * scale, y: box.height / 2 - middle[1] * scale, scale };
+}
+
+function cellAt(x, y) {
+  const { side, at } = state.level ?? { side: 1, at: new Map() };
+  const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));
+  return column < 0 || row < 0 || column >= side || row >= side ? null : at.get(row * side + column) ?? null;
+}

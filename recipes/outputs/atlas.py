@@ -1,0 +1,127 @@
+"""The files of an atlas beside its icons: `atlas.json`, pictures of whole grids, sprite sheets, and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.outputs.manifest import Manifest
+from recipes.outputs.media import write_text
+from recipes.outputs.page import Figure, duration, located, picture_url, render_page
+from recipes.outputs.sprites import ACROSS, sheet_file, tile_size, write_grid
+
+__all__ = ["render_atlas", "write_atlas"]
+
+
+def write_atlas(folder: Path) -> None:
+    """Writes `atlas.json`, `atlas-GRID.png` and the sheets of the icons that are finished; the page shows the sheets.
+
+    `atlas.json` holds, for each grid, its cells: place, number of members, direction (file and row), classes with their
+    effects, examples with the window that the cell's activation saw, and the icon.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file() or (known := Manifest.load(path)).recipe != "atlas":
+        return  # the run did not begin: the folder is another's
+    manifest = known.to_json()
+    grids = []
+    for side, units in _by_grid(manifest["units"]).items():
+        icons = {(unit["figures"]["row"], unit["figures"]["column"]): folder / unit["file"] for unit in units}
+        write_grid(folder, side, icons)
+        listed = [{"icon": unit["file"], **unit["figures"]} for unit in units]
+        grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
+    made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
+    asked = {key: manifest["settings"].get(key) for key in ("layer", "layout", "seed")}
+    write_text(folder / "atlas.json", json.dumps({**made, **asked, "grids": grids}, indent=1))
+
+
+def render_atlas(manifest: Mapping[str, Any]) -> str:
+    """Return the complete `index.html` of an atlas, from its manifest alone.
+
+    Args:
+        manifest: the content of `manifest.json`. Only `units` is needed; every other key that is missing leaves its
+            figure out.
+
+    Example:
+        >>> render_atlas({"recipe": "atlas", "units": []}).startswith("<!doctype html>")
+        True
+    """
+    settings, model, units = manifest.get("settings") or {}, manifest.get("model") or {}, manifest.get("units") or []
+    rows, planned = manifest.get("table") or [], manifest.get("planned")
+    unfinished = isinstance(planned, int) and planned > len(units)
+    count = f"{len(units):,} of {planned:,}" if unfinished else f"{len(units):,}"
+    notices = [f"This run is not finished: {count} icons. The same command continues."] if unfinished else []
+    if stopped := sum(unit.get("status", "ok") != "ok" for unit in units):
+        notices.append(f"{stopped:,} of {len(units):,} icons did not end well; each is marked with its status.")
+    spec = str(model.get("spec") or settings.get("model") or "network")
+    grids = _by_grid(units)
+    return render_page(
+        "atlas",
+        title=str(manifest.get("title") or spec),
+        subtitle="Activation atlas",
+        origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
+        figures=[Figure("Icons", count), *_figures(settings, model, rows, units)],
+        notices=notices,
+        details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
+        parts=["atlas_map"],
+        data={
+            "across": ACROSS,
+            "size": list(model.get("input_size") or (1, 1)),
+            "layer": settings.get("layer"),
+            "grids": [
+                {
+                    "side": side,
+                    "tile": tile_size(side, settings.get("size") or 96),
+                    "cells": [_cell(u) for u in members],
+                }
+                for side, members in grids.items()
+            ],
+        },
+    )
+
+
+def _by_grid(units: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    grids: dict[int, list[Mapping[str, Any]]] = {}
+    for unit in units:
+        grids.setdefault(int(unit["figures"]["grid"]), []).append(unit)
+    return dict(sorted(grids.items()))
+
+
+def _cell(unit: Mapping[str, Any]) -> dict[str, Any]:
+    told = unit["figures"]
+    return {
+        **{key: told.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
+        "status": unit.get("status"),
+        "source": picture_url(unit.get("file")),
+        "sheet": picture_url(sheet_file(told["grid"], told["row"], told["column"])),
+        "examples": located(told.get("examples")),
+    }
+
+
+def _figures(
+    settings: Mapping[str, Any],
+    model: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    units: Sequence[Mapping[str, Any]],
+) -> list[Figure]:
+    figures = [Figure("Layer", str(settings["layer"]))] if settings.get("layer") else []
+    if rows:
+        figures.append(Figure("Grid", ", ".join(str(row["grid"]) for row in rows)))
+        figures.append(
+            Figure("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells that are shown")
+        )
+        cells = sum(row["cells"] for row in rows)
+        cosine = sum(row["cosine"] * row["cells"] for row in rows) / cells
+        own = sum(row["own_cell_nearest"] * row["cells"] for row in rows) / cells
+        hint = "between an icon's activation at its centre and its cell's mean direction, on average"
+        figures.append(Figure("Cosine", f"{cosine:.2f}", hint))
+        figures.append(
+            Figure("Nearest to its own cell", f"{own:.1%}", "icons whose nearest cell direction is their own")
+        )
+    if seconds := [unit["seconds"] for unit in units if unit.get("seconds")]:
+        figures.append(Figure("Time an icon", duration(sum(seconds) / len(seconds))))
+    figures += [Figure(key.capitalize(), str(settings[key])) for key in ("layout", "steps") if settings.get(key)]
+    if digest := str(model.get("sha256") or ""):
+        figures.append(Figure("Weights sha256", f"{digest[:10]}…", f"{model.get('weights') or ''} {digest}".strip()))
+    return figures
