@@ -59,7 +59,7 @@ def test_no_classes() -> None:
 
 def test_a_cell_is_the_mean_over_its_members(tiny_net: nn.Module) -> None:
     photos = torch.rand(3, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-    pictures = PictureSet(["a", "b", "c"], lambda index: photos[index])
+    pictures = PictureSet(["a", "b", "c"], lambda index, _size: photos[index])
     directions = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
     where = [np.array([[0, 1, 2], [2, 3, 3]]), np.array([[1, 0, 0]])]
     model = Model(tiny_net)
