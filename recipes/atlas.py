@@ -121,11 +121,14 @@ class Atlas(Recipe):
         from recipes.outputs.atlas import write_atlas
 
         model = load_model(self.model, self.weights, self.normalize, self.device)
-        self._survey(model, progress).write_directions(Path(self.out))
+        self._survey(model, progress)
         try:
             return super().run(progress)
         finally:
             write_atlas(Path(self.out))
+
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+        self._survey(model).write_directions(Path(self.out))
 
     def _survey(self, model: Model, progress: RunProgress | None = None) -> Survey:
         """The map; made once, whoever asks first."""

@@ -148,6 +148,21 @@ def test_a_folder_of_another_recipe_is_left_alone(atlas: Callable[..., Atlas], f
     assert (tmp_path / "out" / "index.html").read_bytes() == before
 
 
+def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_is(
+    atlas: Callable[..., Atlas], flat: list[int]
+) -> None:
+    report = atlas().run()
+
+    def lasting() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in report.out.rglob("*.npy") if "directions" in path.parts}
+
+    before = lasting()
+    assert before
+    with pytest.raises(ValueError, match="least is 10, not 40"):
+        atlas(least=40).run()
+    assert lasting() == before
+
+
 def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
     small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
     assert small._share(small.model) == pytest.approx(1 / 16)
