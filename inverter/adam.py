@@ -7,33 +7,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-
-def gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """What the last backward pass left, (B, ...) each.
-
-    Raises:
-        ValueError: if it did not reach one of them.
-    """
-    found = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if len(found) < len(parameters):
-        raise ValueError(
-            "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
-            "image, or the network runs it under no_grad"
-        )
-    return found
-
-
-def finite(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """(B,) True where every gradient of the picture is a number."""
-    # A sum is not finite if any of its terms is not, and is much cheaper than looking at each of them.
-    return torch.stack([gradient.flatten(1).sum(1) for gradient in gradients(parameters)]).isfinite().all(0)
-
+from inverter.optimizer import Optimizer
 
 NOISE = 1e-5
 """Gradients this far below a picture's root mean square are rounding."""
 
 
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, algorithm 1) over parameters whose first dimension is the batch.
 
     torch's own would move a picture on by its momentum after its gradient became NaN, and asking the device whether
@@ -54,20 +34,12 @@ class Adam:
         eps: float = 1e-8,
         noise: float = NOISE,
     ) -> None:
-        self.parameters = list(parameters)
+        super().__init__(parameters)
         self.rates = rates
         self.steps = 0
         self.betas, self.eps, self.noise = betas, eps, noise
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-
-    def clear(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
-
-    def finite(self) -> Tensor:
-        """(B,) True where every gradient of the picture is a number."""
-        return finite(self.parameters)
 
     @torch.no_grad()
     def step(self, alive: Tensor, loss: Tensor) -> None:
@@ -82,7 +54,7 @@ class Adam:
         correction = (1 - second**self.steps) ** 0.5
         rate = self.rates[self.steps - 1] * correction / (1 - first**self.steps)
         for parameter, gradient, mean, square in zip(
-            self.parameters, gradients(self.parameters), self.means, self.squares, strict=True
+            self.parameters, self.gradients(), self.means, self.squares, strict=True
         ):
             mask = alive.view(-1, *[1] * (gradient.ndim - 1))
             if not everyone:
@@ -94,6 +66,3 @@ class Adam:
             floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
             update = mean / square.sqrt().add_(floor.view(mask.shape))
             parameter.addcmul_(update, mask.to(update.dtype), value=-rate)
-
-    def finish(self) -> None:
-        """Where it is, is where it stays."""

@@ -18,6 +18,7 @@ from inverter.augment import Augment, Augmentation, Transform, as_augment
 from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter.optimizer import Optimizer
 from inverter.relu_rules import RedirectedReLU
 from inverter.result import Inversion
 from inverter.scoring import choose_start, measured, whole
@@ -267,7 +268,7 @@ class _Batch:
             scores = measured(self.model, self.objective, capture, whole(self.model, part, image), rows)
         return image.detach().float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
 
-    def _optimizer(self, part: Prior) -> Adam | LBFGS:
+    def _optimizer(self, part: Prior) -> Optimizer:
         rate = self.settings.learning_rate or part.learning_rate
         if self.settings.optimizer == "lbfgs":
             return LBFGS(part.parameters(), rate)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from inverter.adam import finite, gradients
+from inverter.optimizer import Optimizer
 
 ENOUGH = 1e-4
 """The share of the decrease that the slope promises which a step must bring (Armijo; Nocedal & Wright, eq. 3.6a)."""
@@ -15,7 +15,7 @@ FLAT = 1e-7
 """Curvature along a step below this, relative to what its length allows, is not worth remembering."""
 
 
-class LBFGS:
+class LBFGS(Optimizer):
     """L-BFGS (Nocedal & Wright 2006, algorithm 7.5) over parameters whose first dimension is the batch.
 
     torch's own takes one step for all parameters and asks for several evaluations within it. Here every evaluation is
@@ -42,7 +42,7 @@ class LBFGS:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], first: float, memory: int = 10) -> None:
-        self.parameters = list(parameters)
+        super().__init__(parameters)
         self.first, self.memory = first, memory
         here = self._values()
         count = len(here)
@@ -57,14 +57,6 @@ class LBFGS:
         """All parameters of each picture, (B, N)."""
         return torch.cat([parameter.detach().flatten(1) for parameter in self.parameters], 1)
 
-    def clear(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
-
-    def finite(self) -> Tensor:
-        """(B,) True where every gradient of the picture is a number."""
-        return finite(self.parameters)
-
     @torch.no_grad()
     def step(self, alive: Tensor, loss: Tensor) -> None:
         """Takes what was found at the parameters, and moves on to where to look next.
@@ -74,7 +66,7 @@ class LBFGS:
             loss: (B,), whose gradients the parameters hold.
         """
         here = self._values()
-        slope = torch.cat([gradient.flatten(1) for gradient in gradients(self.parameters)], 1)
+        slope = torch.cat([gradient.flatten(1) for gradient in self.gradients()], 1)
         move = here - self.point
         better = alive & (loss <= self.loss + ENOUGH * (self.slope * move).sum(1))  # the first loss is infinite
         self._remember(better, move, slope - self.slope)

@@ -24,3 +24,21 @@ def soft_limit(deviation: Tensor, limit: Tensor, inverse: bool = False) -> Tenso
 def spread_of(colors: Tensor) -> Tensor:
     """Root mean square of each picture, (B,): about grey, and six times as fast as a standard deviation."""
     return torch.linalg.vector_norm(colors.flatten(1), dim=1) / colors[0].numel() ** 0.5
+
+
+def limited(colors: Tensor, limit: Tensor) -> Tensor:
+    """Colours (B, C, H, W) before the sigmoid, each picture's spread kept below its `limit` (B,)."""
+    return colors * soft_limit(spread_of(colors), limit)[:, None, None, None]
+
+
+def unlimited(colors: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """What `limited` makes these colours of, and the limits (B,) with which it does: higher where a picture needs it.
+
+    Example:
+        >>> colors, limit = torch.full((1, 3, 2, 2), 4.0), torch.tensor([2.5])
+        >>> torch.allclose(limited(*unlimited(colors, limit)), colors)
+        True
+    """
+    spread = spread_of(colors)
+    limit = torch.maximum(limit, 1.5 * spread)
+    return colors / soft_limit(spread, limit, inverse=True)[:, None, None, None], limit

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
-from priors.contrast import soft_limit, spread_of
+from priors.contrast import limited, unlimited
 from priors.statistics import ImageStatistics, as_statistics
 
 
@@ -92,10 +92,7 @@ class Fourier(Prior):
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
-        colors = from_image(images)
-        deviation = spread_of(colors)
-        prior.limit = torch.maximum(prior.limit, 1.5 * deviation)
-        colors = colors / soft_limit(deviation, prior.limit, inverse=True)[:, None, None, None]
+        colors, prior.limit = unlimited(from_image(images), prior.limit)
         channels = decorrelate(colors, prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale
         prior.started = True
@@ -110,5 +107,4 @@ class Fourier(Prior):
     def forward(self) -> Tensor:
         spectrum = torch.view_as_complex(self.coefficients * self.scale)
         colors = recorrelate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"), self.basis)
-        factor = soft_limit(spread_of(colors), self.limit)
-        return to_image(colors * factor[:, None, None, None])
+        return to_image(limited(colors, self.limit))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
-from priors.contrast import soft_limit, spread_of
+from priors.contrast import limited, unlimited
 from priors.statistics import ImageStatistics, as_statistics
 
 
@@ -85,10 +85,7 @@ class Pyramid(Prior):
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
-        colors = from_image(images)
-        deviation = spread_of(colors)
-        prior.limit = torch.maximum(prior.limit, 1.5 * deviation)
-        colors = colors / soft_limit(deviation, prior.limit, inverse=True)[:, None, None, None]
+        colors, prior.limit = unlimited(from_image(images), prior.limit)
         channels = decorrelate(colors, prior.basis)
         for k, level in enumerate(prior.levels):
             if k + 1 == len(prior.levels):
@@ -114,7 +111,7 @@ class Pyramid(Prior):
         for level in reversed(finer):
             channels = level + enlarge(channels, level.shape[2:])
         colors = recorrelate(channels, self.basis)
-        return to_image(colors * soft_limit(spread_of(colors), self.limit)[:, None, None, None])
+        return to_image(limited(colors, self.limit))
 
 
 def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
