@@ -235,8 +235,7 @@ class _Batch:
                 redirect = RedirectedReLU(stuck.repeat(together)) if rescue and bool(stuck.any()) else nullcontext()
                 score, looks = torch.zeros(len(self.rows), device=device), []
                 for first in range(0, views, together):
-                    shown = [transform(image, step * views + first + i) for i in range(together)]
-                    view = shown[0] if together == 1 else torch.cat(shown)
+                    view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     if rescue:
                         entering.retain_grad()
@@ -288,10 +287,13 @@ class _Batch:
             )
         devices = [self.model.device] if self.model.device.type == "cuda" else []
 
-        def transform(image: Tensor, step: int) -> Tensor:
-            # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed((seed + step) % 2**63)
-                return augment(image)
+        def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
+            shown = []
+            for view in range(step, step + views):
+                # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
+                with torch.random.fork_rng(devices=devices):
+                    torch.manual_seed((seed + view) % 2**63)
+                    shown.append(augment(image))
+            return shown[0] if views == 1 else torch.cat(shown)
 
         return transform
