@@ -272,7 +272,8 @@ class _Batch:
         rate = self.settings.learning_rate or part.learning_rate
         if self.settings.optimizer == "lbfgs":
             return LBFGS(part.parameters(), rate)
-        return Adam(part.parameters(), self.settings.rates(rate))
+        momentum = part.momentum if self.settings.momentum is None else self.settings.momentum
+        return Adam(part.parameters(), self.settings.rates(rate), (momentum, 0.99))
 
     def _transform(
         self,
