@@ -125,7 +125,7 @@ class AnyRecipe(Machines):
         """Where the work is done with this model."""
         from recipes.executors import executor
 
-        return executor(self, self.load, model)
+        return executor(self, self.load, model, self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         # To other processes, a recipe goes as its fields alone: what it has made of them is made there again, or found

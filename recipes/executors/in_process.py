@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from inverter import Model
-from recipes.executors import Work
+from recipes.executors import Results, Work
 
 
 class InProcess:
@@ -24,18 +24,18 @@ class InProcess:
         self.model, self.device = model, model.device
         self.threads = threads or torch.get_num_threads()
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Iterator[tuple[int, Any]]:
+    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
         for index, job in enumerate(jobs):
-            with _threads(self.threads):
+            with self.threaded():
                 result = work(self.model, job, partial(told, index))
             yield index, result
 
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    @contextmanager
+    def threaded(self) -> Iterator[None]:
+        """The context in which torch has as many threads as this executor gives it."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
