@@ -57,12 +57,12 @@ class Question:
             picture.save(folder / "photos" / f"{index:02d}.png")
 
     def recipe(self, out: str, **options: Any) -> Gallery:
-        known = {"layer": "3", "size": 16, "steps": 4, "batch_size": 2, "device": "cpu", "threads": 1}
+        known: dict[str, Any] = {"layer": "3", "size": 16, "steps": 4, "batch_size": 2, "device": "cpu", "threads": 1}
+        known["dataset"] = str(self.folder / "photos")
         return Gallery(
             model=f"{self.folder}/net.py:network",
-            dataset=str(self.folder / "photos"),
             out=str(self.folder / out),
-            **(known | options),  # type: ignore[arg-type]
+            **(known | options),
         )
 
     def kill_one(self, update: Update) -> None:
