@@ -78,7 +78,7 @@ def _connected(where: str, cores: int) -> Any:
             f"no Ray cluster at {where!r} ({reason}): start one with `ray start --head`, or take local"
         ) from error
     finally:
-        if threading.current_thread() is threading.main_thread():
+        if before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray puts a handler of its own there
     return ray
 
@@ -113,7 +113,7 @@ class _Crew:
                 yield _event(worker, *self.ray.get(answer))
             except self.ray.exceptions.RayError as error:
                 self._forget(worker)
-                yield Lost(worker, str(error).strip().splitlines()[-1])
+                yield Lost(worker, (str(error).strip().splitlines() or [type(error).__name__])[-1])
         if not found:
             yield from self._shares()
 

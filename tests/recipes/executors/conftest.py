@@ -89,11 +89,11 @@ def question(tmp_path: Path) -> Question:
 
 @pytest.fixture
 def killed(question: Question) -> Callable[..., dict[str, bytes]]:
-    """Runs the question, has one worker killed meanwhile, and compares: all it left is what this process makes."""
+    """Runs the question there (options of `Machines`) and here, has one worker killed meanwhile, and compares: all it left is what this process makes."""
 
-    def run(**options: Any) -> dict[str, bytes]:
-        question.recipe("here").run()
-        report = question.recipe("there", **options).run(question.kill_one)
+    def run(where: dict[str, Any], **options: Any) -> dict[str, bytes]:
+        question.recipe("here", **options).run()
+        report = question.recipe("there", **where, **options).run(question.kill_one)
         assert (question.deaths, report.made) == (1, 12)
         assert not (question.folder / "die").exists()  # a worker has heard it
         there = question.left("there")

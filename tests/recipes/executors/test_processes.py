@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_two_processes_of_which_one_is_killed_leave_the_same_bytes(killed: Callable[..., dict[str, bytes]]) -> None:
-    left = killed(workers=2)
+    left = killed({"workers": 2})
     assert sum(name.startswith("images/") for name in left) == 12
     assert multiprocessing.active_children() == []
 

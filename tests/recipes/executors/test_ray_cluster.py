@@ -17,14 +17,12 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.filterwarnings("ignore::FutureWarning:ray", "ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_two_actors_of_which_one_is_killed_leave_the_same_bytes(killed: Callable[..., dict[str, bytes]]) -> None:
-    left = killed(ray="local", workers=2)
+    left = killed({"ray": "local", "workers": 2}, dataset=None)
     assert sum(name.startswith("images/") for name in left) == 12
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.filterwarnings("ignore::FutureWarning:ray", "ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_worker_that_finds_no_room_is_said_in_one_line(question: Any) -> None:
     with pytest.raises(
         ValueError, match="one worker wants 1 cores and 2 GPUs, but the whole Ray cluster has"
