@@ -89,7 +89,7 @@ def question(tmp_path: Path) -> Question:
 
 @pytest.fixture
 def killed(question: Question) -> Callable[..., dict[str, bytes]]:
-    """Runs the question there (options of `Machines`) and here, has one worker killed meanwhile, and compares: all it left is what this process makes."""
+    """Runs the question elsewhere, has one worker killed meanwhile: all that is left is what this process makes."""
 
     def run(where: dict[str, Any], **options: Any) -> dict[str, bytes]:
         question.recipe("here", **options).run()
