@@ -75,8 +75,8 @@ def _connected(where: str, cores: int) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConnectionError(
-            f"no Ray cluster at {where!r} ({reason}): start one with `ray start --head`, see that its token is here, or "
-            "take local"
+            f"no Ray cluster at {where!r} ({reason}): start one with `ray start --head`, see that its token is "
+            "here, or take local"
         ) from error
     finally:
         if before is not None and threading.current_thread() is threading.main_thread():
