@@ -151,6 +151,7 @@ class Atlas(Recipe):
                 seed=self.seed,
                 fresh=self.fresh,
                 progress=progress,
+                executor=self.executor(model),
             )
         found: Survey = self.__dict__["_known"]
         return found

@@ -19,6 +19,7 @@ from recipes.picture_sets import PictureSet
 
 if TYPE_CHECKING:
     from inverter import Model
+    from recipes.executors import Executor
     from recipes.run import RunProgress
 
 Array = np.ndarray[Any, Any]
@@ -105,18 +106,30 @@ def survey(
     batch: int | None = None,
     fresh: bool = False,
     progress: RunProgress | None = None,
+    executor: Executor | None = None,
 ) -> Survey:
     """Collects, lays out and bins; what is on disk already is taken from there.
 
     Args:
-        out: folder for the activations and the layout. For the others see `inverter.recipes.Atlas`.
+        out: folder for the activations and the layout. executor: as in `collect`.
+            For the others see `inverter.recipes.Atlas`.
 
     Raises:
         ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
             a grid without a cell that has enough members.
     """
     keep = Positions(positions, seed=seed)
-    found = collect(model, pictures, layer, keep, out=out / "activations", batch=batch, fresh=fresh, progress=progress)
+    found = collect(
+        model,
+        pictures,
+        layer,
+        keep,
+        out=out / "activations",
+        batch=batch,
+        fresh=fresh,
+        progress=progress,
+        executor=executor,
+    )
     vectors, where = found.vectors(layer), found.where(layer)
     alive = np.flatnonzero(np.fromiter((bool(row.any()) for row in vectors), bool, len(vectors)))
     if not len(alive):

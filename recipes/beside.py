@@ -17,6 +17,7 @@ from recipes.recipe import Unit
 from recipes.sightings import PICTURES, Sightings
 
 if TYPE_CHECKING:
+    from recipes.executors import Executor
     from recipes.run import RunProgress
 
 SHOWN = 4
@@ -29,7 +30,7 @@ class Beside:
     Args:
         units: the gallery's. size: (height, width) of its pictures: the natural ones are cut to the same.
         out: its folder. The activations are kept there (`activations`), and the pictures that are shown (`pictures`).
-        fresh, progress: as in `collect`, which also says what is raised.
+        fresh, progress, executor: as in `collect`, which also says what is raised.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Beside:
         out: Path,
         fresh: bool = False,
         progress: RunProgress | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
         self.pictures = picture_set(pictures, len(model.mean))
@@ -48,7 +50,15 @@ class Beside:
         self.fields = receptive_fields(model, layers, size)
         folder = out / "activations"
         self.found = collect(
-            model, self.pictures, layers, Extremes(), out=folder, size=size, fresh=fresh, progress=progress
+            model,
+            self.pictures,
+            layers,
+            Extremes(),
+            out=folder,
+            size=size,
+            fresh=fresh,
+            progress=progress,
+            executor=executor,
         )
 
     def figures(self, units: Sequence[Unit], scores: Sequence[float]) -> list[dict[str, Any]]:

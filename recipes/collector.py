@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
 from priors.base import as_size
+from recipes.executors import Executor
+from recipes.executors.in_process import InProcess
 from recipes.keeping import Keep, Positions
+from recipes.looking import Look, Seen
 from recipes.naming import safe_name
 from recipes.outputs.growing import GrowingArray
 from recipes.outputs.media import write_text
-from recipes.picture_sets import Batch, Pictures, PictureSet, picture_set
+from recipes.picture_sets import Pictures, PictureSet, picture_set
 from recipes.run import Update
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ def collect(
     batch: int | None = None,
     fresh: bool = False,
     progress: RunProgress | None = None,
+    executor: Executor | None = None,
 ) -> Activations:
     """Phi(x) for every picture x of a set, at several layers in one truncated pass; what is kept goes to disk at once.
 
@@ -141,6 +144,7 @@ def collect(
             other company, a picture's activations differ in their last bits.
         fresh: start over where the folder holds something else.
         progress: called with an `Update`, in pictures.
+        executor: shares the work out, by default to this process alone: the bytes are the same.
 
     Raises:
         FileNotFoundError, ValueError, LookupError: places without pictures, a layer that is not there or of which
@@ -163,7 +167,8 @@ def collect(
     sides = model.input_size if size is None else as_size(size)
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: keep.arrays(address, shapes[address]) for address in addresses}
-    together = batch or default_batch(model.device)
+    executor = executor or InProcess(model)
+    together = batch or default_batch(executor.device)
     asked = {
         **keep.about(),
         "layers": addresses,
@@ -186,7 +191,8 @@ def collect(
                     array = GrowingArray(_path(folder, layer, name), shape, dtype, state.rows[layer])
                     files[layer][name] = array
                     stack.callback(array.close)
-            _Pass(model, found, keep, state, files, folder).run(sides, together, progress)
+            look = Look(found, keep, tuple(addresses), sides, together)
+            _Pass(look, executor, state, files, folder).run(progress)
     if len(state.skipped) == len(found):
         reason = next(iter(state.skipped.values()))
         raise ValueError(f"none of the {len(found)} pictures can be read; the first: {reason}")
@@ -216,25 +222,27 @@ def _begin(folder: Path, asked: dict[str, Any], shapes: dict[str, Any], pictures
 
 @dataclass
 class _Pass:
-    """The pass itself: from `state.done` to the end of the set."""
+    """The pass itself, from `state.done` to the end of the set: the one writer of what is seen, in order."""
 
-    model: Model
-    pictures: PictureSet
-    keep: Keep
+    look: Look
+    executor: Executor
     state: _State
     files: dict[str, dict[str, GrowingArray]]
     folder: Path
 
-    def run(self, size: tuple[int, int], batch: int, progress: RunProgress | None) -> None:
-        start, total, noted = self.state.done, len(self.pictures), time.monotonic()
-        if progress is not None:
-            progress(Update(0, total - start, start, "picture"))
+    def run(self, progress: RunProgress | None) -> None:
+        start, total, noted = self.state.done, len(self.look.pictures), time.monotonic()
+
+        def update() -> None:
+            if progress is not None:
+                progress(Update(self.state.done - start, total - start, start, "picture"))
+
+        update()
         try:
-            with self.model.looking(list(self.files)) as capture, torch.no_grad():
-                for part in self.pictures.batches(size, batch, start):
-                    self._add(part, capture)
-                    if progress is not None:
-                        progress(Update(self.state.done - start, total - start, start, "picture"))
+            with closing(self.look.everywhere(self.executor, start)) as found:
+                for seen in found:
+                    self._add(seen)
+                    update()
                     if time.monotonic() - noted > COMMIT_EVERY:
                         self._commit()
                         noted = time.monotonic()
@@ -242,18 +250,15 @@ class _Pass:
         finally:
             self._commit()
 
-    def _add(self, part: Batch, capture: Any) -> None:
-        if part.indices:
-            seen = capture(self.model.normalize(part.images.to(self.model.device)))
-            kept = {layer: self.keep.rows(layer, seen[layer], part.indices) for layer in self.files}
-            for layer, rows in kept.items():
-                for name, array in self.files[layer].items():
-                    array.append(rows[name])
-            # Only now is the batch whole. What an interruption leaves of it lies behind these rows, and is cut off.
-            for layer, rows in kept.items():
-                self.state.rows[layer] += len(next(iter(rows.values())))
-        self.state.skipped |= {str(index): reason for index, reason in part.skipped.items()}
-        self.state.done = part.stop
+    def _add(self, seen: Seen) -> None:
+        for layer, rows in seen.kept.items():
+            for name, array in self.files[layer].items():
+                array.append(rows[name])
+        # Only now is the batch whole. What an interruption leaves of it lies behind these rows, and is cut off.
+        for layer, rows in seen.kept.items():
+            self.state.rows[layer] += len(next(iter(rows.values())))
+        self.state.skipped |= {str(index): reason for index, reason in seen.skipped.items()}
+        self.state.done = seen.stop
 
     def _commit(self) -> None:
         for arrays in self.files.values():

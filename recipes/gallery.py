@@ -164,18 +164,20 @@ class Gallery(Recipe):
         """The natural pictures beside ours, once `prepare` has looked at them."""
         return []
 
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None = None) -> None:
         if self.dataset is not None:
             from recipes.beside import Beside
 
-            size, out = self.picture_size(model), Path(self.out)
-            self._beside[:] = [Beside(model, self.dataset, units, size, out, self.fresh, progress)]
+            size, out, executor = self.picture_size(model), Path(self.out), self.executor(model)
+            self._beside[:] = [Beside(model, self.dataset, units, size, out, self.fresh, progress, executor)]
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         from inverter.scoring import evaluate, whole
 
-        if not self._beside:
+        if self.dataset is None:
             return super().figures(model, units, images)
+        if not self._beside:  # in another process than the one that looked at the pictures: it finds them on disk
+            self.prepare(model, self.units(model))
         work = self.problem(model, units)
         scores = evaluate(model, work.measure, whole(model, work.prior, images))
         return self._beside[0].figures(units, scores.tolist())

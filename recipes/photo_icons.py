@@ -130,6 +130,11 @@ class PhotoIcons(Recipe):
                 raise ValueError(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
         return maps
 
+    def _icon(self, model: Model, unit: Unit) -> Icon:
+        if not self._icons:  # in another process than the one that asked for the units
+            self.units(model)
+        return self._icons[unit.file]
+
     def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         """The icons of one layer, whose activations are `maps` (C, H, W)."""
         raise TypeError(f"{type(self).__name__} must define wanted()")
@@ -164,7 +169,7 @@ class PhotoIcons(Recipe):
         if units[0].objective == "channel":
             objective = measure = channel(layer, [unit.channel for unit in units if unit.channel is not None])
         else:
-            vectors = torch.stack([self._icons[unit.file].vector for unit in units])
+            vectors = torch.stack([self._icon(model, unit).vector for unit in units])
             vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a weak position deserves steps as large as others
             objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
         choice = PriorChoice.parse(self.prior)
@@ -179,13 +184,13 @@ class PhotoIcons(Recipe):
         from inverter import encode
 
         if units[0].objective == ORIGINAL:
-            shapes = {layer: list(maps.shape[1:]) for layer, maps in self._maps.items()}
+            shapes = {layer: list(maps.shape[1:]) for layer, maps in (self._maps or self.look(model)).items()}
             return [{"source": Path(self.image).name, "maps": shapes}]
         layer = units[0].layer
         found = []
         means = encode(model, images, layer)[layer].mean((2, 3))
         for unit, mean in zip(units, means, strict=True):
-            icon = self._icons[unit.file]
+            icon = self._icon(model, unit)
             cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
             found.append({**icon.figures, "cosine": cosine})
         return found

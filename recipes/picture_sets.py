@@ -86,8 +86,8 @@ class PictureSet:
             raise ValueError(f"{self.names[index]} is too narrow: {height}x{width} pixels")
         return fit(picture, size)
 
-    def batches(self, size: tuple[int, int], count: int, start: int = 0) -> Iterator[Batch]:
-        """The pictures from `start` on, `count` at a time, at `size`; the next ones are read meanwhile.
+    def batches(self, size: tuple[int, int], count: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """The pictures from `start` to `stop`, `count` at a time, at `size`; the next ones are read meanwhile.
 
         A batch spans `count` indices whether they can be read or not, so that it holds the same in every pass.
         """
@@ -99,13 +99,14 @@ class PictureSet:
                 return " ".join(str(error).split()) or type(error).__name__
 
         pool = ThreadPoolExecutor(self.readers)
-        upcoming = iter(range(start, len(self)))
+        end = len(self) if stop is None else min(stop, len(self))
+        upcoming = iter(range(start, end))
         waiting: deque[Future[Tensor | str]] = deque()
         try:
             waiting.extend(pool.submit(attempt, index) for index in islice(upcoming, 2 * count))
-            for first in range(start, len(self), count):
+            for first in range(start, end, count):
                 indices, images, skipped = list[int](), list[Tensor](), dict[int, str]()
-                for index in range(first, min(first + count, len(self))):
+                for index in range(first, min(first + count, end)):
                     read = waiting.popleft().result()
                     waiting.extend(pool.submit(attempt, after) for after in islice(upcoming, 1))
                     if isinstance(read, str):
@@ -114,7 +115,7 @@ class PictureSet:
                         indices.append(index)
                         images.append(read)
                 stacked = torch.stack(images) if images else torch.empty(0, 0, *size)
-                yield Batch(first, min(first + count, len(self)), indices, stacked, skipped)
+                yield Batch(first, min(first + count, end), indices, stacked, skipped)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -141,14 +142,36 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
         found = named_pictures(pictures)
         files = [str(file) for file in found.values()]
         readers = min(READERS, os.cpu_count() or 1)
-        return PictureSet(list(found), lambda index, size: read_picture(files[index], channels, size), readers)
+        return PictureSet(list(found), _Files(files, channels), readers)
     if not (hasattr(pictures, "__getitem__") and hasattr(pictures, "__len__")):
         kind = type(pictures).__name__
         raise ValueError(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
     dataset: Any = pictures
     if not len(dataset):
         raise ValueError(f"the {type(dataset).__name__} holds no pictures")
-    return PictureSet(_Numbers(len(dataset)), lambda index, _: _item(dataset[index], channels))
+    return PictureSet(_Numbers(len(dataset)), _Items(dataset, channels))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Pictures in files. A value and no closure, so that other processes can be given it."""
+
+    files: Sequence[str]
+    channels: int
+
+    def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
+        return read_picture(self.files[index], self.channels, size)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Pictures in a Dataset."""
+
+    dataset: Any
+    channels: int
+
+    def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
+        return _item(self.dataset[index], self.channels)
 
 
 def _item(item: Any, channels: int) -> Tensor:

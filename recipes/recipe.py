@@ -7,12 +7,15 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.executors.machines import Machines
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from inverter import Model
     from objectives import Objective
     from priors import Prior
+    from recipes.executors import Executor
     from recipes.outputs.manifest import Record
     from recipes.run import Report, RunProgress
 
@@ -87,7 +90,7 @@ class _Network:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyRecipe:
+class AnyRecipe(Machines):
     """The fields that every recipe shares, with a network or without.
 
     A field is a TOML key and a flag of the command line, under one name.
@@ -106,6 +109,7 @@ class AnyRecipe:
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size is not None and (not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1):
             raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
         if not str(self.out):
@@ -116,6 +120,18 @@ class AnyRecipe:
         from inverter.models import no_network
 
         return no_network(self.device)
+
+    def executor(self, model: Model) -> Executor:
+        """Where the work is done with this model."""
+        from recipes.executors import executor
+
+        return executor(self, self.load, model, self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # To other processes, a recipe goes as its fields alone: what it has made of them is made there again, or found
+        # on disk. There it neither starts over nor employs others.
+        alone = {"fresh": False} | dict.fromkeys((field.name for field in fields(Machines)), None)
+        return {field.name: getattr(self, field.name) for field in fields(self)} | alone
 
     @property
     def transforms(self) -> str:
@@ -134,7 +150,10 @@ class AnyRecipe:
         raise TypeError(f"{type(self).__name__} must define problem()")
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
-        """What else is to be told of one batch's finished pictures (B, 3, H, W): JSON values by name, for each unit."""
+        """What else is to be told of one batch's finished pictures (B, 3, H, W): JSON values by name, for each unit.
+
+        It may be asked in another process. A file that it writes must be whole at once, and the same from everywhere.
+        """
         return [{} for _ in units]
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -154,8 +173,8 @@ class AnyRecipe:
         raise TypeError(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
-        """The fields as JSON values, for the manifest."""
-        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self)}
+        """The fields as JSON values, for the manifest; but for those that say where the work is done."""
+        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if not f.metadata.get("machines")}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.

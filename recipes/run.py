@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from inverter import Settings, Tick, evaluate, optimize
+from torch import Tensor
+
+from inverter import Settings
 from inverter.augment import as_augment
 from inverter.engine import default_batch
-from inverter.scoring import whole
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import AnyRecipe, Given, Problem, Unit
+from recipes.recipe import AnyRecipe, Unit
+from recipes.work import Finished, make
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the page while a run goes on."""
@@ -78,87 +79,60 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
-    augment = as_augment(recipe.transforms)
+    as_augment(recipe.transforms)  # a name that is unknown is told before the work
     model = recipe.load()
+    executor = recipe.executor(model)
+    settings = replace(settings, batch_size=settings.batch_size or default_batch(executor.device))
     units = recipe.units(model)
-    manifest = Manifest(recipe.name, recipe.settings(), dict(describe(model)), planned=len(units))
+    asked = recipe.settings() | {"threads": executor.threads}
+    manifest = Manifest(recipe.name, asked, dict(describe(model)), planned=len(units))
     files = [unit.file for unit in units]
     store = Store.open(Path(recipe.out), manifest, recipe.page, files, recipe.fresh, recipe.table)
-    unfinished = {unit.group or unit.file for unit in units if not store.has(unit.file)}
-    todo = [unit for unit in units if (unit.group or unit.file) in unfinished]
-    done, shown = 0, time.perf_counter()
+    lacking = {unit.group or unit.file for unit in units if not store.has(unit.file)}
+    # Of all units, not of the unfinished: a batch that was stopped is made again in the same company, to the same bits.
+    parts = [_Part(batch, lacking) for batch in batches(units, settings.batch_size or 1)]
+    parts = [part for part in parts if part.wanted]
+    todo, under_way, shown = sum(len(part.wanted) for part in parts), dict[int, float](), time.perf_counter()
+    done = 0
 
-    def update(fraction: float = 0.0) -> None:
+    def update() -> None:
         if progress is not None:
-            progress(Update(done + fraction, len(todo), len(units) - len(todo)))
+            progress(Update(done + sum(under_way.values()), todo, len(units) - todo))
 
-    def tick(size: int, before: int, stage: int, total: int, at: Tick) -> None:
-        together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-        share = (at.done + together * at.step / at.steps) / at.units
-        update(size * (before + share * stage) / total)
+    def told(index: int, share: float) -> None:
+        under_way[index] = len(parts[index].wanted) * share
+        update()
 
     try:
-        if todo:
+        if parts:
             recipe.prepare(model, units, progress)
         update()
-        for batch in batches(todo, settings.batch_size or default_batch(model.device)):
-            size = len(batch)
-            work = recipe.problem(model, batch)
-            if isinstance(work, Given):
-                images, outcomes = work.images, [_Outcome()] * size
-            else:
-                stages = [replace(settings, **stage) for stage in work.stages]
-                steps, seconds, status = 0, 0.0, ["ok"] * size
-                total = sum(stage.steps for stage in stages)
-                for stage in stages:
-                    told = partial(tick, size, steps, stage.steps, total)
-                    result = optimize(model, work.objective, work.prior, stage, augment, told)
-                    steps, seconds = steps + stage.steps, seconds + result.seconds
-                    status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
-                images = result.images
-                scores = evaluate(model, work.measure, whole(model, work.prior, images)).tolist()
-                outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores, status, strict=True)]
-            figures = recipe.figures(model, batch, images)
-            if isinstance(work, Problem) and work.finish:
-                images = work.finish(images)
-            records = map(partial(_record, seed=recipe.seed), batch, outcomes, figures)
-            store.add(zip(records, images, strict=True))
-            done += size
-            update()
-            if time.perf_counter() - shown > PAGE_EVERY:
-                store.write_page()
-                shown = time.perf_counter()
+        jobs = [part.batch for part in parts]
+        with closing(executor.map(partial(make, recipe, settings), jobs, told)) as results:
+            for index, finished in results:
+                store.add(parts[index].pick(finished))
+                done += len(parts[index].wanted)
+                under_way.pop(index, None)
+                update()
+                if time.perf_counter() - shown > PAGE_EVERY:
+                    store.write_page()
+                    shown = time.perf_counter()
     finally:
         page = store.write_page()
     return Report(Path(recipe.out), page, store.manifest, done, time.perf_counter() - started)
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What an optimisation made of one unit; as it stands, of a picture that needed none."""
+class _Part:
+    """A batch of a run, some of whose units may be finished already.
 
-    score: float | None = None
-    steps: int = 0
-    seconds: float = 0.0
-    status: str = "ok"
+    Attributes:
+        batch: its units. wanted: places in it of those to be written; of a group, all if one is lacking.
+    """
 
+    def __init__(self, batch: Sequence[Unit], lacking: Set[str]) -> None:
+        self.batch = batch
+        self.wanted = [place for place, unit in enumerate(batch) if (unit.group or unit.file) in lacking]
 
-def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int) -> Record:
-    score = outcome.score
-    return Record(
-        layer=unit.layer,
-        channel=unit.channel,
-        objective=unit.objective,
-        attempt=unit.attempt,
-        seed=seed,
-        file=unit.file,
-        score=score if score is not None and math.isfinite(score) else None,  # JSON knows no NaN
-        steps=outcome.steps,
-        seconds=outcome.seconds,
-        status=outcome.status,
-        direction=unit.direction,
-        name=unit.name,
-        image=unit.image,
-        prior=unit.prior,
-        figures=dict(figures),
-    )
+    def pick(self, finished: Finished) -> Iterator[tuple[Record, Tensor]]:
+        """What is to be written of the batch that was made."""
+        return ((finished.records[place], finished.images[place]) for place in self.wanted)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.executors.machines import Machines
 from recipes.gallery import Gallery
 from recipes.naming import address
 from recipes.recipe import key_of, option
@@ -24,7 +26,7 @@ OBJECTIVES = ("channel", "neuron", "logit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patches:
+class Patches(Machines):
     """What makes a unit fire in real pictures: the patches that excite it most and least, and how often it fires.
 
     A patch is what the unit sees (its receptive field, Araujo et al. 2019) where it is most active in a picture; each
@@ -59,6 +61,7 @@ class Patches:
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
             raise ValueError(f"count must be a whole number of at least 1, got {self.count!r}")
         if self.objective not in OBJECTIVES:
@@ -80,7 +83,7 @@ class Patches:
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
-        values = {key_of(field): getattr(self, field.name) for field in fields(self)}
+        values = {key_of(f): getattr(self, f.name) for f in fields(self) if not f.metadata.get("machines")}
         known = self._gallery.settings()
         return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
@@ -96,6 +99,7 @@ class Patches:
         """
         from inverter import load_model, receptive_fields
         from recipes.collector import collect
+        from recipes.executors import executor
         from recipes.keeping import Extremes
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import Store
@@ -104,7 +108,8 @@ class Patches:
         from recipes.sightings import Sightings
 
         started = time.perf_counter()
-        model = load_model(self.model, self.weights, self.normalize, self.device)
+        load = partial(load_model, self.model, self.weights, self.normalize, self.device)
+        model = load()
         units, pictures = self._gallery.units(model), picture_set(self.dataset, len(model.mean))
         size = self._gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
@@ -127,6 +132,7 @@ class Patches:
             batch=self.batch_size,
             fresh=self.fresh,
             progress=progress,
+            executor=executor(self, load, model, self.device),
         )
         made, todo, saved = 0, sum(not store.has(unit.file) for unit in units), set[int]()
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inverter import Model
 
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
-PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights"})
+PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads"})
 """Settings that do not change what the pictures are (the weights have a sha256), so a run may go on with others."""
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
 import recipes.run
-from inverter import Inversion, load_model
+import recipes.work
+from inverter import Inversion, Model, Settings, load_model
 from recipes import Gallery
 from recipes.outputs.manifest import Manifest
 from recipes.recipe import Recipe, Unit
@@ -34,6 +35,13 @@ def pictures(out: Path) -> dict[str, np.ndarray]:
         with Image.open(path) as picture:
             found[path.relative_to(out).as_posix()] = np.asarray(picture).astype(int)
     return found
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """The pictures' files, and all records but for their seconds."""
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "images").rglob("*.png"))}
+    units = json.loads((out / "manifest.json").read_text())["units"]
+    return found | {"records": json.dumps([{k: v for k, v in u.items() if k != "seconds"} for u in units]).encode()}
 
 
 def alike(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
@@ -104,7 +112,7 @@ def test_an_interrupted_run_continued_is_an_uninterrupted_one(tiny_net: nn.Modul
     )
     report = gallery(tiny_net, halves, **options).run()
     assert report.made == 6 - finished
-    assert alike(pictures(halves), pictures(whole))
+    assert contents(halves) == contents(whole)
     order = [Manifest.load(out / "manifest.json").units for out in (halves, whole)]
     assert list(order[0]) == list(order[1])
 
@@ -115,6 +123,30 @@ def test_a_picture_that_was_deleted_is_made_again(tiny_net: nn.Module, tmp_path:
     (tmp_path / "images/body/0003.png").unlink()
     assert gallery(tiny_net, tmp_path, batch_size=4).run().made == 1
     assert alike(pictures(tmp_path), before)
+
+
+@given(lacking=st.sets(st.integers(0, 5), min_size=1))
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whichever_pictures_are_lacking_they_are_made_in_the_company_they_had(
+    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: set[int]
+) -> None:
+    companies: list[list[str]] = []
+    make = recipes.run.make
+
+    def watched(recipe: Recipe, settings: Settings, model: Model, units: Sequence[Unit], told: object) -> object:
+        companies.append([unit.file for unit in units])
+        return make(recipe, settings, model, units, told)  # type: ignore[arg-type]
+
+    gallery(tiny_net, tmp_path, batch_size=4).run()
+    before = contents(tmp_path)
+    for channel in lacking:
+        (tmp_path / f"images/body/{channel:04d}.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes.run, "make", watched)
+        assert gallery(tiny_net, tmp_path, batch_size=4).run().made == len(lacking)
+    assert contents(tmp_path) == before
+    whole = [[f"images/body/{channel:04d}.png" for channel in batch] for batch in (range(4), range(4, 6))]
+    assert companies == [batch for batch in whole if any(int(file[-8:-4]) in lacking for file in batch)]
 
 
 def test_of_several_attempts_all_are_made_again_together(tiny_net: nn.Module, tmp_path: Path) -> None:
@@ -180,7 +212,7 @@ def test_the_pictures_of_finished_batches_are_let_go(
     tiny_net.relu, tiny_net.mix = nn.ReLU(), nn.Conv2d(80, 8, 1)
     alive: list[weakref.ref[torch.Tensor]] = []
     most = 0
-    optimize = recipes.run.optimize
+    optimize = recipes.work.optimize
 
     def watched(*args: object, **options: object) -> Inversion:
         nonlocal most
@@ -189,7 +221,7 @@ def test_the_pictures_of_finished_batches_are_let_go(
         most = max(most, sum(ref() is not None for ref in alive))
         return result
 
-    monkeypatch.setattr(recipes.run, "optimize", watched)
+    monkeypatch.setattr(recipes.work, "optimize", watched)
     gallery(tiny_net, tmp_path, channels="all", steps=1, batch_size=4, augment="none").run()
     assert len(alive) == 20
     assert most <= 2  # the batch that has just been made, and the one before it

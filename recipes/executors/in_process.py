@@ -1,0 +1,41 @@
+"""Work in this process: one job after the other, with the network that is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from inverter import Model
+from recipes.executors import Results, Work
+
+
+class InProcess:
+    """An executor without workers.
+
+    Args:
+        threads: of torch while it works; None takes torch's own number.
+    """
+
+    def __init__(self, model: Model, threads: int | None = None) -> None:
+        self.model, self.device = model, model.device
+        self.threads = threads or torch.get_num_threads()
+
+    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+        for index, job in enumerate(jobs):
+            with self.threaded():
+                result = work(self.model, job, partial(told, index))
+            yield index, result
+
+    @contextmanager
+    def threaded(self) -> Iterator[None]:
+        """The context in which torch has as many threads as this executor gives it."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -1,0 +1,32 @@
+"""The options that say where a recipe's work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _option(help: str) -> Any:
+    return field(default=None, metadata={"help": help, "machines": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Fields of a recipe that do not change what it makes, but for `threads` in the last bits, and its speed."""
+
+    workers: int | None = _option("processes that share the work (default: this one alone; with ray: all that fit)")
+    threads: int | None = _option("cores for each of them (default: an equal part of this machine's)")
+    ray: str | None = _option("let a Ray cluster work: local, auto, or its address; see docs/cluster.md")
+    ray_gpus: float | None = _option("GPUs of each worker in the cluster (default: 1 where it has any)")
+
+    def __post_init__(self) -> None:
+        for key in ("workers", "threads"):
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"{key} must be a whole number of at least 1, got {value!r}")
+        if self.ray is not None and (not isinstance(self.ray, str) or not self.ray):
+            raise ValueError(f"ray must be local, auto, or the address of a cluster, got {self.ray!r}")
+        if self.ray_gpus is not None and not (isinstance(self.ray_gpus, int | float) and self.ray_gpus >= 0):
+            raise ValueError(f"ray_gpus must be a number of at least 0, got {self.ray_gpus!r}")
+        if self.ray_gpus is not None and self.ray is None:
+            raise ValueError("ray_gpus says what a worker in a Ray cluster gets, but there is none: give ray")

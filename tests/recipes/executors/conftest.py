@@ -1,0 +1,103 @@
+"""A network that dies when it is told to, and what a run leaves behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import Gallery
+from recipes.run import Update
+
+NETWORK = '''
+import os, signal
+from pathlib import Path
+
+import torch
+from torch import nn
+
+DIE = Path(__file__).with_name("die")
+
+
+class Mortal(nn.Module):
+    """Kills its process, once for each time that the file `die` is made."""
+
+    def forward(self, x):
+        try:
+            DIE.unlink()
+        except FileNotFoundError:
+            return x
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(Mortal(), nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 12, 3)).eval()
+'''
+
+
+class Question:
+    """A gallery with natural pictures, of a network that can be made to kill the process that asks it.
+
+    Attributes:
+        deaths: how often it was.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.deaths = folder, 0
+        (folder / "net.py").write_text(NETWORK)
+        (folder / "photos").mkdir()
+        draw = np.random.default_rng(0)
+        for index in range(70):
+            picture = Image.fromarray(draw.integers(0, 255, (16, 16, 3)).astype("uint8"))
+            picture.save(folder / "photos" / f"{index:02d}.png")
+
+    def recipe(self, out: str, **options: Any) -> Gallery:
+        known: dict[str, Any] = {"layer": "3", "size": 16, "steps": 4, "batch_size": 2, "device": "cpu", "threads": 1}
+        known["dataset"] = str(self.folder / "photos")
+        return Gallery(
+            model=f"{self.folder}/net.py:network",
+            out=str(self.folder / out),
+            **(known | options),
+        )
+
+    def kill_one(self, update: Update) -> None:
+        """Progress that has a worker killed as soon as the first pictures are finished."""
+        if update.noun is None and update.done >= 2 and not self.deaths:
+            self.deaths += 1
+            (self.folder / "die").touch()
+
+    def left(self, out: str) -> dict[str, bytes]:
+        """All that a run has left, but for times."""
+        place = self.folder / out
+        found = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        manifest = json.loads(found.pop("manifest.json"))
+        found.pop("index.html")
+        for unit in manifest["units"]:
+            unit.pop("seconds")
+        return found | {"records": json.dumps(manifest["units"]).encode()}
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> Question:
+    return Question(tmp_path)
+
+
+@pytest.fixture
+def killed(question: Question) -> Callable[..., dict[str, bytes]]:
+    """Runs the question elsewhere, has one worker killed meanwhile: all that is left is what this process makes."""
+
+    def run(where: dict[str, Any], **options: Any) -> dict[str, bytes]:
+        question.recipe("here", **options).run()
+        report = question.recipe("there", **where, **options).run(question.kill_one)
+        assert (question.deaths, report.made) == (1, 12)
+        assert not (question.folder / "die").exists()  # a worker has heard it
+        there = question.left("there")
+        assert there == question.left("here")
+        return there
+
+    return run

@@ -1,0 +1,38 @@
+"""A real local Ray cluster: the bytes of one process, also when an actor is killed."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from recipes import Gallery
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Ray on two cores of this machine, begun by the first run that asks for it."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'inverter[ray]'")
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_two_actors_of_which_one_is_killed_leave_the_same_bytes(killed: Callable[..., dict[str, bytes]]) -> None:
+    left = killed({"ray": "local", "workers": 2}, dataset=None)
+    assert sum(name.startswith("images/") for name in left) == 12
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_finds_no_room_is_said_in_one_line(question: Any) -> None:
+    with pytest.raises(
+        ValueError, match="one worker wants 1 cores and 2 GPUs, but the whole Ray cluster has"
+    ) as caught:
+        question.recipe("there", ray="local", ray_gpus=2.0).run()
+    assert "\n" not in str(caught.value)
+    assert not (question.folder / "there" / "manifest.json").exists()
+
+
+def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(ModuleNotFoundError, match=r"ray is not installed: pip install 'inverter\[ray\]'"):
+        Gallery(ray="local", layer="features.stem", device="cpu").run()

@@ -1,0 +1,193 @@
+"""Recipes in another process: what travels is little, and what comes back is the same to the bit."""
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import recipes.executors
+from inverter import Model, load_model
+from recipes import Atlas, ClassModel, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes.collector import collect
+from recipes.executors import Results, Work
+from recipes.executors.machines import Machines
+from recipes.executors.worker import Worker, packed, portable
+from recipes.recipe import AnyRecipe
+
+
+class Elsewhere:
+    """An executor that does all that others do, but for the other process: each job has a worker of its own."""
+
+    def __init__(self, load: Callable[[], Model], device: torch.device) -> None:
+        self.load, self.device, self.threads, self.jobs = load, device, torch.get_num_threads(), 0
+
+    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+        for index in reversed(range(len(jobs))):  # the last one first
+            worker = Worker(packed(pickle.dumps, self.load, work), self.threads)
+            job = pickle.loads(pickle.dumps(jobs[index]))
+            yield index, pickle.loads(worker.answer(job, lambda share, index=index: told(index, share)))
+            self.jobs += 1
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder, draw = tmp_path / "photos", np.random.default_rng(0)
+    folder.mkdir()
+    for index in range(9):
+        Image.fromarray(draw.integers(0, 255, (40, 40, 3)).astype("uint8")).resize((48, 48)).save(
+            folder / f"{index}.png"
+        )
+    (folder / "bad.png").write_bytes(b"no picture")
+    return folder
+
+
+def made(out: Path) -> dict[str, bytes]:
+    """All that a run leaves, but for times."""
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for name in ("index.html", "manifest.json", "atlas.json"):
+        found.pop(name, None)
+    manifest = json.loads((out / "manifest.json").read_text())
+    records = [{key: value for key, value in unit.items() if key != "seconds"} for unit in manifest["units"]]
+    return found | {"records": json.dumps(records).encode()}
+
+
+SMALL = {"model": "builtin", "steps": 3, "batch_size": 2, "device": "cpu"}
+STAGE = {"layer": "features.stem", **SMALL}
+QUESTIONS: dict[str, Callable[[Path], AnyRecipe | Patches]] = {
+    "gallery": lambda _: Gallery(channels="0-4", size=24, attempts=2, prior="maco", **STAGE),
+    "gallery with natural pictures": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
+    "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
+    "invert": lambda photos: Invert(image=str(photos / "1.png"), layer="features.stem", size=32, **SMALL),
+    "inpaint": lambda photos: Inpaint(image=str(photos / "2.png"), missing=0.3, steps=2, size=32, device="cpu"),
+    "dictionary": lambda photos: Dictionary(
+        image=str(photos / "3.png"), positions=["0,1", "2,2"], size=32, icon=24, **STAGE
+    ),
+    "grid": lambda photos: Grid(image=str(photos / "3.png"), size=16, icon=24, groups=2, **STAGE),
+    "atlas": lambda photos: Atlas(
+        images=str(photos), grid="2,3", positions=12, least=1, layout="tsne", neighbors=9, **(STAGE | {"size": 24})
+    ),
+    "patches": lambda photos: Patches(
+        dataset=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2
+    ),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_another_process_makes_the_same(
+    question: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = QUESTIONS[question](photos)
+    employed: list[Elsewhere] = []
+
+    def elsewhere(machines: Machines, load: Callable[[], Model], model: Model, device: str | None) -> Elsewhere:
+        employed.append(Elsewhere(load, model.device))
+        return employed[-1]
+
+    at_home = _in(recipe, tmp_path / "here")
+    at_home.run()
+    monkeypatch.setattr(recipes.executors, "executor", elsewhere)
+    abroad = _in(recipe, tmp_path / "there")
+    abroad.run()
+    assert sum(executor.jobs for executor in employed) > 1
+    assert made(tmp_path / "there") == made(tmp_path / "here")
+
+
+def _in(recipe: Any, out: Path) -> Any:
+    return replace(recipe, out=str(out))
+
+
+def test_a_recipe_travels_as_its_fields_and_never_starts_over_or_employs_others(tmp_path: Path) -> None:
+    recipe = Gallery(channels="0-1", out=str(tmp_path), fresh=True, workers=3, threads=2)
+    recipe._beside.append("what it has made of them")  # type: ignore[arg-type]
+    there = pickle.loads(pickle.dumps(recipe))
+    assert (there.fresh, there.workers, there.threads, there.channels) == (False, None, None, "0-1")
+    assert there._beside == []
+
+
+def test_where_the_work_is_done_is_no_part_of_the_question(tmp_path: Path) -> None:
+    recipe = Gallery(channels="0-1", size=16, out=str(tmp_path), threads=1, **STAGE)
+    asked = recipe.run().manifest.settings
+    assert asked["threads"] == 1
+    assert not {"workers", "ray", "ray_gpus"} & set(asked)
+    assert Gallery(channels="0-1", size=16, out=str(tmp_path), threads=2, **STAGE).run().made == 0
+
+
+def test_the_number_of_threads_is_the_works_alone() -> None:
+    before = torch.get_num_threads()
+    with recipes.executors.executor(Machines(threads=before + 1), nn.Identity, _model(), "cpu").threaded():  # type: ignore[attr-defined, arg-type]
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def _model() -> Model:
+    return load_model(nn.Conv2d(3, 4, 1), input_size=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
+        ({"workers": True}, "workers must be a whole number"),
+        ({"threads": -1}, "threads must be a whole number of at least 1, got -1"),
+        ({"ray": ""}, "ray must be local, auto, or the address"),
+        ({"ray": "local", "ray_gpus": -1.0}, "ray_gpus must be a number of at least 0"),
+        ({"ray_gpus": 1.0}, "but there is none: give ray"),
+    ],
+)
+def test_a_mistake_is_one_line(options: dict[str, Any], says: str) -> None:
+    for recipe in (lambda: Gallery(**options), lambda: Patches(dataset="x", **options)):
+        with pytest.raises(ValueError) as caught:
+            recipe()
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_sent_is_said_in_one_line() -> None:
+    class Local(nn.Module):
+        pass
+
+    with pytest.raises(ValueError, match=r"cannot be sent to other processes.*path/to/file\.py:factory"):
+        packed(pickle.dumps, Gallery(model=Local()).load, print)
+    with pytest.raises(ValueError, match="another process cannot find what it is to work with"):
+        Worker(b"crecipes.nowhere\nthing\n.", 1)
+
+
+class Odd(Exception):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def test_an_error_comes_home_as_it_is_or_as_its_text() -> None:
+    same = pickle.loads(portable(LookupError("no layer 'x'")))
+    assert (type(same), str(same)) == (LookupError, "no layer 'x'")
+    other = pickle.loads(portable(Odd(1, 2)))
+    assert (type(other), str(other)) == (RuntimeError, "Odd: 1 and 2")
+
+
+def test_a_pass_over_pictures_shared_out_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
+    model = _model()
+
+    def contents(out: Path) -> dict[str, bytes]:
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def stop(update: Any) -> None:
+        if update.done >= 3:
+            raise KeyboardInterrupt
+
+    collect(model, photos, "", out=tmp_path / "whole", batch=1)
+    elsewhere = Elsewhere(partial(load_model, model), model.device)
+    for first in (None, elsewhere):
+        out = tmp_path / f"parts-{first is None}"
+        with pytest.raises(KeyboardInterrupt):
+            collect(model, photos, "", out=out, batch=1, executor=first, progress=stop)
+        collect(model, photos, "", out=out, batch=1, executor=elsewhere)
+        assert contents(out) == contents(tmp_path / "whole")
