@@ -7,6 +7,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.outputs.folder import alone
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -157,6 +159,7 @@ class AnyRecipe:
         """The fields as JSON values, for the manifest."""
         return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self)}
 
+    @alone
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.gallery import Gallery
 from recipes.naming import address
+from recipes.outputs.folder import alone
 from recipes.recipe import key_of, option
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Patches:
         known = self._gallery.settings()
         return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
+    @alone
     def run(self, progress: RunProgress | None = None) -> Report:
         """Looks at all pictures once, then again at those that are shown, for their heat maps.
 

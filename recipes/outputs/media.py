@@ -15,16 +15,21 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file atomically: whoever opens `path` sees the old content or all of the new one.
 
     Raises:
-        OSError: if the folder cannot be written to, or the disk is full; nothing is left behind.
+        OSError: if the folder cannot be written to, or the disk is full; it names the file, and nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)  # of a process that was killed and had the same number
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:  # never through a link that somebody has put there
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can leave an empty file under the final name
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(path) or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
