@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inverter.warp import warp
+
 
 class Transform(Protocol):
     """An augmentation ready for one batch: `transform(image (B, 3, H, W), step) -> image (B, 3, h, w)`."""
@@ -91,7 +93,7 @@ class Augment:
         def transform(image: Tensor, step: int) -> Tensor:
             if warps is not None:
                 grid = F.affine_grid(warps[step], [*image.shape[:2], *window], align_corners=False)
-                image = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+                image = warp(image, grid)
             if bank is not None:
                 y, x = places[step]
                 image = image + bank[:, :, y : y + window[0], x : x + window[1]]

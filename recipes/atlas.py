@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.outputs.folder import alone
+from recipes.guard import guarded
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
@@ -108,7 +108,7 @@ class Atlas(Recipe):
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
         return super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
 
-    @alone
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Collects, lays out, makes all icons that are not finished yet, and puts them together.
 

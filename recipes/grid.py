@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.guard import guarded
 from recipes.naming import safe_name
-from recipes.outputs.folder import alone
 from recipes.photo_icons import Icon, PhotoIcons, strongest
 from recipes.recipe import Unit, option
 
@@ -103,7 +103,7 @@ class Grid(PhotoIcons):
             found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, figures)))
         return found
 
-    @alone
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         from recipes.outputs.media import write_png
 

@@ -92,11 +92,19 @@ class Invert(Recipe):
         return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
 
     @cached_property
+    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """The pictures that can be read, and why the others cannot."""
+        from recipes.pictures import readable_pictures
+
+        return readable_pictures(self.images) if self.images else ({}, {})
+
+    @property
     def _files(self) -> dict[str, Path]:
         """The pictures by a name that tells them apart."""
-        from recipes.pictures import named_pictures
+        return self._found[0]
 
-        return named_pictures(self.images)
+    def skipped(self) -> Mapping[str, str]:
+        return self._found[1]
 
     @cached_property
     def _code(self) -> Code | None:
@@ -130,7 +138,6 @@ class Invert(Recipe):
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.approaches import best, stride
-        from recipes.pictures import read_picture
 
         code, size = self._code, self.picture_size(model)
         if len(model.mean) != 3:
@@ -141,8 +148,7 @@ class Invert(Recipe):
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
                 raise ValueError(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
-        for file in self._files.values():
-            read_picture(file)  # what cannot be read is told before anything is written
+        _ = self._found  # what cannot be read is told before anything is written
         _ = self._judge
         units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in self._files]
         for layer, shape in self._shapes(model, size).items():

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.outputs.folder import alone
+from recipes.guard import guarded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -105,6 +105,7 @@ class AnyRecipe:
     precision: str = option("auto", "auto, float32 or bfloat16")
     batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
+    deterministic: bool = option(False, "the same bytes from the same GPU too, which takes longer (a CPU always gives)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
@@ -159,7 +160,7 @@ class AnyRecipe:
         """The fields as JSON values, for the manifest."""
         return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self)}
 
-    @alone
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
 

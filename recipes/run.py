@@ -11,10 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from inverter import Settings, Tick, evaluate, optimize
+from inverter import Settings, Tick, evaluate
 from inverter.augment import as_augment
 from inverter.engine import default_batch
 from inverter.scoring import whole
+from recipes.halving import optimize_in_halves as optimize
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
 from recipes.recipe import AnyRecipe, Given, Problem, Unit

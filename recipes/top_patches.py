@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.gallery import Gallery
+from recipes.guard import guarded
 from recipes.naming import address
-from recipes.outputs.folder import alone
 from recipes.recipe import key_of, option
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Patches:
         known = self._gallery.settings()
         return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
-    @alone
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Looks at all pictures once, then again at those that are shown, for their heat maps.
 

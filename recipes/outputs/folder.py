@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 LOCK = ".lock"
 """The file that a run locks. It stays: whoever removed it could take a lock that another run still holds."""
@@ -17,8 +15,6 @@ DEEPEST = 3
 """Levels of folders below an output folder that recipes write to, at most."""
 
 _PARTIAL = re.compile(r"\..+\.\d+\.partial(\.\w+)?")  # the temporary files of `media` and `video`
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
 
 
 @contextmanager
@@ -66,18 +62,6 @@ def held(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # somebody else has put something there
                 for place in made:
                     place.rmdir()
-
-
-def alone(run: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """A recipe's `run` that holds the recipe's output folder meanwhile."""
-
-    @wraps(run)
-    def guarded(*args: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
-        recipe: Any = args[0]
-        with held(Path(recipe.out)):
-            return run(*args, **options)
-
-    return guarded
 
 
 def _sweep(folder: Path) -> None:

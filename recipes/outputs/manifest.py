@@ -112,7 +112,8 @@ class Manifest:
             return f"recipe is {other.recipe!r}, not {self.recipe!r}"
         for key in self.settings | other.settings:
             mine, theirs = self.settings.get(key), other.settings.get(key)
-            if key not in PASSING and mine != theirs:
+            off = mine in (None, False) and theirs in (None, False)  # what an older version did not have was off
+            if key not in PASSING and mine != theirs and not off:
                 return f"{key} is {theirs!r}, not {mine!r}"
         if self.model.get("sha256") != other.model.get("sha256"):
             return "the model has other weights"
@@ -120,8 +121,12 @@ class Manifest:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries whose arithmetic makes the pictures."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Versions of Python and of the libraries whose arithmetic makes the pictures, and what else its bits depend on."""
+    import torch
+
+    here = {"threads": str(torch.get_num_threads()), "cpu": torch.backends.cpu.get_cpu_capability()}
+    libraries = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | libraries | here
 
 
 def describe(model: Model) -> Mapping[str, Any]:
@@ -134,4 +139,5 @@ def describe(model: Model) -> Mapping[str, Any]:
         "parameters": model.parameters,
         "mean": list(model.mean),
         "std": list(model.std),
+        "device": str(model.device),
     }

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+LEFT_BEHIND = 3600.0
+"""Seconds after which nobody is at work any more on a temporary file beside a file that a user named."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -44,6 +49,10 @@ def check_writable(path: Path) -> None:
         raise NotADirectoryError(f"{str(path)!r} would lie below a file; expected a folder there") from None
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"folder {str(path.parent)!r} cannot be written to")
+    ours = re.compile(rf"\.({re.escape(path.name)}|{re.escape(path.stem)})\.\d+\.partial(\.\w+)?")
+    for left in path.parent.iterdir():  # by a run that was killed; one that is at work touches its own all the time
+        if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > LEFT_BEHIND:
+            left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

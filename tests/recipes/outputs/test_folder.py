@@ -103,9 +103,8 @@ def test_a_link_that_leads_out_is_refused_before_anything_is_written(tmp_path: P
     outside.mkdir()
     (out / place).parent.mkdir(parents=True)
     (out / place).symlink_to(outside)
-    with pytest.raises(ValueError, match=r"is a link that leads out of the output folder, to .*outside.*remove it"):
-        with held(out):
-            pass
+    with pytest.raises(ValueError, match=r"is a link that leads out of the .* to .*outside.*remove it"), held(out):
+        pass
     assert list(outside.iterdir()) == []
 
 
@@ -113,9 +112,8 @@ def test_links_within_the_folder_and_a_folder_that_is_a_link_are_fine(tmp_path: 
     (tmp_path / "disk" / "images").mkdir(parents=True)
     (tmp_path / "disk" / "more").symlink_to(tmp_path / "disk" / "images")
     (tmp_path / "out").symlink_to(tmp_path / "disk")
-    with held(tmp_path / "out"):
-        with pytest.raises(BlockingIOError):
-            elsewhere(tmp_path / "disk")  # the same folder under another name
+    with held(tmp_path / "out"), pytest.raises(BlockingIOError):
+        elsewhere(tmp_path / "disk")  # the same folder under another name
 
 
 def test_the_lock_is_never_taken_through_a_link(tmp_path: Path) -> None:
