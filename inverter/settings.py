@@ -11,6 +11,9 @@ OPTIMIZERS = ("adam", "lbfgs")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+MOST_STEPS = 1_000_000
+"""All random draws of a run are made at its start: more steps are a mistake that would only fill the memory."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -51,14 +54,14 @@ class Settings:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1)
+        _whole("steps", self.steps, 1, MOST_STEPS)
         _whole("tries", self.tries, 1)
         _whole("warmup", self.warmup, 0)
         _whole("redirect", self.redirect, 0)
-        _whole("seed", self.seed, 0)
+        _whole("seed", self.seed, 0, 2**63 - 1)
         for name in ("batch_size", "views"):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1)
+                _whole(name, getattr(self, name), 1, 2**31 - 1)
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
@@ -84,9 +87,11 @@ class Settings:
         return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def _whole(name: str, value: object, least: int) -> None:
+def _whole(name: str, value: object, least: int, most: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -75,8 +75,8 @@ class Atlas(Recipe):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
-        if not self.power >= 0:
-            raise ValueError(f"power must be at least 0, got {self.power!r}")
+        if not 0 <= self.power <= 100:
+            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
         if not 0 <= self.distance <= 1:
             raise ValueError(f"distance must be in [0, 1], got {self.distance!r}")
         if self.whiten is not None and not self.whiten > 0:

@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
-from recipes.recipe import AnyRecipe, Recipe, key_of
+from recipes.recipe import LARGEST, AnyRecipe, Recipe, check_whole, key_of
 from recipes.spec import RECIPES, Known, kind, load_recipe
 from recipes.top_patches import Patches
 
@@ -28,7 +28,7 @@ FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 class _Version(argparse.Action):
@@ -239,6 +239,8 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     from inverter import layers, load_model
     from priors.base import as_size
 
+    if size is not None:
+        check_whole("size", size, 1, LARGEST)
     loaded = load_model(model, weights, normalize, device)
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
     for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.approaches import AUTO
 from recipes.naming import OUTPUT_LAYER, address, safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Given, Problem, Recipe, Unit, option
+from recipes.recipe import MOST, Given, Problem, Recipe, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,8 +72,7 @@ class Invert(Recipe):
             raise ValueError(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
             raise ValueError("layer: got none; expected an address, output, or all")
-        if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
-            raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
+        check_whole("attempts", self.attempts, 1, MOST)
         if self.judge is None and (self.judge_weights or self.judge_normalize):
             raise ValueError("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
 

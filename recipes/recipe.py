@@ -19,9 +19,29 @@ if TYPE_CHECKING:
     from recipes.run import Report, RunProgress
 
 
+LARGEST = 16384
+"""Pixels of a picture's side, at most: more are a mistake, which should not end in a machine without memory."""
+MOST = 1000
+"""Pictures of one unit, at most."""
+
+
 def option(default: Any, help: str, **more: Any) -> Any:
     """A recipe's field with the sentence that the command line shows for it."""
     return field(default=default, metadata={"help": help, **more})
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Raises a ValueError for what is no whole number from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_out(out: str | Path) -> None:
+    """Raises a ValueError for what can be the name of no folder and no file."""
+    if not str(out) or "\0" in str(out):
+        raise ValueError(f"out is {str(out)!r}; expected a folder" if str(out) else "out is empty; expected a folder")
 
 
 def key_of(field: Field[Any]) -> str:
@@ -109,10 +129,9 @@ class AnyRecipe:
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
-        if self.size is not None and (not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1):
-            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
-        if not str(self.out):
-            raise ValueError("out is empty; expected a folder")
+        if self.size is not None:
+            check_whole("size", self.size, 1, LARGEST)
+        check_out(self.out)
 
     def load(self) -> Model:
         """The network that is looked into: none, where a recipe does not say which."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.gallery import Gallery
 from recipes.guard import guarded
 from recipes.naming import address
-from recipes.recipe import key_of, option
+from recipes.recipe import MOST, check_whole, key_of, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,8 +60,7 @@ class Patches:
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
-            raise ValueError(f"count must be a whole number of at least 1, got {self.count!r}")
+        check_whole("count", self.count, 1, MOST)
         if self.objective not in OBJECTIVES:
             raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
