@@ -63,7 +63,7 @@ def as_device(device: str | torch.device | None) -> torch.device:
         found = torch.device(device)
     except RuntimeError:
         raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
-    if found.type not in ("cpu", "cuda", "mps"):
+    if isinstance(device, str) and found.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise ValueError(

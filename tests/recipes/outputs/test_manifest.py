@@ -21,7 +21,7 @@ records = st.builds(
     objective=texts,
     attempt=st.integers(0, 9),
     seed=st.integers(0, 2**63),
-    file=texts,
+    file=texts.map(lambda text: "images/" + "".join("_" if c in "\0/.\\:" else c for c in text)),
     score=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     steps=st.integers(1, 999),
     seconds=st.floats(0, 1e6),
