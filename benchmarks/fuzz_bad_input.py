@@ -108,7 +108,7 @@ def toml_value(value: Any) -> str:
 def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
     """Keys of any recipe with values of any kind, or bytes."""
     if draw(st.integers(0, 9)) == 0:
-        return "x.toml", draw(st.binary(max_size=60)), ["run", "x.toml"]
+        return "x.toml", b"steps = 0\n" + draw(st.binary(max_size=60)), ["run", "x.toml"]
     recipe = draw(st.sampled_from([*sorted(COMMANDS), "<b>", ""]))
     keys = draw(st.dictionaries(st.sampled_from([flag.replace("-", "_") for flag in FLAGS]), nested, max_size=4))
     # No valid case may take long, or write elsewhere.

@@ -13,6 +13,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 MOST_STEPS = 1_000_000
 """All random draws of a run are made at its start: more steps are a mistake that would only fill the memory."""
+LARGEST_RATE = 1e12
+"""A step of this size leaves the numbers that float32 holds."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Settings:
             if getattr(self, name) is not None:
                 _whole(name, getattr(self, name), 1, 2**31 - 1)
         rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
+        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < LARGEST_RATE):
+            raise ValueError(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
