@@ -124,9 +124,8 @@ def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
         if isinstance(keys.get(key), int) and not isinstance(keys[key], bool):
             keys[key] = min(keys[key], most)
     known = {"recipe": recipe, "model": "nets.py:net", "steps": 1, "layer": "0", "device": "cpu", "size": 8} | keys
-    known["out"] = keys.get("out") if not isinstance(keys.get("out"), str) else "OUT"
-    if recipe in ("atlas", "dream", "inpaint", "classes", "patches"):
-        known |= {"out": "OUT"}
+    if isinstance(keys.get("out"), str | None):
+        known["out"] = "OUT"
     text = "\n".join(f"{json.dumps(key)} = {toml_value(value)}" for key, value in known.items() if value is not None)
     return "x.toml", text.encode(errors="replace"), ["run", "x.toml"]
 
