@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inverter.warp import warp
+
 
 class Transform(Protocol):
     """An augmentation ready for one batch: `transform(image (B, 3, H, W), step, views) -> image (views * B, 3, h, w)`.
@@ -138,7 +140,7 @@ def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
     views, count = warps.shape[:2]
     grid = F.affine_grid(warps.transpose(0, 1).flatten(0, 1), [views * count, 1, *window], align_corners=False)
     grid = grid.view(count, views * window[0], window[1], 2)
-    seen = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+    seen = warp(image, grid)
     if views == 1:
         return seen
     return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)

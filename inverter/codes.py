@@ -134,9 +134,11 @@ def load_code(path: str | Path) -> Code:
         raise ValueError(f"{path} is damaged or no safetensors file ({error})") from error
     try:
         height, width = (int(side) for side in about["size"].split("x"))
+        if min(height, width) < 1:
+            raise ValueError("a picture without pixels")
         layers = {address: layers[address] for address in json.loads(about["layers"])}  # in the order asked for
         code = Code(layers, about["model"], about["sha256"], (height, width))
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise ValueError(f"{path} holds no code: expected a file that inverter.encode(..., path=...) wrote") from None
     counts = {address: len(codes) if codes.ndim > 1 else 0 for address, codes in layers.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():

@@ -196,7 +196,7 @@ def _local(path: Path, factory: str) -> nn.Module:
     sys.modules[spec.name] = source  # classes that are pickled or dataclasses look their module up
     try:
         spec.loader.exec_module(source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} could not be imported: {type(error).__name__}: {error}") from error
     make = getattr(source, factory, None)
     if not callable(make):
@@ -204,7 +204,7 @@ def _local(path: Path, factory: str) -> nn.Module:
         raise ValueError(f"{path} has no function {factory!r}{_near(factory, names)}")
     try:
         module = make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{factory}() of {path} returned {type(module).__name__}, expected an nn.Module")

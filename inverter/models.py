@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -42,7 +43,8 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
             parts = []
     else:
         parts = [tuple(float(number) for number in part) for part in normalize]
-    if len(parts) != 2 or len(parts[0]) != len(parts[1]) or min(parts[1]) <= 0:
+    finite = all(math.isfinite(number) for part in parts for number in part)
+    if len(parts) != 2 or len(parts[0]) != len(parts[1]) or min(parts[1]) <= 0 or not finite:
         raise ValueError(f"unknown normalization {normalize!r}; {expected}")
     return parts[0], parts[1]
 
@@ -61,6 +63,8 @@ def as_device(device: str | torch.device | None) -> torch.device:
         found = torch.device(device)
     except RuntimeError:
         raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
+    if isinstance(device, str) and found.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {str(found)!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; "

@@ -13,6 +13,11 @@ TAIL = 0.3
 """The share of the steps in which a trapezoid falls."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+MOST_STEPS = 1_000_000
+"""All random draws of a run are made at its start: more steps are a mistake that would only fill the memory."""
+LARGEST_RATE = 1e12
+"""A step of this size leaves the numbers that float32 holds."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -57,17 +62,17 @@ class Settings:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1)
+        _whole("steps", self.steps, 1, MOST_STEPS)
         _whole("tries", self.tries, 1)
         _whole("warmup", self.warmup, 0)
         _whole("redirect", self.redirect, 0)
-        _whole("seed", self.seed, 0)
+        _whole("seed", self.seed, 0, 2**63 - 1)
         for name in ("batch_size", "views"):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1)
+                _whole(name, getattr(self, name), 1, 2**31 - 1)
         rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
+        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < LARGEST_RATE):
+            raise ValueError(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
         if self.momentum is not None and not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
@@ -94,9 +99,11 @@ class Settings:
         return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def _whole(name: str, value: object, least: int) -> None:
+def _whole(name: str, value: object, least: int, most: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
 def has_bfloat16(device: torch.device) -> bool:

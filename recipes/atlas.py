@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.guard import guarded
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
@@ -74,8 +75,8 @@ class Atlas(Recipe):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
-        if not self.power >= 0:
-            raise ValueError(f"power must be at least 0, got {self.power!r}")
+        if not 0 <= self.power <= 100:
+            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
         if not 0 <= self.distance <= 1:
             raise ValueError(f"distance must be in [0, 1], got {self.distance!r}")
         if self.whiten is not None and not self.whiten > 0:
@@ -107,6 +108,7 @@ class Atlas(Recipe):
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
         return super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
 
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Collects, lays out, makes all icons that are not finished yet, and puts them together.
 

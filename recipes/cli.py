@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
-from recipes.recipe import AnyRecipe, Recipe, key_of
+from recipes.recipe import LARGEST, AnyRecipe, Recipe, check_whole, key_of
 from recipes.spec import RECIPES, Known, kind, load_recipe
 from recipes.top_patches import Patches
 
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from recipes.run import Update
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of the machine, and none of the user: a disk that is full, over its quota, or broken."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 class _Version(argparse.Action):
@@ -86,6 +90,14 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="file to write, e.g. statistics.json")
     command.add_argument("--channels", type=int, default=3, help="1 for grey, 3 for colour (default: 3)")
     command.add_argument("--source", default="", help="what the pictures are, for people (default: the folder's name)")
+    command = commands.add_parser(
+        "repeat",
+        help="Make pictures of a run again and say whether they are the same (exit code 0) or not (1).",
+    )
+    command.add_argument("manifest", help="OUT/manifest.json")
+    command.add_argument("--unit", required=True, help="LAYER/CHANNEL, or a picture's file as in the manifest")
+    command.add_argument("--weights", help="weights file, if it is no longer where it was")
+    command.add_argument("--device", help="other than the run's")
     return root
 
 
@@ -93,6 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0, 1 for a failure, 2 for bad input, 130 when interrupted."""
     options = vars(parser().parse_args(arguments))
     command = options.pop("command")
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _main(command, options)
+
+
+def _main(command: str, options: dict[str, Any]) -> int:
     try:
         if threading.current_thread() is threading.main_thread():  # only there can signals be caught
             signal.signal(signal.SIGTERM, _terminate)
@@ -100,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _layers(**options)
         elif command == "statistics":
             _statistics(**options)
+        elif command == "repeat":
+            return _repeat(**options)
         elif command == "run":
             _run(load_recipe(options.pop("file"), **options))
         else:
@@ -115,16 +135,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntimeError as error:  # torch's own: out of memory, an operation that a device lacks
         if os.environ.get("INVERTER_TRACEBACK"):
             raise
-        text = " ".join(str(error).split())[:300]
-        print(f"inverter {command}: failed: {text} (INVERTER_TRACEBACK=1 shows where)", file=sys.stderr)
-        return FAILED
+        return _failed(command, f"{' '.join(str(error).split())[:300]} (INVERTER_TRACEBACK=1 shows where)")
+    except MemoryError as error:
+        return _failed(command, str(error) or "out of memory: give a smaller --size or --batch-size")
     except (ValueError, LookupError, TypeError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("INVERTER_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in FAULTS:
+            return _failed(command, f"{error.strerror}: {error.filename or options.get('out')}")
         text = str(error).strip() if not isinstance(error, KeyError) else repr(error)
         print(f"inverter {command}: {' '.join(text.split())}", file=sys.stderr)
         return BAD_INPUT
     return 0
+
+
+def _failed(command: str, what: str) -> int:
+    print(f"inverter {command}: failed: {what}; what is finished is kept", file=sys.stderr)
+    return FAILED
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"inverter: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _terminate(_signal: int, _frame: Any) -> None:
@@ -156,8 +187,7 @@ def _patches(recipe: Patches) -> None:
 
     with shown(recipe.name) as progress:
         report = recipe.run(progress)
-    for name, reason in recipe.skipped().items():
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+    _skipped(recipe.skipped())
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
     print(f"{len(report.manifest.units)} units in {report.out} ({made})")
     print_table(report.manifest.table)
@@ -181,8 +211,7 @@ def _recipe(recipe: AnyRecipe) -> None:
             finished, units = said[0].finished + int(said[0].done), said[0].finished + said[0].units
             print(f"{finished} of {units} pictures are finished in {recipe.out}", file=sys.stderr)
         raise
-    for name, reason in recipe.skipped().items():
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+    _skipped(recipe.skipped())
     units = len(report.manifest.units)
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
     print(f"{units} pictures in {report.out} ({made})")
@@ -194,6 +223,14 @@ def _recipe(recipe: AnyRecipe) -> None:
     print(f"open {report.page}")
 
 
+def _skipped(pictures: Mapping[str, str]) -> None:
+    """Names the pictures that could not be read, with the reasons, and counts them."""
+    for name, reason in pictures.items():
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    if len(pictures) > 1:
+        print(f"{len(pictures)} pictures could not be read and were skipped", file=sys.stderr)
+
+
 def _layers(model: str, weights: str | None, normalize: str | None, size: int | None, device: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -202,6 +239,8 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     from inverter import layers, load_model
     from priors.base import as_size
 
+    if size is not None:
+        check_whole("size", size, 1, LARGEST)
     loaded = load_model(model, weights, normalize, device)
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
     for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
@@ -223,6 +262,21 @@ def _layers(model: str, weights: str | None, normalize: str | None, size: int | 
     console.print(table)
 
 
+def _repeat(manifest: str, unit: str, weights: str | None, device: str | None) -> int:
+    from recipes.repeat import repeat
+    from recipes.terminal import shown
+
+    with shown("repeat") as progress:
+        found = repeat(manifest, unit, weights=weights, device=device, progress=progress)
+    for each in found:
+        print(f"{each.file}: {'the same' if each.same else each.difference}")
+    if all(each.same for each in found):
+        return 0
+    changes = found[0].changes
+    print(f"not the same; since then: {'; '.join(changes) if changes else 'no version here has changed'}")
+    return FAILED
+
+
 def _statistics(images: str, out: str, channels: int, source: str) -> None:
     from recipes.run import Update
     from recipes.statistics import Statistics
@@ -231,8 +285,7 @@ def _statistics(images: str, out: str, channels: int, source: str) -> None:
     with shown("statistics", "file") as progress:
         statistics = Statistics(images=images, out=out, channels=channels, source=source)
         found = statistics.run(lambda done, files, _: progress(Update(done, files, finished=0)))
-    for path, reason in found.skipped:
-        print(f"skipped {path}: {reason}", file=sys.stderr)
+    _skipped({str(path): reason for path, reason in found.skipped})
     slopes = ", ".join(f"{slope:.2f}" for slope in found.statistics.slope().tolist())
     print(f"{found.statistics.images} pictures measured, {len(found.skipped)} skipped; spectrum slopes {slopes}")
     print(f"wrote {found.out}")

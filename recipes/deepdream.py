@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from recipes.recipe import option
+from recipes.recipe import LARGEST, check_out, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,17 +69,16 @@ class DeepDream:
     precision: str = option("auto", "auto, float32 or bfloat16")
 
     def __post_init__(self) -> None:
-        least = {"octaves": 1, "steps": 1, "tile": 32, "fps": 1, "size": 1, "zoom": 0, "seed": 0}
-        for key, minimum in least.items():
-            value = getattr(self, key)
-            if value is None and key in ("octaves", "size"):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-                raise ValueError(f"{key} must be a whole number of at least {minimum}, got {value!r}")
-        if not self.octave_scale > 1:
-            raise ValueError(f"octave_scale must be above 1, got {self.octave_scale!r}")
+        limits = {"octaves": (1, 64), "steps": (1, 10**6), "tile": (32, LARGEST), "size": (1, LARGEST)}
+        limits |= {"fps": (1, 1000), "zoom": (0, 10**6), "seed": (0, 2**63 - 1)}
+        for key, (least, most) in limits.items():
+            if getattr(self, key) is not None or key not in ("octaves", "size"):
+                check_whole(key, getattr(self, key), least, most)
+        if not 1 < self.octave_scale <= 100:
+            raise ValueError(f"octave_scale must be above 1 and at most 100, got {self.octave_scale!r}")
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must be above 0 and at most 1, got {self.rate!r}")
+        check_out(self.out)
         if Path(self.out).suffix.lower() in OTHERS:
             raise ValueError(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:

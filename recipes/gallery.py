@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.naming import OUTPUT_LAYER, parse_channels, safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Problem, Recipe, Unit, option
+from recipes.recipe import MOST, Problem, Recipe, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +44,7 @@ class Gallery(Recipe):
     channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
     objective: str = option("channel", "channel, neuron (the centre of the map), logit or softmax", choices=OBJECTIVES)
     prior: PriorLike = option("fourier", HELP)
-    steps: int | None = option(
-        None, "optimisation steps for each picture (default: 32 in the Fourier basis, else 64)"
-    )
+    steps: int | None = option(None, "optimisation steps for each picture (default: 32 in the Fourier basis, else 64)")
     attempts: int = option(1, "different pictures of each unit")
     negative: bool = option(False, "add the picture that minimises each unit")
     dataset: str | Sequence[str] | Dataset[Any] | None = option(
@@ -58,8 +56,7 @@ class Gallery(Recipe):
         if self.objective not in OBJECTIVES:
             raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         PriorChoice.parse(self.prior)
-        if not isinstance(self.attempts, int) or self.attempts < 1:
-            raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
+        check_whole("attempts", self.attempts, 1, MOST)
         if not self.layers:
             raise ValueError("layer: got none; expected an address, or all")
         if not all(isinstance(layer, str) and layer for layer in self.layers):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.guard import guarded
 from recipes.naming import safe_name
 from recipes.photo_icons import Icon, PhotoIcons, strongest
-from recipes.recipe import Unit, option
+from recipes.recipe import MOST, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,10 +74,8 @@ class Grid(PhotoIcons):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.groups is not None and (
-            not isinstance(self.groups, int) or isinstance(self.groups, bool) or self.groups < 1
-        ):
-            raise ValueError(f"groups must be a whole number of at least 1, got {self.groups!r}")
+        if self.groups is not None:
+            check_whole("groups", self.groups, 1, MOST)
 
     def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         cells = [self.at(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
@@ -102,6 +101,7 @@ class Grid(PhotoIcons):
             found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, figures)))
         return found
 
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         from recipes.outputs.media import write_png
 

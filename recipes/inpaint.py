@@ -87,21 +87,29 @@ class Inpaint(AnyRecipe):
         return super().settings() | {"image": list(self.images), "mask": list(self.masks)}
 
     @cached_property
+    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """The pictures that can be read, and why the others cannot."""
+        from recipes.pictures import readable_pictures
+
+        return readable_pictures(self.images)
+
+    @property
     def _files(self) -> dict[str, Path]:
         """The pictures by a name that tells them apart."""
-        from recipes.pictures import named_pictures
+        return self._found[0]
 
-        return named_pictures(self.images)
+    def skipped(self) -> Mapping[str, str]:
+        return self._found[1]
 
     @cached_property
     def _mask_files(self) -> dict[str, Path]:
         """The mask of each picture, by the picture's name."""
         from recipes.pictures import named_pictures
 
-        masks = list(named_pictures(self.masks).values())
-        if len(masks) not in (1, len(self._files)):
-            raise ValueError(f"got {len(masks)} masks for {len(self._files)} pictures; expected one for all, or each")
-        return dict(zip(self._files, masks if len(masks) > 1 else masks * len(self._files), strict=True))
+        pictures, masks = named_pictures(self.images), list(named_pictures(self.masks).values())
+        if len(masks) not in (1, len(pictures)):
+            raise ValueError(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
+        return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
 
     def _read(self, name: str) -> tuple[Tensor, Tensor]:
         """A picture (3, H, W) in [0, 1], and its mask (1, H, W) of zeros and ones."""

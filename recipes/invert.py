@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.approaches import AUTO
 from recipes.naming import OUTPUT_LAYER, address, safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Given, Problem, Recipe, Unit, option
+from recipes.recipe import MOST, Given, Problem, Recipe, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,8 +72,7 @@ class Invert(Recipe):
             raise ValueError(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
             raise ValueError("layer: got none; expected an address, output, or all")
-        if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
-            raise ValueError(f"attempts must be a whole number of at least 1, got {self.attempts!r}")
+        check_whole("attempts", self.attempts, 1, MOST)
         if self.judge is None and (self.judge_weights or self.judge_normalize):
             raise ValueError("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
 
@@ -92,11 +91,19 @@ class Invert(Recipe):
         return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
 
     @cached_property
+    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """The pictures that can be read, and why the others cannot."""
+        from recipes.pictures import readable_pictures
+
+        return readable_pictures(self.images) if self.images else ({}, {})
+
+    @property
     def _files(self) -> dict[str, Path]:
         """The pictures by a name that tells them apart."""
-        from recipes.pictures import named_pictures
+        return self._found[0]
 
-        return named_pictures(self.images)
+    def skipped(self) -> Mapping[str, str]:
+        return self._found[1]
 
     @cached_property
     def _code(self) -> Code | None:
@@ -130,7 +137,6 @@ class Invert(Recipe):
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.approaches import best, stride
-        from recipes.pictures import read_picture
 
         code, size = self._code, self.picture_size(model)
         if len(model.mean) != 3:
@@ -141,8 +147,7 @@ class Invert(Recipe):
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
                 raise ValueError(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
-        for file in self._files.values():
-            read_picture(file)  # what cannot be read is told before anything is written
+        _ = self._found  # what cannot be read is told before anything is written
         _ = self._judge
         units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in self._files]
         for layer, shape in self._shapes(model, size).items():

@@ -13,8 +13,11 @@ from recipes.judge import Guess, top_classes
 
 
 def classifies(model: Model) -> bool:
-    """True if the network's output is one number for each of several classes."""
-    shape = model.shapes([OUTPUT])[OUTPUT]
+    """True if the network's output is one number for each of several classes, at its own size."""
+    try:
+        shape = model.shapes([OUTPUT])[OUTPUT]
+    except ValueError:  # its own size is only supposed, where its source does not say it
+        return False
     return len(shape) == 2 and shape[1] > 1
 
 

@@ -20,7 +20,12 @@ def address(layer: str) -> str:
 
 def safe_name(layer: str) -> str:
     """A layer's address as one folder name: characters that mean something in a path become `_`."""
-    return "".join("_" if c in '/\\:*?"<>|\0' or ord(c) < 32 else c for c in layer).strip() or "_"
+    name = "".join("_" if c in '/\\:*?"<>|\0' or ord(c) < 32 else c for c in layer).strip()
+    return name if name.strip(".") else "_"
+
+
+def _number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) < 4000  # Python reads no longer ones
 
 
 def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -> list[int]:
@@ -38,7 +43,7 @@ def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -
         numbers: list[int] = []
         for part in channels.split(","):
             first, dash, last = (piece.strip() for piece in part.partition("-"))
-            if not (first.isdecimal() and first.isascii()) or (dash and not (last.isdecimal() and last.isascii())):
+            if not _number(first) or (dash and not _number(last)):
                 raise ValueError(
                     f"channels {channels!r}: {part.strip()!r} is neither a number nor a range; "
                     "expected all, a list 3,17,42 or ranges 0-15"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.naming import safe_name
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Given, Problem, Recipe, Unit, option
+from recipes.recipe import LARGEST, MOST, Given, Problem, Recipe, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,12 +72,10 @@ class PhotoIcons(Recipe):
             raise ValueError(f"image: got {self.image!r}; expected a photo (--image FILE)")
         if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
             raise ValueError(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
-        for key, least in (("count", 1), ("icon", 1)):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{key} must be a whole number of at least {least}, got {value!r}")
-        if not self.power >= 0:
-            raise ValueError(f"power must be at least 0, got {self.power!r}")
+        check_whole("count", self.count, 1, MOST)
+        check_whole("icon", self.icon, 1, LARGEST)
+        if not 0 <= self.power <= 100:
+            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
         PriorChoice.parse(self.prior)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,27 @@ def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
             name = f"{file.stem}-{number}"
         named[name] = file
     return named
+
+
+def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], dict[str, str]]:
+    """As `named_pictures`, without those found in a folder that cannot be read; and these, with the reason.
+
+    Raises:
+        FileNotFoundError, ValueError: as `named_pictures`; for a file that was named itself and cannot be read; if
+            there is none that can.
+    """
+    named, skipped = named_pictures(places), dict[str, str]()
+    given = {Path(place) for place in places}
+    for file in named.values():
+        try:
+            read_picture(file)
+        except ValueError as error:
+            if file in given:
+                raise
+            skipped[str(file)] = " ".join(str(error).split())
+    if len(skipped) == len(named):
+        raise ValueError(f"none of the {len(named)} pictures can be read; the first: {next(iter(skipped.values()))}")
+    return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
 def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:

@@ -135,8 +135,8 @@ class PriorChoice:
                 raise ValueError(f"prior {self.name}: {weights} says nothing without {module}=FILE.py:FACTORY")
         try:
             return self._class()(count, size, **options)
-        except TypeError as error:  # a list of the wrong things, say
-            raise ValueError(f"prior {self}: {error}") from error
+        except (TypeError, RuntimeError, OverflowError) as error:  # a list of the wrong things, say, or a huge number
+            raise ValueError(f"prior {self}: {' '.join(str(error).split())}") from error
 
     def window(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
         """(height, width) of what the network is shown of pictures of `size`: of a canvas, crops."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.executors.machines import Machines
+from recipes.guard import guarded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,9 +21,29 @@ if TYPE_CHECKING:
     from recipes.run import Report, RunProgress
 
 
+LARGEST = 16384
+"""Pixels of a picture's side, at most: more are a mistake, which should not end in a machine without memory."""
+MOST = 1000
+"""Pictures of one unit, at most."""
+
+
 def option(default: Any, help: str, **more: Any) -> Any:
     """A recipe's field with the sentence that the command line shows for it."""
     return field(default=default, metadata={"help": help, **more})
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Raises a ValueError for what is no whole number from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_out(out: str | Path) -> None:
+    """Raises a ValueError for what can be the name of no folder and no file."""
+    if not str(out) or "\0" in str(out):
+        raise ValueError(f"out is {str(out)!r}; expected a folder" if str(out) else "out is empty; expected a folder")
 
 
 def key_of(field: Field[Any]) -> str:
@@ -106,14 +127,14 @@ class AnyRecipe(Machines):
     precision: str = option("auto", "auto, float32 or bfloat16")
     batch_size: int | None = option(None, "pictures optimised together (default: chosen for the device)")
     learning_rate: float | None = option(None, "peak step of the optimiser (default: the prior's)")
+    deterministic: bool = option(False, "the same bytes from the same GPU too, which takes longer (a CPU always gives)")
     fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size is not None and (not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1):
-            raise ValueError(f"size must be a whole number of at least 1, got {self.size!r}")
-        if not str(self.out):
-            raise ValueError("out is empty; expected a folder")
+        if self.size is not None:
+            check_whole("size", self.size, 1, LARGEST)
+        check_out(self.out)
 
     def load(self) -> Model:
         """The network that is looked into: none, where a recipe does not say which."""
@@ -176,6 +197,7 @@ class AnyRecipe(Machines):
         """The fields as JSON values, for the manifest; but for those that say where the work is done."""
         return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if not f.metadata.get("machines")}
 
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
 

@@ -28,6 +28,9 @@ RECIPES: dict[str, type[Known]] = {
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
+LONGEST = 1 << 20
+"""Bytes of a recipe file, at most."""
+
 _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
 
 
@@ -57,10 +60,18 @@ def load_recipe(path: str | Path, **overrides: Any) -> Known:
         name = "pixels"
         total_variation = 4
     """
+    if "\0" in str(path):
+        raise FileNotFoundError(f"no recipe file {str(path)!r}")
     try:
-        data = tomllib.loads(Path(path).read_bytes().decode())
+        with Path(path).open("rb") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError(f"{path} is no recipe: it has more than {LONGEST} bytes")
+        data = tomllib.loads(text.decode())
     except FileNotFoundError:
         raise FileNotFoundError(f"no recipe file {str(path)!r}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is no recipe: it is nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML: {error}") from error
     name = data.pop("recipe", "gallery")

@@ -54,8 +54,8 @@ class Statistics:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.channels, int) or self.channels < 1:
-            raise ValueError(f"expected channels of 1 or more, got {self.channels!r}")
+        if not isinstance(self.channels, int) or not 1 <= self.channels <= 4096:
+            raise ValueError(f"expected channels from 1 to 4096, got {self.channels!r}")
 
     def run(self, progress: Progress | None = None) -> Measured:
         """Reads the pictures twice and writes the file.

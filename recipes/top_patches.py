@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.executors.machines import Machines
 from recipes.gallery import Gallery
+from recipes.guard import guarded
 from recipes.naming import address
-from recipes.recipe import key_of, option
+from recipes.recipe import MOST, check_whole, key_of, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,8 +63,7 @@ class Patches(Machines):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
-            raise ValueError(f"count must be a whole number of at least 1, got {self.count!r}")
+        check_whole("count", self.count, 1, MOST)
         if self.objective not in OBJECTIVES:
             raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
@@ -87,6 +87,7 @@ class Patches(Machines):
         known = self._gallery.settings()
         return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
+    @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
         """Looks at all pictures once, then again at those that are shown, for their heat maps.
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from inverter import Model, Settings, Tick, evaluate, optimize
+from inverter import Model, Settings, Tick, evaluate
+from inverter.determinism import deterministic
 from inverter.scoring import whole
+from recipes.halving import optimize_in_halves
 from recipes.outputs.manifest import Record
 from recipes.recipe import AnyRecipe, Given, Problem, Unit
 
@@ -37,6 +39,13 @@ def make(
         settings: those of the run; the recipe's stages may differ from them.
         told: called after every step with the share of the batch that is done, in [0, 1].
     """
+    with deterministic(recipe.deterministic):  # a worker's process is not the one that the recipe was told in
+        return _made(recipe, settings, model, units, told)
+
+
+def _made(
+    recipe: AnyRecipe, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+) -> Finished:
     work, count = recipe.problem(model, units), len(units)
     if isinstance(work, Given):
         images, outcomes = work.images, [_Outcome()] * count
@@ -46,12 +55,14 @@ def make(
         total = sum(stage.steps for stage in stages)
         for stage in stages:
             tick = partial(_tick, told, steps / total, stage.steps / total)
-            result = optimize(model, work.objective, work.prior, stage, recipe.transforms, tick)
+            result = optimize_in_halves(model, work.objective, work.prior, stage, recipe.transforms, tick)
             steps, seconds = steps + stage.steps, seconds + result.seconds
             status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
         images = result.images
-        scores = evaluate(model, work.measure, whole(model, work.prior, images)).tolist()
-        outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores, status, strict=True)]
+        scores = result.scores
+        if work.measure is not work.objective:
+            scores = evaluate(model, work.measure, whole(model, work.prior, images))
+        outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
     figures = recipe.figures(model, units, images)
     if isinstance(work, Problem) and work.finish:
         images = work.finish(images)

@@ -40,6 +40,8 @@ class GrowingArray:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, rows: int = 0) -> None:
         self.path, self.shape, self.dtype, self.rows = path, shape, np.dtype(dtype), rows
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():  # what it points to is none of ours
+            path.unlink()
         end = len(self._header()) + rows * self.dtype.itemsize * int(np.prod(shape))
         if rows and (not path.exists() or path.stat().st_size < end):
             raise ValueError(f"{path} has lost rows that were finished: start over (fresh), or give another folder")

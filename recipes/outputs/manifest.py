@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
 PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads"})
 """Settings that do not change what the pictures are (the weights have a sha256), so a run may go on with others."""
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "dict[str, Any]": dict}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Record:
     image: str | None = None
     prior: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> Record:
+        """A line of a manifest, each of its values of the right type; raises a ValueError or TypeError."""
+        record = cls(**data)
+        for known in fields(cls):
+            value, wanted = getattr(record, known.name), _TYPES[str(known.type).split(" |")[0]]
+            if not (isinstance(value, wanted) or (value is None and "None" in str(known.type))):
+                raise TypeError(f"{known.name} is {value!r}")
+        if "\0" in record.file or ".." in Path(record.file).parts or Path(record.file).is_absolute():
+            raise ValueError(f"the file {record.file!r} leads out of its folder")
+        return record
 
     def to_json(self) -> dict[str, Any]:
         always = ("score", "channel")
@@ -90,7 +105,7 @@ class Manifest:
         """Raises a ValueError if the file is no manifest of this project."""
         try:
             data = json.loads(path.read_bytes())
-            units = [Record(**unit) for unit in data["units"]]
+            units = [Record.load(unit) for unit in data["units"]]
             return cls(
                 recipe=data["recipe"],
                 settings=dict(data["settings"]),
@@ -100,7 +115,7 @@ class Manifest:
                 versions=dict(data["versions"]),
                 units={unit.file: unit for unit in units},
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"{path} is no manifest of this version ({type(error).__name__}: {error}); "
                 "give another output folder, or --fresh to start over"
@@ -112,7 +127,8 @@ class Manifest:
             return f"recipe is {other.recipe!r}, not {self.recipe!r}"
         for key in self.settings | other.settings:
             mine, theirs = self.settings.get(key), other.settings.get(key)
-            if key not in PASSING and mine != theirs:
+            off = mine in (None, False) and theirs in (None, False)  # what an older version did not have was off
+            if key not in PASSING and mine != theirs and not off:
                 return f"{key} is {theirs!r}, not {mine!r}"
         if self.model.get("sha256") != other.model.get("sha256"):
             return "the model has other weights"
@@ -120,8 +136,12 @@ class Manifest:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries whose arithmetic makes the pictures."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Versions of Python and of the libraries whose arithmetic makes the pictures, and what else its bits depend on."""
+    import torch
+
+    here = {"threads": str(torch.get_num_threads()), "cpu": torch.backends.cpu.get_cpu_capability()}
+    libraries = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | libraries | here
 
 
 def describe(model: Model) -> Mapping[str, Any]:
@@ -134,4 +154,5 @@ def describe(model: Model) -> Mapping[str, Any]:
         "parameters": model.parameters,
         "mean": list(model.mean),
         "std": list(model.std),
+        "device": str(model.device),
     }

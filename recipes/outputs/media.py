@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+LEFT_BEHIND = 3600.0
+"""Seconds after which nobody is at work any more on a temporary file beside a file that a user named."""
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file atomically: whoever opens `path` sees the old content or all of the new one.
 
     Raises:
-        OSError: if the folder cannot be written to, or the disk is full; nothing is left behind.
+        OSError: if the folder cannot be written to, or the disk is full; it names the file, and nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)  # of a process that was killed and had the same number
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:  # never through a link that somebody has put there
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can leave an empty file under the final name
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(path) or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -39,6 +49,10 @@ def check_writable(path: Path) -> None:
         raise NotADirectoryError(f"{str(path)!r} would lie below a file; expected a folder there") from None
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"folder {str(path.parent)!r} cannot be written to")
+    ours = re.compile(rf"\.({re.escape(path.name)}|{re.escape(path.stem)})\.\d+\.partial(\.\w+)?")
+    for left in path.parent.iterdir():  # by a run that was killed; one that is at work touches its own all the time
+        if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > LEFT_BEHIND:
+            left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -81,7 +81,12 @@ class Store:
         return file in self.manifest.units
 
     def add(self, finished: Iterable[tuple[Record, Tensor]]) -> None:
-        """Writes finished pictures, and only then says so in the manifest."""
+        """Writes finished pictures, and only then says so in the manifest.
+
+        Raises:
+            OSError: if they cannot be written, or the folder has vanished; what is finished stays.
+        """
+        self._check()
         for record, image in finished:
             write_png(self.folder / record.file, image)
             self.manifest.units[record.file] = record
@@ -96,9 +101,18 @@ class Store:
 
     def write_page(self) -> Path:
         """Makes the page of what is finished so far, and returns its path."""
+        self._check()
         path = self.folder / "index.html"
         write_text(path, self.page(self.manifest.to_json()))
         return path
+
+    def _check(self) -> None:
+        """A folder that somebody has removed must not come back with half of the run in it."""
+        if not (self.folder / "manifest.json").is_file():
+            raise FileNotFoundError(
+                f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot go on; "
+                "the same command makes again what is gone"
+            )
 
 
 def _clear(folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_where_it_is_already_a_model_is_itself_and_elsewhere_a_copy() -> None:
     assert model.on("cpu") is model
     assert load_model(model) is model
     assert load_model(model, device="cpu") is model
-    moved = model.on("meta")
+    moved = model.on(torch.device("meta"))
     assert moved.device.type == "meta"
     assert model.device.type == "cpu"
 
@@ -148,4 +148,4 @@ def test_no_network_passes_pictures_on() -> None:
         assert torch.equal(capture(image)[""], image)
     assert (model.spec, model.parameters, model.device.type) == ("none", 0, "cpu")
     assert model.sha256 == no_network().sha256
-    assert no_network("meta").device.type == "meta"
+    assert no_network(torch.device("meta")).device.type == "meta"

@@ -263,7 +263,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "size too small": ((*MODEL[:4], "12", *MODEL[5:], "--layer", "wide"), "12x12"),
     "size 0": ((*MODEL[:4], "0", *MODEL[5:]), "got 0"),
     "negative size": ((*MODEL[:4], "-3", *MODEL[5:]), "-3"),
-    "huge size": ((*MODEL[:4], "10000000", *MODEL[5:], "--layer", "conv"), "10000000x10000000"),
+    "huge size": ((*MODEL[:4], "10000000", *MODEL[5:], "--layer", "conv"), "size must be at most 16384, got 10000000"),
     "size that the network asserts": (
         ("gallery", "--model", "nets.py:strict", "--size", "32", "--layer", "conv", "--out", "OUT"),
         "Wrong image height",

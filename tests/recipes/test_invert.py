@@ -281,7 +281,11 @@ def test_what_cannot_be_is_told_before_anything_is_written(
 def test_a_picture_that_cannot_be_read_is_named(run: Callable[..., Report], photos: Path, tmp_path: Path) -> None:
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:60])
     with pytest.raises(ValueError, match=r"broken\.png cannot be read as a picture"):
-        run()
+        run(image=str(photos / "broken.png"))
+    (tmp_path / "damaged").mkdir()
+    (photos / "broken.png").rename(tmp_path / "damaged" / "broken.png")
+    with pytest.raises(ValueError, match=r"none of the 1 pictures can be read; .*broken\.png"):
+        run(image=str(tmp_path / "damaged"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"there is no picture in '.*empty'"):
         run(image=str(tmp_path / "empty"))

@@ -21,7 +21,7 @@ records = st.builds(
     objective=texts,
     attempt=st.integers(0, 9),
     seed=st.integers(0, 2**63),
-    file=texts,
+    file=texts.map(lambda text: "images/" + "".join("_" if c in "\0/.\\:" else c for c in text)),
     score=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     steps=st.integers(1, 999),
     seconds=st.floats(0, 1e6),
@@ -75,7 +75,7 @@ def test_it_has_the_documented_fields() -> None:
 
 
 def test_versions_are_of_all_that_computes() -> None:
-    assert {"python", "torch", "torchvision", "kornia", "numpy", "pillow"} <= set(versions())
+    assert {"python", "torch", "torchvision", "kornia", "numpy", "pillow", "threads", "cpu"} <= set(versions())
 
 
 def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:
@@ -88,6 +88,7 @@ def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:
         "parameters": 8,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
+        "device": "cpu",
     }
 
 
@@ -101,6 +102,7 @@ def test_a_difference_is_named_with_both_values() -> None:
     assert manifest(steps=4).difference(manifest(steps=8)) == "steps is 8, not 4"
     assert manifest(new=1).difference(manifest()) == "new is None, not 1"
     assert manifest().difference(manifest(old=2)) == "old is 2, not None"
+    assert manifest(new=False).difference(manifest()) is None
     other = manifest()
     other.model = {"spec": "builtin", "sha256": "cd"}
     assert "weights" in (manifest().difference(other) or "")

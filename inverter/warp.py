@@ -1,0 +1,56 @@
+"""Reading a picture at other places: where torch's own way is not deterministic, in a way that is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def warp(image: Tensor, grid: Tensor) -> Tensor:
+    """A picture read bilinearly at the places of a grid; beyond its edge lies its mirror image.
+
+    Torch has no deterministic gradient of `grid_sample` on a GPU. Where one is asked for (`deterministic`), the four
+    neighbours of each place are gathered instead, whose gradient is.
+
+    Args:
+        image: (B, C, H, W).
+        grid: (B, h, w, 2), x and y from -1 to 1 between the outer edges, as `affine_grid` makes it.
+
+    Returns:
+        (B, C, h, w).
+    """
+    if image.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
+        return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+    return gathered(image, grid)
+
+
+def gathered(image: Tensor, grid: Tensor) -> Tensor:
+    """What `warp` gives, of gathers alone.
+
+    Example:
+        >>> picture = torch.arange(4.0).view(1, 1, 2, 2)
+        >>> gathered(picture, torch.zeros(1, 1, 1, 2))  # the middle
+        tensor([[[[1.5000]]]])
+    """
+    height, width = image.shape[2:]
+    left, right, across = _neighbours(grid[..., 0], width)
+    above, below, down = _neighbours(grid[..., 1], height)
+    pixels = image.flatten(2)
+
+    def at(y: Tensor, x: Tensor) -> Tensor:
+        places = (y * width + x).flatten(1)[:, None].expand(-1, image.shape[1], -1)
+        return pixels.gather(2, places).unflatten(2, grid.shape[1:3])
+
+    across, down = across[:, None], down[:, None]
+    upper = at(above, left) * (1 - across) + at(above, right) * across
+    lower = at(below, left) * (1 - across) + at(below, right) * across
+    return upper * (1 - down) + lower * down
+
+
+def _neighbours(places: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The pixels on both sides of places from -1 to 1, and how far on the way to the second one each place is."""
+    pixel = ((places + 1) * side / 2).remainder(2 * side)  # the mirror images repeat
+    pixel = (torch.where(pixel > side, 2 * side - pixel, pixel) - 0.5).clamp(0, side - 1)
+    first = pixel.floor()
+    return first.long(), (first.long() + 1).clamp(max=side - 1), pixel - first

@@ -1,0 +1,71 @@
+"""Out of memory: what was too much together is done in halves."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from dataclasses import replace
+
+import torch
+
+from inverter import Inversion, Model, Progress, Settings, optimize
+from inverter.augment import Augmentation
+from inverter.engine import default_batch
+from objectives import Objective
+from priors import Prior
+
+_SAYS = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+"""How torch says it where it has no type of error for it: of the CPU's memory, of MPS, of cuBLAS."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True for every way in which Python and torch say that memory ran out, on any device.
+
+    Example:
+        >>> out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+        True
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _SAYS)
+
+
+def optimize_in_halves(
+    model: Model,
+    objective: Objective,
+    prior: Prior,
+    settings: Settings,
+    augment: Augmentation = "standard",
+    progress: Progress | None = None,
+) -> Inversion:
+    """`inverter.optimize`, begun again with half as many pictures together as often as memory runs out.
+
+    It warns when it does; the batch that went well is in the result's settings. Other company changes the last bits of
+    a picture, not its random draws.
+
+    Raises:
+        MemoryError: where nothing can be halved: one picture alone, or pictures that influence each other.
+    """
+    together = min(prior.count, settings.batch_size or default_batch(model.device))
+    everyone = torch.arange(prior.count)
+    blank, rival = prior.take(everyone), prior  # an attempt leaves its prior as far as it came
+    while True:
+        try:
+            found = optimize(model, objective, rival, replace(settings, batch_size=together), augment, progress)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            if together == 1 or objective.coupled:
+                what = "one picture" if together == 1 else f"{prior.count} pictures that belong together"
+                raise MemoryError(f"{what} did not fit into memory ({model.device}): give a smaller size") from None
+            half = -(-together // 2)
+            warnings.warn(f"out of memory with {together} pictures together: going on with {half}", stacklevel=2)
+            together = half
+        else:
+            if rival is not prior:
+                prior.put(everyone, rival)
+            return found
+        rival = blank.take(everyone)
+        gc.collect()  # what the error's traceback held
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
