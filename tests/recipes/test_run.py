@@ -212,7 +212,7 @@ def test_the_pictures_of_finished_batches_are_let_go(
     tiny_net.relu, tiny_net.mix = nn.ReLU(), nn.Conv2d(80, 8, 1)
     alive: list[weakref.ref[torch.Tensor]] = []
     most = 0
-    optimize = recipes.work.optimize
+    optimize = recipes.work.optimize_in_halves
 
     def watched(*args: object, **options: object) -> Inversion:
         nonlocal most
@@ -221,7 +221,7 @@ def test_the_pictures_of_finished_batches_are_let_go(
         most = max(most, sum(ref() is not None for ref in alive))
         return result
 
-    monkeypatch.setattr(recipes.work, "optimize", watched)
+    monkeypatch.setattr(recipes.work, "optimize_in_halves", watched)
     gallery(tiny_net, tmp_path, channels="all", steps=1, batch_size=4, augment="none").run()
     assert len(alive) == 20
     assert most <= 2  # the batch that has just been made, and the one before it
