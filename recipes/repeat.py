@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +76,8 @@ def repeat(
     records = _wanted(known, unit, path)
     recipe = _recipe(known, path)
     asked = {"weights": weights or known.settings.get("weights"), "device": device or known.model.get("device")}
-    with tempfile.TemporaryDirectory() as place, _threads(known.versions.get("threads")):
+    asked |= {"threads": known.settings.get("threads")}  # sums are made in their order
+    with tempfile.TemporaryDirectory() as place:
         out = Path(place)
         _link(path.parent, out)
         options = _options(recipe, known, path) | {"batch_size": known.settings.get("batch_size"), "out": place}
@@ -164,17 +164,6 @@ def _link(folder: Path, out: Path) -> None:
             target.symlink_to(source.resolve())
         except OSError:  # Windows, for who is no administrator
             shutil.copyfile(source, target)
-
-
-@contextmanager
-def _threads(count: str | None) -> Iterator[None]:
-    """As many threads as the run had: sums are made in their order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(count) if count and count.isdecimal() and int(count) else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _changes(manifest: Manifest, path: Path) -> list[str]:

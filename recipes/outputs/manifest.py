@@ -139,9 +139,8 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose arithmetic makes the pictures, and what else its bits depend on."""
     import torch
 
-    here = {"threads": str(torch.get_num_threads()), "cpu": torch.backends.cpu.get_cpu_capability()}
     libraries = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version()} | libraries | here
+    return {"python": platform.python_version()} | libraries | {"cpu": torch.backends.cpu.get_cpu_capability()}
 
 
 def describe(model: Model) -> Mapping[str, Any]:
