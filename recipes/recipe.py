@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """A recipe's field with the sentence that the command line shows for it."""
+    """A recipe's field with the sentence that the command line shows for it.
+
+    Args:
+        more: `repeat`: it may be given several times; `choices`: all that it may be; `hidden`: a field that every
+            recipe has and that means nothing to this one, kept from users and from the manifest.
+    """
     return field(default=default, metadata={"help": help, **more})
 
 
@@ -155,7 +160,7 @@ class AnyRecipe:
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
-        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self)}
+        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if not f.metadata.get("hidden")}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
