@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter.engine import default_batch
 from objectives import Objective, Seen
 
 
@@ -58,6 +60,25 @@ def some_of(target: Objective, rows: Tensor) -> Objective:
 def own_rows(images: Tensor, copies: int = 1) -> Tensor:
     """The rows of `copies` whole batches of pictures one after the other, as `Score` takes them: (copies * B,)."""
     return torch.arange(len(images), device=images.device).repeat(copies)
+
+
+def together(model: Model, images: Tensor) -> int:
+    """How many copies of a batch of pictures may be worked on at once."""
+    return max(1, default_batch(model.device) // len(images))
+
+
+def grouped(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+    """Tensors of one shape, up to `count` of them stacked: (n, ...)."""
+    iterator = iter(items)
+    while group := list(islice(iterator, count)):
+        yield torch.stack(group)
+
+
+def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
+    """`count` times standard normal noise for a picture, (3, H, W): the same for all pictures and in any grouping."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        yield torch.randn(images.shape[1:], generator=generator).to(images.device)
 
 
 def input_gradient(

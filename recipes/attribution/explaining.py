@@ -56,10 +56,14 @@ def explain(
     for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):
         maps = function(model, images[rows], some_of(objective, rows), layer=where, seed=seed, **choice.options)
         found.append(maps.detach().float())
-    maps = torch.cat(found)
-    if maps.shape[1:] != images.shape[2:]:
-        maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
-    return maps.cpu()
+    return enlarged(torch.cat(found), images).cpu()
+
+
+def enlarged(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps (B, h, w) at the size of their pictures (B, 3, H, W)."""
+    if maps.shape[1:] == images.shape[2:]:
+        return maps
+    return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
 def place(model: Model, target: Objective, choice: MethodChoice, layer: str | None, size: tuple[int, int]) -> str:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from recipes.attribution.declaration import Method
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "gradient": ("saliency",),
+    "gradient": (
+        "saliency",
+        "gradient-x-input",
+        "integrated-gradients",
+        "smoothgrad",
+        "smoothgrad-squared",
+        "vargrad",
+    ),
+    "backprop": ("guided-backprop", "guided-grad-cam", "deconvnet"),
     "cam": ("grad-cam",),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from inverter import Model, load_model
 from recipes.pictures import fit, read_picture
 
-QUICK: dict[str, str] = {}
+QUICK: dict[str, str] = {
+    "integrated-gradients": "integrated-gradients:steps=5",
+    **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad")},
+}
 """Methods that take many passes, with as few as a test of a law needs."""
 
 
