@@ -176,6 +176,7 @@ class Explain(Recipe):
         import torch
 
         from recipes.attribution import explain
+        from recipes.attribution.boxes import hot_box
         from recipes.outputs.heat import overlay
 
         pictures = self._pictures(model, [str(unit.image) for unit in units])
@@ -192,9 +193,12 @@ class Explain(Recipe):
             batch_size=self.batch_size,
         )
         seconds = (time.perf_counter() - started) / len(units)
-        signed = question.choice.method().signed
+        method = question.choice.method()
+        signed = method.signed
         for unit, heat in zip(units, maps, strict=True):
             told = self._told[unit.file] | self._keep(unit, heat, signed)
+            if method.box is not None and (box := hot_box(heat, method.box)):
+                told["box"] = list(box)
             self._told[unit.file] = told | {"seconds": seconds}
         shown = [overlay(picture, heat, signed) for picture, heat in zip(pictures, maps, strict=True)]
         return Given(torch.stack(shown))

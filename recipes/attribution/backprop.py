@@ -7,11 +7,12 @@ from torch import Tensor
 
 from inverter import Model
 from inverter.relu_rules import DeconvReLU, GuidedReLU
-from objectives import Objective, Seen
+from objectives import Objective
 from recipes.attribution.ask import asking, input_gradient
 from recipes.attribution.cam import grad_cam
 from recipes.attribution.declaration import method
 from recipes.attribution.explaining import enlarged
+from recipes.attribution.layers import layer_gradient
 
 
 def guided_gradient(model: Model, images: Tensor, target: Objective) -> Tensor:
@@ -36,41 +37,36 @@ def guided_grad_cam(model: Model, images: Tensor, target: Objective, *, layer: s
     return cam * guided_gradient(model, images, target).abs().amax(1)
 
 
-@method("deconvnet", paper="Zeiler & Fergus 2014")
+@method("deconvnet", paper="Zeiler & Fergus 2014", layer=True)
 def deconvnet(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
     """The largest absolute value over the channels of `deconvolved`."""
-    return deconvolved(model, images, target).abs().amax(1)
+    return deconvolved(model, images, target, layer).abs().amax(1)
 
 
-def deconvolved(model: Model, images: Tensor, target: Objective) -> Tensor:
-    """The strongest activation of the target, sent back alone through the deconvolutional network, (B, 3, H, W).
+def deconvolved(model: Model, images: Tensor, target: Objective, layer: str) -> Tensor:
+    """One activation of a layer, sent back alone through the deconvolutional network, (B, 3, H, W).
 
-    Of all activations that the target reads, the one that adds most to it is kept, and all others are zero. It goes
-    back through transposed filters, unpooling (to where each maximum was: the switches) and ReLUs.
-
-    Raises:
-        ValueError: for a target that reads no layer.
+    Of the layer's activations A, the one that adds most to the target, by A dS/dA, is kept; all others are zero. It
+    goes back through transposed filters, unpooling (to where each maximum was: the switches) and ReLUs.
     """
-    if not target.reads:
-        raise ValueError(f"{target.name} looks at the picture itself: there is no layer to send back from")
+    kept = strongest_alone(*layer_gradient(model, images, target, layer))
     images = images.detach().requires_grad_()
-    with torch.enable_grad(), model.looking(target.reads) as capture, DeconvReLU():
-        seen = capture(model.normalize(images))
-        layers = list(seen.values())
-        scores = target.score(Seen(seen, images)).float()
-        slopes = torch.autograd.grad(scores.sum(), layers, retain_graph=True)
-        return torch.autograd.grad(layers, images, strongest_alone(layers, slopes))[0]
+    with torch.enable_grad(), model.looking([layer]) as capture:
+        with DeconvReLU():
+            activation = capture(model.normalize(images))[layer]
+        return torch.autograd.grad(activation, images, kept)[0]
 
 
-def strongest_alone(layers: list[Tensor], slopes: tuple[Tensor, ...]) -> list[Tensor]:
-    """Of each picture's activations (B, ...) in several layers, the one with the largest share of the score; else 0.
+def strongest_alone(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Of each picture's activations (B, C, h, w), only the one with the largest share of the score; else 0.
 
-    Args:
-        slopes: d score / d activation. They give the direction, the activation itself the size.
+    Where the score falls with it, it is sent back as negative.
+
+    Example:
+        >>> strongest_alone(torch.tensor([[[[3.0, 5.0]]]]), torch.tensor([[[[2.0, 1.0]]]]))
+        tensor([[[[3., 0.]]]])
     """
-    sizes = [layer[0].numel() for layer in layers]
-    activations = torch.cat([layer.detach().flatten(1) for layer in layers], 1)
-    slope = torch.cat([slope.flatten(1) for slope in slopes], 1)
-    place = (activations * slope).argmax(1, keepdim=True)
-    kept = torch.zeros_like(activations).scatter_(1, place, (activations.abs() * slope).gather(1, place))
-    return [part.view_as(layer) for part, layer in zip(kept.split(sizes, 1), layers, strict=True)]
+    share = (activation * gradient).masked_fill(gradient == 0, -torch.inf).flatten(1)
+    place = share.argmax(1, keepdim=True)
+    value = activation.abs() * gradient.sign()
+    return torch.zeros_like(value.flatten(1)).scatter_(1, place, value.flatten(1).gather(1, place)).view_as(activation)

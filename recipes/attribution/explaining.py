@@ -11,6 +11,7 @@ from inverter.engine import default_batch
 from objectives import Objective
 from recipes.attribution.ask import asking, some_of
 from recipes.attribution.layers import check_maps, last_maps
+from recipes.attribution.pooling import pooled_layer
 from recipes.attribution.registry import MethodChoice
 from recipes.naming import address
 from recipes.targets import Target
@@ -75,6 +76,11 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
     method = choice.method()
     if not method.layer:
         return ""
+    if method.pooled:
+        where = pooled_layer(model, target, size)
+        if layer is not None and address(layer) != where:
+            raise ValueError(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
+        return where
     if layer is None:
         return last_maps(model, target, size)
     check_maps(model, address(layer), size)

@@ -23,7 +23,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "vargrad",
     ),
     "backprop": ("guided-backprop", "guided-grad-cam", "deconvnet"),
-    "cam": ("grad-cam",),
+    "cam": (
+        "cam",
+        "grad-cam",
+        "grad-cam++",
+        "smooth-grad-cam++",
+        "layer-cam",
+        "sharpen-focus",
+        "score-cam",
+    ),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

@@ -12,7 +12,7 @@ from recipes.pictures import fit, read_picture
 
 QUICK: dict[str, str] = {
     "integrated-gradients": "integrated-gradients:steps=5",
-    **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad")},
+    **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
 }
 """Methods that take many passes, with as few as a test of a law needs."""
 

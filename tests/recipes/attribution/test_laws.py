@@ -70,7 +70,7 @@ def test_the_users_network_and_random_state_stay_as_they_were(
 def test_any_objective_may_be_the_target(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
     if find(name).pooled:
         pytest.skip("its weights are those of the network's last layer")
-    inner = explain(tiny, pictures, channel("mix", 2) - 0.5 * channel("body", 1), quick(name))
+    inner = explain(tiny, pictures, channel("relu#1", 2) - 0.5 * channel("stem", 1), quick(name))
     assert inner.shape == (3, 16, 16)
     assert inner.any()
 
