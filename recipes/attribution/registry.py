@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "sharpen-focus",
         "score-cam",
     ),
+    "augmented_cam": ("augmented-grad-cam",),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

@@ -11,6 +11,7 @@ from inverter import Model, load_model
 from recipes.pictures import fit, read_picture
 
 QUICK: dict[str, str] = {
+    "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
     "integrated-gradients": "integrated-gradients:steps=5",
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
 }
