@@ -24,11 +24,20 @@ COVERED = 0.99
 """A coarse position counts where the picture covers so much of it; elsewhere the view shows its mirror image."""
 
 
+def _check(*, views: int, scale: int, steps: int, smooth: float, small: float) -> None:
+    if min(views, scale, steps) < 1 or not min(smooth, small) >= 0:
+        raise ValueError(
+            "expected views, scale and steps of at least 1, smooth and small of at least 0, "
+            f"got {views}, {scale}, {steps}, {smooth:g} and {small:g}"
+        )
+
+
 @method(
     "augmented-grad-cam",
     paper="Morbidelli et al. 2020",
     layer=True,
     box=BOX,
+    check=_check,
     help={
         "views": "rotated and shifted copies",
         "scale": "how many times finer than the layer's maps the heat map is",
@@ -54,8 +63,6 @@ def augmented_grad_cam(
 
     g_l is Grad-CAM of view l, A_l the view's warp, D the mean over the fine positions in a coarse one, TV anisotropic.
     """
-    if min(views, scale, steps) < 1:
-        raise ValueError(f"expected views, scale and steps of at least 1, got {views}, {scale} and {steps}")
     warps = torch.stack(list(_warps(seed, views))).to(images.device)
     seen = []
     for some in grouped(warps, together(model, images)):

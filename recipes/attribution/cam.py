@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.ask import asking, grouped, noise, own_rows, some_of, together
+from recipes.attribution.ask import asking, check_noise, grouped, noise, noise_level, own_rows, some_of, together
 from recipes.attribution.baselines import baseline_of
 from recipes.attribution.declaration import method
 from recipes.attribution.layers import layer_gradient
@@ -63,6 +63,7 @@ def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
     paper="Omeiza et al. 2019",
     layer=True,
     box=BOX,
+    check=check_noise,
     help={"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"},
 )
 def smooth_grad_cam_plus_plus(
@@ -84,9 +85,7 @@ def _smoothed(
     model: Model, images: Tensor, target: Objective, layer: str, seed: int, samples: int, spread: float
 ) -> tuple[Tensor, Tensor]:
     """Means of A and of dS/dA over noisy copies of the pictures."""
-    if samples < 1 or not spread >= 0:
-        raise ValueError(f"expected samples of at least 1 and a noise of at least 0, got {samples} and {spread:g}")
-    sigma = spread * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+    sigma = noise_level(images, spread)
     total: list[Tensor] = []
     for draws in grouped(noise(seed, samples, images), together(model, images)):
         noisy = (images + sigma * draws[:, None]).flatten(0, 1)

@@ -34,6 +34,7 @@ class Method:
         pooled: True if the network must end with global average pooling and at most one linear layer.
         box: share of the maximum above which a map is bounded by a box; None draws none.
         extra: a library that it needs, of the extra `attribution`.
+        check: raises a `ValueError` for options out of their range; it gets all of them, by name.
         help: what each option means.
     """
 
@@ -45,6 +46,7 @@ class Method:
     pooled: bool = False
     box: float | None = None
     extra: str | None = None
+    check: Callable[..., None] | None = None
     help: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -85,7 +85,7 @@ class MethodChoice:
         """The method, which takes these options.
 
         Raises:
-            ValueError: for an unknown option (with near ones), or a value of another type.
+            ValueError: for an unknown option (with near ones), or a value of another type or out of its range.
         """
         found = find(self.name)
         for key, value in self.options.items():
@@ -95,4 +95,6 @@ class MethodChoice:
             kind = str(found.options[key].annotation)
             if not fits_type(value, kind):
                 raise ValueError(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
+        if found.check is not None:
+            found.check(**{key: option.default for key, option in found.options.items()} | dict(self.options))
         return found
