@@ -49,11 +49,11 @@ def grad_cam_plus_plus(model: Model, images: Tensor, target: Objective, *, layer
 def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
     """The map (B, h, w) from A and g = dS/dA: alpha = g^2 / (2 g^2 + g^3 sum of A), for the score exp(S) (eq. 19).
 
-    A factor that the positions of a picture share does not change where its map lies: exp(S) itself is left out.
+    That is 1 / (2 + g sum of A), which small derivatives do not lose in a rounding term. A factor that the positions of
+    a picture share does not change where its map lies: exp(S) itself is left out.
     """
-    square = gradient.square()
-    below = 2 * square + maps.sum((2, 3), keepdim=True) * square * gradient
-    alpha = torch.where(square > 0, square / torch.where(below.abs() > 1e-12, below, 1.0), 0.0)
+    below = 2 + gradient * maps.sum((2, 3), keepdim=True)
+    alpha = torch.where(below != 0, 1 / below, 0.0)
     weights = (alpha * gradient.relu()).sum((2, 3), keepdim=True)
     return (weights * maps).sum(1).relu()
 
