@@ -118,8 +118,8 @@ def grad_cam(model: Model) -> Iterator[Contest]:
     for name, kind in kinds.items():
 
         def theirs(x: Tensor, c: int, kind: type = kind) -> Tensor:
-            with kind(model=whole, target_layers=where) as asked:
-                return torch.from_numpy(asked(input_tensor=x, targets=[ClassifierOutputTarget(c)])[0])
+            with kind(model=whole.network, target_layers=where) as asked:  # Score-CAM masks the normalised picture
+                return torch.from_numpy(asked(model.normalize(x), [ClassifierOutputTarget(c)])[0])
 
         yield Contest(name, "grad-cam 1.5.5", mine(model, name, LAYER), theirs)
 

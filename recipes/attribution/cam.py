@@ -118,25 +118,26 @@ def sharpen_focus(model: Model, images: Tensor, target: Objective, *, layer: str
 )
 @torch.no_grad()
 def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, channels: int = 0) -> Tensor:
-    """L = ReLU(sum over k of softmax over k of C_k, times A_k), C_k = S(x masked by A_k) - S(nothing) (eq. 5 and 7).
+    """L = ReLU(sum over k of softmax over k of S(x masked by A_k), times A_k) (eq. 5 to 7).
 
-    The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero. A flat map has no mask.
+    The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero, whose own score cancels
+    in the softmax. A flat map has no mask, and no say.
     """
     with model.looking([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
-    low, high = maps.amin((2, 3)), maps.amax((2, 3))
+    spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
-    ranked = (high - low).topk(count, dim=1).indices
     nothing, at_once = baseline_of(model, images, "mean"), together(model, images[:1])
-    gain = maps.new_full(maps.shape[:2], -torch.inf)
+    scores = maps.new_full(maps.shape[:2], -torch.inf)
     for row, picture in enumerate(images):
-        used = [k for k in ranked[row].tolist() if high[row, k] > low[row, k]]
+        ranked = spread[row].topk(count).indices
         with asking(model, some_of(target, torch.tensor([row], device=images.device))) as score:
-            empty = score(nothing[row : row + 1])
-            for part in torch.tensor(used, dtype=torch.long, device=images.device).split(at_once):
-                masks = (maps[row, part] - low[row, part, None, None]) / (high - low)[row, part, None, None]
-                masks = F.interpolate(masks[:, None], images.shape[2:], mode="bilinear", align_corners=False)
-                shown = nothing[row] + masks * (picture - nothing[row])
-                gain[row, part] = score(shown, part.new_zeros(len(part))) - empty
-    weights = gain.softmax(1).nan_to_num()  # of a picture whose maps are all flat
+            for part in ranked[: int((spread[row] > 0).sum())].split(at_once):
+                if not len(part):
+                    break  # all maps are flat
+                masks = F.interpolate(maps[row, part][:, None], images.shape[2:], mode="bilinear", align_corners=False)
+                least, most = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
+                shown = nothing[row] + (masks - least) / (most - least) * (picture - nothing[row])
+                scores[row, part] = score(shown, part.new_zeros(len(part)))
+    weights = scores.softmax(1).nan_to_num()
     return (weights[:, :, None, None] * maps).sum(1).relu()
