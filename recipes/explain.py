@@ -113,8 +113,10 @@ class Explain(Recipe):
 
         names, size = list(self._files), self.picture_size(model)
         pictures, layers = self._pictures(model, names), _texts(self.layer)
-        if layers and not any(choice.method().layer for choice in self._choices):
-            raise ValueError(f"layer {layers[0]!r} is given, but no method looks at a layer: leave it out")
+        if layers and not any(choice.method().movable for choice in self._choices):
+            raise ValueError(
+                f"layer {layers[0]!r} is given, but no method looks at a layer of your choice: leave it out"
+            )
         units = [
             Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in names
         ]
@@ -126,7 +128,7 @@ class Explain(Recipe):
             channels = target.channels(model, pictures) if single else [None] * len(names)
             for choice in self._choices:
                 method = choice.method()
-                for layer in layers or ("",) if method.layer else ("",):
+                for layer in layers or ("",) if method.movable else ("",):
                     question = Question(target, choice, layer)
                     where = place(model, objective, choice, layer or None, size)
                     told = {"target": str(target), "method": str(choice), "at": where}

@@ -50,6 +50,11 @@ class Method:
     help: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def movable(self) -> bool:
+        """True if the user may say at which layer it looks; a pooled head is where it is."""
+        return self.layer and not self.pooled
+
+    @property
     def options(self) -> dict[str, inspect.Parameter]:
         """The function's own arguments, each with its default and its annotation."""
         parameters = inspect.signature(self.function).parameters.values()

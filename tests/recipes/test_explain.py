@@ -120,9 +120,9 @@ def test_a_map_that_keeps_its_sign_is_drawn_with_it(run: Run) -> None:
 
 
 def test_several_layers_are_several_maps_of_the_methods_that_look_at_one(run: Run) -> None:
-    report = run(target="logit:3", method=["grad-cam", "saliency"], layer=["stem", "mix"])
+    report = run(target="logit:3", method=["grad-cam", "saliency", "cam"], layer=["stem", "mix"])
     names = {Path(file).parent.name for file in report.manifest.units}
-    assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency"}
+    assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency", "cam"}
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
         ({"method": "grad-cam:relu=2"}, "relu must be of type bool"),
         ({"method": ["saliency", "smoothgrad:samples=0"]}, "samples of at least 1"),
         ({"method": "integrated-gradients:baseline=back"}, "unknown baseline 'back'; did you mean black"),
-        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer"),
+        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer of your choice"),
         ({"layer": "head"}, "layer 'head' puts out"),
         ({"layer": "mux"}, "no layer 'mux'"),
     ],
