@@ -48,21 +48,19 @@ _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
 """What counts as a ReLU: its ceiling, and whether it works in place."""
 
 
-class RedirectedReLU(TorchFunctionMode):
-    """A context in which a picture that activates nothing still gets a gradient (Lucid's redirected ReLU).
+class ReLURule(TorchFunctionMode):
+    """A context in which every ReLU (and ReLU6) of a network is computed by `relu`, whose gradient may differ.
 
-    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for a
-    stuck image, a gradient all of which would be blocked by a ReLU (or ReLU6) is passed on where it pushes the input
-    back into the range where the unit responds. All other images keep their gradients exactly. Modules and functional
-    calls are covered alike; the network itself is not changed.
-
-    Args:
-        stuck: (B,) True for the images that this is for.
+    Modules and functional calls are covered alike; the network itself is not changed.
     """
 
-    def __init__(self, stuck: Tensor) -> None:
-        super().__init__()
-        self.stuck = stuck
+    def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
+        """clamp(x, 0, ceiling), with a gradient of its own."""
+        raise TypeError(f"{type(self).__name__} must define relu()")
+
+    def suits(self, x: Tensor) -> bool:
+        """True for what the rule is for; all else is computed as usual."""
+        return x.requires_grad
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
@@ -74,7 +72,61 @@ class RedirectedReLU(TorchFunctionMode):
             bounds = dict(zip(("min_val", "max_val", "inplace"), args[1:], strict=False)) | kwargs
             if bounds.get("min_val") == 0:
                 rule = (float(bounds.get("max_val", 1.0)), bool(bounds.get("inplace", False)))
-        if rule is None or not isinstance(x, Tensor) or not x.requires_grad or x.ndim < 2 or len(x) != len(self.stuck):
+        if rule is None or not isinstance(x, Tensor) or not self.suits(x):
             return function(*args, **kwargs)
         inplace = rule[1] or bool(kwargs.get("inplace", args[1] if len(args) == 2 else False))
-        return _Redirected.apply(x, rule[0], inplace, self.stuck)
+        return self.relu(x, rule[0], inplace)
+
+
+class RedirectedReLU(ReLURule):
+    """A context in which a picture that activates nothing still gets a gradient (Lucid's redirected ReLU).
+
+    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for a
+    stuck image, a gradient all of which would be blocked by a ReLU (or ReLU6) is passed on where it pushes the input
+    back into the range where the unit responds. All other images keep their gradients exactly.
+
+    Args:
+        stuck: (B,) True for the images that this is for.
+    """
+
+    def __init__(self, stuck: Tensor) -> None:
+        super().__init__()
+        self.stuck = stuck
+
+    def suits(self, x: Tensor) -> bool:
+        return x.requires_grad and x.ndim >= 2 and len(x) == len(self.stuck)
+
+    def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
+        return _Redirected.apply(x, ceiling, inplace, self.stuck)
+
+
+class _Rectified(torch.autograd.Function):
+    """clamp(x, 0, ceiling), whose gradient is itself rectified."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, guided: bool) -> Tensor:
+        ctx.save_for_backward((x > 0) & (x < ceiling) if guided else None)
+        if inplace:
+            ctx.mark_dirty(x)
+            return x.clamp_(0, ceiling)
+        return x.clamp(0, ceiling)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,), (passing,) = gradients, ctx.saved_tensors
+        gradient = gradient.relu()
+        return gradient if passing is None else gradient * passing, None, None, None
+
+
+class DeconvReLU(ReLURule):
+    """Only what is positive goes back, whatever the ReLU let through on the way there (Zeiler & Fergus 2014)."""
+
+    def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
+        return _Rectified.apply(x, ceiling, inplace, False)
+
+
+class GuidedReLU(ReLURule):
+    """Only what is positive goes back, and only where the ReLU let it through (Springenberg et al. 2015)."""
+
+    def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
+        return _Rectified.apply(x, ceiling, inplace, True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from recipes.class_model import ClassModel
     from recipes.deepdream import DeepDream
     from recipes.dictionary import Dictionary
+    from recipes.explain import Explain
     from recipes.gallery import Gallery
     from recipes.grid import Grid
     from recipes.inpaint import Inpaint
@@ -22,6 +23,7 @@ _HOMES = {
     "ClassModel": "recipes.class_model",
     "DeepDream": "recipes.deepdream",
     "Dictionary": "recipes.dictionary",
+    "Explain": "recipes.explain",
     "Gallery": "recipes.gallery",
     "Grid": "recipes.grid",
     "Inpaint": "recipes.inpaint",
@@ -35,6 +37,7 @@ __all__ = [
     "ClassModel",
     "DeepDream",
     "Dictionary",
+    "Explain",
     "Gallery",
     "Grid",
     "Inpaint",

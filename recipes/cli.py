@@ -41,6 +41,8 @@ class _Version(argparse.Action):
 
 def _add_recipe(parser: argparse.ArgumentParser, recipe: type[Known]) -> None:
     for field in fields(recipe):
+        if field.metadata.get("hidden"):
+            continue  # it says nothing to this recipe
         flag = "--" + key_of(field).replace("_", "-")
         default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
         help_text = (field.metadata["help"] + default).replace("%", "%%")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import json
-import math
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.named_options import fits_type, parse_options, write_options
 from recipes.near import nearest
 
 if TYPE_CHECKING:
@@ -29,7 +26,6 @@ STARTS = ("fourier", "pixels", "pyramid", "maco")
 """Those that can start from a picture."""
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
 
-_PIECE = re.compile(r"""(?:[^,\["']|\[[^\]]*\]|"[^"]*"|'[^']*')+""")
 _OWN: dict[str, dict[str, str]] = {
     "maco": {"transparent": "bool"},
     "cppn": {"render": "int"},
@@ -70,7 +66,7 @@ class PriorChoice:
             known = self._known()
             if key not in known:
                 raise ValueError(f"prior {self.name} has no option {key!r}{nearest(key, known)}")
-            if not _fits(value, known[key]):
+            if not fits_type(value, known[key]):
                 raise ValueError(f"prior {self.name}: {key} must be of type {known[key]}, got {value!r}")
 
     @classmethod
@@ -84,19 +80,10 @@ class PriorChoice:
             return cls(name, options)
         if not isinstance(given, str):
             raise ValueError(f"prior must be text or a table with a name, got {given!r}")
-        name, _, rest = given.partition(":")
-        options = {}
-        for piece in _PIECE.findall(rest):
-            key, equals, value = piece.partition("=")
-            if not equals or not key.strip():
-                raise ValueError(f"prior {given!r}: {piece.strip()!r} is no OPTION=VALUE")
-            options[key.strip()] = _value(value.strip())
-        return cls(name.strip(), options)
+        return cls(*parse_options(given, "prior"))
 
     def __str__(self) -> str:
-        return self.name + "".join(
-            f"{',' if i else ':'}{key}={_text(value)}" for i, (key, value) in enumerate(self.options.items())
-        )
+        return write_options(self.name, self.options)
 
     def _class(self) -> Any:  # a subclass of Prior, each with arguments of its own
         import priors
@@ -159,41 +146,6 @@ class PriorChoice:
 
             return lambda images: torch.cat([images, prior.transparency().cpu()], 1)
         return None
-
-
-def _value(text: str) -> Any:
-    """A value as TOML writes it, or as people do: `.5`, `inf`, `none`, and text without quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return None if text.lower() == "none" else text
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, str | int | float | bool | list | tuple):
-        return json.dumps(value)
-    return "none" if value is None else type(value).__name__
-
-
-def _fits(value: Any, kind: str) -> bool:
-    """True if a value may be meant for a parameter of this type; its range is the prior's own business."""
-    if isinstance(value, bool):
-        return "bool" in kind
-    if isinstance(value, int):
-        return "int" in kind or "float" in kind
-    if isinstance(value, float):
-        return "float" in kind
-    if isinstance(value, str):
-        return "str" in kind or "Path" in kind
-    if isinstance(value, list | tuple):
-        return "Sequence" in kind or "tuple" in kind
-    return value is not None or "None" in kind  # a module or a function, from Python
 
 
 def _module(spec: str, weights: str | None) -> Any:

@@ -28,7 +28,12 @@ MOST = 1000
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """A recipe's field with the sentence that the command line shows for it."""
+    """A recipe's field with the sentence that the command line shows for it.
+
+    Args:
+        more: `repeat`: it may be given several times; `choices`: all that it may be; `hidden`: a field that every
+            recipe has and that means nothing to this one, kept from users and from the manifest.
+    """
     return field(default=default, metadata={"help": help, **more})
 
 
@@ -194,8 +199,9 @@ class AnyRecipe(Machines):
         raise TypeError(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
-        """The fields as JSON values, for the manifest; but for those that say where the work is done."""
-        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if not f.metadata.get("machines")}
+        """The fields as JSON values, for the manifest; without those that mean nothing to it."""
+        unsaid = {f.name for f in fields(self) if f.metadata.get("machines") or f.metadata.get("hidden")}
+        return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if f.name not in unsaid}
 
     @guarded
     def run(self, progress: RunProgress | None = None) -> Report:

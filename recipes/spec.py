@@ -11,6 +11,7 @@ from recipes.atlas import Atlas
 from recipes.class_model import ClassModel
 from recipes.deepdream import DeepDream
 from recipes.dictionary import Dictionary
+from recipes.explain import Explain
 from recipes.gallery import Gallery
 from recipes.grid import Grid
 from recipes.inpaint import Inpaint
@@ -24,7 +25,7 @@ Known = AnyRecipe | DeepDream | Patches
 
 RECIPES: dict[str, type[Known]] = {
     recipe.name: recipe
-    for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid, Atlas)
+    for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid, Atlas, Explain)
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 
@@ -77,7 +78,7 @@ def load_recipe(path: str | Path, **overrides: Any) -> Known:
     name = data.pop("recipe", "gallery")
     if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
-    known = {key_of(field): field for field in fields(RECIPES[name])}
+    known = {key_of(field): field for field in fields(RECIPES[name]) if not field.metadata.get("hidden")}
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:

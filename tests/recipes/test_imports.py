@@ -26,7 +26,7 @@ PUBLIC = {
         "Augment Code Inversion LayerInfo Model PRESETS Progress ReceptiveField Settings Tick __version__ encode "
         "evaluate layers load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
-    "recipes": "Gallery Inpaint Invert Patches",
+    "recipes": "Explain Gallery Inpaint Invert Patches",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -98,7 +98,10 @@ def test_no_error_is_swallowed_whole() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([command, "--help"] for command in ("gallery", "invert", "inpaint", "patches", "run", "layers"))],
+    [
+        ["--help"],
+        *([command, "--help"] for command in ("gallery", "invert", "inpaint", "patches", "explain", "run", "layers")),
+    ],
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (

@@ -75,7 +75,7 @@ def test_it_has_the_documented_fields() -> None:
 
 
 def test_versions_are_of_all_that_computes() -> None:
-    assert {"python", "torch", "torchvision", "kornia", "numpy", "pillow", "threads", "cpu"} <= set(versions())
+    assert {"python", "torch", "torchvision", "kornia", "numpy", "pillow", "cpu"} <= set(versions())
 
 
 def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:

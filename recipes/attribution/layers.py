@@ -1,0 +1,113 @@
+"""Layers as places to look at: which one, what it says of a picture, and what the target makes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inverter import Model
+from inverter.capture import check_address, split_address
+from objectives import Objective
+from recipes.attribution.ask import asking
+
+
+def has_maps(shape: torch.Size) -> bool:
+    """True for (B, C, h, w) of more than one position."""
+    return len(shape) == 4 and shape[2] * shape[3] > 1
+
+
+def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
+    """Raises a `LookupError` for a layer that is not there, a `ValueError` for one without maps."""
+    model.check_layer(layer)
+    shape = model.shapes([layer], size)[layer]
+    if not has_maps(shape):
+        raise ValueError(
+            f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
+            "position: choose another layer (inverter layers shows them)"
+        )
+
+
+@torch.no_grad()
+def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
+    """Address of the last layer with maps that a picture of `size` passes on its way to the target.
+
+    In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    seen: list[str] = []
+    calls: Counter[str] = Counter()
+
+    def hook(name: str) -> Callable[..., None]:
+        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and has_maps(output.shape) and name:
+                seen.append(f"{name}#{calls[name]}" if calls[name] else name)
+            calls[name] += 1
+
+        return note
+
+    with ExitStack() as stack:
+        for name, part in model.module.named_modules():
+            stack.callback(part.register_forward_hook(hook(name)).remove)
+        with model.looking(target.reads) as capture:
+            capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
+    if not seen:
+        raise ValueError(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
+    return seen[-1]
+
+
+@contextmanager
+def edited(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """A context in which the network goes on from `edit(activation)` instead of a layer's activation.
+
+    Enter it before `asking`: a target that reads the same layer then sees the edited one.
+    """
+    check_address(module, layer)
+    name, wanted = split_address(layer)
+    calls = Counter[str]()
+
+    def begin(_module: nn.Module, _inputs: Any) -> None:
+        calls.clear()
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        calls[name] += 1
+        if calls[name] - 1 != wanted:
+            return None
+        if not isinstance(output, Tensor):
+            raise ValueError(f"layer {layer!r} puts out {type(output).__name__}, expected a tensor: choose another")
+        return edit(output)
+
+    with ExitStack() as stack:
+        stack.callback(module.register_forward_pre_hook(begin).remove)
+        stack.callback(module.get_submodule(name).register_forward_hook(hook).remove)
+        yield
+
+
+def layer_gradient(
+    model: Model, images: Tensor, target: Objective, layer: str, rows: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A layer's activation A (N, C, h, w) and d score / dA, of pictures (N, 3, H, W).
+
+    The backward pass ends at the layer. In-place operations behind it do not write into A.
+
+    Raises:
+        ValueError: if the target does not depend on the layer.
+    """
+    seen: list[Tensor] = []
+
+    def begin_here(activation: Tensor) -> Tensor:
+        seen.append(activation.detach().requires_grad_())
+        return seen[-1].clone()
+
+    with torch.enable_grad(), edited(model.module, layer, begin_here), asking(model, target) as score:
+        total = score(images, rows).sum()
+        if not seen or not total.requires_grad:
+            raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+        (gradient,) = torch.autograd.grad(total, seen[0])
+    return seen[0].detach(), gradient

@@ -1,0 +1,100 @@
+"""Methods by name, and how a user chooses one: `NAME`, or `NAME:OPTION=VALUE,...`. Knows the names without torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from recipes.named_options import fits_type, parse_options, write_options
+from recipes.near import nearest
+
+if TYPE_CHECKING:
+    from recipes.attribution.declaration import Method
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "gradient": (
+        "saliency",
+        "gradient-x-input",
+        "integrated-gradients",
+        "smoothgrad",
+        "smoothgrad-squared",
+        "vargrad",
+    ),
+    "backprop": ("guided-backprop", "guided-grad-cam", "deconvnet"),
+    "cam": (
+        "cam",
+        "grad-cam",
+        "grad-cam++",
+        "smooth-grad-cam++",
+        "layer-cam",
+        "sharpen-focus",
+        "score-cam",
+    ),
+    "augmented_cam": ("augmented-grad-cam",),
+}
+"""Module of `recipes.attribution` -> the methods that it declares."""
+
+NAMES = tuple(name for names in FAMILIES.values() for name in names)
+HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
+
+
+def find(name: str) -> Method:
+    """The method of this name; imports its family.
+
+    Raises:
+        ValueError: for an unknown name, with near ones.
+    """
+    for family, names in FAMILIES.items():
+        if name in names:
+            importlib.import_module(f"recipes.attribution.{family}")
+            from recipes.attribution.declaration import DECLARED
+
+            return DECLARED[name]
+    raise ValueError(f"unknown method {name!r}{nearest(name, NAMES)}")
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method's name with options.
+
+    Raises:
+        ValueError: for an unknown name (with near ones), or text that is no option; `method` checks the options.
+
+    Example:
+        >>> str(MethodChoice.parse("grad-cam: relu=false"))
+        'grad-cam:relu=false'
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"unknown method {self.name!r}{nearest(self.name, NAMES)}")
+
+    @classmethod
+    def parse(cls, text: str) -> MethodChoice:
+        return cls(*parse_options(text, "method"))
+
+    def __str__(self) -> str:
+        return write_options(self.name, self.options)
+
+    def method(self) -> Method:
+        """The method, which takes these options.
+
+        Raises:
+            ValueError: for an unknown option (with near ones), or a value of another type or out of its range.
+        """
+        found = find(self.name)
+        for key, value in self.options.items():
+            if key not in found.options:
+                known = nearest(key, found.options) if found.options else "; it has none"
+                raise ValueError(f"method {self.name} has no option {key!r}{known}")
+            kind = str(found.options[key].annotation)
+            if not fits_type(value, kind):
+                raise ValueError(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
+        if found.check is not None:
+            found.check(**{key: option.default for key, option in found.options.items()} | dict(self.options))
+        return found

@@ -1,0 +1,60 @@
+"""Heat maps as pictures: colours that say how much, and which way, over a photo or alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+UNSIGNED = "000004 160b39 420a68 6a176e 932667 bc3754 dd513a f37819 fca50a f6d746 fcffa4"
+"""Inferno (van der Walt & Smith 2015): lightness grows evenly with the value."""
+SIGNED = "053061 2065ab 4393c3 90c4dd d1e5f0 f7f6f6 fddbc7 f3a481 d6604d b1182b 67001f"
+"""ColorBrewer's red and blue, meeting in white: red speaks for the target, blue against it."""
+BRIGHTEST = 0.995
+"""Quantile of |map| that gets the full colour: a single pixel must not darken all others."""
+OPACITY = 0.85
+"""Of the hottest places over the photo; the coldest are transparent."""
+
+
+def strength(heat: Tensor, signed: bool) -> Tensor:
+    """A map (H, W) in [-1, 1], or in [0, 1] where it has no sign: 0 stays 0. A map of zeros stays one.
+
+    Example:
+        >>> import torch
+        >>> strength(torch.tensor([[-2.0, 0.0, 1.0]]), signed=True)
+        tensor([[-1.0000,  0.0000,  0.5000]])
+    """
+    import torch
+
+    heat = torch.nan_to_num(heat.float(), 0, 0, 0)
+    heat = heat if signed else heat.clamp_min(0)
+    size = heat.abs()
+    scale = torch.quantile(size.flatten(), BRIGHTEST, interpolation="nearest")
+    scale = scale if scale > 0 else size.max()
+    return (heat / scale).clamp(-1, 1) if scale > 0 else heat
+
+
+def colours(strengths: Tensor, signed: bool) -> Tensor:
+    """(H, W) as `strength` makes them -> (3, H, W) in [0, 1]."""
+    import torch
+
+    table = torch.tensor([list(bytes.fromhex(colour)) for colour in (SIGNED if signed else UNSIGNED).split()]) / 255
+    where = ((strengths + 1) / 2 if signed else strengths) * (len(table) - 1)
+    low = where.floor().long().clamp(0, len(table) - 2)
+    part = (where - low)[..., None]
+    return (table[low] * (1 - part) + table[low + 1] * part).permute(2, 0, 1)
+
+
+def plain(heat: Tensor, signed: bool) -> Tensor:
+    """A map (H, W) alone, as a picture (3, H, W) in [0, 1]."""
+    return colours(strength(heat, signed), signed)
+
+
+def overlay(photo: Tensor, heat: Tensor, signed: bool) -> Tensor:
+    """A map (H, W) over its photo (3, H, W) in [0, 1], whose own colours fade where it is cold."""
+    strengths = strength(heat, signed)
+    grey = photo.mean(0, keepdim=True)
+    ground = 0.35 * photo + 0.65 * grey
+    cover = OPACITY * strengths.abs().sqrt()
+    return ground * (1 - cover) + colours(strengths, signed) * cover

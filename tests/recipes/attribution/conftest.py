@@ -1,0 +1,52 @@
+"""What the tests of attribution share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inverter import Model, load_model
+from recipes.pictures import fit, read_picture
+
+QUICK: dict[str, str] = {
+    "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
+    "integrated-gradients": "integrated-gradients:steps=5",
+    **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
+}
+"""Methods that take many passes, with as few as a test of a law needs."""
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[[str], str]:
+    """A method by name, made quick."""
+    return lambda name: QUICK.get(name, name)
+
+
+@pytest.fixture
+def tiny(tiny_net: nn.Module) -> Model:
+    return load_model(tiny_net, input_size=16, device="cpu")
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    """Three pictures (3, 3, 16, 16) in [0, 1]."""
+    return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="session")
+def mobilenet(shared_data: Path) -> Model:
+    weights = shared_data / "weights" / "mobilenet_v2.safetensors"
+    return load_model("torchvision:mobilenet_v2", weights=weights, normalize="half", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photo(shared_data: Path) -> Callable[[str], Tensor]:
+    """The photograph (1, 3, 224, 224) of a class, by a part of its name."""
+
+    def find(name: str) -> Tensor:
+        (path,) = (shared_data / "images" / "imagenet").glob(f"*{name}*.jpg")
+        return fit(read_picture(path), (224, 224))[None]
+
+    return find

@@ -1,0 +1,138 @@
+"""What holds for every method, whatever it does."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inverter import Model
+from objectives import Objective, Seen, channel, logit
+from recipes.attribution import explain
+from recipes.attribution.ask import some_of
+from recipes.attribution.declaration import DECLARED
+from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, find
+
+CLASSES = [4, 0, 2]
+Quick = Callable[[str], str]
+
+
+def test_the_registry_names_what_the_families_declare() -> None:
+    for name in NAMES:
+        assert find(name).name == name
+    declared = {name: method.function.__module__.rpartition(".")[2] for name, method in DECLARED.items()}
+    assert declared == {name: family for family, names in FAMILIES.items() for name in names}
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_have_defaults_and_a_sentence_each(name: str) -> None:
+    method = find(name)
+    for key, parameter in method.options.items():
+        assert parameter.default is not parameter.empty, key
+        assert method.help[key]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_map_for_each_picture_at_its_size(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
+    maps = explain(tiny, pictures, logit(CLASSES), quick(name))
+    assert maps.shape == (3, 16, 16)
+    assert maps.dtype == torch.float32
+    assert maps.isfinite().all()
+    assert maps.any()
+    if not find(name).signed:
+        assert maps.min() >= 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_map_depends_on_its_picture_alone(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
+    together = explain(tiny, pictures, logit(CLASSES), quick(name), seed=5)
+    in_parts = explain(tiny, pictures, logit(CLASSES), quick(name), seed=5, batch_size=2)
+    torch.testing.assert_close(together, in_parts, rtol=1e-3, atol=1e-5 * float(together.abs().max()))
+    for picture, target, expected in zip(pictures, CLASSES, together, strict=True):
+        (alone,) = explain(tiny, picture[None], logit(target), quick(name), seed=5)
+        torch.testing.assert_close(alone, expected, rtol=1e-3, atol=1e-5 * float(together.abs().max()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_users_network_and_random_state_stay_as_they_were(
+    name: str, tiny: Model, pictures: Tensor, snapshot: Callable[[nn.Module], dict[str, object]], quick: Quick
+) -> None:
+    tiny.module.train()
+    before, random = snapshot(tiny.module), torch.get_rng_state()
+    with torch.no_grad():  # as many a user calls it
+        explain(tiny, pictures, logit(1), quick(name))
+    assert snapshot(tiny.module) == before
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_objective_may_be_the_target(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
+    if find(name).pooled:
+        pytest.skip("its weights are those of the network's last layer")
+    inner = explain(tiny, pictures, channel("relu#1", 2) - 0.5 * channel("stem", 1), quick(name))
+    assert inner.shape == (3, 16, 16)
+    assert inner.any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_more_of_the_network_runs_than_the_target_reads(
+    name: str, tiny: Model, pictures: Tensor, quick: Quick
+) -> None:
+    if find(name).pooled:
+        pytest.skip("it reads the last layer")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the head ran")
+
+    with tiny.module.head.register_forward_hook(fail):
+        explain(tiny, pictures, channel("mix", 2), quick(name))
+
+
+def test_a_target_may_look_at_the_picture_itself(tiny: Model, pictures: Tensor) -> None:
+    red = Objective("red", (), lambda seen: seen.image[:, 0].mean((1, 2)))
+    (heat,) = explain(tiny, pictures[:1], red, "saliency")
+    torch.testing.assert_close(heat, torch.full((16, 16), 1 / 256))
+
+
+def test_rows_of_a_part_are_those_of_the_whole() -> None:
+    def seen(*rows: int, wanted: list[int] | None = None) -> Seen:
+        return Seen({"": torch.eye(4)[list(rows)]}, torch.zeros(1), None if wanted is None else torch.tensor(wanted))
+
+    part = some_of(logit([3, 2, 1, 0]), torch.tensor([2, 0]))
+    assert part.labels == ("logit(1)", "logit(3)")
+    assert part.score(seen(0, 1)).tolist() == [0.0, 0.0]
+    assert part.score(seen(1, 3)).tolist() == [1.0, 1.0]
+    assert part.score(seen(3, 3, 1, wanted=[1, 0, 0])).tolist() == [1.0, 0.0, 1.0]
+    assert some_of(logit(0), torch.tensor([2])).score(seen(0, 1)).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "grad-cem"}, "unknown method 'grad-cem'; did you mean .*grad-cam"),
+        ({"method": "grad-cam:rely=true"}, "no option 'rely'; did you mean relu"),
+        ({"method": "grad-cam:relu=.5"}, "relu must be of type bool, got 0.5"),
+        ({"method": "saliency:x"}, "'x' is no OPTION=VALUE"),
+        ({"layer": "bode"}, "no layer 'bode'.*body"),
+        ({"layer": "pool"}, "layer 'pool' puts out a tensor of shape .*expected maps"),
+        ({"layer": "head"}, "layer 'head' puts out"),
+        ({"target": "logit:9"}, "9 is out of range"),
+        ({"target": logit(9)}, "9 is out of range"),
+        ({"target": channel("stem", 1), "layer": "mix"}, "does not depend on layer 'mix'"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(options: dict[str, str], message: str, tiny: Model, pictures: Tensor) -> None:
+    with pytest.raises((ValueError, LookupError), match=message) as caught:
+        explain(tiny, pictures, **({"target": logit(0), "method": "grad-cam"} | options))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_another_shape_are_refused(tiny: Model) -> None:
+    with pytest.raises(ValueError, match=r"expected pictures \(B, 3, H, W\)"):
+        explain(tiny, torch.rand(3, 16, 16), logit(0))
+
+
+def test_a_choice_is_written_as_it_is_read() -> None:
+    assert str(MethodChoice.parse(" grad-cam : relu = false ")) == "grad-cam:relu=false"
+    assert MethodChoice.parse("saliency") == MethodChoice("saliency")
