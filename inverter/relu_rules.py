@@ -17,24 +17,27 @@ class _Redirected(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, stuck: Tensor) -> Tensor:
-        ctx.save_for_backward(x < 0, x > ceiling if ceiling < math.inf else x.new_zeros(0), stuck)
+        # Only the stuck images are looked at closely: they are few, and the others must not wait for them.
+        rows = stuck.nonzero().flatten()
+        below, above = x[rows] < 0, x[rows] > ceiling
         if inplace:
             ctx.mark_dirty(x)
-            return x.clamp_(0, ceiling)
-        return x.clamp(0, ceiling)
+        y = x.clamp_(0, ceiling) if inplace else x.clamp(0, ceiling)
+        ctx.save_for_backward(y, rows, below, above)
+        ctx.ceiling = ceiling
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,) = gradients
-        below, above, stuck = ctx.saved_tensors
-        blocked = below | above if above.numel() else below
-        usual = gradient.masked_fill(blocked, 0)
+        y, rows, below, above = ctx.saved_tensors
+        usual = torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling)
+        few = gradient[rows]
         # The loss falls against the gradient: above 0 it pushes x down, which is no use where x is below 0 already.
-        useless = below & (gradient > 0)
-        if above.numel():
-            useless = useless | (above & (gradient < 0))
-        redirect = (stuck & ~usual.flatten(1).any(1)).view(-1, *[1] * (gradient.ndim - 1))
-        return torch.where(redirect, gradient.masked_fill(useless, 0), usual), None, None, None
+        useless = (below & (few > 0)) | (above & (few < 0))
+        lost = ~usual[rows].flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
+        usual[rows] = torch.where(lost, few.masked_fill(useless, 0), usual[rows])
+        return usual, None, None, None
 
 
 _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
