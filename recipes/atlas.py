@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
 """Weight of the whole map against the icon's centre."""
+SHARE = 0.02
+"""How much of the activations an atlas of one class keeps, unless told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,11 @@ class Atlas(Recipe):
     all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
     approximation of the rest of the network.
 
+    With `class_`, the map is that of the activations that matter for one class: those whose attribution to its logit,
+    the logit's gradient with respect to the activation dot the activation, is among the strongest and above 0.
+
     Raises:
-        ValueError: for numbers out of their range, or (in `run`) too few activations for the grid.
+        ValueError: for numbers out of their range, or (in `run`) an unknown class, too few activations for the grid.
 
     Example:
         >>> Atlas(images="photos", layer="features.stage3", grid="10,20", out="OUT").sides
@@ -51,6 +56,8 @@ class Atlas(Recipe):
     grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
     positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
     least: int = option(10, "members that a cell must have")
+    class_: str | int | None = option(None, "a class, by name or index: keep the activations that matter for it")
+    share: float | None = option(None, f"with --class: how much of the activations to keep (default: {SHARE:g})")
     layout: str = option("umap", "umap or tsne", choices=LAYOUTS)
     neighbors: int = option(20, "how many activations count as near in the layout")
     distance: float = option(0.01, "how near UMAP lets them come: its min_dist")
@@ -74,6 +81,10 @@ class Atlas(Recipe):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
+        if self.share is not None and self.class_ is None:
+            raise ValueError("share is given but no class: say which with class")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1, got {self.share!r}")
         if not self.power >= 0:
             raise ValueError(f"power must be at least 0, got {self.power!r}")
         if not 0 <= self.distance <= 1:
@@ -117,10 +128,14 @@ class Atlas(Recipe):
             ValueError, LookupError, OSError: bad input, in one line.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
-        from inverter import load_model
         from recipes.outputs.atlas import write_atlas
+        from recipes.outputs.manifest import Manifest, describe
+        from recipes.outputs.store import same_run
 
-        model = load_model(self.model, self.weights, self.normalize, self.device)
+        model = self.load()
+        self._class(model)
+        if not self.fresh:  # told now: the survey would lay out another map in the folder of an earlier one
+            same_run(Path(self.out), Manifest(self.name, self.settings(), dict(describe(model)), planned=0))
         self._survey(model, progress)
         try:
             return super().run(progress)
@@ -148,6 +163,8 @@ class Atlas(Recipe):
                 neighbors=self.neighbors,
                 distance=self.distance,
                 ridge=self.whiten,
+                class_index=self._class(model),
+                share=SHARE if self.share is None else self.share,
                 seed=self.seed,
                 fresh=self.fresh,
                 progress=progress,
@@ -155,17 +172,36 @@ class Atlas(Recipe):
         found: Survey = self.__dict__["_known"]
         return found
 
+    def _class(self, model: Model) -> int | None:
+        """Index of the one class that the atlas is about, if it is about one."""
+        from recipes.atlas_classes import without_classes
+        from recipes.naming import class_count, parse_classes
+
+        if self.class_ is None:
+            return None
+        count = class_count(model)
+        if reason := without_classes(model, self.layer, model.input_size):
+            raise ValueError(f"class {self.class_!r}: {reason}")
+        found = parse_classes(self.class_, count, model.categories, model.spec)
+        if len(found) != 1:
+            raise ValueError(f"class {self.class_!r} means {len(found)} classes; an atlas is about one")
+        return found[0]
+
     def units(self, model: Model) -> list[Unit]:
         from recipes.atlas_survey import icon_file
+        from recipes.judge import class_name
 
         PriorChoice.parse(self.prior).check(self.picture_size(model), model)
         model.shapes([self.layer], self.picture_size(model))
+        index = self._class(model)
+        name = None if index is None else class_name(model.categories, index)
         return [
             Unit(
                 layer=self.layer,
                 channel=None,
                 objective="direction",
                 file=icon_file(grid.side, cell.row, cell.column),
+                name=name,
                 batch=str(grid.side),
             )
             for grid in self._survey(model).grids
@@ -221,6 +257,11 @@ class Atlas(Recipe):
                     }
                 )
         return rows
+
+    def closing(self, records: Sequence[Record]) -> str | None:
+        from recipes.outputs.atlas import told_of_classes
+
+        return told_of_classes([record.figures for record in records])
 
     def skipped(self) -> Mapping[str, str]:
         from recipes.collector import Activations

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipes.atlas_attribution import collect_attributions, strongest
+from recipes.atlas_classes import without_classes
 from recipes.atlas_layout import kept_layout
 from recipes.atlas_map import Cell, cells, mean_directions, second_moment, unit_square, whitened
 from recipes.collector import Activations, collect
@@ -49,7 +51,9 @@ class Survey:
     Attributes:
         pictures, found: the set, and what was kept of it.
         vectors: (N, C) activations, possibly on disk. where: (N, 3) picture, y, x of each.
-        places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction.
+        places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction, and
+            in the atlas of a class for those that matter little for it.
+        no_classes: why none can be told of directions, if so.
     """
 
     pictures: PictureSet
@@ -58,6 +62,7 @@ class Survey:
     where: Array
     places: Array
     grids: Sequence[Grid]
+    no_classes: str | None = None
 
     def by_file(self) -> dict[str, tuple[Grid, int]]:
         """The cell that each icon's file shows: its grid, and its index there."""
@@ -101,6 +106,8 @@ def survey(
     neighbors: int,
     distance: float,
     ridge: float | None,
+    class_index: int | None = None,
+    share: float = 1.0,
     seed: int,
     batch: int | None = None,
     fresh: bool = False,
@@ -109,7 +116,8 @@ def survey(
     """Collects, lays out and bins; what is on disk already is taken from there.
 
     Args:
-        out: folder for the activations and the layout. For the others see `inverter.recipes.Atlas`.
+        out: folder for the activations and the layout. class_index: of the one class that the map is about; of the
+            activations, `share` is kept. For the others see `inverter.recipes.Atlas`.
 
     Raises:
         ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
@@ -123,13 +131,23 @@ def survey(
         raise ValueError(
             f"layer {layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
         )
+    about: dict[str, Any] = {"layer": layer, "model": model.sha256, "pictures": pictures.digest}
+    about["positions"] = keep.about()
+    kind, more = "", "--positions all"
+    if class_index is not None:
+        folder = out / "attributions"
+        values = collect_attributions(
+            model, pictures, found, layer, class_index, out=folder, batch=batch, fresh=fresh, progress=progress
+        )
+        alive = np.intersect1d(alive, strongest(values, share))
+        about |= {"class": class_index, "share": share}
+        kind, more = " that matter for the class", "a larger --share, --positions all"
     for side in grids:
         if len(alive) < side * side:
             raise ValueError(
-                f"{len(alive)} activations are fewer than the {side * side} cells of a {side}x{side} grid: "
-                "give more pictures, --positions all, or a smaller --grid"
+                f"{len(alive)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
+                f"give more pictures, {more}, or a smaller --grid"
             )
-    about = {"layer": layer, "model": model.sha256, "pictures": pictures.digest, "positions": keep.about()}
     flat = kept_layout(
         out / "layout",
         vectors[alive],
@@ -147,10 +165,10 @@ def survey(
         kept = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(places[alive], side, least)]
         if not kept:
             raise ValueError(
-                f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations: "
+                f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations{kind}: "
                 "give more pictures, a smaller --grid, or a smaller --least"
             )
         means = mean_directions(vectors, kept)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
         levels.append(Grid(side, kept, means, targets))
-    return Survey(pictures, found, vectors, where, places, levels)
+    return Survey(pictures, found, vectors, where, places, levels, without_classes(model, layer, found.size))

@@ -12,7 +12,7 @@ from recipes.outputs.media import write_text
 from recipes.outputs.page import Figure, duration, located, picture_url, render_page
 from recipes.outputs.sprites import ACROSS, sheet_file, tile_size, write_grid
 
-__all__ = ["render_atlas", "write_atlas"]
+__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
 
 
 def write_atlas(folder: Path) -> None:
@@ -32,7 +32,7 @@ def write_atlas(folder: Path) -> None:
         listed = [{"icon": unit["file"], **unit["figures"]} for unit in units]
         grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
     made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
-    asked = {key: manifest["settings"].get(key) for key in ("layer", "layout", "seed")}
+    asked = {key: manifest["settings"].get(key) for key in ("layer", "class", "share", "layout", "seed")}
     write_text(folder / "atlas.json", json.dumps({**made, **asked, "grids": grids}, indent=1))
 
 
@@ -55,11 +55,13 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
     if stopped := sum(unit.get("status", "ok") != "ok" for unit in units):
         notices.append(f"{stopped:,} of {len(units):,} icons did not end well; each is marked with its status.")
     spec = str(model.get("spec") or settings.get("model") or "network")
-    grids = _by_grid(units)
+    if silent := told_of_classes([unit.get("figures") or {} for unit in units]):
+        notices.append(f"{silent[0].upper()}{silent[1:]}.")
+    grids, about = _by_grid(units), next((unit["name"] for unit in units if unit.get("name")), None)
     return render_page(
         "atlas",
         title=str(manifest.get("title") or spec),
-        subtitle="Activation atlas",
+        subtitle="Activation atlas" if about is None else f"Activation atlas of the class {about}",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
         figures=[Figure("Icons", count), *_figures(settings, model, rows, units)],
         notices=notices,
@@ -79,6 +81,21 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
             ],
         },
     )
+
+
+def told_of_classes(figures: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why cells have no classes, or none with a name, in one line, from the figures of icons; None if they have.
+
+    Example:
+        >>> told_of_classes([{"classes": [{"index": 3, "name": None, "effect": 1.0}]}])
+        'classes are told by their numbers: the network does not say their names'
+    """
+    if reason := next((told["no_classes"] for told in figures if told.get("no_classes")), None):
+        return f"classes are not told: {reason}"
+    found = [guess for told in figures for guess in told.get("classes") or ()]
+    if found and all(guess.get("name") is None for guess in found):
+        return "classes are told by their numbers: the network does not say their names"
+    return None
 
 
 def _by_grid(units: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
