@@ -175,11 +175,11 @@ class Atlas(Recipe):
     def _class(self, model: Model) -> int | None:
         """Index of the one class that the atlas is about, if it is about one."""
         from recipes.atlas_classes import without_classes
-        from recipes.naming import class_count, parse_classes
+        from recipes.class_names import count_classes, parse_classes
 
         if self.class_ is None:
             return None
-        count = class_count(model)
+        count = count_classes(model)
         if reason := without_classes(model, self.layer, model.input_size):
             raise ValueError(f"class {self.class_!r}: {reason}")
         found = parse_classes(self.class_, count, model.categories, model.spec)

@@ -13,6 +13,12 @@ import numpy as np
 from recipes.outputs.media import write_bytes, write_text
 
 LAYOUTS = ("umap", "tsne")
+MOST = 50_000
+"""Activations that are laid out together; of more, so many are drawn, and the others take their place among them."""
+NEAREST = 3
+"""Of the activations that are laid out, so many tell another its place."""
+CHUNK = 256
+"""The others are placed so many at a time: with their cosines to all that are laid out, some 150 MB."""
 Array = np.ndarray[Any, Any]
 
 
@@ -50,17 +56,58 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
     return np.asarray(layout, dtype=np.float32)
 
 
-def kept_layout(folder: Path, vectors: Array, about: Mapping[str, Any], **options: Any) -> Array:
+def lay_out_all(vectors: Array, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:
+    """Places (N, 2) of any number of activations: of a drawn part by `lay_out`, of the others beside their like.
+
+    Args:
+        vectors: (M, C), possibly on disk: memory holds `most` of them. rows: (N,) those to lay out, rising.
+        most: so many are laid out together. options: of `lay_out`.
+    """
+    if len(rows) <= most:
+        return lay_out(vectors[rows], method, seed, **options)
+    drawn = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+    fitted = np.asarray(vectors[rows[drawn]], dtype=np.float32)
+    places = np.empty((len(rows), 2), dtype=np.float32)
+    places[drawn] = lay_out(fitted, method, seed, **options)
+    others = np.setdiff1d(np.arange(len(rows)), drawn)
+    fitted /= np.linalg.norm(fitted, axis=1, keepdims=True)
+    for start in range(0, len(others), CHUNK):
+        part = others[start : start + CHUNK]
+        places[part] = beside(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[drawn])
+    return places
+
+
+def beside(vectors: Array, fitted: Array, places: Array, nearest: int = NEAREST) -> Array:
+    """The places (n, 2) of activations: the mean of their nearest by angle, weighted by 1 / (1 - cosine).
+
+    Args:
+        vectors: (n, C). fitted: (N, C) of length 1, with their places (N, 2).
+
+    Example:
+        >>> beside(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]]), nearest=1).tolist()
+        [[7.0, 8.0]]
+    """
+    cosines = vectors @ fitted.T / np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = np.argpartition(-cosines, nearest - 1, axis=1)[:, :nearest]
+    weights = 1 / (1 - np.take_along_axis(cosines, near, axis=1)).clip(1e-6)
+    return np.asarray((places[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True))
+
+
+def kept_layout(
+    folder: Path, vectors: Array, about: Mapping[str, Any], rows: Array | None = None, **options: Any
+) -> Array:
     """The layout that `folder` keeps of these activations, else a new one, which it keeps from now on.
 
     Args:
-        about: what the activations are, as JSON: a layout of others is not taken. options: those of `lay_out`.
+        about: what the activations are, as JSON: a layout of others is not taken. rows: to lay out; by default all. For
+            the others see `lay_out_all`.
     """
-    made_of = dict(about) | options | {"activations": len(vectors)}
+    rows = np.arange(len(vectors)) if rows is None else rows
+    made_of = dict(about) | options | {"activations": len(rows)}
     notes, file = folder / "layout.json", folder / "layout.npy"
     if notes.is_file() and file.is_file() and json.loads(notes.read_bytes()) == made_of:
         return np.asarray(np.load(file))
-    layout = lay_out(vectors, **options)
+    layout = lay_out_all(vectors, rows, **options)
     notes.unlink(missing_ok=True)  # it must not speak for another file, whenever this stops
     buffer = io.BytesIO()
     np.save(buffer, layout)

@@ -150,8 +150,9 @@ def survey(
             )
     flat = kept_layout(
         out / "layout",
-        vectors[alive],
+        vectors,
         about,
+        alive,
         method=layout,
         seed=seed,
         neighbors=neighbors,

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.naming import OUTPUT_LAYER, class_count, parse_classes
+from recipes.class_names import count_classes, parse_classes
+from recipes.naming import OUTPUT_LAYER
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
@@ -112,9 +113,9 @@ class ClassModel(Recipe):
         return settings
 
     def units(self, model: Model) -> list[Unit]:
-        classes = class_count(model)
+        classes = count_classes(model)
         self._choice.check(self.picture_size(model), model)
-        if (judge := self._judge) and (knows := class_count(judge)) != classes:
+        if (judge := self._judge) and (knows := count_classes(judge)) != classes:
             raise ValueError(
                 f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
                 "take a judge that was trained on the same classes"

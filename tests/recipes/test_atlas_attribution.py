@@ -103,7 +103,7 @@ def test_the_strongest(values: list[float], share: float) -> None:
 
 @pytest.fixture
 def atlas(model: Model, pictures: PictureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Atlas]:
-    def lay_out(vectors: np.ndarray, **_: Any) -> np.ndarray:
+    def lay_out(vectors: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
         return np.asarray(vectors[:, :2], dtype=np.float32)
 
     monkeypatch.setattr(recipes.atlas_layout, "lay_out", lay_out)

@@ -12,8 +12,8 @@ from inverter import Model
 from objectives import Seen
 from recipes import ClassModel
 from recipes.class_model import PRESETS, burnt
+from recipes.class_names import parse_classes
 from recipes.cli import main
-from recipes.naming import parse_classes
 from recipes.outputs.manifest import Record
 from recipes.spec import load_recipe
 

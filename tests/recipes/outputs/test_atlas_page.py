@@ -82,6 +82,27 @@ def test_sheets_and_whole_grids_hold_every_icon_in_its_place(page: Path) -> None
     assert tile_size(20, 96) == 96 and tile_size(50, 96) == 81 and tile_size(10, 224) == 128
 
 
+def test_sheets_are_made_again_only_where_an_icon_is_another(tmp_path: Path) -> None:
+    write(tmp_path)
+
+    def written() -> dict[str, int]:
+        made = [*tmp_path.glob("atlas-*.png"), *tmp_path.glob("sheets/*.webp")]
+        return {path.name: path.stat().st_mtime_ns for path in made}
+
+    before = written()
+    assert len(before) == 2 + 1 + 4
+    write_atlas(tmp_path)
+    assert written() == before
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "icons" / "20" / "17-03.png")
+    write_atlas(tmp_path)
+    changed = {name for name, when in written().items() if when != before[name]}
+    assert changed == {name for name in before if "4-0" not in name and name != "atlas-4.png"}
+    assert tuple(np.asarray(Image.open(tmp_path / "atlas-20.png"))[17 * 16 + 8, 3 * 16 + 8]) == (255, 255, 255, 255)
+    (tmp_path / "atlas-4.png").unlink()
+    write_atlas(tmp_path)
+    assert (tmp_path / "atlas-4.png").is_file()
+
+
 def test_opens_from_disk_and_shows_the_cell_under_the_pointer(visit: Callable[..., Any], page: Path) -> None:
     seen = visit(page)
     seen.until("state.level.side === 20 || state.level.side === 4")
