@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
 """Weight of the whole map against the icon's centre."""
+READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.1}
+"""Of icons with the Fourier prior: smooth, not burnt, and in the colours of photographs, without a cast of blue."""
 SHARE = 0.02
 """How much of the activations an atlas of one class keeps, unless told."""
 
@@ -221,7 +223,7 @@ class Atlas(Recipe):
         around = direction(self.layer, vectors, None, self.power / 2)
         objective = centre + AROUND / self._share(model) ** 2 * around
         choice = PriorChoice.parse(self.prior)
-        smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
+        smooth = READABLE if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])

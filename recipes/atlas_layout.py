@@ -15,8 +15,6 @@ from recipes.outputs.media import write_bytes, write_text
 LAYOUTS = ("umap", "tsne")
 MOST = 50_000
 """Activations that are laid out together; of more, so many are drawn, and the others take their place among them."""
-NEAREST = 3
-"""Of the activations that are laid out, so many tell another its place."""
 CHUNK = 256
 """The others are placed so many at a time: with their cosines to all that are laid out, some 150 MB."""
 Array = np.ndarray[Any, Any]
@@ -77,20 +75,20 @@ def lay_out_all(vectors: Array, rows: Array, method: str, seed: int, most: int =
     return places
 
 
-def beside(vectors: Array, fitted: Array, places: Array, nearest: int = NEAREST) -> Array:
-    """The places (n, 2) of activations: the mean of their nearest by angle, weighted by 1 / (1 - cosine).
+def beside(vectors: Array, fitted: Array, places: Array) -> Array:
+    """The place of the nearest by angle, for activations (n, C): (n, 2).
+
+    The mean of several would lie between regions. Measured, of 12,000 activations the half: the cosine of an activation
+    and its cell's mean direction is .470 by the nearest, .412 by the mean of three, weighted, and .391 of ten.
 
     Args:
         vectors: (n, C). fitted: (N, C) of length 1, with their places (N, 2).
 
     Example:
-        >>> beside(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]]), nearest=1).tolist()
+        >>> beside(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
         [[7.0, 8.0]]
     """
-    cosines = vectors @ fitted.T / np.linalg.norm(vectors, axis=1, keepdims=True)
-    near = np.argpartition(-cosines, nearest - 1, axis=1)[:, :nearest]
-    weights = 1 / (1 - np.take_along_axis(cosines, near, axis=1)).clip(1e-6)
-    return np.asarray((places[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True))
+    return np.asarray(places[(vectors @ fitted.T).argmax(axis=1)])
 
 
 def kept_layout(
