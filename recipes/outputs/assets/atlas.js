@@ -154,6 +154,7 @@ canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   const { x, y } = here(event), pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
   zoom(Math.exp(-Math.max(-120, Math.min(120, pixels)) * 0.0022), x, y);
+  hover(cellAt(x, y)); // of the level that is shown now
 }, { passive: false });
 
 canvas.addEventListener("keydown", (event) => {
@@ -214,7 +215,7 @@ function repaint() {
 }
 
 $("levels").append(...levels.map((level) => {
-  const chip = element("button", { type: "button", class: "chip", "aria-pressed": level === state.level }, `${level.side}×${level.side} `, element("small", {}, grouped.format(level.cells.length)));
+  const chip = element("button", { type: "button", class: "chip", "aria-pressed": String(level === state.level) }, `${level.side}×${level.side} `, element("small", {}, grouped.format(level.cells.length)));
   chip.addEventListener("click", () => flyTo(level === levels[0] ? fitted() : showing(level)));
   return chip;
 }));

@@ -7,6 +7,7 @@ const $ = (id) => document.getElementById(id);
 const canvas = $("map"), context = canvas.getContext("2d");
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const WANTED = 52; // pixels of an icon's side below which a coarser grid is shown, where there is one
+const FAINT = 0.3; // how much of a coarser grid shows in the gaps of a finer one
 const FADE = 180, FLIGHT = 260; // milliseconds
 
 const levels = data.grids.map(({ side, tile, cells }) => {
@@ -54,6 +55,10 @@ function draw(now) {
   context.fillStyle = colours.ground;
   context.fillRect(0, 0, box.width, box.height);
   const share = state.before ? Math.min(1, (now - state.since) / FADE) : 1;
+  // Where a fine grid has no cell, for too few members or since it is not finished, the coarser ones shine through.
+  const coarser = levels.slice(0, levels.indexOf(state.level));
+  for (const level of coarser) drawLevel(level, 1);
+  if (coarser.length) veil();
   if (share < 1) drawLevel(state.before, 1);
   if (state.level) drawLevel(state.level, share);
   if (share === 1) state.before = null;
@@ -76,6 +81,13 @@ function drawLevel({ sheets, side, tile }, alpha) {
     const [wide, tall] = [Math.min(extent, box.width - left) - x, Math.min(extent, box.height - top) - y];
     context.drawImage(image, x * pixels, y * pixels, wide * pixels, tall * pixels, left + x, top + y, wide, tall);
   }
+  context.globalAlpha = 1;
+}
+
+function veil() {
+  context.fillStyle = colours.ground;
+  context.globalAlpha = 1 - FAINT;
+  context.fillRect(0, 0, box.width, box.height);
   context.globalAlpha = 1;
 }
 
@@ -159,8 +171,12 @@ function showing(level, cell = null) {
   return { x: box.width / 2 - middle[0] * scale, y: box.height / 2 - middle[1] * scale, scale };
 }
 
+/** The cell that is seen at a point: of the level, or of the coarser ones that shine through. */
 function cellAt(x, y) {
-  const { side, at } = state.level ?? { side: 1, at: new Map() };
-  const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));
-  return column < 0 || row < 0 || column >= side || row >= side ? null : at.get(row * side + column) ?? null;
+  for (const { side, at } of levels.slice(0, levels.indexOf(state.level) + 1).reverse()) {
+    const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));
+    const cell = column < 0 || row < 0 || column >= side || row >= side ? null : at.get(row * side + column);
+    if (cell) return cell;
+  }
+  return null;
 }

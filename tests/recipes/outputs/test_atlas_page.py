@@ -1,5 +1,6 @@
 """The page of `inverter atlas`, in a real browser, opened from disk; and the files that it shows."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,39 @@ def test_zooms_through_the_levels(visit: Callable[..., Any], page: Path) -> None
     assert seen.page.evaluate(under) == pytest.approx(before, abs=0.005)  # what is under the pointer stays, to a pixel
     seen.page.get_by_role("button", name="4×4").click()
     seen.until("state.level.side === 4 && !flight")
+
+
+def test_where_a_fine_grid_has_no_cell_the_coarser_one_shines_through(visit: Callable[..., Any], page: Path) -> None:
+    seen = visit(page, "#cell=20/0-0")  # cell 4/1-1 is missing; 20/1-1 too, and lies within 4/0-0
+    seen.until("state.level.side === 20")
+    box = seen.page.locator("#map").bounding_box()
+    at = seen.page.evaluate("[1.5, 0.5].map((row) => [view.x + view.scale * 1.5 / 20, view.y + view.scale * row / 20])")
+    for (x, y), expected in zip(at, ("4×4 · row 1, column 1", "20×20 · row 1, column 2"), strict=True):
+        seen.page.mouse.move(box["x"] + x, box["y"] + y)
+        seen.until(f"document.getElementById('cell-title').textContent === '{expected}'")
+    seen.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 2)  # no cell is framed there
+    drawn = "[levels[0], state.level].flatMap((level) => [...level.sheets.values()])"
+    seen.until(f"{drawn}.every((sheet) => !sheet.image || sheet.image.complete)")
+    seen.page.wait_for_timeout(300)
+    shot = np.asarray(Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")).astype(int)
+    gap, cell = (shot[round(box["y"] + y), round(box["x"] + x)] for x, y in at)
+    red, green, blue = (int(seen.page.evaluate("colours.ground")[i : i + 2], 16) for i in (1, 3, 5))
+    faint = [0.3 * part + 0.7 * ground for part, ground in zip(colour(4, 0, 0), (red, green, blue), strict=True)]
+    assert np.abs(gap - faint).max() < 12
+    assert np.abs(cell - colour(20, 0, 1)).max() < 12
+
+
+def test_the_wheel_leaves_the_pointer_on_a_cell_of_the_level_that_is_shown(
+    visit: Callable[..., Any], page: Path
+) -> None:
+    seen = visit(page, width=900, height=700)
+    assert seen.page.locator("#levels button").first.get_attribute("aria-pressed") == "true"
+    box = seen.page.locator("#map").bounding_box()
+    seen.page.mouse.move(box["x"] + box["width"] / 2 + 9, box["y"] + box["height"] / 2 + 9)
+    seen.until("document.getElementById('cell-title').textContent.startsWith('4×4')")
+    for _ in range(8):
+        seen.page.mouse.wheel(0, -120)
+    seen.until("document.getElementById('cell-title').textContent.startsWith('20×20')")
 
 
 def test_drags(visit: Callable[..., Any], page: Path) -> None:
