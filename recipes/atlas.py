@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
 """Weight of the whole map against the icon's centre."""
-READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.1}
+READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
 """Of icons with the Fourier prior: smooth, not burnt, and in the colours of photographs, without a cast of blue."""
 SHARE = 0.02
 """How much of the activations an atlas of one class keeps, unless told."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,31 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
             "give more pictures, or --positions all"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
-    if method == "umap":
-        umap = _library("umap", "umap-learn", method)
-        # One job: with a seed, UMAP runs on one anyway, and says so in a warning.
-        layout = umap.UMAP(
-            n_neighbors=neighbors, min_dist=distance, metric="cosine", random_state=seed, n_jobs=1
-        ).fit_transform(vectors)
-    else:
-        manifold = _library("sklearn.manifold", "scikit-learn", method)
-        layout = manifold.TSNE(
-            perplexity=max(neighbors / 3, 1), metric="cosine", init="pca", random_state=seed, n_jobs=1
-        ).fit_transform(vectors)
+    with _threads_kept():
+        if method == "umap":
+            umap = _library("umap", "umap-learn", method)
+            # One job: with a seed, UMAP runs on one anyway, and says so in a warning.
+            layout = umap.UMAP(
+                n_neighbors=neighbors, min_dist=distance, metric="cosine", random_state=seed, n_jobs=1
+            ).fit_transform(vectors)
+        else:
+            manifold = _library("sklearn.manifold", "scikit-learn", method)
+            layout = manifold.TSNE(
+                perplexity=max(neighbors / 3, 1), metric="cosine", init="pca", random_state=seed, n_jobs=1
+            ).fit_transform(vectors)
     return np.asarray(layout, dtype=np.float32)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """UMAP's threads set those of OpenMP, and so of torch, for good: beyond a limit, icons may take ten times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def lay_out_all(vectors: Array, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:

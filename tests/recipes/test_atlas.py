@@ -266,7 +266,9 @@ def test_layouts_keep_apart_what_points_apart(method: str) -> None:
     generator = np.random.default_rng(0)
     poles = np.repeat(np.eye(3, 16), 40, axis=0) + 0.05 * generator.normal(size=(120, 16))
     vectors = poles * generator.uniform(0.1, 10, size=(120, 1))  # lengths say nothing
+    threads = torch.get_num_threads()
     layout = lay_out(vectors, method, seed=0, neighbors=10)
+    assert torch.get_num_threads() == threads
     groups = layout.reshape(3, 40, 2)
     within = max(np.linalg.norm(group - group.mean(0), axis=1).mean() for group in groups)
     between = min(np.linalg.norm(groups[i].mean(0) - groups[j].mean(0)) for i in range(3) for j in range(i))
