@@ -58,7 +58,7 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
 
 @contextmanager
 def _threads_kept() -> Iterator[None]:
-    """UMAP's threads set those of OpenMP, and so of torch, for good: beyond a limit, icons may take ten times as long."""
+    """UMAP sets the threads of OpenMP, and so of torch, for good: beyond a limit, icons may take ten times as long."""
     import torch
 
     threads = torch.get_num_threads()
