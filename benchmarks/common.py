@@ -1,36 +1,62 @@
-"""What the benchmarks share: the network under test and the score that no contender optimises."""
+"""What the benchmarks share: the networks under test and the score that no contender optimises."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inverter import Augment, Model, evaluate, load_model
-from objectives import channel
+from objectives import Objective, channel
 
 SIZE = 224
 WARPS = 16
 HELD_OUT = Augment(shift=8 / SIZE, scale=(0.94, 1.06), rotate=6.0)
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / "shared"))
 SQUEEZENET = DATA / "weights" / "squeezenet1_0.safetensors"
+MOBILENET = DATA / "weights" / "mobilenet_v2.safetensors"
 
 
-def squeezenet(weights: Path = SQUEEZENET) -> Model:
-    return load_model("torchvision:squeezenet1_0", weights, device="cpu")
+def squeezenet(weights: Path = SQUEEZENET, device: str = "cpu") -> Model:
+    return load_model("torchvision:squeezenet1_0", weights, device=device)
+
+
+def mobilenet(weights: Path = MOBILENET, device: str = "cpu") -> Model:
+    return load_model("torchvision:mobilenet_v2", weights, "half", device=device)
+
+
+def spread_out(count: int, total: int) -> list[int]:
+    """`count` channels of `total`, at equal distances."""
+    return [(2 * i + 1) * total // (2 * count) for i in range(min(count, total))]
 
 
 def held_out(model: Model, layer: str, channels: list[int], images: Tensor) -> Tensor:
     """Mean activation of each picture's channel over warps that are the same for every contender, (B,)."""
-    generators = [torch.Generator().manual_seed(10_000 + c) for c in channels]
-    warp = HELD_OUT.prepare(generators, (SIZE, SIZE), WARPS, torch.device("cpu"))
-    objective = channel(layer, channels)
+    return held_out_of(model, channel(layer, channels), channels, images)
+
+
+def held_out_of(model: Model, objective: Objective, numbers: Sequence[int], images: Tensor) -> Tensor:
+    """Mean score of each picture over warps drawn from its number, (B,)."""
+    generators = [torch.Generator().manual_seed(10_000 + number) for number in numbers]
+    warp = HELD_OUT.prepare(generators, (SIZE, SIZE), WARPS, model.device)
+    images = images.to(model.device)
     return torch.stack([evaluate(model, objective, warp(images, step)) for step in range(WARPS)]).mean(0)
 
 
-def machine() -> str:
+def restore_kornia() -> None:
+    """Lucent 0.1.8 looks for two functions where kornia had them in 2020."""
+    import kornia
+    import kornia.geometry.transform
+
+    kornia.get_rotation_matrix2d = kornia.geometry.transform.get_rotation_matrix2d
+    kornia.warp_affine = kornia.geometry.transform.warp_affine
+
+
+def machine(device: str = "cpu") -> str:
     python = platform.python_version()
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {python}"
+    what = torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} threads"
+    return f"{platform.machine()}, {what}, torch {torch.__version__}, Python {python}"

@@ -12,9 +12,12 @@ from torch.nn import functional as F
 
 
 class Transform(Protocol):
-    """An augmentation ready for one batch: `transform(image (B, 3, H, W), step) -> image (B, 3, h, w)`."""
+    """An augmentation ready for one batch: `transform(image (B, 3, H, W), step, views) -> image (views * B, 3, h, w)`.
 
-    def __call__(self, image: Tensor, step: int) -> Tensor: ...
+    The views are those of `step`, `step + 1`, ..., one batch after the other.
+    """
+
+    def __call__(self, image: Tensor, step: int, views: int = 1) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,14 @@ class Augment:
                 [torch.randint(0, side // 2 + 1, (steps,), generator=where) for side in window], dim=1
             ).tolist()
 
-        def transform(image: Tensor, step: int) -> Tensor:
+        def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
             if warps is not None:
-                grid = F.affine_grid(warps[step], [*image.shape[:2], *window], align_corners=False)
-                image = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+                image = _views(image, warps[step : step + views], window)
+            elif views > 1:
+                image = image.repeat(views, 1, 1, 1)
             if bank is not None:
-                y, x = places[step]
-                image = image + bank[:, :, y : y + window[0], x : x + window[1]]
+                noise = [bank[:, :, y : y + window[0], x : x + window[1]] for y, x in places[step : step + views]]
+                image = image + (noise[0] if views == 1 else torch.cat(noise))
             return image
 
         return transform
@@ -123,6 +127,21 @@ class Augment:
         outer = torch.diag(torch.tensor([(window[1]) / max(window[1] - 1, 1), window[0] / max(window[0] - 1, 1), 1.0]))
         inner = torch.diag(torch.tensor([max(size[1] - 1, 1) / size[1], max(size[0] - 1, 1) / size[0], 1.0]))
         return (inner @ matrix @ outer)[:, :2]
+
+
+def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
+    """Views of pictures (B, C, H, W) through warps (V, B, 2, 3), as (V * B, C, *window).
+
+    All views of a picture are read in one go, as if they were one tall picture: the gradient then has one canvas to
+    fill, and not one for each view, which of a large canvas seen in small crops is most of the work.
+    """
+    views, count = warps.shape[:2]
+    grid = F.affine_grid(warps.transpose(0, 1).flatten(0, 1), [views * count, 1, *window], align_corners=False)
+    grid = grid.view(count, views * window[0], window[1], 2)
+    seen = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+    if views == 1:
+        return seen
+    return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
 
 PRESETS: dict[str, Augment] = {

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.input_gradients import InputGradients
 from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
@@ -220,7 +221,7 @@ class _Batch:
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
-        optimizer = self._optimizer(part)
+        optimizer, quick = self._optimizer(part), InputGradients()
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
@@ -234,13 +235,12 @@ class _Batch:
                 redirect = RedirectedReLU(stuck.repeat(together)) if rescue and bool(stuck.any()) else nullcontext()
                 score, looks = torch.zeros(len(self.rows), device=device), []
                 for first in range(0, views, together):
-                    shown = [transform(image, step * views + first + i) for i in range(together)]
-                    view = shown[0] if together == 1 else torch.cat(shown)
+                    view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     if rescue:
                         entering.retain_grad()
                         looks.append(entering)
-                    with self.settings.autocast(device), redirect:
+                    with self.settings.autocast(device), redirect, quick:
                         seen = capture(entering)
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
@@ -272,7 +272,8 @@ class _Batch:
         rate = self.settings.learning_rate or part.learning_rate
         if self.settings.optimizer == "lbfgs":
             return LBFGS(part.parameters(), rate)
-        return Adam(part.parameters(), self.settings.rates(rate))
+        momentum = part.momentum if self.settings.momentum is None else self.settings.momentum
+        return Adam(part.parameters(), self.settings.rates(rate), (momentum, 0.99))
 
     def _transform(
         self,
@@ -287,10 +288,13 @@ class _Batch:
             )
         devices = [self.model.device] if self.model.device.type == "cuda" else []
 
-        def transform(image: Tensor, step: int) -> Tensor:
-            # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed((seed + step) % 2**63)
-                return augment(image)
+        def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
+            shown = []
+            for view in range(step, step + views):
+                # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
+                with torch.random.fork_rng(devices=devices):
+                    torch.manual_seed((seed + view) % 2**63)
+                    shown.append(augment(image))
+            return shown[0] if views == 1 else torch.cat(shown)
 
         return transform

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 
 OPTIMIZERS = ("adam", "lbfgs")
-SCHEDULES = ("cosine", "linear", "constant")
+SCHEDULES = ("trapezoid", "cosine", "linear", "constant")
+TAIL = 0.3
+"""The share of the steps in which a trapezoid falls."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -21,7 +23,10 @@ class Settings:
         learning_rate: peak of Adam's step; the first move of L-BFGS; None takes the prior's own.
         optimizer: `adam`, or for problems without chance (no augmentation, a prior that draws nothing) `lbfgs`, which
             takes the curvature into account and needs far fewer steps.
-        schedule: after the warm-up, `cosine` or `linear` down to 0, or `constant`.
+        momentum: of Adam (its beta 1), in [0, 1): how much of a step is that of the step before; None takes the prior's
+            own.
+        schedule: after the warm-up, `trapezoid` (constant, then linear down to 0 in the last 30 % of the steps),
+            `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
         views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
             one, and of a canvas that is seen in crops as many as show about half of it, at most 8.
@@ -40,7 +45,8 @@ class Settings:
     steps: int = 64
     learning_rate: float | None = None
     optimizer: str = "adam"
-    schedule: str = "cosine"
+    momentum: float | None = None
+    schedule: str = "trapezoid"
     warmup: int = 5
     views: int | None = None
     tries: int = 1
@@ -62,6 +68,8 @@ class Settings:
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate must be a finite number above 0, got {rate!r}")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
@@ -76,6 +84,8 @@ class Settings:
         """The schedule's factor at a `time` from 0 to 1 after the warm-up."""
         if self.schedule == "cosine":
             return (1 + math.cos(math.pi * time)) / 2
+        if self.schedule == "trapezoid":
+            return min(1.0, (1 - time) / TAIL)
         return 1 - time if self.schedule == "linear" else 1.0
 
     def autocast(self, device: torch.device) -> torch.autocast:

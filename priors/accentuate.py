@@ -64,6 +64,7 @@ class Accentuate(Prior):
         self.batched = ("reference", *(f"prior.{name}" for name in self.prior.batched))  # type: ignore[misc]
         # A start from nothing has far to go; here the first steps must not leave what the distance has yet to hold.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
+        self.momentum = self.prior.momentum  # type: ignore[misc]
         self.register_buffer("reference", images.clone())
         self._known: Tensor | None = None
         self.started = True

@@ -57,12 +57,14 @@ class Prior(nn.Module):
         started: True once the parameters mean something (set by `reset`, `from_image` or `load_state_dict`);
             the engine draws a fresh start only for a prior that has not started.
         learning_rate: the step at which Adam works well on these parameters.
+        momentum: Adam's beta 1 that works well with it.
         starts: how many random starts of each picture the engine scores, to climb from the best of them.
         cropped: True for a canvas that the network looks at in crops of its own input size, if it is larger.
         watching: True to be told the gradient of every step (`watch`).
     """
 
     learning_rate: ClassVar[float] = 0.05
+    momentum: ClassVar[float] = 0.9
     starts: ClassVar[int] = 1
     cropped: ClassVar[bool] = False
     watching: ClassVar[bool] = False

@@ -58,6 +58,7 @@ class Fourier(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.9
+    momentum: ClassVar[float] = 0.4
     batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor
     limit: Tensor

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 AUTO = "auto"
+SLOWLY = {"schedule": "cosine", "momentum": 0.9}
+"""How Adam comes nearest to a code: there is no chance in it, so what moved it before is worth keeping."""
 Size = tuple[int, int]
 
 
@@ -44,7 +46,7 @@ def _pixels(stride: float) -> dict[str, Any]:
 
 
 def _pixels_stages(stride: float) -> list[dict[str, Any]]:
-    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)}]
+    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)} | SLOWLY]
 
 
 def _fourier_stages(stride: float) -> list[dict[str, Any]]:
@@ -56,7 +58,7 @@ def _fourier_stages(stride: float) -> list[dict[str, Any]]:
     return [
         {"steps": 250, "optimizer": "lbfgs", "learning_rate": 1.0},
         # A vector speaks of so little that large steps only stir the picture.
-        {"steps": 150, "learning_rate": 0.07 if stride < 64 else 0.02},
+        {"steps": 150, "learning_rate": 0.07 if stride < 64 else 0.02} | SLOWLY,
     ]
 
 
@@ -69,11 +71,11 @@ APPROACHES: dict[str, Approach] = {
     "pixels": Approach(_pixels, _pixels_stages),
     # A photograph may have any contrast; all frequencies have to be found, rather than those that nature prefers.
     "fourier": Approach(lambda _: {"contrast": math.inf, "decay": 1.0}, _fourier_stages),
-    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01}]),
+    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01} | SLOWLY]),
 }
 """By the prior's name."""
 
-OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500}])
+OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | SLOWLY])
 """What every other prior gets: its own options and learning rate."""
 
 

@@ -1,6 +1,7 @@
 """Augmentations: nothing where nothing is random, one true warp else, and each picture's draws its own."""
 
 import math
+from dataclasses import replace
 
 import kornia
 import pytest
@@ -233,3 +234,16 @@ def test_a_kornia_pipeline_is_drawn_from_the_seed_and_leaves_the_global_generato
     assert torch.equal(run(0), first)
     assert torch.equal(torch.get_rng_state(), state)
     assert (run(1) - first).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("crop", [1.0, 0.4])
+def test_several_views_at_once_are_those_of_the_steps_one_after_the_other(name: str, crop: float) -> None:
+    image = smooth(20, 15, count=2).clone().requires_grad_()
+    transform = replace(PRESETS[name], crop=crop).prepare(generators(1, 2), (20, 15), 6, CPU)
+    together = transform(image, 2, 3)
+    apart = torch.cat([transform(image, step) for step in (2, 3, 4)])
+    torch.testing.assert_close(together, apart)
+    (one,) = torch.autograd.grad(together.square().sum(), image)
+    (other,) = torch.autograd.grad(apart.square().sum(), image)
+    torch.testing.assert_close(one, other)

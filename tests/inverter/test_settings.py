@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inverter import Settings
-from inverter.settings import PRECISIONS, SCHEDULES, has_bfloat16
+from inverter.settings import PRECISIONS, SCHEDULES, TAIL, has_bfloat16
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,8 @@ from inverter.settings import PRECISIONS, SCHEDULES, has_bfloat16
         ("learning_rate", math.nan),
         ("learning_rate", math.inf),
         ("learning_rate", "fast"),
+        ("momentum", -0.1),
+        ("momentum", 1),
         ("schedule", "sawtooth"),
         ("precision", "float16"),
         ("precision", None),
@@ -65,6 +67,10 @@ def test_rates_rise_during_the_warm_up_and_never_after_it(schedule: str, steps: 
     assert all(a >= b for a, b in pairwise(rates[rise:]))
     if schedule == "constant":
         assert set(rates[rise:]) == {1.0}
+    elif schedule == "trapezoid":
+        flat = rates[rise : rise + int((1 - TAIL) * (steps - rise))]
+        assert set(flat) == {1.0}
+        assert rates[-1] == pytest.approx(min(1.0, 1 / (steps - rise) / TAIL))
     else:
         assert rates[-1] < 0.2
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from priors.color import decorrelate, from_image
-from priors.maco import Maco, transparency
+from priors.maco import Maco, _odd, _own, _Phased, transparency
 from priors.statistics import ImageStatistics, natural
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / ".." / "shared"))
@@ -255,3 +255,22 @@ def test_transparency_of_little_or_nothing() -> None:
 def test_wrong_importance_is_told(importance: Tensor, percentile: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         transparency(importance, percentile)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_the_gradient_by_the_phase_is_that_of_the_formula(height: int, width: int) -> None:
+    magnitude = torch.rand(1, 2, height, width // 2 + 1, dtype=torch.float64)
+    phase = (6 * torch.rand(1, 2, height, width // 2 + 1, dtype=torch.float64)).requires_grad_()
+    weight = torch.randn(1, 2, height, width, dtype=torch.float64)
+
+    def plainly() -> Tensor:
+        own = _own(width)
+        odd = phase.clone()
+        odd[..., own] = _odd(phase[..., own])
+        return torch.fft.irfft2(torch.polar(magnitude, odd), s=(height, width), norm="ortho")
+
+    torch.testing.assert_close(_Phased.apply(phase, magnitude, width), plainly())
+    (found,) = torch.autograd.grad((_Phased.apply(phase, magnitude, width) * weight).sum(), phase)
+    (wanted,) = torch.autograd.grad((plainly() * weight).sum(), phase, allow_unused=True)
+    torch.testing.assert_close(found, torch.zeros_like(phase) if wanted is None else wanted)

@@ -1,0 +1,120 @@
+"""Our MACO against Horama 0.3 on one canvas, at equal steps and crops, in one run.
+
+    python benchmarks/maco_vs_horama.py [--classes 1,207] [--steps 32] [--size 1280] [--device cpu] [--sheet OUT.png]
+
+A logit of SqueezeNet 1.0; 6 crops of a quarter of the canvas in each step for both. The score is the mean logit over
+64 random crops of that size that neither optimisation used. Both take their magnitudes from our natural statistics:
+Horama would fetch its own. Needs `make .venv/installed-bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from common import SIZE, machine, squeezenet
+from torch import Tensor
+
+from inverter import Augment, Model, Settings, evaluate, load_model, optimize, to_pil
+from objectives import logit
+from priors import Maco
+from priors.statistics import natural
+
+CROPS = 6
+BOX = 0.25
+
+
+def horama(model: Model, index: int, steps: int, size: int) -> Tensor:
+    """Horama's picture (1, 3, size, size), in [0, 1]."""
+    sys.modules.setdefault("horama.plots", _without_plots())
+    from horama import maco_fv
+
+    maco_fv.tqdm = iter
+    network = load_model(model.spec, model.weights, device=model.device).module.requires_grad_(True)
+    mean, std = (torch.tensor(numbers, device=model.device)[:, None, None] for numbers in (model.mean, model.std))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        np.save(maco_fv.MACO_SPECTRUM_FILENAME, natural().spectrum(512, 512).numpy())
+        image, _ = maco_fv.maco(
+            lambda crops: network((crops - mean) / std)[:, index].mean(),
+            total_steps=steps,
+            image_size=size,
+            model_input_size=SIZE,
+            values_range=(0, 1),
+            crops_per_iteration=CROPS,
+            box_size=(BOX, BOX),
+            device=str(model.device),
+        )
+    return image.detach()[None].clamp(0, 1)
+
+
+def _without_plots() -> ModuleType:
+    """In place of Horama's plotting functions, which bring matplotlib."""
+    plots = ModuleType("horama.plots")
+    for name in ("set_size", "to_numpy", "check_format", "normalize", "clip_percentile", "show", "plot_maco"):
+        setattr(plots, name, None)
+    return plots
+
+
+def ours(model: Model, index: int, steps: int, size: int) -> Tensor:
+    augment = Augment(crop=BOX, noise=0.05)
+    settings = Settings(steps=steps, views=CROPS)
+    return optimize(model, logit([index]), Maco(1, size), settings, augment).images
+
+
+def score(model: Model, index: int, image: Tensor) -> float:
+    size = image.shape[2]
+    shown = Augment(crop=BOX).prepare([torch.Generator().manual_seed(9)], (size, size), 64, model.device)
+    crops = torch.nn.functional.interpolate(
+        shown(image.to(model.device), 0, 64), (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
+    )
+    return evaluate(model, logit([index]), crops).mean().item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--classes", default="1,207")
+    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--size", type=int, default=1280)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sheet", type=Path, help="write the pictures: Horama's above, ours below")
+    options = parser.parse_args()
+    model = squeezenet(device=options.device)
+    classes = [int(number) for number in options.classes.split(",")]
+    found: dict[str, list[tuple[float, float, Tensor]]] = {"Horama 0.3": [], "inverter": []}
+    for name, make in (("Horama 0.3", horama), ("inverter", ours)):
+        make(model, classes[0], 1, options.size)  # warm up
+        for index in classes:
+            started = time.perf_counter()
+            image = make(model, index, options.steps, options.size)
+            if model.device.type == "cuda":
+                torch.cuda.synchronize()
+            found[name].append((time.perf_counter() - started, score(model, index, image), image))
+    print(f"\n{machine(options.device)}; {options.size} px, {options.steps} steps of {CROPS} crops\n")
+    print("| | s a step | times Horama's speed | " + " | ".join(f"logit {index}" for index in classes) + " |")
+    print("| --- | --- | --- |" + " --- |" * len(classes))
+    theirs = sum(seconds for seconds, _, _ in found["Horama 0.3"])
+    for name, runs in found.items():
+        total = sum(seconds for seconds, _, _ in runs)
+        logits = " | ".join(f"{value:.1f}" for _, value, _ in runs)
+        print(f"| {name} | {total / len(runs) / options.steps:.3f} | {theirs / total:.1f} | {logits} |")
+    if options.sheet:
+        from PIL import Image
+
+        sheet = Image.new("RGB", (640 * len(classes), 1280))
+        for y, runs in enumerate(found.values()):
+            for x, (_, _, image) in enumerate(runs):
+                sheet.paste(to_pil(image[0]).resize((640, 640)), (640 * x, 640 * y))
+        sheet.save(options.sheet)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MPLBACKEND", "agg")
+    main()
