@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.atlas_looks import BESIDE, LookChoice, LookLike
+from recipes.atlas_looks import HELP as WITH_HELP
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from inverter import Model
+    from recipes.atlas_aligned import Together
+    from recipes.atlas_looks import Look
     from recipes.atlas_survey import Survey
     from recipes.outputs.manifest import Record
     from recipes.run import Report, RunProgress
@@ -34,6 +39,9 @@ class Atlas(Recipe):
     all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
     approximation of the rest of the network.
 
+    `with_` adds a second atlas, of another layer or network, on the same map: activations at the same places of the
+    same pictures are laid out together, so that a cell of both has the same members.
+
     Raises:
         ValueError: for numbers out of their range, or (in `run`) too few activations for the grid.
 
@@ -48,6 +56,7 @@ class Atlas(Recipe):
         MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
     )
     layer: str = option(MISSING, "address of a layer that puts out maps")
+    with_: LookLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
     positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
     least: int = option(10, "members that a cell must have")
@@ -68,6 +77,8 @@ class Atlas(Recipe):
         PriorChoice.parse(self.prior)
         if not isinstance(self.layer, str) or not self.layer:
             raise ValueError(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
+        if self.with_ is not None:
+            LookChoice.parse(self.with_)
         if self.layout not in LAYOUTS:
             raise ValueError(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
         for key, lowest in (("least", 1), ("neighbors", 2)):
@@ -105,7 +116,17 @@ class Atlas(Recipe):
         else:
             named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
-        return super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        return settings if self.with_ is None else settings | {"with": self._other()}
+
+    def _other(self) -> dict[str, Any]:
+        """What the second look is, as JSON: its network by its weights, wherever their file lies."""
+        from recipes.outputs.manifest import describe
+
+        first, other = self._looks(self.load())
+        if other.model.spec == first.model.spec and other.model.sha256 == first.model.sha256:
+            return {"layer": other.layer}
+        return {"layer": other.layer, "model": {k: v for k, v in describe(other.model).items() if k != "weights"}}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Collects, lays out, makes all icons that are not finished yet, and puts them together.
@@ -117,29 +138,70 @@ class Atlas(Recipe):
             ValueError, LookupError, OSError: bad input, in one line.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
-        from inverter import load_model
         from recipes.outputs.atlas import write_atlas
 
-        model = load_model(self.model, self.weights, self.normalize, self.device)
-        self._survey(model, progress)
+        for look in self._looks(self.load()):
+            self._survey(look, progress)
         try:
             return super().run(progress)
         finally:
             write_atlas(Path(self.out))
 
     def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
-        self._survey(model).write_directions(Path(self.out))
+        for look in self._looks(model):
+            self._survey(look).write_directions(Path(self.out) / look.folder)
 
-    def _survey(self, model: Model, progress: RunProgress | None = None) -> Survey:
-        """The map; made once, whoever asks first."""
+    def load(self) -> Model:
+        """The network; loaded once, since the map knows it."""
+        if "_model" not in self.__dict__:
+            self.__dict__["_model"] = super().load()
+        model: Model = self.__dict__["_model"]
+        return model
+
+    def _looks(self, model: Model) -> list[Look]:
+        """What the atlas shows: its layer, and what it is asked to lay out with it; made once."""
+        from recipes.atlas_looks import Look
+
+        if "_seen" not in self.__dict__:
+            first = Look(model, self.layer)
+            others = [] if self.with_ is None else [LookChoice.parse(self.with_).look(first, self.device)]
+            self.__dict__["_seen"] = [first, *others]
+        looks: list[Look] = self.__dict__["_seen"]
+        return looks
+
+    def _look(self, model: Model, units: Sequence[Unit]) -> Look:
+        """That of a batch of icons."""
+        return self._looks(model)[units[0].file.startswith(BESIDE)]
+
+    def _together(self, progress: RunProgress | None) -> Together | None:
+        """The activations of several looks at the same places, if there are several; collected once."""
+        from recipes.atlas_aligned import collect_together
+
+        if self.with_ is None:
+            return None
+        if "_collected" not in self.__dict__:
+            self.__dict__["_collected"] = collect_together(
+                self._looks(self.load()),
+                self.images,
+                out=Path(self.out),
+                positions=self.drawn,
+                seed=self.seed,
+                fresh=self.fresh,
+                progress=progress,
+            )
+        together: Together = self.__dict__["_collected"]
+        return together
+
+    def _survey(self, look: Look, progress: RunProgress | None = None) -> Survey:
+        """The map of a look; made once, whoever asks first."""
         from recipes.atlas_survey import survey
         from recipes.picture_sets import picture_set
 
-        if "_known" not in self.__dict__:
-            self.__dict__["_known"] = survey(
-                model,
-                picture_set(self.images, len(model.mean)),
-                self.layer,
+        known: dict[str, Survey] = self.__dict__.setdefault("_known", {})
+        if look.folder not in known:
+            known[look.folder] = survey(
+                look,
+                picture_set(self.images, len(look.model.mean)),
                 out=Path(self.out),
                 grids=self.sides,
                 least=self.least,
@@ -150,25 +212,27 @@ class Atlas(Recipe):
                 ridge=self.whiten,
                 seed=self.seed,
                 fresh=self.fresh,
+                together=self._together(progress),
                 progress=progress,
             )
-        found: Survey = self.__dict__["_known"]
-        return found
+        return known[look.folder]
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.atlas_survey import icon_file
 
-        PriorChoice.parse(self.prior).check(self.picture_size(model), model)
-        model.shapes([self.layer], self.picture_size(model))
+        for look in self._looks(model):
+            PriorChoice.parse(self.prior).check(self.picture_size(look.model), look.model)
+            look.model.shapes([look.layer], self.picture_size(look.model))
         return [
             Unit(
-                layer=self.layer,
+                layer=look.layer,
                 channel=None,
                 objective="direction",
-                file=icon_file(grid.side, cell.row, cell.column),
-                batch=str(grid.side),
+                file=look.folder + icon_file(grid.side, cell.row, cell.column),
+                batch=f"{look.folder}{grid.side}",
             )
-            for grid in self._survey(model).grids
+            for look in self._looks(model)
+            for grid in self._survey(look).grids
             for cell in grid.cells
         ]
 
@@ -178,40 +242,44 @@ class Atlas(Recipe):
 
         from objectives import direction
 
-        places = self._survey(model).by_file()
-        wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
-        vectors = torch.from_numpy(wanted)
-        centre = direction(self.layer, vectors, "center", self.power)
-        around = direction(self.layer, vectors, None, self.power / 2)
-        objective = centre + AROUND / self._share(model) ** 2 * around
+        look = self._look(model, units)
+        model, places = look.model, self._survey(look).by_file()
+        cells = [places[unit.file.removeprefix(look.folder)] for unit in units]
+        vectors = torch.from_numpy(np.stack([grid.targets[index] for grid, index in cells]))
+        centre = direction(look.layer, vectors, "center", self.power)
+        around = direction(look.layer, vectors, None, self.power / 2)
+        objective = centre + AROUND / self._share(look) ** 2 * around
         choice = PriorChoice.parse(self.prior)
         smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, centre, finish=choice.finish(prior))
+        return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
-    def _share(self, model: Model) -> float:
+    def _share(self, look: Look) -> float:
         """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
         from inverter import receptive_fields
 
-        size = self.picture_size(model)
-        field = receptive_fields(model, [self.layer], size)[self.layer]
+        size = self.picture_size(look.model)
+        field = receptive_fields(look.model, [look.layer], size)[look.layer]
         return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas_icons import figures
 
-        files = [unit.file for unit in units]
-        return figures(model, self.layer, self._survey(model), files, images, Path(self.out))
+        look = self._look(model, units)
+        files = [unit.file.removeprefix(look.folder) for unit in units]
+        return figures(look.model, look.layer, self._survey(look), files, images, Path(self.out) / look.folder)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         rows = []
-        for side in self.sides:
-            made = [record for record in records if record.file.startswith(f"icons/{side}/")]
+        for folder, side in product(("", BESIDE), self.sides):
+            made = [record for record in records if record.file.startswith(f"{folder}icons/{side}/")]
             if made:
+                named = {} if self.with_ is None else {"layer": made[0].layer}
                 rows.append(
                     {
+                        **named,
                         "grid": f"{side}x{side}",
                         "cells": len(made),
                         "activations": sum(record.figures["count"] for record in made),

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipes.atlas_aligned import Together, living
 from recipes.atlas_layout import kept_layout
+from recipes.atlas_looks import Look
 from recipes.atlas_map import Cell, cells, mean_directions, second_moment, unit_square, whitened
 from recipes.collector import Activations, collect
 from recipes.keeping import Positions
@@ -18,7 +20,6 @@ from recipes.outputs.media import write_bytes
 from recipes.picture_sets import PictureSet
 
 if TYPE_CHECKING:
-    from inverter import Model
     from recipes.run import RunProgress
 
 Array = np.ndarray[Any, Any]
@@ -89,9 +90,8 @@ def icon_file(side: int, row: int, column: int) -> str:
 
 
 def survey(
-    model: Model,
+    look: Look,
     pictures: PictureSet,
-    layer: str,
     *,
     out: Path,
     grids: Sequence[int],
@@ -104,21 +104,28 @@ def survey(
     seed: int,
     batch: int | None = None,
     fresh: bool = False,
+    together: Together | None = None,
     progress: RunProgress | None = None,
 ) -> Survey:
     """Collects, lays out and bins; what is on disk already is taken from there.
 
     Args:
-        out: folder for the activations and the layout. For the others see `inverter.recipes.Atlas`.
+        out: folder for the activations and the layout. together: of several looks, whose map this is then too; it has
+            the activations. For the others see `inverter.recipes.Atlas`.
 
     Raises:
         ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
             a grid without a cell that has enough members.
     """
-    keep = Positions(positions, seed=seed)
-    found = collect(model, pictures, layer, keep, out=out / "activations", batch=batch, fresh=fresh, progress=progress)
+    model, layer = look.model, look.layer
+    keep = Positions(positions, seed=seed) if together is None else together.keep
+    if together is None:
+        folder = out / "activations"
+        found = collect(model, pictures, layer, keep, out=folder, batch=batch, fresh=fresh, progress=progress)
+    else:
+        found = together.of(look)
     vectors, where = found.vectors(layer), found.where(layer)
-    alive = np.flatnonzero(np.fromiter((bool(row.any()) for row in vectors), bool, len(vectors)))
+    alive = np.flatnonzero(living(vectors)) if together is None else together.alive
     if not len(alive):
         raise ValueError(
             f"layer {layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
@@ -129,10 +136,11 @@ def survey(
                 f"{len(alive)} activations are fewer than the {side * side} cells of a {side}x{side} grid: "
                 "give more pictures, --positions all, or a smaller --grid"
             )
-    about = {"layer": layer, "model": model.sha256, "pictures": pictures.digest, "positions": keep.about()}
+    looks = {"layer": layer, "model": model.sha256} if together is None else {"looks": together.about()}
+    about = looks | {"pictures": pictures.digest, "positions": keep.about()}
     flat = kept_layout(
         out / "layout",
-        vectors[alive],
+        vectors[alive] if together is None else together.vectors(),
         about,
         method=layout,
         seed=seed,
