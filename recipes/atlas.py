@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from itertools import product
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -117,16 +117,10 @@ class Atlas(Recipe):
             named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
         settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
-        return settings if self.with_ is None else settings | {"with": self._other()}
-
-    def _other(self) -> dict[str, Any]:
-        """What the second look is, as JSON: its network by its weights, wherever their file lies."""
-        from recipes.outputs.manifest import describe
-
+        if self.with_ is None:
+            return settings
         first, other = self._looks(self.load())
-        if other.model.spec == first.model.spec and other.model.sha256 == first.model.sha256:
-            return {"layer": other.layer}
-        return {"layer": other.layer, "model": {k: v for k, v in describe(other.model).items() if k != "weights"}}
+        return settings | {"with": other.told(first)}
 
     def run(self, progress: RunProgress | None = None) -> Report:
         """Collects, lays out, makes all icons that are not finished yet, and puts them together.
@@ -273,21 +267,19 @@ class Atlas(Recipe):
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         rows = []
-        for folder, side in product(("", BESIDE), self.sides):
-            made = [record for record in records if record.file.startswith(f"{folder}icons/{side}/")]
-            if made:
-                named = {} if self.with_ is None else {"layer": made[0].layer}
-                rows.append(
-                    {
-                        **named,
-                        "grid": f"{side}x{side}",
-                        "cells": len(made),
-                        "activations": sum(record.figures["count"] for record in made),
-                        "cosine": sum(record.figures["cosine"] for record in made) / len(made),
-                        "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
-                        "seconds_an_icon": sum(record.seconds for record in made) / len(made),
-                    }
-                )
+        for _, icons in groupby(records, key=lambda record: record.file.rpartition("/")[0]):
+            made = list(icons)
+            rows.append(
+                {
+                    **({} if self.with_ is None else {"layer": made[0].layer}),
+                    "grid": "{0}x{0}".format(made[0].figures["grid"]),
+                    "cells": len(made),
+                    "activations": sum(record.figures["count"] for record in made),
+                    "cosine": sum(record.figures["cosine"] for record in made) / len(made),
+                    "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                    "seconds_an_icon": sum(record.seconds for record in made) / len(made),
+                }
+            )
         return rows
 
     def skipped(self) -> Mapping[str, str]:

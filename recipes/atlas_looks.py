@@ -29,6 +29,14 @@ class Look:
     layer: str
     folder: str = ""
 
+    def told(self, first: Look) -> dict[str, Any]:
+        """What it is beside the first, as JSON: a network by its weights, wherever their file lies."""
+        from recipes.outputs.manifest import describe
+
+        if self.model is first.model:
+            return {"layer": self.layer}
+        return {"layer": self.layer, "model": {k: v for k, v in describe(self.model).items() if k != "weights"}}
+
 
 @dataclass(frozen=True)
 class LookChoice:
