@@ -32,7 +32,7 @@ def side_by_side(parts: Sequence[Array]) -> Array:
 
     Example:
         >>> joint = side_by_side([np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[2.0], [1.0]])])
-        >>> float(joint[0] @ joint[1] / 2)  # (.6 + 1) / 2
+        >>> round(float(joint[0] @ joint[1] / 2), 3)  # (.6 + 1) / 2
         0.8
     """
     units = [np.asarray(part, dtype=np.float32) for part in parts]
