@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipes.class_names import count_classes, parse_classes
 from recipes.collector import COMMIT_EVERY, Activations
 from recipes.outputs.growing import GrowingArray
 from recipes.outputs.media import write_text
@@ -86,6 +87,23 @@ def collect_attributions(
         array.close()
         state.save(notes)
     return np.asarray(np.load(file, mmap_mode="r"))
+
+
+def one_class(given: str | int, model: Model, layer: str) -> int:
+    """Index of the one class that is meant, by name or index.
+
+    Raises:
+        ValueError: for an unknown class or several, or where the network, or what follows the layer, has none.
+    """
+    from recipes.atlas_classes import without_classes
+
+    count = count_classes(model)
+    if reason := without_classes(model, layer, model.input_size):
+        raise ValueError(f"class {given!r}: {reason}")
+    found = parse_classes(given, count, model.categories, model.spec)
+    if len(found) != 1:
+        raise ValueError(f"class {given!r} means {len(found)} classes; an atlas is about one")
+    return found[0]
 
 
 def strongest(values: Array, share: float) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from inverter import Model, receptive_fields
 from recipes.atlas_classes import class_effects
 from recipes.atlas_map import own_cell
 from recipes.atlas_survey import Survey
+from recipes.outputs.manifest import Record
 from recipes.outputs.media import write_jpeg
 
 PICTURES = "pictures"
@@ -70,6 +72,25 @@ def figures(
             }
         )
     return told
+
+
+def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
+    """What the icons of each grid say together: a row for each, and with several atlases their layers."""
+    rows = []
+    for _, icons in groupby(records, key=lambda record: record.file.rpartition("/")[0]):
+        made = list(icons)
+        rows.append(
+            {
+                **({"layer": made[0].layer} if several else {}),
+                "grid": "{0}x{0}".format(made[0].figures["grid"]),
+                "cells": len(made),
+                "activations": sum(record.figures["count"] for record in made),
+                "cosine": sum(record.figures["cosine"] for record in made) / len(made),
+                "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                "seconds_an_icon": sum(record.seconds for record in made) / len(made),
+            }
+        )
+    return rows
 
 
 def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:

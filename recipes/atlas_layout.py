@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,14 @@ MOST = 50_000
 CHUNK = 256
 """The others are placed so many at a time: with their cosines to all that are laid out, some 150 MB."""
 Array = np.ndarray[Any, Any]
+
+
+class Rows(Protocol):
+    """Vectors (N, C), perhaps on disk, of which some are asked for by their indices."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Array, /) -> Array: ...
 
 
 def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distance: float = 0.01) -> Array:
@@ -68,7 +76,7 @@ def _threads_kept() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def lay_out_all(vectors: Array, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:
+def lay_out_all(vectors: Rows, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:
     """Places (N, 2) of any number of activations: of a drawn part by `lay_out`, of the others beside their like.
 
     Args:
@@ -106,7 +114,7 @@ def beside(vectors: Array, fitted: Array, places: Array) -> Array:
 
 
 def kept_layout(
-    folder: Path, vectors: Array, about: Mapping[str, Any], rows: Array | None = None, **options: Any
+    folder: Path, vectors: Rows, about: Mapping[str, Any], rows: Array | None = None, **options: Any
 ) -> Array:
     """The layout that `folder` keeps of these activations, else a new one, which it keeps from now on.
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipes.atlas_aligned import collect_together
 from recipes.atlas_attribution import collect_attributions, strongest
 from recipes.atlas_classes import without_classes
 from recipes.atlas_layout import kept_layout
+from recipes.atlas_looks import Look
 from recipes.atlas_map import Cell, cells, mean_directions, second_moment, unit_square, whitened
-from recipes.collector import Activations, collect
-from recipes.keeping import Positions
+from recipes.collector import Activations
 from recipes.outputs.media import write_bytes
-from recipes.picture_sets import PictureSet
+from recipes.picture_sets import Pictures, PictureSet, picture_set
 
 if TYPE_CHECKING:
-    from inverter import Model
     from recipes.run import RunProgress
 
 Array = np.ndarray[Any, Any]
@@ -93,10 +93,9 @@ def icon_file(side: int, row: int, column: int) -> str:
     return f"icons/{side}/{row:02d}-{column:02d}.png"
 
 
-def survey(
-    model: Model,
-    pictures: PictureSet,
-    layer: str,
+def surveys(
+    looks: Sequence[Look],
+    images: Pictures,
     *,
     out: Path,
     grids: Sequence[int],
@@ -109,35 +108,39 @@ def survey(
     class_index: int | None = None,
     share: float = 1.0,
     seed: int,
-    batch: int | None = None,
     fresh: bool = False,
     progress: RunProgress | None = None,
-) -> Survey:
-    """Collects, lays out and bins; what is on disk already is taken from there.
+) -> dict[str, Survey]:
+    """Collects, lays out and bins; what is on disk already is taken from there. One map for all looks, by folder.
 
     Args:
-        out: folder for the activations and the layout. class_index: of the one class that the map is about; of the
-            activations, `share` is kept. For the others see `inverter.recipes.Atlas`.
+        out: folder for the activations and the layout. class_index: of the one class that the map is about, to the
+            network of the first look; `share` of the places is kept, by what the first look's activation there
+            contributes. For the others see `inverter.recipes.Atlas`.
 
     Raises:
         ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
             a grid without a cell that has enough members.
     """
-    keep = Positions(positions, seed=seed)
-    found = collect(model, pictures, layer, keep, out=out / "activations", batch=batch, fresh=fresh, progress=progress)
-    vectors, where = found.vectors(layer), found.where(layer)
-    alive = np.flatnonzero(np.fromiter((bool(row.any()) for row in vectors), bool, len(vectors)))
+    together = collect_together(looks, images, out=out, positions=positions, seed=seed, fresh=fresh, progress=progress)
+    first, alive = looks[0], together.alive
     if not len(alive):
         raise ValueError(
-            f"layer {layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
+            f"layer {first.layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
         )
-    about: dict[str, Any] = {"layer": layer, "model": model.sha256, "pictures": pictures.digest}
-    about["positions"] = keep.about()
+    pictures = {look.folder: picture_set(images, len(look.model.mean)) for look in looks}
+    about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.keep.about()}
     kind, more = "", "--positions all"
     if class_index is not None:
-        folder = out / "attributions"
         values = collect_attributions(
-            model, pictures, found, layer, class_index, out=folder, batch=batch, fresh=fresh, progress=progress
+            first.model,
+            pictures[first.folder],
+            together.of(first),
+            first.layer,
+            class_index,
+            out=out / "attributions",
+            fresh=fresh,
+            progress=progress,
         )
         alive = np.intersect1d(alive, strongest(values, share))
         about |= {"class": class_index, "share": share}
@@ -148,28 +151,39 @@ def survey(
                 f"{len(alive)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
                 f"give more pictures, {more}, or a smaller --grid"
             )
-    flat = kept_layout(
-        out / "layout",
-        vectors,
-        about,
-        alive,
-        method=layout,
-        seed=seed,
-        neighbors=neighbors,
-        distance=distance,
-    )
-    places = np.full((len(vectors), 2), np.nan)
-    places[alive] = unit_square(flat)
-    moment = None if ridge is None else second_moment(vectors)
-    levels = []
+    options = {"method": layout, "seed": seed, "neighbors": neighbors, "distance": distance}
+    flat = unit_square(kept_layout(out / "layout", together.vectors(), about, alive, **options))
+    binned: dict[int, list[Cell]] = {}
     for side in grids:
-        kept = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(places[alive], side, least)]
-        if not kept:
+        binned[side] = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(flat, side, least)]
+        if not binned[side]:
             raise ValueError(
                 f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations{kind}: "
                 "give more pictures, a smaller --grid, or a smaller --least"
             )
+    made = {}
+    for look in looks:
+        found = together.of(look)
+        places = np.full((len(found.vectors(look.layer)), 2), np.nan)
+        places[alive] = flat
+        made[look.folder] = _survey(look, pictures[look.folder], found, places, binned, ridge)
+    return made
+
+
+def _survey(
+    look: Look,
+    pictures: PictureSet,
+    found: Activations,
+    places: Array,
+    binned: Mapping[int, Sequence[Cell]],
+    ridge: float | None,
+) -> Survey:
+    vectors, where = found.vectors(look.layer), found.where(look.layer)
+    moment = None if ridge is None else second_moment(vectors)
+    levels = []
+    for side, kept in binned.items():
         means = mean_directions(vectors, kept)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
         levels.append(Grid(side, kept, means, targets))
-    return Survey(pictures, found, vectors, where, places, levels, without_classes(model, layer, found.size))
+    silent = without_classes(look.model, look.layer, found.size)
+    return Survey(pictures, found, vectors, where, places, levels, silent)

@@ -107,16 +107,17 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
             if isinstance(work, Given):
                 images, outcomes = work.images, [_Outcome()] * size
             else:
+                looking = work.model or model
                 stages = [replace(settings, **stage) for stage in work.stages]
                 steps, seconds, status = 0, 0.0, ["ok"] * size
                 total = sum(stage.steps for stage in stages)
                 for stage in stages:
                     told = partial(tick, size, steps, stage.steps, total)
-                    result = optimize(model, work.objective, work.prior, stage, augment, told)
+                    result = optimize(looking, work.objective, work.prior, stage, augment, told)
                     steps, seconds = steps + stage.steps, seconds + result.seconds
                     status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
                 images = result.images
-                scores = evaluate(model, work.measure, whole(model, work.prior, images)).tolist()
+                scores = evaluate(looking, work.measure, whole(looking, work.prior, images)).tolist()
                 outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores, status, strict=True)]
             figures = recipe.figures(model, batch, images)
             if isinstance(work, Problem) and work.finish:

@@ -16,6 +16,7 @@ import recipes.atlas_layout
 from inverter import Model
 from recipes import Atlas, Gallery
 from recipes.atlas_layout import kept_layout, lay_out, lay_out_all
+from recipes.atlas_looks import Look
 from recipes.atlas_map import cells, unit_square
 from recipes.cli import main
 from recipes.collector import Activations
@@ -165,9 +166,9 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 
 def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
     small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
-    assert small._share(small.model) == pytest.approx(1 / 16)
+    assert small._share(Look(small.model, "stem")) == pytest.approx(1 / 16)
     large = atlas(size=2)
-    assert large._share(large.model) == 1
+    assert large._share(Look(large.model, "stem")) == 1
 
 
 def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:

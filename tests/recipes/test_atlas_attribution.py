@@ -119,7 +119,7 @@ def test_only_what_matters_for_the_class_is_on_the_map(atlas: Callable[..., Atla
     asked = atlas(class_="Cat", share=0.25)
     report = asked.run()
     values = np.load(tmp_path / "out" / "attributions" / "2.npy")
-    shown = np.isfinite(asked._survey(asked.load()).places[:, 0])
+    shown = np.isfinite(asked._surveys()[""].places[:, 0])
     assert 0 < shown.sum() <= 0.25 * len(values)
     assert values[shown].min() > 0 and values[shown].min() >= values[~shown].max()
     counts = [record.figures["count"] for record in report.manifest.units.values()]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,67 @@ def test_fits_every_screen(visit: Callable[..., Any], page: Path, width: int, he
     seen = visit(page, width=width, height=height)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.page.locator("#map").bounding_box()["height"] >= 250
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> Path:
+    """Two atlases on one map: in the second, every cell but the first column supports a class of its own."""
+    page = write(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    for below in ("icons", "pictures"):
+        shutil.copytree(tmp_path / below, tmp_path / "with" / below)
+    for first in list(manifest["units"]):
+        dog = [{"index": 5, "name": "dog", "effect": 1.0}] if first["figures"]["column"] else []
+        manifest["units"].append(
+            first | {"layer": "deep", "file": f"with/{first['file']}", "figures": first["figures"] | {"classes": dog}}
+        )
+    manifest["settings"]["with"] = {"layer": "deep", "model": {"spec": HOSTILE, "input_size": [16, 16]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    write_atlas(tmp_path)
+    page.write_text(render_atlas(manifest), encoding="utf-8")
+    return page
+
+
+def test_two_atlases_move_together(visit: Callable[..., Any], aligned: Path) -> None:
+    seen = visit(aligned, "#cell=20/3-7", width=1200)
+    boxes = [seen.page.locator(name).bounding_box() for name in ("#map", "#map-2")]
+    assert boxes[0]["width"] == pytest.approx(boxes[1]["width"], abs=1) and boxes[0]["height"] == boxes[1]["height"]
+    assert boxes[1]["x"] >= boxes[0]["x"] + boxes[0]["width"]
+    assert seen.page.locator("#maps figcaption").all_inner_texts() == ["stem · tiny", f"deep · {HOSTILE}"]
+    seen.until("panes.every((pane) => [...pane.levels[1].sheets.values()].some((sheet) => sheet.image?.complete))")
+    x, y = seen.page.evaluate("[7.5, 3.5].map((at, axis) => [view.x, view.y][axis] + (at * view.scale) / 20)")
+    shown = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")
+    for box in boxes:  # the same cell is in the same place of both
+        assert shown.getpixel((box["x"] + x, box["y"] + y)) == pytest.approx(colour(20, 3, 7), abs=14)
+    seen.page.mouse.move(boxes[1]["x"] + 120, boxes[1]["y"] + 120)
+    before = seen.page.evaluate("({...view})")
+    seen.page.mouse.down()
+    seen.page.mouse.move(boxes[1]["x"] + 150, boxes[1]["y"] + 100, steps=3)
+    seen.page.mouse.up()
+    after = seen.page.evaluate("({...view})")
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((30, -20))
+    assert seen.page.evaluate("window.hacked") is None
+
+
+def test_keys_and_classes_of_the_second_atlas(visit: Callable[..., Any], aligned: Path) -> None:
+    seen = visit(aligned, width=1200)
+    seen.page.locator("#map-2").focus()
+    seen.page.keyboard.press("ArrowRight")
+    seen.page.keyboard.press("ArrowRight")
+    assert seen.page.locator("#cell .icon").count() == 2  # a cell's icons in both
+    seen.page.keyboard.press("Enter")
+    seen.until("document.querySelector('dialog.lightbox').open")
+    assert "deep" in seen.page.locator("dialog.lightbox dl").inner_text()
+    assert "with/" in seen.page.locator("dialog.lightbox a.file").get_attribute("href")
+    seen.page.keyboard.press("Escape")
+    seen.until("document.activeElement.id === 'map-2'")
+    seen.page.keyboard.press("/")
+    seen.page.keyboard.type("dog")
+    assert seen.page.locator("#count").inner_text() == "0 and 11 of 15 cells support it"
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1400, 900)])
+def test_two_atlases_fit_every_screen(visit: Callable[..., Any], aligned: Path, width: int, height: int) -> None:
+    seen = visit(aligned, "#cell=4/0-1", width=width, height=height)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert all(seen.page.locator(name).bounding_box()["height"] >= 200 for name in ("#map", "#map-2"))
