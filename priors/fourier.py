@@ -28,9 +28,10 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
 class Fourier(Prior):
     """Pictures as scaled Fourier coefficients of decorrelated colours (Olah et al. 2017, preconditioning).
 
-    image = sigmoid(soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes that
-    are equally likely in natural images, whose amplitudes fall off with frequency and whose colours are correlated. The
-    same objective then has other, more natural local optima, and is reached in far fewer steps than on pixels.
+    image = sigmoid(mean + soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes
+    that are equally likely in natural images, whose amplitudes fall off with frequency and whose colours are
+    correlated. The same objective then has other, more natural local optima, and is reached in far fewer steps than on
+    pixels.
 
     Args:
         count: number of pictures, B.
@@ -43,6 +44,10 @@ class Fourier(Prior):
             picture to pure black, white and primary colours.
         statistics: of natural images, for the colours (and the spectrum): measured ones or their file
             (`inverter statistics`); None takes the bundled ones. They say how many colour channels the pictures have.
+        natural_mean: True starts from their mean colour and counts contrast from there, False from mid grey. Mid grey
+            is bluer than photographs are, and networks take it further: their pictures get a blue cast.
+        cast: of the colours (all channels but the first, which is near grey), the scale of the lowest frequencies, up
+            to one cycle a picture, is multiplied by it, > 0. Below 1, a picture takes on less of one colour.
 
     Raises:
         ValueError: for a count or size out of its range, or a file that holds no statistics.
@@ -57,6 +62,7 @@ class Fourier(Prior):
     batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor
     limit: Tensor
+    mean: Tensor
     scale: Tensor
 
     def __init__(
@@ -67,21 +73,28 @@ class Fourier(Prior):
         spread: float = 0.01,
         contrast: float = 2.5,
         statistics: ImageStatistics | str | Path | None = None,
+        natural_mean: bool = False,
+        cast: float = 1.0,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
         self.spread = spread
         if not contrast > 0:
             raise ValueError(f"contrast must be above 0, got {contrast!r}")
+        if not cast > 0:
+            raise ValueError(f"cast must be above 0, got {cast!r}")
         self.register_buffer("limit", torch.full((count,), float(contrast)))
         natural = as_statistics(statistics)
+        mean = from_image(natural.mean) if natural_mean else torch.zeros(natural.channels)
+        self.register_buffer("mean", mean[:, None, None], persistent=False)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
         # Whatever the spectrum, the contrast is that of 1 / f over 4, as in Lucid: a start with spread .01 is almost
         # flat grey then, and one learning rate fits all of them.
         usual = frequency_scale(*self.size, 1.0).square().mean().sqrt() / 4
         scale = natural.spectrum(*self.size) if decay is None else frequency_scale(*self.size, decay)
-        scale = (scale * usual / scale.square().mean().sqrt()).expand(natural.channels, -1, -1)
+        scale = (scale * usual / scale.square().mean().sqrt()).repeat(natural.channels if scale.ndim == 2 else 1, 1, 1)
+        scale[1:, [-1, 0, 1] if self.size[0] > 2 else 0, :2] *= cast
         self.register_buffer("scale", scale[..., None].contiguous(), persistent=False)
         self.coefficients = nn.Parameter(torch.zeros(count, *self.scale.shape[:3], 2))
 
@@ -93,7 +106,7 @@ class Fourier(Prior):
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
-        colors, prior.limit = unlimited(from_image(images), prior.limit)
+        colors, prior.limit = unlimited(from_image(images) - prior.mean, prior.limit)
         channels = decorrelate(colors, prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale
         prior.started = True
@@ -108,4 +121,4 @@ class Fourier(Prior):
     def forward(self) -> Tensor:
         spectrum = torch.view_as_complex(self.coefficients * self.scale)
         colors = recorrelate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"), self.basis)
-        return to_image(limited(colors, self.limit))
+        return to_image(self.mean + limited(colors, self.limit))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.atlas_looks import BESIDE, Look, LookChoice, LookLike
+from recipes.atlas_looks import HELP as WITH_HELP
 from recipes.guard import guarded
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
 from recipes.recipe import Problem, Recipe, Unit, option
@@ -17,12 +20,17 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from recipes.atlas_survey import Survey
+    from recipes.executors import Executor
     from recipes.outputs.manifest import Record
     from recipes.run import Report, RunProgress
 
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
 """Weight of the whole map against the icon's centre."""
+READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
+"""Of icons with the Fourier prior: smooth, not burnt, and in the colours of photographs, without a cast of blue."""
+SHARE = 0.02
+"""How much of the activations an atlas of one class keeps, unless told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +43,15 @@ class Atlas(Recipe):
     all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
     approximation of the rest of the network.
 
+    With `class_`, the map is that of the activations that matter for one class: those whose attribution to its logit,
+    the logit's gradient with respect to the activation dot the activation, is among the strongest and above 0.
+
+    `with_` adds a second atlas, of another layer or network, on the same map: activations at the same places of the
+    same pictures are laid out together, so that a cell of both has the same members. Of a class, these are the places
+    that matter in the first.
+
     Raises:
-        ValueError: for numbers out of their range, or (in `run`) too few activations for the grid.
+        ValueError: for numbers out of their range, or (in `run`) an unknown class, too few activations for the grid.
 
     Example:
         >>> Atlas(images="photos", layer="features.stage3", grid="10,20", out="OUT").sides
@@ -49,9 +64,12 @@ class Atlas(Recipe):
         MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
     )
     layer: str = option(MISSING, "address of a layer that puts out maps")
+    with_: LookLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
     positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
     least: int = option(10, "members that a cell must have")
+    class_: str | int | None = option(None, "a class, by name or index: keep the activations that matter for it")
+    share: float | None = option(None, f"with --class: how much of the activations to keep (default: {SHARE:g})")
     layout: str = option("umap", "umap or tsne", choices=LAYOUTS)
     neighbors: int = option(20, "how many activations count as near in the layout")
     distance: float = option(0.01, "how near UMAP lets them come: its min_dist")
@@ -69,12 +87,18 @@ class Atlas(Recipe):
         PriorChoice.parse(self.prior)
         if not isinstance(self.layer, str) or not self.layer:
             raise ValueError(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
+        if self.with_ is not None:
+            LookChoice.parse(self.with_)
         if self.layout not in LAYOUTS:
             raise ValueError(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
         for key, lowest in (("least", 1), ("neighbors", 2)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
+        if self.share is not None and self.class_ is None:
+            raise ValueError("share is given but no class: say which with class")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1, got {self.share!r}")
         if not 0 <= self.power <= 100:
             raise ValueError(f"power must be in [0, 100], got {self.power!r}")
         if not 0 <= self.distance <= 1:
@@ -106,7 +130,11 @@ class Atlas(Recipe):
         else:
             named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
-        return super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        if self.with_ is None:
+            return settings
+        first, other = self._looks
+        return settings | {"with": other.told(first)}
 
     @guarded
     def run(self, progress: RunProgress | None = None) -> Report:
@@ -119,29 +147,49 @@ class Atlas(Recipe):
             ValueError, LookupError, OSError: bad input, in one line.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
-        from inverter import load_model
         from recipes.outputs.atlas import write_atlas
+        from recipes.outputs.manifest import Manifest, describe
+        from recipes.outputs.store import same_run
 
-        model = load_model(self.model, self.weights, self.normalize, self.device)
-        self._survey(model, progress)
+        model = self.load()
+        self._class(model)
+        if not self.fresh:  # told now: the survey would lay out another map in the folder of an earlier one
+            same_run(Path(self.out), Manifest(self.name, self.settings(), dict(describe(model)), planned=0))
+        self._surveys(progress)
         try:
             return super().run(progress)
         finally:
             write_atlas(Path(self.out))
 
     def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
-        self._survey(model).write_directions(Path(self.out))
+        for folder, survey in self._surveys().items():
+            survey.write_directions(Path(self.out) / folder)
 
-    def _survey(self, model: Model, progress: RunProgress | None = None) -> Survey:
-        """The map; made once, whoever asks first."""
-        from recipes.atlas_survey import survey
-        from recipes.picture_sets import picture_set
+    def load(self) -> Model:
+        """The network; loaded once, since the map knows it."""
+        if "_model" not in self.__dict__:
+            self.__dict__["_model"] = super().load()
+        model: Model = self.__dict__["_model"]
+        return model
+
+    @cached_property
+    def _looks(self) -> list[Look]:
+        """What the atlas shows: its layer, and what it is asked to lay out with it."""
+        first = Look(self.load(), self.layer)
+        return [first] if self.with_ is None else [first, LookChoice.parse(self.with_).look(first, self.device)]
+
+    def _look(self, units: Sequence[Unit]) -> Look:
+        """That of a batch of icons."""
+        return self._looks[units[0].file.startswith(BESIDE)]
+
+    def _surveys(self, progress: RunProgress | None = None) -> dict[str, Survey]:
+        """The map of each look, by its folder; made once, whoever asks first."""
+        from recipes.atlas_survey import surveys
 
         if "_known" not in self.__dict__:
-            self.__dict__["_known"] = survey(
-                model,
-                picture_set(self.images, len(model.mean)),
-                self.layer,
+            self.__dict__["_known"] = surveys(
+                self._looks,
+                self.images,
                 out=Path(self.out),
                 grids=self.sides,
                 least=self.least,
@@ -150,28 +198,48 @@ class Atlas(Recipe):
                 neighbors=self.neighbors,
                 distance=self.distance,
                 ridge=self.whiten,
+                class_index=self._class(self.load()),
+                share=SHARE if self.share is None else self.share,
                 seed=self.seed,
                 fresh=self.fresh,
                 progress=progress,
-                executor=self.executor(model),
+                executor=self._executor,
             )
-        found: Survey = self.__dict__["_known"]
-        return found
+        known: dict[str, Survey] = self.__dict__["_known"]
+        return known
+
+    def _executor(self, model: Model) -> Executor:
+        """Where pictures are shown to one of the networks; the second one is at home in this process alone."""
+        from recipes.executors.in_process import InProcess
+
+        return self.executor(model) if model is self.load() else InProcess(model, self.threads)
+
+    def _class(self, model: Model) -> int | None:
+        """Index of the one class that the atlas is about, if it is about one."""
+        from recipes.atlas_attribution import one_class
+
+        return None if self.class_ is None else one_class(self.class_, model, self.layer)
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.atlas_survey import icon_file
+        from recipes.judge import class_name
 
-        PriorChoice.parse(self.prior).check(self.picture_size(model), model)
-        model.shapes([self.layer], self.picture_size(model))
+        for look in self._looks:
+            PriorChoice.parse(self.prior).check(self.picture_size(look.model), look.model)
+            look.model.shapes([look.layer], self.picture_size(look.model))
+        index = self._class(model)
+        name = None if index is None else class_name(model.categories, index)
         return [
             Unit(
-                layer=self.layer,
+                layer=look.layer,
                 channel=None,
                 objective="direction",
-                file=icon_file(grid.side, cell.row, cell.column),
-                batch=str(grid.side),
+                file=look.folder + icon_file(grid.side, cell.row, cell.column),
+                name=name,
+                batch=f"{look.folder}{grid.side}",
             )
-            for grid in self._survey(model).grids
+            for look in self._looks
+            for grid in self._surveys()[look.folder].grids
             for cell in grid.cells
         ]
 
@@ -181,49 +249,45 @@ class Atlas(Recipe):
 
         from objectives import direction
 
-        places = self._survey(model).by_file()
-        wanted = np.stack([grid.targets[index] for grid, index in (places[unit.file] for unit in units)])
-        vectors = torch.from_numpy(wanted)
-        centre = direction(self.layer, vectors, "center", self.power)
-        around = direction(self.layer, vectors, None, self.power / 2)
-        objective = centre + AROUND / self._share(model) ** 2 * around
+        look = self._look(units)
+        model, places = look.model, self._surveys()[look.folder].by_file()
+        cells = [places[unit.file.removeprefix(look.folder)] for unit in units]
+        vectors = torch.from_numpy(np.stack([grid.targets[index] for grid, index in cells]))
+        centre = direction(look.layer, vectors, "center", self.power)
+        around = direction(look.layer, vectors, None, self.power / 2)
+        objective = centre + AROUND / self._share(look) ** 2 * around
         choice = PriorChoice.parse(self.prior)
-        smooth = {"decay": 1.7, "contrast": 1.4} if choice.name == "fourier" else {}
+        smooth = READABLE if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, centre, finish=choice.finish(prior))
+        return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
-    def _share(self, model: Model) -> float:
+    def _share(self, look: Look) -> float:
         """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
         from inverter import receptive_fields
 
-        size = self.picture_size(model)
-        field = receptive_fields(model, [self.layer], size)[self.layer]
+        size = self.picture_size(look.model)
+        field = receptive_fields(look.model, [look.layer], size)[look.layer]
         return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas_icons import figures
 
-        files = [unit.file for unit in units]
-        return figures(model, self.layer, self._survey(model), files, images, Path(self.out))
+        look = self._look(units)
+        files = [unit.file.removeprefix(look.folder) for unit in units]
+        survey = self._surveys()[look.folder]
+        return figures(look.model, look.layer, survey, files, images, Path(self.out) / look.folder)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
-        rows = []
-        for side in self.sides:
-            made = [record for record in records if record.file.startswith(f"icons/{side}/")]
-            if made:
-                rows.append(
-                    {
-                        "grid": f"{side}x{side}",
-                        "cells": len(made),
-                        "activations": sum(record.figures["count"] for record in made),
-                        "cosine": sum(record.figures["cosine"] for record in made) / len(made),
-                        "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
-                        "seconds_an_icon": sum(record.seconds for record in made) / len(made),
-                    }
-                )
-        return rows
+        from recipes.atlas_icons import table
+
+        return table(records, several=self.with_ is not None)
+
+    def closing(self, records: Sequence[Record]) -> str | None:
+        from recipes.outputs.atlas import told_of_classes
+
+        return told_of_classes([record.figures for record in records])
 
     def skipped(self) -> Mapping[str, str]:
         from recipes.collector import Activations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 
 from inverter import Model, receptive_fields
-from objectives import OUTPUT
 from recipes.atlas_classes import class_effects
 from recipes.atlas_map import own_cell
 from recipes.atlas_survey import Survey
+from recipes.outputs.manifest import Record
 from recipes.outputs.media import write_jpeg
 
 PICTURES = "pictures"
@@ -34,7 +35,7 @@ def figures(
     """For each icon of a batch: its cell's place, number of members and examples, the classes, and how true it is.
 
     `cosine` is that between the mean direction of the cell and the activation at the centre of the icon as it is on
-    disk; `own` says whether no other cell of the grid has a nearer one.
+    disk; `own` says whether no other cell of the grid has a nearer one; `no_classes`, why there are none to tell.
 
     Args:
         files: of the icons. images: (B, 3, H, W) in [0, 1]. folder: of the run; pictures of examples go below it.
@@ -44,7 +45,7 @@ def figures(
     rows = [places[file][1] for file in files]
     cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
-    classes = _classes(model, layer, survey, examples, grid.means[rows])
+    classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.means[rows])
     field = receptive_fields(model, [layer], survey.found.size)[layer]
     told = []
     for i, row in enumerate(rows):
@@ -67,9 +68,29 @@ def figures(
                 "own": bool(own[i]),
                 "classes": classes[i],
                 "examples": shown,
+                **({"no_classes": survey.no_classes} if survey.no_classes else {}),
             }
         )
     return told
+
+
+def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
+    """What the icons of each grid say together: a row for each, and with several atlases their layers."""
+    rows = []
+    for _, icons in groupby(records, key=lambda record: record.file.rpartition("/")[0]):
+        made = list(icons)
+        rows.append(
+            {
+                **({"layer": made[0].layer} if several else {}),
+                "grid": "{0}x{0}".format(made[0].figures["grid"]),
+                "cells": len(made),
+                "activations": sum(record.figures["count"] for record in made),
+                "cosine": sum(record.figures["cosine"] for record in made) / len(made),
+                "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                "seconds_an_icon": sum(record.seconds for record in made) / len(made),
+            }
+        )
+    return rows
 
 
 def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
@@ -88,9 +109,7 @@ def _classes(
     examples: Sequence[np.ndarray[Any, Any]],
     directions: np.ndarray[Any, Any],
 ) -> list[list[dict[str, Any]]]:
-    """The classes that each direction supports most; none where the network's output is no vector of classes."""
-    if len(model.shapes([OUTPUT], survey.found.size)[OUTPUT]) != 2:
-        return [[] for _ in examples]
+    """The classes that each direction supports most."""
     where = [survey.where[members] for members in examples]
     effects = class_effects(model, layer, survey.pictures, survey.found.size, where, directions)
     best = np.argsort(-effects, axis=1, kind="stable")[:, :SHOWN]

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from recipes.outputs.media import write_bytes, write_text
 
 LAYOUTS = ("umap", "tsne")
+MOST = 50_000
+"""Activations that are laid out together; of more, so many are drawn, and the others take their place among them."""
+CHUNK = 256
+"""The others are placed so many at a time: with their cosines to all that are laid out, some 150 MB."""
 Array = np.ndarray[Any, Any]
+
+
+class Rows(Protocol):
+    """Vectors (N, C), perhaps on disk, of which some are asked for by their indices."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Array, /) -> Array: ...
 
 
 def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distance: float = 0.01) -> Array:
@@ -36,31 +49,85 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
             "give more pictures, or --positions all"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
-    if method == "umap":
-        umap = _library("umap", "umap-learn", method)
-        # One job: with a seed, UMAP runs on one anyway, and says so in a warning.
-        layout = umap.UMAP(
-            n_neighbors=neighbors, min_dist=distance, metric="cosine", random_state=seed, n_jobs=1
-        ).fit_transform(vectors)
-    else:
-        manifold = _library("sklearn.manifold", "scikit-learn", method)
-        layout = manifold.TSNE(
-            perplexity=max(neighbors / 3, 1), metric="cosine", init="pca", random_state=seed, n_jobs=1
-        ).fit_transform(vectors)
+    with _threads_kept():
+        if method == "umap":
+            umap = _library("umap", "umap-learn", method)
+            # One job: with a seed, UMAP runs on one anyway, and says so in a warning.
+            layout = umap.UMAP(
+                n_neighbors=neighbors, min_dist=distance, metric="cosine", random_state=seed, n_jobs=1
+            ).fit_transform(vectors)
+        else:
+            manifold = _library("sklearn.manifold", "scikit-learn", method)
+            layout = manifold.TSNE(
+                perplexity=max(neighbors / 3, 1), metric="cosine", init="pca", random_state=seed, n_jobs=1
+            ).fit_transform(vectors)
     return np.asarray(layout, dtype=np.float32)
 
 
-def kept_layout(folder: Path, vectors: Array, about: Mapping[str, Any], **options: Any) -> Array:
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """UMAP sets the threads of OpenMP, and so of torch, for good: beyond a limit, icons may take ten times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def lay_out_all(vectors: Rows, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:
+    """Places (N, 2) of any number of activations: of a drawn part by `lay_out`, of the others beside their like.
+
+    Args:
+        vectors: (M, C), possibly on disk: memory holds `most` of them. rows: (N,) those to lay out, rising.
+        most: so many are laid out together. options: of `lay_out`.
+    """
+    if len(rows) <= most:
+        return lay_out(vectors[rows], method, seed, **options)
+    drawn = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+    fitted = np.asarray(vectors[rows[drawn]], dtype=np.float32)
+    places = np.empty((len(rows), 2), dtype=np.float32)
+    places[drawn] = lay_out(fitted, method, seed, **options)
+    others = np.setdiff1d(np.arange(len(rows)), drawn)
+    fitted /= np.linalg.norm(fitted, axis=1, keepdims=True)
+    for start in range(0, len(others), CHUNK):
+        part = others[start : start + CHUNK]
+        places[part] = beside(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[drawn])
+    return places
+
+
+def beside(vectors: Array, fitted: Array, places: Array) -> Array:
+    """The place of the nearest by angle, for activations (n, C): (n, 2).
+
+    The mean of several would lie between regions. Measured, of 12,000 activations the half: the cosine of an activation
+    and its cell's mean direction is .470 by the nearest, .412 by the mean of three, weighted, and .391 of ten.
+
+    Args:
+        vectors: (n, C). fitted: (N, C) of length 1, with their places (N, 2).
+
+    Example:
+        >>> beside(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
+        [[7.0, 8.0]]
+    """
+    return np.asarray(places[(vectors @ fitted.T).argmax(axis=1)])
+
+
+def kept_layout(
+    folder: Path, vectors: Rows, about: Mapping[str, Any], rows: Array | None = None, **options: Any
+) -> Array:
     """The layout that `folder` keeps of these activations, else a new one, which it keeps from now on.
 
     Args:
-        about: what the activations are, as JSON: a layout of others is not taken. options: those of `lay_out`.
+        about: what the activations are, as JSON: a layout of others is not taken. rows: to lay out; by default all. For
+            the others see `lay_out_all`.
     """
-    made_of = dict(about) | options | {"activations": len(vectors)}
+    rows = np.arange(len(vectors)) if rows is None else rows
+    made_of = dict(about) | options | {"activations": len(rows)}
     notes, file = folder / "layout.json", folder / "layout.npy"
     if notes.is_file() and file.is_file() and json.loads(notes.read_bytes()) == made_of:
         return np.asarray(np.load(file))
-    layout = lay_out(vectors, **options)
+    layout = lay_out_all(vectors, rows, **options)
     notes.unlink(missing_ok=True)  # it must not speak for another file, whenever this stops
     buffer = io.BytesIO()
     np.save(buffer, layout)

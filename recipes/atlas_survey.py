@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipes.atlas_aligned import collect_together
+from recipes.atlas_attribution import collect_attributions, strongest
+from recipes.atlas_classes import without_classes
 from recipes.atlas_layout import kept_layout
+from recipes.atlas_looks import Look
 from recipes.atlas_map import Cell, cells, mean_directions, second_moment, unit_square, whitened
-from recipes.collector import Activations, collect
-from recipes.keeping import Positions
+from recipes.collector import Activations
 from recipes.outputs.media import write_bytes
-from recipes.picture_sets import PictureSet
+from recipes.picture_sets import Pictures, PictureSet, picture_set
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -50,7 +53,9 @@ class Survey:
     Attributes:
         pictures, found: the set, and what was kept of it.
         vectors: (N, C) activations, possibly on disk. where: (N, 3) picture, y, x of each.
-        places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction.
+        places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction, and
+            in the atlas of a class for those that matter little for it.
+        no_classes: why none can be told of directions, if so.
     """
 
     pictures: PictureSet
@@ -59,6 +64,7 @@ class Survey:
     where: Array
     places: Array
     grids: Sequence[Grid]
+    no_classes: str | None = None
 
     def by_file(self) -> dict[str, tuple[Grid, int]]:
         """The cell that each icon's file shows: its grid, and its index there."""
@@ -89,10 +95,9 @@ def icon_file(side: int, row: int, column: int) -> str:
     return f"icons/{side}/{row:02d}-{column:02d}.png"
 
 
-def survey(
-    model: Model,
-    pictures: PictureSet,
-    layer: str,
+def surveys(
+    looks: Sequence[Look],
+    images: Pictures,
     *,
     out: Path,
     grids: Sequence[int],
@@ -102,68 +107,89 @@ def survey(
     neighbors: int,
     distance: float,
     ridge: float | None,
+    class_index: int | None = None,
+    share: float = 1.0,
     seed: int,
-    batch: int | None = None,
     fresh: bool = False,
     progress: RunProgress | None = None,
-    executor: Executor | None = None,
-) -> Survey:
-    """Collects, lays out and bins; what is on disk already is taken from there.
+    executor: Callable[[Model], Executor] | None = None,
+) -> dict[str, Survey]:
+    """Collects, lays out and bins; what is on disk already is taken from there. One map for all looks, by folder.
 
     Args:
-        out: folder for the activations and the layout. executor: as in `collect`.
-            For the others see `inverter.recipes.Atlas`.
+        out: folder for the activations and the layout. class_index: of the one class that the map is about, to the
+            network of the first look; `share` of the places is kept, by what the first look's activation there
+            contributes. executor: for a network, where pictures are shown to it. For the others see
+            `inverter.recipes.Atlas`.
 
     Raises:
         ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
             a grid without a cell that has enough members.
     """
-    keep = Positions(positions, seed=seed)
-    found = collect(
-        model,
-        pictures,
-        layer,
-        keep,
-        out=out / "activations",
-        batch=batch,
-        fresh=fresh,
-        progress=progress,
-        executor=executor,
+    together = collect_together(
+        looks, images, out=out, positions=positions, seed=seed, fresh=fresh, progress=progress, executor=executor
     )
-    vectors, where = found.vectors(layer), found.where(layer)
-    alive = np.flatnonzero(np.fromiter((bool(row.any()) for row in vectors), bool, len(vectors)))
+    first, alive = looks[0], together.alive
     if not len(alive):
         raise ValueError(
-            f"layer {layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
+            f"layer {first.layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
         )
+    pictures = {look.folder: picture_set(images, len(look.model.mean)) for look in looks}
+    about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.keep.about()}
+    kind, more = "", "--positions all"
+    if class_index is not None:
+        values = collect_attributions(
+            first.model,
+            pictures[first.folder],
+            together.of(first),
+            first.layer,
+            class_index,
+            out=out / "attributions",
+            fresh=fresh,
+            progress=progress,
+        )
+        alive = np.intersect1d(alive, strongest(values, share))
+        about |= {"class": class_index, "share": share}
+        kind, more = " that matter for the class", "a larger --share, --positions all"
     for side in grids:
         if len(alive) < side * side:
             raise ValueError(
-                f"{len(alive)} activations are fewer than the {side * side} cells of a {side}x{side} grid: "
-                "give more pictures, --positions all, or a smaller --grid"
+                f"{len(alive)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
+                f"give more pictures, {more}, or a smaller --grid"
             )
-    about = {"layer": layer, "model": model.sha256, "pictures": pictures.digest, "positions": keep.about()}
-    flat = kept_layout(
-        out / "layout",
-        vectors[alive],
-        about,
-        method=layout,
-        seed=seed,
-        neighbors=neighbors,
-        distance=distance,
-    )
-    places = np.full((len(vectors), 2), np.nan)
-    places[alive] = unit_square(flat)
-    moment = None if ridge is None else second_moment(vectors)
-    levels = []
+    options = {"method": layout, "seed": seed, "neighbors": neighbors, "distance": distance}
+    flat = unit_square(kept_layout(out / "layout", together.vectors(), about, alive, **options))
+    binned: dict[int, list[Cell]] = {}
     for side in grids:
-        kept = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(places[alive], side, least)]
-        if not kept:
+        binned[side] = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(flat, side, least)]
+        if not binned[side]:
             raise ValueError(
-                f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations: "
+                f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations{kind}: "
                 "give more pictures, a smaller --grid, or a smaller --least"
             )
+    made = {}
+    for look in looks:
+        found = together.of(look)
+        places = np.full((len(found.vectors(look.layer)), 2), np.nan)
+        places[alive] = flat
+        made[look.folder] = _survey(look, pictures[look.folder], found, places, binned, ridge)
+    return made
+
+
+def _survey(
+    look: Look,
+    pictures: PictureSet,
+    found: Activations,
+    places: Array,
+    binned: Mapping[int, Sequence[Cell]],
+    ridge: float | None,
+) -> Survey:
+    vectors, where = found.vectors(look.layer), found.where(look.layer)
+    moment = None if ridge is None else second_moment(vectors)
+    levels = []
+    for side, kept in binned.items():
         means = mean_directions(vectors, kept)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
         levels.append(Grid(side, kept, means, targets))
-    return Survey(pictures, found, vectors, where, places, levels)
+    silent = without_classes(look.model, look.layer, found.size)
+    return Survey(pictures, found, vectors, where, places, levels, silent)

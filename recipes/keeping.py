@@ -109,6 +109,32 @@ class Positions:
 
 
 @dataclass(frozen=True)
+class SharedPositions(Positions):
+    """Positions that several layers, or networks, share: row i tells in each of them of one place in one picture.
+
+    Attributes:
+        frame: (height, width) of the map in which they are drawn. In a map of another size, the place is the position
+            that holds the same point, both maps spread over the whole picture.
+
+    Example:
+        >>> keep, deep, early = SharedPositions("all", frame=(3, 3)), torch.zeros(1, 8, 3, 3), torch.zeros(1, 4, 7, 7)
+        >>> keep.rows("deep", deep, [5])["where"].tolist(), keep.rows("early", early, [5])["where"].tolist()
+        ([[5, 1, 1]], [[5, 3, 3]])
+    """
+
+    frame: tuple[int, int] = (1, 1)
+
+    def about(self) -> dict[str, Any]:
+        return super().about() | {"frame": list(self.frame)}
+
+    def _draw(self, layer: str, index: int, height: int, width: int) -> np.ndarray[Any, Any]:
+        y, x = np.divmod(super()._draw("", index, *self.frame), self.frame[1])  # drawn for all layers alike
+        # Position i of n spans i / n to (i + 1) / n of the picture: what holds its middle?
+        place: np.ndarray[Any, Any] = (2 * y + 1) * height // (2 * self.frame[0]) * width
+        return place + (2 * x + 1) * width // (2 * self.frame[1])
+
+
+@dataclass(frozen=True)
 class Extremes:
     """What each channel does in each picture, in one row a picture: how much at most and at least, and where.
 

@@ -87,6 +87,7 @@ class Problem:
     Attributes:
         stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
         finish: makes of the finished pictures (B, 3, H, W) those that are written, where they are others.
+        model: that looks at them, where it is not the run's.
     """
 
     objective: Objective
@@ -94,6 +95,7 @@ class Problem:
     measure: Objective
     stages: Sequence[Mapping[str, Any]] = ({},)
     finish: Callable[[Tensor], Tensor] | None = None
+    model: Model | None = None
 
 
 @dataclass(frozen=True)

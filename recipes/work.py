@@ -50,18 +50,19 @@ def _made(
     if isinstance(work, Given):
         images, outcomes = work.images, [_Outcome()] * count
     else:
+        looking = work.model or model
         stages = [replace(settings, **stage) for stage in work.stages]
         steps, seconds, status = 0, 0.0, ["ok"] * count
         total = sum(stage.steps for stage in stages)
         for stage in stages:
             tick = partial(_tick, told, steps / total, stage.steps / total)
-            result = optimize_in_halves(model, work.objective, work.prior, stage, recipe.transforms, tick)
+            result = optimize_in_halves(looking, work.objective, work.prior, stage, recipe.transforms, tick)
             steps, seconds = steps + stage.steps, seconds + result.seconds
             status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
         images = result.images
         scores = result.scores
         if work.measure is not work.objective:
-            scores = evaluate(model, work.measure, whole(model, work.prior, images))
+            scores = evaluate(looking, work.measure, whole(looking, work.prior, images))
         outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
     figures = recipe.figures(model, units, images)
     if isinstance(work, Problem) and work.finish:

@@ -7,33 +7,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas_looks import BESIDE
 from recipes.outputs.manifest import Manifest
 from recipes.outputs.media import write_text
 from recipes.outputs.page import Figure, duration, located, picture_url, render_page
 from recipes.outputs.sprites import ACROSS, sheet_file, tile_size, write_grid
 
-__all__ = ["render_atlas", "write_atlas"]
+__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
 
 
 def write_atlas(folder: Path) -> None:
     """Writes `atlas.json`, `atlas-GRID.png` and the sheets of the icons that are finished; the page shows the sheets.
 
     `atlas.json` holds, for each grid, its cells: place, number of members, direction (file and row), classes with their
-    effects, examples with the window that the cell's activation saw, and the icon.
+    effects, examples with the window that the cell's activation saw, and the icon. A second atlas on the same map has
+    the same files below `with/`, and its paths are relative to it.
     """
     path = folder / "manifest.json"
     if not path.is_file() or (known := Manifest.load(path)).recipe != "atlas":
         return  # the run did not begin: the folder is another's
     manifest = known.to_json()
-    grids = []
-    for side, units in _by_grid(manifest["units"]).items():
-        icons = {(unit["figures"]["row"], unit["figures"]["column"]): folder / unit["file"] for unit in units}
-        write_grid(folder, side, icons)
-        listed = [{"icon": unit["file"], **unit["figures"]} for unit in units]
-        grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
     made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
-    asked = {key: manifest["settings"].get(key) for key in ("layer", "layout", "seed")}
-    write_text(folder / "atlas.json", json.dumps({**made, **asked, "grids": grids}, indent=1))
+    asked = {key: manifest["settings"].get(key) for key in ("layer", "class", "share", "layout", "seed")}
+    for below, about in _looks(manifest).items():
+        grids = []
+        for side, units in _by_grid(manifest["units"], below).items():
+            icons = {(unit["figures"]["row"], unit["figures"]["column"]): folder / unit["file"] for unit in units}
+            write_grid(folder / below, side, icons)
+            listed = [{"icon": unit["file"].removeprefix(below), **unit["figures"]} for unit in units]
+            grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
+        told = {**made, **asked, **about, "grids": grids}
+        write_text(folder / below / "atlas.json", json.dumps(told, indent=1))
 
 
 def render_atlas(manifest: Mapping[str, Any]) -> str:
@@ -55,11 +59,13 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
     if stopped := sum(unit.get("status", "ok") != "ok" for unit in units):
         notices.append(f"{stopped:,} of {len(units):,} icons did not end well; each is marked with its status.")
     spec = str(model.get("spec") or settings.get("model") or "network")
-    grids = _by_grid(units)
+    if silent := told_of_classes([unit.get("figures") or {} for unit in units]):
+        notices.append(f"{silent[0].upper()}{silent[1:]}.")
+    meant = next((unit["name"] for unit in units if unit.get("name")), None)
     return render_page(
         "atlas",
         title=str(manifest.get("title") or spec),
-        subtitle="Activation atlas",
+        subtitle="Activation atlas" if meant is None else f"Activation atlas of the class {meant}",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
         figures=[Figure("Icons", count), *_figures(settings, model, rows, units)],
         notices=notices,
@@ -67,35 +73,70 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         parts=["atlas_map"],
         data={
             "across": ACROSS,
-            "size": list(model.get("input_size") or (1, 1)),
-            "layer": settings.get("layer"),
-            "grids": [
-                {
-                    "side": side,
-                    "tile": tile_size(side, settings.get("size") or 96),
-                    "cells": [_cell(u) for u in members],
-                }
-                for side, members in grids.items()
+            "atlases": [
+                _atlas(settings.get("size"), about, below, _by_grid(units, below))
+                for below, about in _looks(manifest).items()
             ],
         },
     )
 
 
-def _by_grid(units: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+def told_of_classes(figures: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why cells have no classes, or none with a name, in one line, from the figures of icons; None if they have.
+
+    Example:
+        >>> told_of_classes([{"classes": [{"index": 3, "name": None, "effect": 1.0}]}])
+        'classes are told by their numbers: the network does not say their names'
+    """
+    if reason := next((told["no_classes"] for told in figures if told.get("no_classes")), None):
+        return f"classes are not told: {reason}"
+    found = [guess for told in figures for guess in told.get("classes") or ()]
+    if found and all(guess.get("name") is None for guess in found):
+        return "classes are told by their numbers: the network does not say their names"
+    return None
+
+
+def _looks(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the atlases of a run are of, model and layer: by the folder of each, below the output folder."""
+    settings = manifest.get("settings") or {}
+    first = {"model": manifest.get("model") or {}, "layer": settings.get("layer")}
+    second = settings.get("with")
+    return {"": first} if second is None else {"": first, BESIDE: first | second}
+
+
+def _by_grid(units: Iterable[Mapping[str, Any]], below: str) -> dict[int, list[Mapping[str, Any]]]:
     grids: dict[int, list[Mapping[str, Any]]] = {}
     for unit in units:
-        grids.setdefault(int(unit["figures"]["grid"]), []).append(unit)
+        if str(unit.get("file")).startswith(BESIDE) == (below == BESIDE):
+            grids.setdefault(int(unit["figures"]["grid"]), []).append(unit)
     return dict(sorted(grids.items()))
 
 
-def _cell(unit: Mapping[str, Any]) -> dict[str, Any]:
+def _atlas(
+    size: int | None, about: Mapping[str, Any], below: str, grids: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    levels = [
+        {"side": side, "tile": tile_size(side, size or 96), "cells": [_cell(unit, below) for unit in members]}
+        for side, members in grids.items()
+    ]
+    model = about["model"]
+    return {
+        "model": model.get("spec"),
+        "size": list(model.get("input_size") or (1, 1)),
+        "layer": about["layer"],
+        "grids": levels,
+    }
+
+
+def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
     told = unit["figures"]
+    examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in told.get("examples") or []]
     return {
         **{key: told.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),
-        "sheet": picture_url(sheet_file(told["grid"], told["row"], told["column"])),
-        "examples": located(told.get("examples")),
+        "sheet": picture_url(below + sheet_file(told["grid"], told["row"], told["column"])),
+        "examples": located(examples),
     }
 
 
@@ -106,8 +147,10 @@ def _figures(
     units: Sequence[Mapping[str, Any]],
 ) -> list[Figure]:
     figures = [Figure("Layer", str(settings["layer"]))] if settings.get("layer") else []
+    if second := settings.get("with"):
+        figures.append(Figure("With", str(second.get("layer")), str((second.get("model") or model).get("spec"))))
     if rows:
-        figures.append(Figure("Grid", ", ".join(str(row["grid"]) for row in rows)))
+        figures.append(Figure("Grid", ", ".join(dict.fromkeys(str(row["grid"]) for row in rows))))
         figures.append(
             Figure("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells that are shown")
         )

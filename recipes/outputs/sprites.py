@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
-from recipes.outputs.media import write_bytes
+from recipes.outputs.media import write_bytes, write_text
 
 ACROSS = 16
 """Cells along each side of a sheet."""
@@ -35,9 +36,15 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
     """Writes `atlas-SIDE.png` and the grid's sheets, each atomically; places without an icon are transparent.
 
     A sheet holds what lies together on the map, so that a page draws many icons at once and fetches what is in view.
+    `sheets/SIDE.txt` notes which icons they were made of: as long as these are the same, nothing is written.
     """
     if not icons:
         return
+    note, made_of = folder / "sheets" / f"{side}.txt", _digest(icons)
+    made = {folder / f"atlas-{side}.png", *(folder / sheet_file(side, row, column) for row, column in icons)}
+    if note.is_file() and note.read_text() == made_of and all(file.is_file() for file in made):
+        return
+    note.unlink(missing_ok=True)  # it must not speak for other sheets, whenever this stops
     with Image.open(next(iter(icons.values()))) as first:
         tile = tile_size(side, max(first.size))
     sheets: dict[str, Image.Image] = {}
@@ -54,6 +61,16 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
     for name, sheet in sheets.items():
         _write(folder / name, sheet, "WEBP")
     _write(folder / f"atlas-{side}.png", whole, "PNG")
+    write_text(note, made_of)
+
+
+def _digest(icons: Icons) -> str:
+    """Of the icons' places and of what tells a changed file: its size, and when it was written."""
+    digest = hashlib.sha256()
+    for place, file in sorted(icons.items()):
+        known = file.stat()
+        digest.update(f"{place} {file.name} {known.st_size} {known.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _write(path: Path, picture: Image.Image, kind: str) -> None:

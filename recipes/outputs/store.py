@@ -60,16 +60,9 @@ class Store:
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "manifest.json"
         if fresh:
             _clear(folder)
-        elif path.exists():
-            earlier = Manifest.load(path)
-            if difference := manifest.difference(earlier):
-                raise ValueError(
-                    f"{folder} holds a run with other settings: its {difference}; "
-                    "give another output folder, or --fresh to start over"
-                )
+        elif earlier := same_run(folder, manifest):
             manifest.created = earlier.created
             manifest.units = {file: unit for file, unit in earlier.units.items() if (folder / file).is_file()}
         store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
@@ -113,6 +106,24 @@ class Store:
                 f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot go on; "
                 "the same command makes again what is gone"
             )
+
+
+def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
+    """The manifest that an earlier part of the same run left in a folder, if there is one.
+
+    Raises:
+        ValueError: if the folder holds another run: it names the difference.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        return None
+    earlier = Manifest.load(path)
+    if difference := manifest.difference(earlier):
+        raise ValueError(
+            f"{folder} holds a run with other settings: its {difference}; "
+            "give another output folder, or --fresh to start over"
+        )
+    return earlier
 
 
 def _clear(folder: Path) -> None:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from priors import Fourier
-from priors.color import decorrelate
+from priors.color import decorrelate, from_image
 from priors.fourier import frequency_scale
+from priors.statistics import natural
 
 sides = st.integers(1, 17)
 
@@ -79,3 +80,29 @@ def test_the_state_holds_what_was_optimised_and_not_the_constants() -> None:
     state = Fourier(1, 8).state_dict()
     assert "coefficients" in state
     assert not {"basis", "scale"} & set(state)
+
+
+def test_a_picture_may_start_from_the_natural_mean_colour_and_take_on_no_cast() -> None:
+    free, held = (Fourier(1, 32, spread=1.0, natural_mean=True, cast=cast) for cast in (1.0, 1e-3))
+    for prior in (free, held):
+        prior.reset([torch.Generator().manual_seed(1)])
+    mean = natural().mean
+    assert torch.allclose(Fourier(1, 32, natural_mean=True)()[0].mean((1, 2)), mean, atol=1e-4)
+    assert torch.allclose(Fourier(1, 32)(), torch.full((1, 3, 32, 32), 0.5))
+    colors, plain = (decorrelate(from_image(prior().detach()) - prior.mean, prior.basis) for prior in (held, free))
+    assert float(colors[:, 1:].mean((2, 3)).abs().max()) < 1e-2 * float(plain[:, 1:].mean((2, 3)).abs().max())
+    low, fine = (torch.fft.rfft2(each, norm="ortho").abs() for each in (colors, plain))
+    ratio = low / fine  # the soft limit, the same for all, but for what is held
+    assert float(ratio[0, 1:, :2, :2].max()) < 1e-2 * float(ratio[0, 0, 0, 0])
+    assert torch.allclose(ratio[0, 1:, 3:9, 3:9], ratio[0, 0, 0, 0].expand(2, 6, 6), rtol=1e-2)
+
+
+@given(sides, sides)
+def test_any_image_survives_with_the_natural_mean(height: int, width: int) -> None:
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * 31 + width)) * 0.9 + 0.05
+    assert torch.allclose(Fourier.from_image(image, natural_mean=True, cast=0.1)(), image, atol=5e-4)
+
+
+def test_a_cast_must_be_above_zero() -> None:
+    with pytest.raises(ValueError, match="cast must be above 0"):
+        Fourier(1, 8, cast=0.0)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 import recipes.atlas_layout
 from inverter import Model
 from recipes import Atlas, Gallery
-from recipes.atlas_layout import kept_layout, lay_out
+from recipes.atlas_layout import kept_layout, lay_out, lay_out_all
+from recipes.atlas_looks import Look
 from recipes.atlas_map import cells, unit_square
 from recipes.cli import main
 from recipes.collector import Activations
@@ -39,7 +40,7 @@ def flat(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A layout that takes no time: the first two channels. The list counts how often it was made."""
     made: list[int] = []
 
-    def lay_out(vectors: np.ndarray, **_: Any) -> np.ndarray:
+    def lay_out(vectors: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
         made.append(len(vectors))
         return np.asarray(vectors[:, :2], dtype=np.float32)
 
@@ -165,9 +166,9 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 
 def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
     small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
-    assert small._share(small.model) == pytest.approx(1 / 16)
+    assert small._share(Look(small.model, "stem")) == pytest.approx(1 / 16)
     large = atlas(size=2)
-    assert large._share(large.model) == 1
+    assert large._share(Look(large.model, "stem")) == 1
 
 
 def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:
@@ -175,6 +176,29 @@ def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: P
     for about in ({"layer": "a"}, {"layer": "a"}, {"layer": "b"}):
         kept_layout(tmp_path, vectors, about, method="umap", seed=0)
     assert flat == [30, 30]
+
+
+def test_of_many_activations_a_part_is_laid_out_and_the_others_take_their_place_among_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poles = np.repeat(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]]), 400, axis=0)
+    generator = np.random.default_rng(0)
+    vectors = (poles + 0.02 * generator.normal(size=poles.shape)) * generator.uniform(0.1, 9, size=(1200, 1))
+    rows, seen = np.arange(0, 1200, 2), []
+
+    def lay_out(part: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
+        seen.append(np.array(part))
+        return 10.0 * np.stack([part.argmax(axis=1), part.argmin(axis=1) * 0], axis=1)
+
+    monkeypatch.setattr(recipes.atlas_layout, "lay_out", lay_out)
+    monkeypatch.setattr(recipes.atlas_layout, "CHUNK", 7)
+    places = lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, most=60)
+    np.testing.assert_allclose(places, [[10 * (row // 400), 0] for row in rows], atol=1e-4)
+    assert [len(part) for part in seen] == [60]
+    np.testing.assert_array_equal(places, lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, most=60))
+    np.testing.assert_array_equal(seen[0], seen[1])
+    lay_out_all(vectors, rows, "umap", seed=0, most=600)
+    assert len(seen[2]) == 600
 
 
 class Blind(nn.Module):
@@ -243,7 +267,9 @@ def test_layouts_keep_apart_what_points_apart(method: str) -> None:
     generator = np.random.default_rng(0)
     poles = np.repeat(np.eye(3, 16), 40, axis=0) + 0.05 * generator.normal(size=(120, 16))
     vectors = poles * generator.uniform(0.1, 10, size=(120, 1))  # lengths say nothing
+    threads = torch.get_num_threads()
     layout = lay_out(vectors, method, seed=0, neighbors=10)
+    assert torch.get_num_threads() == threads
     groups = layout.reshape(3, 40, 2)
     within = max(np.linalg.norm(group - group.mean(0), axis=1).mean() for group in groups)
     between = min(np.linalg.norm(groups[i].mean(0) - groups[j].mean(0)) for i in range(3) for j in range(i))

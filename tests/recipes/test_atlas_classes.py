@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from inverter import Model
-from recipes.atlas_classes import class_effects, pushed
+from recipes.atlas_classes import attributions, class_effects, pushed, without_classes
 from recipes.picture_sets import PictureSet
 
 
@@ -68,3 +68,25 @@ def test_a_cell_is_the_mean_over_its_members(tiny_net: nn.Module) -> None:
     one = pushed(model, "mix", photos[[0, 2]], [(1, 2), (3, 3)], torch.stack([first, first])).mean(0)
     other = pushed(model, "mix", photos[1:2], [(0, 0)], second[None])[0]
     np.testing.assert_allclose(got, torch.stack([one, other]).numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", ["stem.0", "stem.2", "mix", "relu#1"])
+def test_an_attribution_is_the_effect_of_the_activation_itself(tiny_net: nn.Module, layer: str, snapshot) -> None:
+    model, before = Model(tiny_net), snapshot(tiny_net)
+    images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), model.looking([layer]) as capture:
+        maps = capture(model.normalize(images))[layer]
+    got = torch.stack([attributions(model, layer, images, index) for index in range(5)], dim=1)
+    for y in range(4):
+        for x in range(4):
+            expected = pushed(model, layer, images, [(y, x)] * 2, maps[:, :, y, x])
+            torch.testing.assert_close(got[:, :, y, x], expected, rtol=1e-4, atol=1e-6)
+    assert float(got.abs().max()) > 0 and snapshot(tiny_net) == before
+
+
+def test_why_there_are_no_classes(tiny_net: nn.Module) -> None:
+    assert without_classes(Model(tiny_net), "mix", (6, 6)) is None
+    maps = Model(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), "maps")
+    assert without_classes(maps, "0", (6, 6)) == "maps puts out no vector of classes (B, K)"
+    with pytest.raises(ValueError, match="no vector of classes"):
+        attributions(maps, "0", torch.zeros(1, 3, 2, 2), 0)

@@ -6,7 +6,10 @@
 
 function show(cell) {
   $("cell-title").textContent = cell ? titleOf(cell) : "Point at the map";
-  $("cell-body").replaceChildren(...(cell ? particulars(cell) : []));
+  const sides = cell ? panes.map((pane) => twin(cell, pane)).filter(Boolean) : [];
+  $("cell-body").replaceChildren(...(panes.length > 1
+    ? [element("div", { class: "sides" }, ...sides.map((each) => element("div", {}, element("h3", {}, sideName(each.atlas)), ...particulars(each))))]
+    : sides.flatMap(particulars)));
 }
 
 function particulars(cell) {
@@ -27,7 +30,7 @@ function particulars(cell) {
   }
   if (cell.examples.length) {
     parts.push(element("h3", {}, "seen in"), element("div", { class: "examples" }, ...cell.examples.map((example) =>
-      element("a", { href: example.source, target: "_blank", rel: "noopener", title: example.name, "aria-label": `Example from ${example.name}` }, patchTile(example, data.size)))));
+      element("a", { href: example.source, target: "_blank", rel: "noopener", title: example.name, "aria-label": `Example from ${example.name}` }, patchTile(example, cell.atlas.size)))));
   }
   return parts;
 }
@@ -73,9 +76,11 @@ function neighbour(across, down) {
 
 function light() {
   const word = state.query.trim().toLowerCase();
-  state.lit = word && state.level ? new Set(state.level.cells.filter((cell) => cell.classes?.some((found) => nameOf(found).toLowerCase().includes(word)))) : null;
-  const all = state.level?.cells.length ?? 0;
-  $("count").textContent = state.lit ? `${grouped.format(state.lit.size)} of ${plural(all, "cell")} support it` : plural(all, "cell");
+  const supporting = panes.map(({ levels }) => (levels.find(({ side }) => side === state.level?.side)?.cells ?? [])
+    .filter((cell) => cell.classes?.some((found) => nameOf(found).toLowerCase().includes(word))));
+  state.lit = word && state.level ? new Set(supporting.flat()) : null;
+  const all = state.level?.cells.length ?? 0, lit = supporting.map(({ length }) => grouped.format(length)).join(" and ");
+  $("count").textContent = state.lit ? `${lit} of ${plural(all, "cell")} support it` : plural(all, "cell");
   redraw();
 }
 
@@ -111,20 +116,20 @@ const pointers = new Map();
 let moved = 0;
 
 const here = (event) => {
-  const { left, top } = canvas.getBoundingClientRect();
+  const { left, top } = event.currentTarget.getBoundingClientRect();
   return { x: event.clientX - left, y: event.clientY - top };
 };
 
-canvas.addEventListener("pointerdown", (event) => {
+function press(event) {
   if (event.button) return;
-  canvas.setPointerCapture(event.pointerId);
+  event.currentTarget.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, here(event));
   if (pointers.size === 1) moved = 0;
   flight = null;
-  canvas.classList.add("held");
-});
+  event.currentTarget.classList.add("held");
+}
 
-canvas.addEventListener("pointermove", (event) => {
+function drag(event) {
   const to = here(event), from = pointers.get(event.pointerId);
   if (!from) return void (event.pointerType === "mouse" && hover(cellAt(to.x, to.y)));
   const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
@@ -135,28 +140,28 @@ canvas.addEventListener("pointermove", (event) => {
   const by = Math.hypot(to.x - other.x, to.y - other.y) / Math.max(1, Math.hypot(from.x - other.x, from.y - other.y));
   const [was, is] = [{ x: (from.x + other.x) / 2, y: (from.y + other.y) / 2 }, { x: (to.x + other.x) / 2, y: (to.y + other.y) / 2 }];
   place({ x: is.x - (was.x - view.x) * by, y: is.y - (was.y - view.y) * by, scale: view.scale * by });
-});
+}
 
 function release(event) {
   const at = pointers.get(event.pointerId);
   pointers.delete(event.pointerId);
-  if (!pointers.size) canvas.classList.remove("held");
+  if (!pointers.size) event.currentTarget.classList.remove("held");
   if (at && event.type === "pointerup" && !pointers.size && moved < 6) select(cellAt(at.x, at.y));
 }
-canvas.addEventListener("pointerup", release);
-canvas.addEventListener("pointercancel", release);
-canvas.addEventListener("pointerleave", () => hover(null));
-canvas.addEventListener("dblclick", (event) => {
+
+function double(event) {
   const { x, y } = here(event);
   zoom(2, x, y);
-});
-canvas.addEventListener("wheel", (event) => {
+}
+
+function wheel(event) {
   event.preventDefault();
   const { x, y } = here(event), pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
   zoom(Math.exp(-Math.max(-120, Math.min(120, pixels)) * 0.0022), x, y);
-}, { passive: false });
+  hover(cellAt(x, y)); // of the level that is shown now
+}
 
-canvas.addEventListener("keydown", (event) => {
+function key(event, pane) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const walk = (across, down) => { const next = state.level && neighbour(across, down); if (next) select(next, true); };
   const act = {
@@ -164,7 +169,7 @@ canvas.addEventListener("keydown", (event) => {
     ArrowRight: () => walk(1, 0),
     ArrowUp: () => walk(0, -1),
     ArrowDown: () => walk(0, 1),
-    Enter: () => state.selected && lightbox.show(state.selected),
+    Enter: () => { const cell = state.selected && twin(state.selected, pane); if (cell) lightbox.show(cell); },
     Escape: () => select(null),
     "+": () => zoom(1.25, ...focus()),
     "=": () => zoom(1.25, ...focus()),
@@ -174,7 +179,13 @@ canvas.addEventListener("keydown", (event) => {
   if (!act) return;
   event.preventDefault();
   act();
-});
+}
+
+for (const pane of panes) {
+  const hands = { pointerdown: press, pointermove: drag, pointerup: release, pointercancel: release, pointerleave: () => hover(null), dblclick: double, keydown: (event) => key(event, pane) };
+  for (const [type, act] of Object.entries(hands)) pane.canvas.addEventListener(type, act);
+  pane.canvas.addEventListener("wheel", wheel, { passive: false });
+}
 
 /** Keys zoom about the cell that is selected. */
 function focus() {
@@ -183,17 +194,20 @@ function focus() {
   return [view.x + (state.selected.column + 0.5) * step, view.y + (state.selected.row + 0.5) * step];
 }
 
+/** The pane whose icons are enlarged. */
+let enlarged = panes[0];
+
 const lightbox = new Lightbox({
-  items: () => (state.level?.cells ?? []).filter((cell) => !state.lit || state.lit.has(cell)),
-  describe: (cell) => ({
+  items: () => (enlarged.levels.find(({ side }) => side === state.level?.side)?.cells ?? []).filter((cell) => !state.lit || state.lit.has(cell)),
+  describe: (cell) => (enlarged = panes.find(({ atlas }) => atlas === cell.atlas), {
     title: titleOf(cell),
     source: cell.source,
-    rows: [["Layer", data.layer], ["Members", cell.count], ["Cosine", cell.cosine],
+    rows: [["Layer", cell.atlas.layer], ["Members", cell.count], ["Cosine", cell.cosine],
       ["Status", cell.status, cell.status && cell.status !== "ok"],
       ...(cell.classes ?? []).map((found) => [nameOf(found), found.effect])],
   }),
   onShow: (cell) => select(cell, true),
-  onClose: () => canvas.focus(),
+  onClose: () => enlarged.canvas.focus(),
 });
 
 // ---- Beginning ----
@@ -202,8 +216,7 @@ function resize() {
   const { width, height } = canvas.getBoundingClientRect(), first = box.width === 1;
   const middle = [(box.width / 2 - view.x) / view.scale, (box.height / 2 - view.y) / view.scale];
   box = { width, height, ratio: Math.min(2, devicePixelRatio || 1) };
-  canvas.width = Math.round(width * box.ratio);
-  canvas.height = Math.round(height * box.ratio);
+  for (const pane of panes) Object.assign(pane.canvas, { width: Math.round(width * box.ratio), height: Math.round(height * box.ratio) });
   place(first ? fitted() : { x: width / 2 - middle[0] * view.scale, y: height / 2 - middle[1] * view.scale, scale: view.scale });
 }
 
@@ -213,13 +226,14 @@ function repaint() {
   redraw();
 }
 
+document.querySelector(".atlas").classList.toggle("several", panes.length > 1);
 $("levels").append(...levels.map((level) => {
-  const chip = element("button", { type: "button", class: "chip", "aria-pressed": level === state.level }, `${level.side}×${level.side} `, element("small", {}, grouped.format(level.cells.length)));
+  const chip = element("button", { type: "button", class: "chip", "aria-pressed": String(level === state.level) }, `${level.side}×${level.side} `, element("small", {}, grouped.format(level.cells.length)));
   chip.addEventListener("click", () => flyTo(level === levels[0] ? fitted() : showing(level)));
   return chip;
 }));
 $("levels").hidden = levels.length < 2;
-const names = new Set(levels.flatMap((level) => level.cells.flatMap((cell) => (cell.classes ?? []).map(nameOf))));
+const names = new Set(panes.flatMap((pane) => pane.levels).flatMap((level) => level.cells.flatMap((cell) => (cell.classes ?? []).map(nameOf))));
 $("known").append(...[...names].sort().map((name) => element("option", { value: name })));
 $("query").addEventListener("input", () => { state.query = $("query").value; light(); remember(); });
 $("in").addEventListener("click", () => zoom(1.5));

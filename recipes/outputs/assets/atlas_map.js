@@ -1,24 +1,43 @@
 
 "use strict";
 // The atlas: icons on a map that pans and zooms. The map is the square from 0 to 1 both ways; `view` says where it lies
-// on the canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each.
+// on the canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each. Two atlases that were
+// laid out together are two panes of one view: a cell has its twin in the same place of the other.
 
 const $ = (id) => document.getElementById(id);
-const canvas = $("map"), context = canvas.getContext("2d");
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const WANTED = 52; // pixels of an icon's side below which a coarser grid is shown, where there is one
+const FAINT = 0.3; // how much of a coarser grid shows in the gaps of a finer one
 const FADE = 180, FLIGHT = 260; // milliseconds
 
-const levels = data.grids.map(({ side, tile, cells }) => {
+const panes = data.atlases.map((atlas, index) => {
+  const several = data.atlases.length > 1, name = several ? `Atlas of ${atlas.layer}` : "Atlas";
+  const canvas = element("canvas", { id: index ? `map-${index + 1}` : "map", tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": `${name}: arrow keys walk from cell to cell`, "aria-describedby": "cell-title" });
+  $("maps").append(element("figure", {}, canvas, ...(several ? [element("figcaption", {}, sideName(atlas))] : [])));
+  return { atlas, canvas, context: canvas.getContext("2d"), levels: atlas.grids.map((grid) => levelOf(grid, atlas)) };
+});
+const [{ canvas, levels }] = panes; // the first says how large all are, and which cells there are
+
+/** What tells two atlases apart: the layer, and the network where there are two. */
+function sideName({ layer, model }) {
+  return new Set(data.atlases.map((atlas) => atlas.model)).size > 1 ? `${layer} · ${model}` : `${layer}`;
+}
+
+function levelOf({ side, tile, cells }, atlas) {
   const at = new Map(cells.map((cell) => [cell.row * side + cell.column, cell]));
   const sheets = new Map();
   for (const cell of cells) {
-    cell.side = side;
+    Object.assign(cell, { side, atlas });
     const across = Math.min(data.across, side), top = Math.floor(cell.row / data.across), left = Math.floor(cell.column / data.across);
     if (cell.sheet && !sheets.has(cell.sheet)) sheets.set(cell.sheet, { top: (top * data.across) / side, left: (left * data.across) / side, extent: across / side, image: null });
   }
   return { side, tile, cells, at, sheets };
-});
+}
+
+/** The cell of a pane in the place of another pane's. */
+function twin(cell, pane) {
+  return pane.levels.find(({ side }) => side === cell.side)?.at.get(cell.row * cell.side + cell.column) ?? null;
+}
 
 const state = { level: levels[0] ?? null, before: null, since: 0, selected: null, hovered: null, query: "", lit: null };
 const view = { x: 0, y: 0, scale: 1 }; // the map's corner and side, in CSS pixels
@@ -50,19 +69,28 @@ function redraw() {
 function draw(now) {
   due = 0;
   if (flight) fly(now);
-  context.setTransform(box.ratio, 0, 0, box.ratio, 0, 0);
-  context.fillStyle = colours.ground;
-  context.fillRect(0, 0, box.width, box.height);
   const share = state.before ? Math.min(1, (now - state.since) / FADE) : 1;
-  if (share < 1) drawLevel(state.before, 1);
-  if (state.level) drawLevel(state.level, share);
+  for (const pane of panes) drawPane(pane, share);
   if (share === 1) state.before = null;
-  if (state.lit) drawShade();
-  for (const [cell, width] of [[state.hovered, 1.5], [state.selected, 3]]) if (cell) drawFrame(cell, width);
   if (flight || share < 1) redraw();
 }
 
-function drawLevel({ sheets, side, tile }, alpha) {
+function drawPane({ context, levels }, share) {
+  context.setTransform(box.ratio, 0, 0, box.ratio, 0, 0);
+  context.fillStyle = colours.ground;
+  context.fillRect(0, 0, box.width, box.height);
+  const [before, level] = [state.before, state.level].map((shown) => levels.find(({ side }) => side === shown?.side));
+  // Where a fine grid has no cell, for too few members or since it is not finished, the coarser ones shine through.
+  const coarser = levels.slice(0, Math.max(0, levels.indexOf(level)));
+  for (const each of coarser) drawLevel(context, each, 1);
+  if (coarser.length) veil(context);
+  if (share < 1 && before) drawLevel(context, before, 1);
+  if (level) drawLevel(context, level, share);
+  if (level && state.lit) drawShade(context, level);
+  for (const [cell, width] of [[state.hovered, 1.5], [state.selected, 3]]) if (cell) drawFrame(context, cell, width);
+}
+
+function drawLevel(context, { sheets, side, tile }, alpha) {
   context.globalAlpha = alpha;
   context.imageSmoothingEnabled = view.scale / side < 3 * tile; // enlarged further, honest pixels
   for (const [source, sheet] of sheets) {
@@ -79,16 +107,23 @@ function drawLevel({ sheets, side, tile }, alpha) {
   context.globalAlpha = 1;
 }
 
-/** What does not support the class that is asked for steps back. */
-function drawShade() {
-  const step = view.scale / state.level.side;
+function veil(context) {
   context.fillStyle = colours.ground;
-  context.globalAlpha = 0.82;
-  for (const cell of state.level.cells) if (!state.lit.has(cell)) context.fillRect(view.x + cell.column * step, view.y + cell.row * step, step + 0.5, step + 0.5);
+  context.globalAlpha = 1 - FAINT;
+  context.fillRect(0, 0, box.width, box.height);
   context.globalAlpha = 1;
 }
 
-function drawFrame(cell, width) {
+/** What does not support the class that is asked for steps back. */
+function drawShade(context, level) {
+  const step = view.scale / level.side;
+  context.fillStyle = colours.ground;
+  context.globalAlpha = 0.82;
+  for (const cell of level.cells) if (!state.lit.has(cell)) context.fillRect(view.x + cell.column * step, view.y + cell.row * step, step + 0.5, step + 0.5);
+  context.globalAlpha = 1;
+}
+
+function drawFrame(context, cell, width) {
   const step = view.scale / cell.side;
   for (const [colour, wide] of [["white", width + 2.5], [colours.accent, width]]) { // icons have all colours: a pale rim tells it apart
     context.strokeStyle = colour;
@@ -159,8 +194,12 @@ function showing(level, cell = null) {
   return { x: box.width / 2 - middle[0] * scale, y: box.height / 2 - middle[1] * scale, scale };
 }
 
+/** The cell that is seen at a point: of the level, or of the coarser ones that shine through. */
 function cellAt(x, y) {
-  const { side, at } = state.level ?? { side: 1, at: new Map() };
-  const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));
-  return column < 0 || row < 0 || column >= side || row >= side ? null : at.get(row * side + column) ?? null;
+  for (const { side, at } of levels.slice(0, levels.indexOf(state.level) + 1).reverse()) {
+    const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));
+    const cell = column < 0 || row < 0 || column >= side || row >= side ? null : at.get(row * side + column);
+    if (cell) return cell;
+  }
+  return null;
 }

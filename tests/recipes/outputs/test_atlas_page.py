@@ -1,6 +1,8 @@
 """The page of `inverter atlas`, in a real browser, opened from disk; and the files that it shows."""
 
+import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,27 @@ def test_sheets_and_whole_grids_hold_every_icon_in_its_place(page: Path) -> None
     assert tile_size(20, 96) == 96 and tile_size(50, 96) == 81 and tile_size(10, 224) == 128
 
 
+def test_sheets_are_made_again_only_where_an_icon_is_another(tmp_path: Path) -> None:
+    write(tmp_path)
+
+    def written() -> dict[str, int]:
+        made = [*tmp_path.glob("atlas-*.png"), *tmp_path.glob("sheets/*.webp")]
+        return {path.name: path.stat().st_mtime_ns for path in made}
+
+    before = written()
+    assert len(before) == 2 + 1 + 4
+    write_atlas(tmp_path)
+    assert written() == before
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "icons" / "20" / "17-03.png")
+    write_atlas(tmp_path)
+    changed = {name for name, when in written().items() if when != before[name]}
+    assert changed == {name for name in before if "4-0" not in name and name != "atlas-4.png"}
+    assert tuple(np.asarray(Image.open(tmp_path / "atlas-20.png"))[17 * 16 + 8, 3 * 16 + 8]) == (255, 255, 255, 255)
+    (tmp_path / "atlas-4.png").unlink()
+    write_atlas(tmp_path)
+    assert (tmp_path / "atlas-4.png").is_file()
+
+
 def test_opens_from_disk_and_shows_the_cell_under_the_pointer(visit: Callable[..., Any], page: Path) -> None:
     seen = visit(page)
     seen.until("state.level.side === 20 || state.level.side === 4")
@@ -114,6 +137,39 @@ def test_zooms_through_the_levels(visit: Callable[..., Any], page: Path) -> None
     assert seen.page.evaluate(under) == pytest.approx(before, abs=0.005)  # what is under the pointer stays, to a pixel
     seen.page.get_by_role("button", name="4×4").click()
     seen.until("state.level.side === 4 && !flight")
+
+
+def test_where_a_fine_grid_has_no_cell_the_coarser_one_shines_through(visit: Callable[..., Any], page: Path) -> None:
+    seen = visit(page, "#cell=20/0-0")  # cell 4/1-1 is missing; 20/1-1 too, and lies within 4/0-0
+    seen.until("state.level.side === 20")
+    box = seen.page.locator("#map").bounding_box()
+    at = seen.page.evaluate("[1.5, 0.5].map((row) => [view.x + view.scale * 1.5 / 20, view.y + view.scale * row / 20])")
+    for (x, y), expected in zip(at, ("4×4 · row 1, column 1", "20×20 · row 1, column 2"), strict=True):
+        seen.page.mouse.move(box["x"] + x, box["y"] + y)
+        seen.until(f"document.getElementById('cell-title').textContent === '{expected}'")
+    seen.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 2)  # no cell is framed there
+    drawn = "[levels[0], state.level].flatMap((level) => [...level.sheets.values()])"
+    seen.until(f"{drawn}.every((sheet) => !sheet.image || sheet.image.complete)")
+    seen.page.wait_for_timeout(300)
+    shot = np.asarray(Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")).astype(int)
+    gap, cell = (shot[round(box["y"] + y), round(box["x"] + x)] for x, y in at)
+    red, green, blue = (int(seen.page.evaluate("colours.ground")[i : i + 2], 16) for i in (1, 3, 5))
+    faint = [0.3 * part + 0.7 * ground for part, ground in zip(colour(4, 0, 0), (red, green, blue), strict=True)]
+    assert np.abs(gap - faint).max() < 12
+    assert np.abs(cell - colour(20, 0, 1)).max() < 12
+
+
+def test_the_wheel_leaves_the_pointer_on_a_cell_of_the_level_that_is_shown(
+    visit: Callable[..., Any], page: Path
+) -> None:
+    seen = visit(page, width=900, height=700)
+    assert seen.page.locator("#levels button").first.get_attribute("aria-pressed") == "true"
+    box = seen.page.locator("#map").bounding_box()
+    seen.page.mouse.move(box["x"] + box["width"] / 2 + 9, box["y"] + box["height"] / 2 + 9)
+    seen.until("document.getElementById('cell-title').textContent.startsWith('4×4')")
+    for _ in range(8):
+        seen.page.mouse.wheel(0, -120)
+    seen.until("document.getElementById('cell-title').textContent.startsWith('20×20')")
 
 
 def test_drags(visit: Callable[..., Any], page: Path) -> None:
@@ -205,3 +261,67 @@ def test_fits_every_screen(visit: Callable[..., Any], page: Path, width: int, he
     seen = visit(page, width=width, height=height)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.page.locator("#map").bounding_box()["height"] >= 250
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> Path:
+    """Two atlases on one map: in the second, every cell but the first column supports a class of its own."""
+    page = write(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    for below in ("icons", "pictures"):
+        shutil.copytree(tmp_path / below, tmp_path / "with" / below)
+    for first in list(manifest["units"]):
+        dog = [{"index": 5, "name": "dog", "effect": 1.0}] if first["figures"]["column"] else []
+        manifest["units"].append(
+            first | {"layer": "deep", "file": f"with/{first['file']}", "figures": first["figures"] | {"classes": dog}}
+        )
+    manifest["settings"]["with"] = {"layer": "deep", "model": {"spec": HOSTILE, "input_size": [16, 16]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    write_atlas(tmp_path)
+    page.write_text(render_atlas(manifest), encoding="utf-8")
+    return page
+
+
+def test_two_atlases_move_together(visit: Callable[..., Any], aligned: Path) -> None:
+    seen = visit(aligned, "#cell=20/3-7", width=1200)
+    boxes = [seen.page.locator(name).bounding_box() for name in ("#map", "#map-2")]
+    assert boxes[0]["width"] == pytest.approx(boxes[1]["width"], abs=1) and boxes[0]["height"] == boxes[1]["height"]
+    assert boxes[1]["x"] >= boxes[0]["x"] + boxes[0]["width"]
+    assert seen.page.locator("#maps figcaption").all_inner_texts() == ["stem · tiny", f"deep · {HOSTILE}"]
+    seen.until("panes.every((pane) => [...pane.levels[1].sheets.values()].some((sheet) => sheet.image?.complete))")
+    x, y = seen.page.evaluate("[7.5, 3.5].map((at, axis) => [view.x, view.y][axis] + (at * view.scale) / 20)")
+    shown = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")
+    for box in boxes:  # the same cell is in the same place of both
+        assert shown.getpixel((box["x"] + x, box["y"] + y)) == pytest.approx(colour(20, 3, 7), abs=14)
+    seen.page.mouse.move(boxes[1]["x"] + 120, boxes[1]["y"] + 120)
+    before = seen.page.evaluate("({...view})")
+    seen.page.mouse.down()
+    seen.page.mouse.move(boxes[1]["x"] + 150, boxes[1]["y"] + 100, steps=3)
+    seen.page.mouse.up()
+    after = seen.page.evaluate("({...view})")
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((30, -20))
+    assert seen.page.evaluate("window.hacked") is None
+
+
+def test_keys_and_classes_of_the_second_atlas(visit: Callable[..., Any], aligned: Path) -> None:
+    seen = visit(aligned, width=1200)
+    seen.page.locator("#map-2").focus()
+    seen.page.keyboard.press("ArrowRight")
+    seen.page.keyboard.press("ArrowRight")
+    assert seen.page.locator("#cell .icon").count() == 2  # a cell's icons in both
+    seen.page.keyboard.press("Enter")
+    seen.until("document.querySelector('dialog.lightbox').open")
+    assert "deep" in seen.page.locator("dialog.lightbox dl").inner_text()
+    assert "with/" in seen.page.locator("dialog.lightbox a.file").get_attribute("href")
+    seen.page.keyboard.press("Escape")
+    seen.until("document.activeElement.id === 'map-2'")
+    seen.page.keyboard.press("/")
+    seen.page.keyboard.type("dog")
+    assert seen.page.locator("#count").inner_text() == "0 and 11 of 15 cells support it"
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1400, 900)])
+def test_two_atlases_fit_every_screen(visit: Callable[..., Any], aligned: Path, width: int, height: int) -> None:
+    seen = visit(aligned, "#cell=4/0-1", width=width, height=height)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert all(seen.page.locator(name).bounding_box()["height"] >= 200 for name in ("#map", "#map-2"))
