@@ -65,15 +65,8 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
 
 
 def _digest(icons: Icons) -> str:
-    """Of the icons' places and of what tells a changed file: its size, and when it was written."""
+    """Of the icons' places and of their files."""
     digest = hashlib.sha256()
     for place, file in sorted(icons.items()):
-        known = file.stat()
-        digest.update(f"{place} {file.name} {known.st_size} {known.st_mtime_ns}\n".encode())
+        digest.update(f"{place}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _write(path: Path, picture: Image.Image, kind: str) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=kind, **({"quality": 88, "method": 2} if kind == "WEBP" else {}))
-    write_bytes(path, buffer.getvalue())
