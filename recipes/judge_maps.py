@@ -121,8 +121,6 @@ class JudgeMaps(Recipe):
         names, size = list(self._files), self.picture_size(model)
         judge = self._judge(model, names)  # all is checked now, before anything is written
         scores, target = judge.scores(), self._target.resolved(model)
-        if self._against is not None:
-            self._against.objective(model, judge.images)
         if self.layer is not None and not any(choice.method().layer for choice in self._choices.values()):
             raise ValueError(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
         for choice in self._choices.values():
@@ -179,7 +177,8 @@ class JudgeMaps(Recipe):
         if known := self._judges.get(tuple(names)):
             return known
         size, channels = self.picture_size(model), len(model.mean)
-        pictures, boxes = list[Tensor](), list[list[Box]]()
+        pictures: list[Tensor] = []
+        boxes: list[list[Box]] = []
         for name in names:
             picture = read_picture(self._files[name], channels)
             shape = (picture.shape[1], picture.shape[2])

@@ -183,7 +183,9 @@ class Judge:
             at_once = together(self.model, images)
             deletion = curve(score, images, nothing, maps, self.effort.points, at_once)
             insertion = curve(score, blurred, images, maps, self.effort.points, at_once)
-        if not self.target.of_class:
+        if self.target.of_class:
+            deletion, insertion = deletion.exp(), insertion.exp()  # the objective is the log-probability
+        else:
             low, high = deletion[:, -1], deletion[:, 0]
             deletion, insertion = between(deletion, low, high), between(insertion, low, high)
         return {
@@ -203,7 +205,13 @@ class Judge:
         return {"pointing": float(hit), "energy": energy(heat, boxes), "iou": overlap(heat, boxes)}
 
     def scores(self) -> list[float]:
-        """What the target says of each picture."""
+        """What the target says of each picture.
+
+        Raises:
+            ValueError, LookupError: for a target, or another one to compare with, that the network does not have.
+        """
+        if self._rival is not None:
+            scored(self.model, self._rival, self.images)
         return scored(self.model, self._objective, self.images)
 
 

@@ -26,7 +26,7 @@ def curve(score: Score, begin: Tensor, end: Tensor, maps: Tensor, points: int, a
         >>> curve(total, torch.tensor([[[[1.0, 3.0]]]]), torch.zeros(1, 1, 1, 2), heat, points=2)
         tensor([[4., 1., 0.]])
     """
-    places = maps.flatten(1).argsort(1, descending=True, stable=True).argsort(1).to(begin.device)
+    places = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1).to(begin.device)
 
     def mixed() -> Iterator[Tensor]:
         for point in range(points + 1):

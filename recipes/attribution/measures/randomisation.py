@@ -47,7 +47,7 @@ def randomisation(
     Example:
         >>> from inverter import load_model
         >>> model, edges = load_model("builtin"), lambda model, images: images.diff(dim=3).abs().sum(1)
-        >>> found = randomisation(edges, model, torch.rand(1, 3, 64, 64), ["head", "features.stem.0"], [2], 0, False)
+        >>> found = randomisation(edges, model, torch.rand(1, 3, 64, 64), ["features.stem"], [1], 0, False)
         >>> [float(depth.rank) for depth in found]
         [1.0]
     """
