@@ -51,7 +51,7 @@ class Verdict:
 
     map: Tensor
     randomised: tuple[Tensor, ...]
-    figures: Mapping[str, Any]
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

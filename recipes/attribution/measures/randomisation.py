@@ -24,7 +24,7 @@ class Depth:
     Attributes:
         maps: (B, H, W). rank: rank correlation with the network's own maps, (B,). size: the same of |map|, which is
             what an eye compares. ssim: of the maps as they are drawn, (B,). All three are NaN where the random network
-            does not answer a picture at all (a ReLU before the target lets nothing through) and its map is 0.
+            does not answer a picture at all (a ReLU before the target lets nothing through, or numbers overflow).
     """
 
     layers: int
@@ -59,8 +59,9 @@ def randomisation(
             rank_correlation(own.abs(), maps.abs()),
             similarity(own, maps, signed),
         )
-        silent = maps.flatten(1).abs().amax(1) == 0
-        yield Depth(count, layers[count - 1], maps, *(values.masked_fill(silent, torch.nan) for values in found))
+        size = maps.flatten(1).abs().amax(1)
+        lost = (size == 0) | ~size.isfinite()
+        yield Depth(count, layers[count - 1], maps, *(values.masked_fill(lost, torch.nan) for values in found))
 
 
 def cascade(model: Model, layers: Sequence[str], depths: Sequence[int], seed: int) -> Iterator[tuple[int, Model]]:

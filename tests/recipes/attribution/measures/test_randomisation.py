@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter import Model
+from inverter import Model, encode
 from objectives import channel, logit
 from recipes.attribution import explain
 from recipes.attribution.measures.randomisation import cascade, evenly, randomisation, weighted_layers
@@ -96,3 +96,24 @@ def test_depths_are_spread_evenly_and_end_with_all() -> None:
     assert evenly(1, 26) == [1, 26]
     assert evenly(3, 5) == [1, 3, 5]
     assert evenly(8, 3) == evenly(0, 3) == [1, 2, 3]
+
+
+def test_guided_backpropagation_hardly_sees_that_the_classes_are_random(
+    squeezenet: Model, photo: Callable[[str], Tensor]
+) -> None:
+    """Adebayo et al. 2018: it stays what it was while the upper layers forget; Grad-CAM does not."""
+    images = nn.functional.avg_pool2d(torch.cat([photo("goldfish"), photo("toucan")]), 2)
+    target = logit(encode(squeezenet, images, "")[""].argmax(1).tolist())
+    layers = weighted_layers(squeezenet, target, (112, 112))
+    assert len(layers) == 26
+    assert (layers[0], layers[-1]) == ("classifier.1", "features.0")
+
+    def alike(method: str) -> float:
+        def ask(network: Model, pictures: Tensor) -> Tensor:
+            return explain(network, pictures, target, method)
+
+        (depth,) = randomisation(ask, squeezenet, images, layers, [1], 0, signed=False)
+        return float(depth.size.nanmean())
+
+    assert alike("guided-backprop") > 0.7
+    assert alike("grad-cam") < 0.5
