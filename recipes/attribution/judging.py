@@ -165,7 +165,7 @@ class Judge:
     @cached_property
     def _fallen(self) -> tuple[Tensor, Tensor]:
         """Masks (N, H, W) and by how much the score falls for each, (N, B)."""
-        masks = torch.stack(list(squares(self.effort.squares, self._size, self.seed)))
+        masks = squares(self.effort.squares, self._size, self.seed)
         images = self.images.to(self.model.device)
         nothing = baseline_of(self.model, images, NOTHING)
         with asking(self.model, self._objective) as score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -13,16 +13,18 @@ SIDES = (0.1, 0.5)
 """Shortest and longest side of a square, as a share of the picture's."""
 
 
-def squares(count: int, size: tuple[int, int], seed: int) -> Iterator[Tensor]:
-    """`count` masks (H, W), each a square anywhere in the picture: True is what goes."""
+@lru_cache(maxsize=1)
+def squares(count: int, size: tuple[int, int], seed: int) -> Tensor:
+    """Masks (count, H, W), each a square anywhere in the picture: True is what goes. One tensor for all who ask."""
     height, width = size
-    for side, y, x in torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)).tolist():
+    masks = torch.zeros(count, height, width, dtype=torch.bool)
+    draws = torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)).tolist()
+    for mask, (side, y, x) in zip(masks, draws, strict=True):
         share = SIDES[0] + side * (SIDES[1] - SIDES[0])
         tall, wide = max(1, round(share * height)), max(1, round(share * width))
         top, left = round(y * (height - tall)), round(x * (width - wide))
-        mask = torch.zeros(size, dtype=torch.bool)
         mask[top : top + tall, left : left + wide] = True
-        yield mask
+    return masks
 
 
 @torch.no_grad()

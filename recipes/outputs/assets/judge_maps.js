@@ -127,9 +127,9 @@ function makeShot(unit) {
 function makeRow(unit) {
   const { method, strip, cascade, insertion, deletion, upper } = figuresOf(unit);
   const columns = listOf(cascade).length + 1;
-  const counts = element("span", { class: "depths" }, ...[{ layers: "map" }, ...listOf(cascade)].map((depth) =>
-    element("span", { title: depth?.down_to ? `random down to ${depth.down_to}` : "the network as it is" },
-      Number.isFinite(depth?.layers) ? `${depth.layers}${Number.isFinite(depth.size) ? ` · ${depth.size.toFixed(2)}` : ""}` : text(depth?.layers))));
+  const counts = element("span", { class: "depths" }, element("span", { title: "the network as it is" }, "map"),
+    ...listOf(cascade).map((depth) => element("span", { title: `random down to ${text(depth?.down_to)}` },
+      `${text(depth?.layers)} · ${Number.isFinite(depth?.size) ? depth.size.toFixed(2) : "silent"}`)));
   const film = element("span", { class: "strip" }, strip ? element("img", { loading: "lazy", decoding: "async", alt: "", src: strip }) : null, counts);
   film.style.setProperty("--columns", columns);
   return element("div", { class: "row" },

@@ -118,6 +118,19 @@ def test_each_map_stands_beside_what_random_weights_made_of_it(visit: Callable[.
     assert box["width"] == pytest.approx(frame["width"] / 2, abs=1)
 
 
+def test_a_random_network_that_does_not_answer_is_named(visit: Callable[..., Any], tmp_path: Path) -> None:
+    cascade = [
+        {"layers": 1, "down_to": "head", "size": 0.5, "ssim": 0.5},
+        {"layers": 4, "down_to": "stem", "size": None},
+    ]
+    units = [judged("fish", "grad-cam", figures={"cascade": cascade}), judged("dog", "grad-cam", 0.1)]
+    seen = visit(write_page(tmp_path, units))
+    expect(seen.page.locator(".depths").first).to_have_text("map1 · 0.504 · silent")
+    assert (
+        len(seen.page.locator(".charts .line").first.get_attribute("points").split()) == 3
+    )  # the dog's alone at its end
+
+
 def test_the_filter_and_the_lightbox(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     visible = seen.page.locator(".row:visible .strip")
