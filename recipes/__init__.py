@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recipes.grid import Grid
     from recipes.inpaint import Inpaint
     from recipes.invert import Invert
+    from recipes.judge_maps import JudgeMaps
     from recipes.statistics import Statistics
     from recipes.top_patches import Patches
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Grid": "recipes.grid",
     "Inpaint": "recipes.inpaint",
     "Invert": "recipes.invert",
+    "JudgeMaps": "recipes.judge_maps",
     "Patches": "recipes.top_patches",
     "Statistics": "recipes.statistics",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "Grid",
     "Inpaint",
     "Invert",
+    "JudgeMaps",
     "Patches",
     "Statistics",
 ]

@@ -16,6 +16,7 @@ from recipes.gallery import Gallery
 from recipes.grid import Grid
 from recipes.inpaint import Inpaint
 from recipes.invert import Invert
+from recipes.judge_maps import JudgeMaps
 from recipes.near import nearest
 from recipes.prior_choice import PriorChoice
 from recipes.recipe import AnyRecipe, key_of
@@ -25,7 +26,19 @@ Known = AnyRecipe | DeepDream | Patches
 
 RECIPES: dict[str, type[Known]] = {
     recipe.name: recipe
-    for recipe in (Gallery, ClassModel, DeepDream, Invert, Inpaint, Patches, Dictionary, Grid, Atlas, Explain)
+    for recipe in (
+        Gallery,
+        ClassModel,
+        DeepDream,
+        Invert,
+        Inpaint,
+        Patches,
+        Dictionary,
+        Grid,
+        Atlas,
+        Explain,
+        JudgeMaps,
+    )
 }
 """By name: a new recipe is known to TOML files and to the command line once it stands here."""
 

@@ -26,7 +26,7 @@ PUBLIC = {
         "Augment Code Inversion LayerInfo Model PRESETS Progress ReceptiveField Settings Tick __version__ encode "
         "evaluate layers load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
-    "recipes": "Explain Gallery Inpaint Invert Patches",
+    "recipes": "Explain Gallery Inpaint Invert JudgeMaps Patches",
 }
 SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
 TOOLS = "recipes/bundled/"
@@ -100,7 +100,10 @@ def test_no_error_is_swallowed_whole() -> None:
     "arguments",
     [
         ["--help"],
-        *([command, "--help"] for command in ("gallery", "invert", "inpaint", "patches", "explain", "run", "layers")),
+        *(
+            [command, "--help"]
+            for command in ("gallery", "invert", "inpaint", "patches", "explain", "judge-maps", "run", "layers")
+        ),
     ],
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:

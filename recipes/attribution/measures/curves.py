@@ -1,0 +1,55 @@
+"""Insertion and deletion (Petsiuk et al. 2018): the score must fall fastest where the map is hottest, or rise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from recipes.attribution.ask import Score, grouped, own_rows
+
+
+@torch.no_grad()
+def curve(score: Score, begin: Tensor, end: Tensor, maps: Tensor, points: int, at_once: int = 1) -> Tensor:
+    """The score as the pixels of one picture give way to those of another, hottest first: (B, points + 1).
+
+    Deletion goes from a picture to nothing, insertion from nothing to the picture.
+
+    Args:
+        begin, end: (B, 3, H, W). maps: (B, H, W); equal values go in reading order.
+        points: steps of as many pixels each. at_once: how many of them are scored together.
+
+    Example:
+        >>> total = lambda images, rows=None: images.sum((1, 2, 3))
+        >>> heat = torch.tensor([[[0.0, 2.0]]])
+        >>> curve(total, torch.tensor([[[[1.0, 3.0]]]]), torch.zeros(1, 1, 1, 2), heat, points=2)
+        tensor([[4., 1., 0.]])
+    """
+    places = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1).to(begin.device)
+
+    def mixed() -> Iterator[Tensor]:
+        for point in range(points + 1):
+            gone = places < round(point * places.shape[1] / points)
+            yield torch.where(gone.view(len(maps), 1, *maps.shape[1:]), end, begin)
+
+    scores = [
+        score(group.flatten(0, 1), own_rows(begin, len(group))).view(len(group), len(begin))
+        for group in grouped(mixed(), at_once)
+    ]
+    return torch.cat(scores).T.cpu()
+
+
+def area(curves: Tensor) -> Tensor:
+    """The area under curves (B, n) over [0, 1], by trapezoids: (B,).
+
+    Example:
+        >>> area(torch.tensor([[4.0, 1.0, 0.0]]))
+        tensor([1.5000])
+    """
+    return torch.trapezoid(curves, dx=1 / (curves.shape[1] - 1))
+
+
+def between(curves: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Curves (B, n) in units in which `low` (B,) is 0 and `high` (B,) is 1; 0 where these are the same."""
+    return ((curves - low[:, None]) / (high - low)[:, None]).nan_to_num(0, 0, 0)

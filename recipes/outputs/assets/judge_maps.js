@@ -1,0 +1,249 @@
+"use strict";
+// Judged maps: a table and charts of the methods, then for each picture what every map became of random weights.
+
+const $ = (id) => document.getElementById(id);
+const usualSize = matchMedia("(max-width: 46rem)").matches ? 64 : 104;
+const state = { query: "", size: usualSize };
+const unitOf = new WeakMap();
+const shotOf = new Map();
+let shown = [];
+
+const isOriginal = (unit) => unit.objective === "original";
+const figuresOf = (unit) => unit.figures ?? {};
+const listOf = (value) => (Array.isArray(value) ? value : []);
+const kind = (method) => `series-${data.methods.indexOf(method) % 8}${data.methods.indexOf(method) >= 8 ? " dashed" : ""}`;
+const digits = (value, places) => (Number.isFinite(value) ? value.toFixed(places) : "–");
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+// ---- The table ----
+
+const headings = {
+  pointing: "points at it", energy: "energy in box", iou: "box overlap", insertion: "insertion", deletion: "deletion",
+  infidelity: "infidelity", target_change: "change with target", shift: "change with shift",
+  randomised_half: "half random", randomised_all: "all random", weights: "weights",
+};
+const hints = {
+  pointing: "pointing game: share of pictures whose hottest pixel lies in a box (Zhang et al. 2016); more is better",
+  energy: "share of the map that lies in a box (Wang et al. 2020); more is better",
+  iou: "intersection over union of the box around what is above 20 % of the maximum, and the nearest box; more is better",
+  insertion: "area under the score as the hottest pixels come into a blurred picture (Petsiuk et al. 2018); more is better",
+  deletion: "area under the score as the hottest pixels go (Petsiuk et al. 2018); less is better",
+  infidelity: "squared error in telling how much the score falls when squares go, as a share (Yeh et al. 2019); less is better",
+  target_change: "1 - rank correlation with the map of another target; 0 says the same of both",
+  shift: "relative change by a shift that the network takes back (Kindermans et al. 2017); 0 is invariance",
+  randomised_half: "rank correlation of |map| with itself while the upper half of the layers is random (Adebayo et al. 2018); less is better",
+  randomised_all: "rank correlation of |map| with itself once all layers are random; less is better",
+  weights: "hardly: |map| keeps a rank correlation of .5 or more while the upper half of the layers is random",
+};
+const better = { pointing: 1, energy: 1, iou: 1, insertion: 1, deletion: -1, infidelity: -1 };
+
+function cell(name, value) {
+  if (name === "pointing") return Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
+  return name in headings && name !== "weights" ? digits(value, 3) : text(value);
+}
+
+function bestOf(name) {
+  const rows = data.table.filter((row) => row.method !== "chance" && Number.isFinite(row[name]));
+  return name in better && rows.length > 1 ? rows.reduce((best, row) => (better[name] * (row[name] - best[name]) > 0 ? row : best)) : null;
+}
+
+function fillTable() {
+  const names = [...new Set(data.table.flatMap((row) => Object.keys(row)))];
+  const words = (name) => (["method", "weights"].includes(name) ? "words" : null);
+  $("summary").querySelector("thead").append(element("tr", {}, ...names.map((name) =>
+    element("th", { scope: "col", class: words(name), title: hints[name] }, headings[name] ?? name.replaceAll("_", " ")))));
+  $("summary").querySelector("tbody").append(...data.table.map((row) =>
+    element("tr", { class: row.method === "chance" ? "chance" : null }, ...names.map((name) => {
+      const marks = [words(name), bestOf(name) === row && "best", name === "weights" && row[name] === "hardly" && "bad"];
+      return element("td", { class: marks.filter(Boolean).join(" ") || null }, cell(name, row[name]));
+    }))));
+}
+
+// ---- The charts ----
+
+const unitsOf = (method) => data.images.flatMap(({ units }) => units).filter((unit) => String(figuresOf(unit).method) === method);
+
+/** The mean over pictures of lists of points [x, y], point by point; where y is no number it does not count. */
+function meanLine(lists) {
+  const length = Math.max(0, ...lists.map((points) => points.length));
+  return Array.from({ length }, (_, index) => {
+    const points = lists.map((list) => list[index]).filter((point) => point && point.every(Number.isFinite));
+    return points.length ? [points[0][0], mean(points.map(([, y]) => y))] : null;
+  }).filter(Boolean);
+}
+
+function lines(pointsOf) {
+  return data.methods.map((method) => ({ name: method, kind: kind(method), points: meanLine(unitsOf(method).map(pointsOf)) }));
+}
+
+function curvePoints(name) {
+  return (unit) => listOf(figuresOf(unit)[name]).map((value, index, all) => [index / Math.max(all.length - 1, 1), value]);
+}
+
+function cascadePoints(name) {
+  return (unit) => {
+    const depths = listOf(figuresOf(unit).cascade);
+    return [[0, 1], ...depths.map((depth) => [depth?.layers / depths.at(-1)?.layers, depth?.[name]])];
+  };
+}
+
+function drawCharts() {
+  const charts = [
+    { title: "How alike |map| stays as layers turn random: rank correlation", across: "layers randomised, from the top", lines: lines(cascadePoints("size")) },
+    { title: "The same by SSIM of the drawn maps", across: "layers randomised, from the top", lines: lines(cascadePoints("ssim")) },
+    { title: "Deletion: the score as the hottest pixels go", across: "pixels gone", lines: lines(curvePoints("deletion_curve")) },
+    { title: "Insertion: the score as the hottest pixels come", across: "pixels shown", lines: lines(curvePoints("insertion_curve")) },
+  ].filter((chart) => chart.lines.some(({ points }) => points.length > 1));
+  $("charts").append(...charts.map((chart) => element("figure", {}, element("figcaption", {}, chart.title), lineChart(chart))));
+  $("legend").append(...data.methods.map((method) => element("li", { class: kind(method) }, element("span", { class: "key" }), method)));
+}
+
+// ---- The pictures ----
+
+function titleOf(unit) {
+  if (isOriginal(unit)) return `${text(unit.image)} · original`;
+  return [figuresOf(unit).method, unit.name ?? figuresOf(unit).target, unit.image].map(text).join(" · ");
+}
+
+/** The boxes that were given, [top, left, bottom, right] in pixels of the picture. */
+function boxesOf(unit) {
+  const [height, width] = data.size;
+  return listOf(figuresOf(unit).boxes).filter((box) => listOf(box).length === 4 && box.every(Number.isFinite)).map(([top, left, bottom, right]) => {
+    const mark = element("span", { class: "box" });
+    mark.style.inset = `${(100 * top) / height}% ${100 - (100 * right) / width}% ${100 - (100 * bottom) / height}% ${(100 * left) / width}%`;
+    return mark;
+  });
+}
+
+function makeShot(unit) {
+  const picture = frame(unit.source);
+  picture.append(...boxesOf(unit));
+  const shot = element("button", { type: "button", class: "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": titleOf(unit) }, picture);
+  unitOf.set(shot, unit);
+  shotOf.set(unit, shot);
+  return shot;
+}
+
+function makeRow(unit) {
+  const { method, strip, cascade, insertion, deletion, upper } = figuresOf(unit);
+  const columns = listOf(cascade).length + 1;
+  const counts = element("span", { class: "depths" }, element("span", { title: "the network as it is" }, "map"),
+    ...listOf(cascade).map((depth) => element("span", { title: `random down to ${text(depth?.down_to)}` },
+      `${text(depth?.layers)} · ${Number.isFinite(depth?.size) ? depth.size.toFixed(2) : "silent"}`)));
+  const film = element("span", { class: "strip" }, strip ? element("img", { loading: "lazy", decoding: "async", alt: "", src: strip }) : null, counts);
+  film.style.setProperty("--columns", columns);
+  return element("div", { class: "row" },
+    element("h3", {}, element("span", { class: "method", title: method }, text(method)),
+      element("small", {}, `insertion ${digits(insertion, 2)}`), element("small", {}, `deletion ${digits(deletion, 2)}`),
+      element("small", {}, `half random ${digits(upper, 2)}`)),
+    makeShot(unit), film);
+}
+
+const pictures = data.images.map(({ name, original, units }) => {
+  const rows = units.map((unit) => ({ words: [figuresOf(unit).method, unit.name].filter(Boolean).join("\n").toLowerCase(), row: makeRow(unit) }));
+  const first = original && element("div", { class: "row" }, element("h3", {}, "original"), makeShot(original));
+  const seen = units.find((unit) => unit.name)?.name;
+  const section = element("section", { class: "picture", "aria-label": name },
+    element("h2", {}, element("span", { title: name }, name), seen ? element("span", { class: "seen" }, `target ${seen}`) : null),
+    first ?? null, ...rows.map(({ row }) => row));
+  return { words: name.toLowerCase(), rows, section };
+});
+$("pictures").append(...pictures.map(({ section }) => section));
+document.documentElement.style.setProperty("--aspect", data.aspect);
+$("summary").hidden = data.table.length === 0;
+if (data.table.length) fillTable();
+drawCharts();
+
+// ---- What is seen ----
+
+/** Rows whose method or class fits stay alone; where the picture's own name fits, all of its rows do. */
+function apply() {
+  const query = state.query.trim().toLowerCase();
+  let seen = 0;
+  for (const { words, rows, section } of pictures) {
+    const whole = words.includes(query);
+    for (const each of rows) each.row.hidden = !whole && !each.words.includes(query);
+    section.hidden = !whole && rows.every(({ row }) => row.hidden);
+    seen += !section.hidden;
+  }
+  const shots = [...$("pictures").querySelectorAll(".shot")].filter((shot) => !shot.closest("[hidden]"));
+  shown = shots.map((shot) => unitOf.get(shot));
+  $("pictures").style.setProperty("--thumb", `${state.size}px`);
+  $("count").textContent = seen === pictures.length ? plural(seen, "picture") : `${seen} of ${plural(pictures.length, "picture")}`;
+  $("empty").hidden = seen > 0;
+  $("reset").hidden = pictures.length === 0;
+  $("empty").firstElementChild.textContent = pictures.length ? "No picture matches." : "There are no pictures yet.";
+  walk.update(shots);
+  write();
+}
+
+function write() {
+  const parameters = new URLSearchParams();
+  if (state.query.trim()) parameters.set("show", state.query.trim());
+  if (state.size !== usualSize) parameters.set("size", state.size);
+  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
+  fragment.write(parameters);
+}
+
+function restore() {
+  const parameters = fragment.read();
+  const size = Number(parameters.get("size"));
+  state.query = parameters.get("show") ?? "";
+  state.size = size >= 48 && size <= 224 ? size : usualSize;
+  $("query").value = state.query;
+  $("size").value = state.size;
+  apply();
+  const file = parameters.get("unit");
+  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
+  if (unit) lightbox.show(unit);
+  else if (lightbox.item) lightbox.close();
+}
+
+function rowsOf(unit) {
+  const { target, method, value, at, upper, seconds, source, ...figures } = figuresOf(unit);
+  const measures = Object.keys(headings).filter((name) => name in figures).map((name) => [headings[name], figures[name]]);
+  const named = measures.map(([label, value]) => [label[0].toUpperCase() + label.slice(1), value]);
+  const what = isOriginal(unit) ? [["File", source], ["By chance", "what a map of noise reaches:"]] : [
+    ["Target", target], ["Class", unit.name], ["Scores", value], ["Method", method], ["Looks at", at || undefined],
+  ];
+  return [["Picture", unit.image], ...what, ...named, ["Half random", upper], ["Seconds", seconds]]
+    .filter(([, value]) => value !== undefined && value !== null);
+}
+
+const walk = new Walk($("pictures"), ".shot");
+const lightbox = new Lightbox({
+  items: () => shown,
+  describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
+  onShow: write,
+  onClose(unit) {
+    walk.focus(shotOf.get(unit));
+    write();
+  },
+});
+
+$("pictures").addEventListener("click", (event) => {
+  const shot = event.target.closest(".shot");
+  if (shot) lightbox.show(unitOf.get(shot));
+});
+$("query").addEventListener("input", (event) => {
+  state.query = event.target.value;
+  apply();
+});
+$("query").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
+  event.preventDefault();
+  walk.focus();
+});
+$("size").addEventListener("input", (event) => {
+  state.size = Number(event.target.value);
+  apply();
+});
+$("reset").addEventListener("click", () => {
+  state.query = $("query").value = "";
+  apply();
+  $("query").focus();
+});
+$("help").addEventListener("click", showHelp);
+listenForKeys($("query"));
+addEventListener("hashchange", restore);
+restore();
