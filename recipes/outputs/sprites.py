@@ -69,3 +69,9 @@ def _digest(icons: Icons) -> str:
     for place, file in sorted(icons.items()):
         digest.update(f"{place}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _write(path: Path, picture: Image.Image, kind: str) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **({"quality": 88, "method": 2} if kind == "WEBP" else {}))
+    write_bytes(path, buffer.getvalue())
