@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
-from recipes.outputs.media import write_text
+from recipes.outputs.media import write_bytes, write_text
 
 ACROSS = 16
 """Cells along each side of a sheet."""
