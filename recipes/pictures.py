@@ -38,6 +38,8 @@ def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
     """
     files: dict[Path, None] = {}
     for place in places:
+        if not str(place):  # to a path, an empty text is the folder that one is in
+            raise FileNotFoundError("no picture or folder '': it is empty; expected its path")
         if not Path(place).exists():
             raise FileNotFoundError(f"no picture or folder {str(place)!r}")
         found = picture_files(Path(place))
