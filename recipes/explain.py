@@ -166,6 +166,8 @@ class Explain(Recipe):
         pictures = self._pictures(model, [str(unit.image) for unit in units])
         if units[0].objective == ORIGINAL:
             return Given(pictures)
+        if units[0].file not in self._questions:  # another process was told of these units
+            self.units(model)
         question, started = self._questions[units[0].file], time.perf_counter()
         maps = explain(
             model,

@@ -210,6 +210,8 @@ class JudgeMaps(Recipe):
                 told = {"method": CHANCE, **figures} | ({"boxes": [list(box) for box in boxes]} if boxes else {})
                 self._told[unit.file] = told | {"source": self._files[str(unit.image)].name}
             return Given(judge.images)
+        if str(units[0].image) not in self._scores:  # another process was told of these units
+            self.units(model)
         choice = self._choices[units[0].batch]
         verdicts = judge(choice)
         for unit, verdict in zip(units, verdicts, strict=True):

@@ -16,7 +16,7 @@ from torch import nn
 
 import recipes.executors
 from inverter import Model, load_model
-from recipes import Atlas, ClassModel, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes import Atlas, ClassModel, Dictionary, Explain, Gallery, Grid, Inpaint, Invert, JudgeMaps, Patches
 from recipes.collector import collect
 from recipes.executors import Results, Work
 from recipes.executors.machines import Machines
@@ -56,8 +56,14 @@ def made(out: Path) -> dict[str, bytes]:
     for name in ("index.html", "manifest.json", "atlas.json"):
         found.pop(name, None)
     manifest = json.loads((out / "manifest.json").read_text())
-    records = [{key: value for key, value in unit.items() if key != "seconds"} for unit in manifest["units"]]
-    return found | {"records": json.dumps(records).encode()}
+    return found | {"records": json.dumps(_timeless(manifest["units"])).encode()}
+
+
+def _timeless(value: Any) -> Any:
+    """Without how long it took, however deep that is told."""
+    if isinstance(value, dict):
+        return {key: _timeless(each) for key, each in value.items() if key != "seconds"}
+    return [_timeless(each) for each in value] if isinstance(value, list) else value
 
 
 SMALL = {"model": "builtin", "steps": 3, "batch_size": 2, "device": "cpu"}
@@ -67,6 +73,25 @@ QUESTIONS: dict[str, Callable[[Path], AnyRecipe | Patches]] = {
     "gallery with natural pictures": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
     "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
     "invert": lambda photos: Invert(image=str(photos / "1.png"), layer="features.stem", size=32, **SMALL),
+    "explain": lambda photos: Explain(
+        image=(str(photos / "1.png"), str(photos / "2.png")),
+        method=("saliency", "grad-cam"),
+        model="builtin",
+        size=48,
+        batch_size=1,
+        device="cpu",
+    ),
+    "judge-maps": lambda photos: JudgeMaps(
+        image=(str(photos / "1.png"), str(photos / "2.png")),
+        method=("saliency", "grad-cam"),
+        model="builtin",
+        size=48,
+        points=3,
+        depths=2,
+        squares=4,
+        batch_size=1,
+        device="cpu",
+    ),
     "inpaint": lambda photos: Inpaint(image=str(photos / "2.png"), missing=0.3, steps=2, size=32, device="cpu"),
     "dictionary": lambda photos: Dictionary(
         image=str(photos / "3.png"), positions=["0,1", "2,2"], size=32, icon=24, **STAGE
