@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= gallery
 
-.PHONY: demo test lint typecheck bench clean
+.PHONY: demo test lint typecheck bench bench-gpu clean
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
@@ -19,9 +19,17 @@ lint: .venv/installed-dev
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
 
+# About half an hour on two cores, most of it the peers'.
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/gallery_vs_lucent.py
 	$(BIN)/python benchmarks/class_models_vs_lucent.py
+	$(BIN)/python benchmarks/maco_vs_horama.py
+	$(BIN)/python benchmarks/inversion_vs_pixels.py
+
+bench-gpu: .venv/installed-bench
+	$(BIN)/python benchmarks/gallery_vs_lucent.py --device cuda --channels 16
+	$(BIN)/python benchmarks/gallery_growth.py --device cuda
+	$(BIN)/python benchmarks/maco_vs_horama.py --device cuda
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("inverter needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -36,10 +44,10 @@ bench: .venv/installed-bench
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'
 	touch $@ .venv/installed
 
-# Lucent asks for old versions of what it needs, and runs on these: so it comes alone.
+# Lucent asks for old versions of what it needs and Horama for plots, and both run on these: so they come alone.
 .venv/installed-bench: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt tqdm decorator future
-	$(BIN)/python -m pip install --quiet --no-deps torch-lucent==0.1.8
+	$(BIN)/python -m pip install --quiet --no-deps torch-lucent==0.1.8 horama==0.3.0 einops
 	touch $@
 
 clean:
