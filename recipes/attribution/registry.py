@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "score-cam",
     ),
     "augmented_cam": ("augmented-grad-cam",),
+    "perturbation": ("occlusion", "rise"),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

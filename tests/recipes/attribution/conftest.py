@@ -14,6 +14,8 @@ QUICK: dict[str, str] = {
     "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
     "integrated-gradients": "integrated-gradients:steps=5",
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
+    "occlusion": "occlusion:size=6,stride=4",
+    "rise": "rise:masks=20",
 }
 """Methods that take many passes, with as few as a test of a law needs."""
 
