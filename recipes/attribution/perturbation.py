@@ -13,15 +13,24 @@ from inverter import Model
 from objectives import Objective
 from recipes.attribution.ask import asking
 from recipes.attribution.baselines import HELP as BASELINES
-from recipes.attribution.baselines import baseline_of
+from recipes.attribution.baselines import baseline_of, check_baseline
 from recipes.attribution.declaration import method
 from recipes.attribution.masked import at_once, through_masks
+
+
+def _check_square(*, size: int, stride: int, grey: float) -> None:
+    if not 1 <= stride <= size or not 0 <= grey <= 1:
+        raise ValueError(
+            "occlusion takes a size of at least 1, a stride from 1 to the size and a grey from 0 to 1, "
+            f"got {size}, {stride} and {grey:g}"
+        )
 
 
 @method(
     "occlusion",
     paper="Zeiler & Fergus 2014",
     signed=True,
+    check=_check_square,
     help={
         "size": "side of the square, in pixels",
         "stride": "pixels from one square to the next",
@@ -42,16 +51,13 @@ def occlusion(
     """What the score loses behind a grey square, S(x) - S(x with the square), as a mean over those that cover a pixel.
 
     Raises:
-        ValueError: for a square that is not smaller than the picture, a stride that leaves gaps, or a grey off [0, 1].
+        ValueError: for a square that covers the whole picture.
     """
     height, width = images.shape[2:]
-    if not 1 <= size < max(height, width) or not 0 <= grey <= 1:
+    if size >= max(height, width):
         raise ValueError(
-            f"occlusion takes a size from 1 to {max(height, width) - 1} for pictures of {height}x{width} pixels and a "
-            f"grey from 0 to 1, got {size} and {grey:g}: give occlusion:size=PIXELS"
+            f"a square of {size} pixels covers all of a picture of {height}x{width}: give occlusion:size=PIXELS"
         )
-    if not 1 <= stride <= size:
-        raise ValueError(f"occlusion takes a stride from 1 to the square's size of {size}, got {stride}")
     with torch.no_grad(), asking(model, target) as score:
         whole = score(images)
     squares = _squares(images, size, stride, at_once(model, images))
@@ -90,10 +96,19 @@ def _starts(side: int, size: int, stride: int) -> list[int]:
     return sorted({*range(0, last + 1, stride), last})
 
 
+def _check_masks(*, masks: int, cells: int, keep: float, baseline: str) -> None:
+    if masks < 2 or cells < 1 or not 0 < keep < 1:
+        raise ValueError(
+            f"rise takes at least 2 masks, at least 1 cell and keep between 0 and 1, got {masks}, {cells} and {keep:g}"
+        )
+    check_baseline(baseline=baseline)
+
+
 @method(
     "rise",
     paper="Petsiuk et al. 2018",
     signed=True,
+    check=_check_masks,
     help={
         "masks": "how many",
         "cells": "of a mask's grid, along each side",
@@ -117,19 +132,12 @@ def rise(
 
     The paper's map is E[S(m x) | m(p) = 1]. The mean that is taken off is the same for all pixels but for chance, and
     with it goes most of the noise: fewer masks give the same map.
-
-    Raises:
-        ValueError: for less than 2 masks, no cells, or a probability that is not between 0 and 1.
     """
-    if masks < 2 or cells < 1 or not 0 < keep < 1:
-        raise ValueError(
-            f"rise takes at least 2 masks, at least 1 cell and keep between 0 and 1, got {masks}, {cells} and {keep:g}"
-        )
     drawn = random_masks(images, masks, cells, keep, seed, at_once(model, images))
     weighted, scores_sum = torch.zeros_like(images[:, 0]), torch.zeros_like(images[:, 0, 0, 0])
     seen, zero = torch.zeros_like(images[0, 0]), None
     for kept, scores in through_masks(model, images, target, drawn, baseline_of(model, images, baseline)):
-        # Sums of small numbers are exact: scores are taken from a level near their mean.
+        # From a level near their mean: sums of small numbers lose less to rounding.
         zero = scores.mean(1, keepdim=True) if zero is None else zero
         weighted += torch.einsum("bn,nhw->bhw", scores - zero, kept)
         scores_sum += (scores - zero).sum(1)

@@ -34,6 +34,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "augmented_cam": ("augmented-grad-cam",),
     "perturbation": ("occlusion", "rise"),
+    "learned_masks": ("meaningful-perturbation",),
+    "extremal": ("extremal-perturbation",),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

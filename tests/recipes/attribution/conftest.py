@@ -16,6 +16,8 @@ QUICK: dict[str, str] = {
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
     "occlusion": "occlusion:size=6,stride=4",
     "rise": "rise:masks=20",
+    "meaningful-perturbation": "meaningful-perturbation:steps=4,cells=5",
+    "extremal-perturbation": "extremal-perturbation:steps=4,areas=[0.2]",
 }
 """Methods that take many passes, with as few as a test of a law needs."""
 
