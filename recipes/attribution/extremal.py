@@ -22,8 +22,9 @@ REACH = 4
 """Nodes around each that its smooth maximum looks at."""
 COLDNESS = 20.0
 """Of the smooth maximum: 1 / T."""
-RATE = 0.05
-WEIGHTS = 1.0, 300.0
+RATE, MOMENTUM = 0.01, 0.9
+"""Of gradient descent, as in the paper; the rate is for a gradient in units of one node's share of the mask."""
+WEIGHTS = 0.3, 60.0
 """Of the area constraint, at the first and at the last step."""
 
 
@@ -73,7 +74,7 @@ def _check(*, areas: Sequence[float], steps: int, baseline: str) -> None:
     "extremal-perturbation",
     paper="Fong et al. 2019",
     check=_check,
-    help={"areas": "of the masks, as shares of the picture", "steps": "of Adam", "baseline": BASELINES},
+    help={"areas": "of the masks, as shares of the picture", "steps": "of gradient descent", "baseline": BASELINES},
 )
 def extremal_perturbation(
     model: Model,
@@ -105,7 +106,7 @@ def extremal_masks(
     nothing, copies = baseline_of(model, images, baseline), len(areas)
     nodes = images.new_full((copies * len(images), *grid), 0.5, requires_grad=True)
     shown, hidden, rows = images.repeat(copies, 1, 1, 1), nothing.repeat(copies, 1, 1, 1), own_rows(images, copies)
-    optimizer = torch.optim.Adam([nodes], lr=RATE)
+    optimizer = torch.optim.SGD([nodes], lr=RATE * nodes[0].numel(), momentum=MOMENTUM)
     with asking(model, target) as score:
         share = Share.between(score, images, nothing).repeated(copies)
         for weight in weights(steps):

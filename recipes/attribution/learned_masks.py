@@ -77,18 +77,20 @@ def meaningful_perturbation(
     cells: int = 28,
     fill: str = "blur",
     steps: int = 300,
-    sparsity: float = 1e-4,
-    smoothness: float = 1e-2,
+    sparsity: float = 1e-3,
+    smoothness: float = 0.1,
 ) -> Tensor:
     """1 - m of the mask m = argmin l1 |1 - m|_1 + l2 sum |grad m|^b + S(m x + (1 - m) x') (eq. 6), in [0, 1].
 
-    S is the `Share` of the score that is left; sums run over the cells of m, which is enlarged to the picture. All
+    S is the `Share` of the score that is left, and no less than 0: hiding goes on until the target is lost, no further.
+    Sums run over the cells of m, which is enlarged to the picture. The weights differ from the paper's, since S does. All
     pictures of a batch have their masks optimised at once.
     """
     generator = torch.Generator().manual_seed(seed)
     nothing = baseline_of(model, images, "mean" if fill == "noise" else fill)
     grains = noise(seed, steps, images)
-    mask = images.new_ones(len(images), 1, cells, cells, requires_grad=True)
+    # Half hidden: where all is seen, a probability is saturated, and no gradient says what to hide.
+    mask = images.new_full((len(images), 1, cells, cells), 0.5, requires_grad=True)
     optimizer = torch.optim.Adam([mask], lr=0.1)
     with asking(model, target) as score:
         share = Share.between(score, images, nothing)
@@ -98,7 +100,7 @@ def meaningful_perturbation(
             shift = torch.randint(-JITTER, JITTER + 1, (2,), generator=generator).tolist()
             left = share(score(torch.lerp(hidden, images, kept).roll(shift, (2, 3))))
             cost = sparsity * (1 - mask).abs().sum() + smoothness * _variation(mask)
-            (mask.grad,) = torch.autograd.grad(left.sum() + cost, mask)
+            (mask.grad,) = torch.autograd.grad(left.relu().sum() + cost, mask)
             optimizer.step()
             mask.data.clamp_(0, 1)
     return 1 - F.interpolate(mask.detach(), images.shape[2:], mode="bilinear", align_corners=False)[:, 0]

@@ -130,8 +130,8 @@ def rise(
 ) -> Tensor:
     """How much higher than usual the score is where a pixel is seen: E[S(m x) | m(p) = 1] - E[S(m x)] (eq. 3 and 6).
 
-    The paper's map is E[S(m x) | m(p) = 1]. The mean that is taken off is the same for all pixels but for chance, and
-    with it goes most of the noise: fewer masks give the same map.
+    The paper's map is E[S(m x) | m(p) = 1]. The mean that is taken off is the same for all pixels: without it, 0 would
+    say nothing, and a logit's own level would drown the map.
     """
     drawn = random_masks(images, masks, cells, keep, seed, at_once(model, images))
     weighted, scores_sum = torch.zeros_like(images[:, 0]), torch.zeros_like(images[:, 0, 0, 0])

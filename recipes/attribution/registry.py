@@ -36,6 +36,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "perturbation": ("occlusion", "rise"),
     "learned_masks": ("meaningful-perturbation",),
     "extremal": ("extremal-perturbation",),
+    "extremal_channels": ("extremal-channels",),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

@@ -18,6 +18,7 @@ QUICK: dict[str, str] = {
     "rise": "rise:masks=20",
     "meaningful-perturbation": "meaningful-perturbation:steps=4,cells=5",
     "extremal-perturbation": "extremal-perturbation:steps=4,areas=[0.2]",
+    "extremal-channels": "extremal-channels:steps=4",
 }
 """Methods that take many passes, with as few as a test of a law needs."""
 
