@@ -2,8 +2,8 @@
 
     pip install '.[peers]' && python benchmarks/attribution_perturbation.py [--pictures 2] [--masks 256]
 
-Prints a table in Markdown: the correlation of the maps over their pixels (mean over the pictures), processor seconds for
-a picture, and their ratio. Everybody asks the same class of the same pictures, one after the other. "Loop" is the
+Prints a table in Markdown: the correlation of the maps over their pixels (mean over the pictures), processor seconds
+for a picture, and their ratio. Everybody asks the same class of the same pictures, one after the other. "Loop" is the
 paper's definition as it stands, one masked picture at a time, with our masks. TorchRay draws its own masks, so its map
 differs by chance; the last column says how far each is from a map of ten times as many masks.
 """

@@ -47,8 +47,8 @@ def rank_penalty(values: Tensor, share: float | Tensor) -> Tensor:
 def smooth_masks(nodes: Tensor) -> Tensor:
     """Smooth masks from a grid (N, h, w) in [0, 1]: m_i = smax over j of k(u_i - u_j) nodes_j (eq. 5 and 6).
 
-    k(u) = exp(-max(0, |u| - 1)^2 / 4), u in nodes. No mask has a finer detail than k. It is computed at the nodes, which
-    are dense against k, and only then enlarged.
+    k(u) = exp(-max(0, |u| - 1)^2 / 4), u in nodes. No mask has a finer detail than k. It is computed at the nodes,
+    which are dense against k, and only then enlarged.
     """
     side = 2 * REACH + 1
     steps = torch.arange(-REACH, REACH + 1, device=nodes.device, dtype=nodes.dtype)
@@ -61,7 +61,8 @@ def smooth_masks(nodes: Tensor) -> Tensor:
 def check_areas(*, areas: Sequence[float], steps: int, **_others: object) -> None:
     if not areas or not all(isinstance(area, int | float) and 0 < area < 1 for area in areas) or steps < 1:
         raise ValueError(
-            f"extremal perturbations take areas between 0 and 1, as [.05,.1], and at least 1 step, got {areas} and {steps}"
+            "extremal perturbations take areas between 0 and 1, as [.05,.1], and at least 1 step, "
+            f"got {areas} and {steps}"
         )
 
 

@@ -83,8 +83,8 @@ def meaningful_perturbation(
     """1 - m of the mask m = argmin l1 |1 - m|_1 + l2 sum |grad m|^b + S(m x + (1 - m) x') (eq. 6), in [0, 1].
 
     S is the `Share` of the score that is left, and no less than 0: hiding goes on until the target is lost, no further.
-    Sums run over the cells of m, which is enlarged to the picture. The weights differ from the paper's, since S does. All
-    pictures of a batch have their masks optimised at once.
+    Sums run over the cells of m, which is enlarged to the picture. The weights differ from the paper's, since S does.
+    All pictures of a batch have their masks optimised at once.
     """
     generator = torch.Generator().manual_seed(seed)
     nothing = baseline_of(model, images, "mean" if fill == "noise" else fill)

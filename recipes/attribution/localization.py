@@ -22,8 +22,8 @@ def graph_cut(image: Tensor, heat: Tensor) -> Tensor:
     """The thing in a picture (3 or 1, H, W) in [0, 1] with a heat map (H, W), as a mask (H, W) of booleans.
 
     Pixels above the map's 95 % quantile are the thing, those below its 30 % quantile are not. Colour models of both
-    decide the others, by a cut along strong edges (OpenCV's grabCut, Rother et al. 2004); the largest region stays. A map
-    in which nothing stands out has an empty mask. What speaks against the target counts as nothing.
+    decide the others, by a cut along strong edges (OpenCV's grabCut, Rother et al. 2004); the largest region stays. A
+    map in which nothing stands out has an empty mask. What speaks against the target counts as nothing.
 
     Raises:
         ModuleNotFoundError: without OpenCV; it says how to install it.
@@ -41,8 +41,9 @@ def graph_cut(image: Tensor, heat: Tensor) -> Tensor:
     trimap = torch.full(heat.shape, cv2.GC_PR_BGD, dtype=torch.uint8)
     trimap[rest], trimap[thing] = cv2.GC_BGD, cv2.GC_FGD
     colours = (image.detach().cpu().clamp(0, 1) * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
+    bgr = colours.flip(2).contiguous().numpy()
     cv2.setRNGSeed(0)  # its colour models begin at random
-    found, *_ = cv2.grabCut(colours.flip(2).contiguous().numpy(), trimap.numpy(), None, None, None, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    found, *_ = cv2.grabCut(bgr, trimap.numpy(), None, None, None, ROUNDS, cv2.GC_INIT_WITH_MASK)
     labels = torch.from_numpy(found)
     return largest_region((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
 

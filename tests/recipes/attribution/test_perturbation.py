@@ -44,7 +44,7 @@ def linear(weights: Tensor) -> Model:
 def test_occlusion_of_a_linear_score_is_its_closed_form(
     size: int, stride: int, linear: Model, weights: Tensor, pictures: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masked, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(masked, "has_bfloat16", lambda _device: False)
     found = explain(linear, pictures, logit(0), f"occlusion:size={size},stride={stride},grey=0.25")
     gone = (weights * (pictures - 0.25)).sum(1)  # what a pixel alone adds
     starts = sorted({*range(0, SIDE - size + 1, stride), SIDE - size})
@@ -83,7 +83,7 @@ def test_masks_keep_what_was_asked_and_do_not_depend_on_their_groups(pictures: T
 
 
 def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.MonkeyPatch, tiny: Model) -> None:
-    monkeypatch.setattr(masked, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(masked, "has_bfloat16", lambda _device: True)
     used: list[torch.dtype] = []
     with tiny.module.mix.register_forward_hook(lambda _module, _inputs, output: used.append(output.dtype)):
         picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
@@ -165,7 +165,7 @@ def test_channels_that_matter_are_kept_and_no_others(blobs: Model) -> None:
     torch.testing.assert_close(masks, torch.eye(4)[[0, 2]], atol=0.05, rtol=0)
     found = explain(blobs, picture, logit([0, 2]), "extremal-channels:areas=[0.25]", layer="1")
     torch.testing.assert_close(found, picture[[0, 1], [0, 2]], atol=0.1, rtol=0)
-    with pytest.raises(ValueError, match="does not depend on layer '3'|does not depend on layer '1'"):
+    with pytest.raises(ValueError, match="does not depend on layer '1'"):
         channel_masks(blobs, picture, channel("0", 0), "1", [0.25], 2)
 
 
