@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
 from recipes.naming import safe_name
+from recipes.near import nearest
 from recipes.recipe import Given, Recipe, Unit, option
 from recipes.targets import HELP as TARGETS
 from recipes.targets import TOP, Target
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ORIGINAL = "original"
 """The objective that the manifest gives to a picture that was given."""
+BOXES = ("auto", "threshold", "graph-cut", "none")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class Explain(Recipe):
         "where methods look that need a layer (default: the last maps before the target); may be repeated",
         repeat=True,
     )
+    box: str = option(
+        "auto",
+        "around the thing: auto (threshold, for class activation maps), threshold (20 % of the maximum), graph-cut "
+        "(by its colours, from the map's hottest 5 % and coldest 30 %) or none",
+        choices=BOXES,
+    )
     out: str = option("explained", "output folder")
     size: int | None = option(
         None, "side of the pictures as the network sees them, in pixels (default: the model's input size)"
@@ -82,6 +90,8 @@ class Explain(Recipe):
             values = _texts(getattr(self, key))
             if not values or not all(isinstance(value, str | Path) and str(value) for value in values):
                 raise ValueError(f"{key}: got {getattr(self, key)!r}; expected one or more texts (--{key})")
+        if self.box not in BOXES:
+            raise ValueError(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
         _ = self._targets, self._choices
 
     @cached_property
@@ -110,7 +120,10 @@ class Explain(Recipe):
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.attribution.explaining import place, scored
+        from recipes.attribution.localization import open_cv
 
+        if self.box == "graph-cut":
+            open_cv()  # told before anything is written
         names, size = list(self._files), self.picture_size(model)
         pictures, layers = self._pictures(model, names), _texts(self.layer)
         if layers and not any(choice.method().movable for choice in self._choices):
@@ -160,7 +173,7 @@ class Explain(Recipe):
         import torch
 
         from recipes.attribution import explain
-        from recipes.attribution.boxes import hot_box
+        from recipes.attribution.localization import located
         from recipes.outputs.heat import overlay
 
         pictures = self._pictures(model, [str(unit.image) for unit in units])
@@ -183,7 +196,7 @@ class Explain(Recipe):
         for unit, picture, heat in zip(units, pictures, maps, strict=True):
             signed = method.signed or bool((heat < 0).any())  # an option may keep the sign
             told = self._told[unit.file] | {"signed": signed, "seconds": seconds} | self._keep(unit, heat, signed)
-            if method.box is not None and (box := hot_box(heat, method.box)):
+            if box := located(self.box, picture, heat, method.box):
                 told["box"] = list(box)
             self._told[unit.file] = told
             shown.append(overlay(picture, heat, signed))

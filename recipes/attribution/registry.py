@@ -33,6 +33,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "score-cam",
     ),
     "augmented_cam": ("augmented-grad-cam",),
+    "perturbation": ("occlusion", "rise"),
+    "learned_masks": ("meaningful-perturbation",),
+    "extremal": ("extremal-perturbation",),
+    "extremal_channels": ("extremal-channels",),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

@@ -100,7 +100,7 @@ def test_a_run_writes_everything_once_and_continues(tiny: Model, photo: Path) ->
         ({"layer": ""}, "expected addresses"),
         ({"layer": "nothing"}, "nothing"),
         ({"count": 0}, "count must be a whole number of at least 1"),
-        ({"power": -1.0}, "power must be at least 0"),
+        ({"power": -1.0}, "power must be in"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_written(

@@ -125,6 +125,21 @@ def test_several_layers_are_several_maps_of_the_methods_that_look_at_one(run: Ru
     assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency", "cam"}
 
 
+def test_a_box_is_drawn_where_it_is_asked_for(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    boxes = {}
+    for way in ("auto", "threshold", "graph-cut", "none"):
+        report = run(target="logit:3", method=["grad-cam", "saliency"], box=way, out=str(tmp_path / way))
+        made = [report.manifest.units[f"images/logit_3/{method}/a.png"].figures for method in ("grad-cam", "saliency")]
+        boxes[way] = [figures.get("box") for figures in made]
+    assert boxes["none"] == [None, None]
+    assert boxes["auto"] == [boxes["threshold"][0], None]
+    assert None not in boxes["threshold"] + boxes["graph-cut"]
+    assert boxes["graph-cut"] != boxes["threshold"]
+    with pytest.raises(ValueError, match="unknown box 'cut'"):
+        run(box="cut")
+
+
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Path) -> None:
     options = {"target": ["logit:3", "logit:top"], "method": ["grad-cam", "saliency"], "batch_size": 1}
     whole = run(out=str(tmp_path / "whole"), **options)

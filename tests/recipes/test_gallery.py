@@ -176,7 +176,7 @@ def trained(squeezenet_weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_trained_networks_gallery_is_complete_on_disk(trained: Report, squeezenet: Model) -> None:
     names = [f"images/features.9/{number:04d}.png" for number in (3, 17, 42)]
     found = {path.relative_to(trained.out).as_posix() for path in trained.out.rglob("*") if path.is_file()}
-    assert found == {"manifest.json", "index.html", *names}
+    assert found == {".lock", "manifest.json", "index.html", *names}
     data = json.loads((trained.out / "manifest.json").read_text())
     assert data["recipe"] == "gallery"
     assert data["inverter"]

@@ -14,6 +14,11 @@ QUICK: dict[str, str] = {
     "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
     "integrated-gradients": "integrated-gradients:steps=5",
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
+    "occlusion": "occlusion:size=6,stride=4",
+    "rise": "rise:masks=20",
+    "meaningful-perturbation": "meaningful-perturbation:steps=4,cells=5",
+    "extremal-perturbation": "extremal-perturbation:steps=4,areas=[0.2]",
+    "extremal-channels": "extremal-channels:steps=4",
 }
 """Methods that take many passes, with as few as a test of a law needs."""
 

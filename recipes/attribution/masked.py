@@ -1,0 +1,68 @@
+"""Scores of pictures seen through many masks: batched, streamed, and in half precision where that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from inverter import Model, Settings
+from inverter.settings import has_bfloat16
+from objectives import Objective
+from recipes.attribution.ask import Score, asking, together
+
+AGREES = 0.12
+"""bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks: even a map of
+one mask a pixel then correlates with that of float32 above .99, and a pixel is a mean over many."""
+
+
+@torch.no_grad()
+def through_masks(
+    model: Model, images: Tensor, target: Objective, masks: Iterable[Tensor], nothing: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Groups of masks, each with the scores of all pictures behind it: m x + (1 - m) x', of pictures x and nothing x'.
+
+    Args:
+        images: (B, 3, H, W). nothing: the same; what is seen where a mask is 0.
+        masks: groups (n, H, W) in [0, 1]; only one group is held at a time (`at_once` says how large it should be).
+
+    Yields:
+        masks (n, H, W), scores (B, n).
+    """
+    with asking(model, target) as score:
+        scorers = [_Agreeing(model, score, row) for row in range(len(images))]
+        for group in masks:
+            kept = group[:, None]
+            shown = (torch.lerp(x0, x, kept) for x, x0 in zip(images, nothing, strict=True))
+            yield group, torch.stack([scorer(copies) for scorer, copies in zip(scorers, shown, strict=True)])
+
+
+def at_once(model: Model, images: Tensor) -> int:
+    """How many masks of one picture are worked on together."""
+    return together(model, images[:1])
+
+
+class _Agreeing:
+    """Scores copies of one picture: the first in float32, the others in bfloat16 if that agreed on the first.
+
+    The pictures of a batch are judged one by one, so that a map does not depend on its company.
+    """
+
+    def __init__(self, model: Model, score: Score, row: int) -> None:
+        self.device, self.score, self.row = model.device, score, row
+        self.half: bool | None = None
+
+    def __call__(self, copies: Tensor) -> Tensor:
+        if self.half is not None:
+            return self._scores(copies, self.half)
+        exact, self.half = self._scores(copies, False), False
+        if len(copies) > 1 and has_bfloat16(self.device):
+            off = (self._scores(copies, True) - exact).square().mean().sqrt()
+            self.half = bool(off <= AGREES * exact.std())
+        return exact
+
+    def _scores(self, copies: Tensor, half: bool) -> Tensor:
+        rows = torch.full((len(copies),), self.row, device=copies.device)
+        with Settings(precision="bfloat16" if half else "float32").autocast(self.device):
+            return self.score(copies, rows)
