@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "sharpen-focus",
         "score-cam",
     ),
+    "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""

@@ -12,6 +12,8 @@ from recipes.pictures import fit, read_picture
 
 QUICK: dict[str, str] = {
     "integrated-gradients": "integrated-gradients:steps=5",
+    "lime": "lime:samples=40,segments=8",
+    "kernel-shap": "kernel-shap:samples=40,segments=8",
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
 }
 """Methods that take many passes, with as few as a test of a law needs."""
