@@ -113,46 +113,30 @@ class Explain(Recipe):
 
         names, size = list(self._files), self.picture_size(model)
         pictures, layers = self._pictures(model, names), _texts(self.layer)
-        if layers and not any(choice.method().layer for choice in self._choices):
-            raise ValueError(f"layer {layers[0]!r} is given, but no method looks at a layer: leave it out")
-        units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in names]
+        if layers and not any(choice.method().movable for choice in self._choices):
+            raise ValueError(
+                f"layer {layers[0]!r} is given, but no method looks at a layer of your choice: leave it out"
+            )
+        units = [
+            Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in names
+        ]
         for target in dict.fromkeys(target.resolved(model) for target in self._targets):
             # Scored now, so that a target that is out of range is told before anything is written.
             objective = target.objective(model, pictures)
             scores = scored(model, objective, pictures)
+            single = target.kind not in ("direction", "layer")
+            channels = target.channels(model, pictures) if single else [None] * len(names)
             for choice in self._choices:
                 method = choice.method()
-                for layer in layers or ("",) if method.layer else ("",):
+                for layer in layers or ("",) if method.movable else ("",):
                     question = Question(target, choice, layer)
                     where = place(model, objective, choice, layer or None, size)
-                    told = {"target": str(target), "method": str(choice), "at": where, "signed": method.signed}
-                    for unit, score in zip(self._asked(model, question, names, pictures), scores, strict=True):
+                    told = {"target": str(target), "method": str(choice), "at": where}
+                    for unit, score in zip(_asked(model, question, names, channels), scores, strict=True):
                         units.append(unit)
                         self._questions[unit.file] = question
                         self._told[unit.file] = told | {"value": score}
         return units
-
-    def _asked(self, model: Model, question: Question, names: Sequence[str], pictures: Tensor) -> list[Unit]:
-        """The units of one question, one for each picture."""
-        from recipes.judge import class_name
-
-        target, channels = question.target, list[int | None]()
-        if target.kind in ("direction", "layer"):
-            channels = [None] * len(names)
-        else:
-            channels += target.channels(model, pictures)
-        return [
-            Unit(
-                layer=target.layer,
-                channel=channel,
-                objective=target.kind,
-                file=f"{question.folder}/{safe_name(name)}.png",
-                name=class_name(model.categories, channel) if target.of_class and channel is not None else None,
-                image=name,
-                batch=question.folder,
-            )
-            for name, channel in zip(names, channels, strict=True)
-        ]
 
     @cached_property
     def _questions(self) -> dict[str, Question]:
@@ -193,14 +177,14 @@ class Explain(Recipe):
             batch_size=self.batch_size,
         )
         seconds = (time.perf_counter() - started) / len(units)
-        method = question.choice.method()
-        signed = method.signed
-        for unit, heat in zip(units, maps, strict=True):
-            told = self._told[unit.file] | self._keep(unit, heat, signed)
+        method, shown = question.choice.method(), []
+        for unit, picture, heat in zip(units, pictures, maps, strict=True):
+            signed = method.signed or bool((heat < 0).any())  # an option may keep the sign
+            told = self._told[unit.file] | {"signed": signed, "seconds": seconds} | self._keep(unit, heat, signed)
             if method.box is not None and (box := hot_box(heat, method.box)):
                 told["box"] = list(box)
-            self._told[unit.file] = told | {"seconds": seconds}
-        shown = [overlay(picture, heat, signed) for picture, heat in zip(pictures, maps, strict=True)]
+            self._told[unit.file] = told
+            shown.append(overlay(picture, heat, signed))
         return Given(torch.stack(shown))
 
     def _keep(self, unit: Unit, heat: Tensor, signed: bool) -> dict[str, Any]:
@@ -232,6 +216,25 @@ class Explain(Recipe):
         from recipes.outputs.explained import render_explain
 
         return render_explain(manifest)
+
+
+def _asked(model: Model, question: Question, names: Sequence[str], channels: Sequence[int | None]) -> list[Unit]:
+    """The units of one question, one for each picture, which has a class or channel of its own."""
+    from recipes.judge import class_name
+
+    target = question.target
+    return [
+        Unit(
+            layer=target.layer,
+            channel=channel,
+            objective=target.kind,
+            file=f"{question.folder}/{safe_name(name)}.png",
+            name=class_name(model.categories, channel) if target.of_class and channel is not None else None,
+            image=name,
+            batch=question.folder,
+        )
+        for name, channel in zip(names, channels, strict=True)
+    ]
 
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:

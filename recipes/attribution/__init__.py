@@ -16,7 +16,8 @@ What a method may need is here already:
   Captum takes as `forward_func`, with `rows` as its additional argument;
 - `ask.input_gradient`, `layers.layer_gradient`: d score / d pictures, d score / d a layer's maps;
 - `layers.edited`: a layer's activation read, or replaced by another, in every forward pass;
-- `declaration.needs("captum")`: an optional library, or the line that says how to install it.
+- `declaration.needs("captum.attr")`: an optional library, or the line that says how to install it (`extra=` has it told
+  before the work); `check=`: a function that refuses options out of their range.
 
 A method never sees an address that is not a layer with maps (`layer=True`), a network without a pooled head
 (`pooled=True`), or options of another type: `explain` checks them first, and brings maps to the pictures' size.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -79,6 +79,17 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         yield torch.randn(images.shape[1:], generator=generator).to(images.device)
+
+
+def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
+    """Raises a `ValueError` for fewer than one noisy copy, or noise below 0."""
+    if samples < 1 or not noise >= 0:
+        raise ValueError(f"expected samples of at least 1 and a noise of at least 0, got {samples} and {noise:g}")
+
+
+def noise_level(images: Tensor, share: float) -> Tensor:
+    """A share of each picture's range of values, (B, 1, 1, 1): the standard deviation of its noise."""
+    return share * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
 
 
 def input_gradient(

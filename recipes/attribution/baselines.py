@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,12 @@ NAMES = ("black", "white", "mean", "blur")
 HELP = "what counts as nothing: black, white, mean (the mean colour, the network's zero) or blur"
 BLUR = 1 / 16
 """Standard deviation of the blur, as a share of the picture's shorter side."""
+
+
+def check_baseline(*, baseline: str, **_others: Any) -> None:
+    """Raises a `ValueError` for an unknown name, with near ones."""
+    if baseline not in NAMES:
+        raise ValueError(f"unknown baseline {baseline!r}{nearest(baseline, NAMES)}")
 
 
 def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
@@ -25,8 +33,7 @@ def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
         >>> baseline_of(no_network("cpu"), torch.rand(1, 3, 2, 2), "white").unique()
         tensor([1.])
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown baseline {name!r}{nearest(name, NAMES)}")
+    check_baseline(baseline=name)
     if name == "blur":
         from kornia.filters import gaussian_blur2d
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.ask import asking, grouped, noise, own_rows, some_of, together
+from recipes.attribution.ask import asking, check_noise, grouped, noise, noise_level, own_rows, some_of, together
 from recipes.attribution.baselines import baseline_of
 from recipes.attribution.declaration import method
 from recipes.attribution.layers import layer_gradient
@@ -49,11 +49,11 @@ def grad_cam_plus_plus(model: Model, images: Tensor, target: Objective, *, layer
 def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
     """The map (B, h, w) from A and g = dS/dA: alpha = g^2 / (2 g^2 + g^3 sum of A), for the score exp(S) (eq. 19).
 
-    A factor that the positions of a picture share does not change where its map lies: exp(S) itself is left out.
+    That is 1 / (2 + g sum of A), which small derivatives do not lose in a rounding term. A factor that the positions of
+    a picture share does not change where its map lies: exp(S) itself is left out.
     """
-    square = gradient.square()
-    below = 2 * square + maps.sum((2, 3), keepdim=True) * square * gradient
-    alpha = torch.where(square > 0, square / torch.where(below.abs() > 1e-12, below, 1.0), 0.0)
+    below = 2 + gradient * maps.sum((2, 3), keepdim=True)
+    alpha = torch.where(below != 0, 1 / below, 0.0)
     weights = (alpha * gradient.relu()).sum((2, 3), keepdim=True)
     return (weights * maps).sum(1).relu()
 
@@ -63,6 +63,7 @@ def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
     paper="Omeiza et al. 2019",
     layer=True,
     box=BOX,
+    check=check_noise,
     help={"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"},
 )
 def smooth_grad_cam_plus_plus(
@@ -84,9 +85,7 @@ def _smoothed(
     model: Model, images: Tensor, target: Objective, layer: str, seed: int, samples: int, spread: float
 ) -> tuple[Tensor, Tensor]:
     """Means of A and of dS/dA over noisy copies of the pictures."""
-    if samples < 1 or not spread >= 0:
-        raise ValueError(f"expected samples of at least 1 and a noise of at least 0, got {samples} and {spread:g}")
-    sigma = spread * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+    sigma = noise_level(images, spread)
     total: list[Tensor] = []
     for draws in grouped(noise(seed, samples, images), together(model, images)):
         noisy = (images + sigma * draws[:, None]).flatten(0, 1)
@@ -119,25 +118,26 @@ def sharpen_focus(model: Model, images: Tensor, target: Objective, *, layer: str
 )
 @torch.no_grad()
 def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, channels: int = 0) -> Tensor:
-    """L = ReLU(sum over k of softmax over k of C_k, times A_k), C_k = S(x masked by A_k) - S(nothing) (eq. 5 and 7).
+    """L = ReLU(sum over k of softmax over k of S(x masked by A_k), times A_k) (eq. 5 to 7).
 
-    The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero. A flat map has no mask.
+    The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero, whose own score cancels
+    in the softmax. A flat map has no mask, and no say.
     """
     with model.looking([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
-    low, high = maps.amin((2, 3)), maps.amax((2, 3))
+    spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
-    ranked = (high - low).topk(count, dim=1).indices
     nothing, at_once = baseline_of(model, images, "mean"), together(model, images[:1])
-    gain = maps.new_full(maps.shape[:2], -torch.inf)
+    scores = maps.new_full(maps.shape[:2], -torch.inf)
     for row, picture in enumerate(images):
-        used = [k for k in ranked[row].tolist() if high[row, k] > low[row, k]]
+        ranked = spread[row].topk(count).indices
         with asking(model, some_of(target, torch.tensor([row], device=images.device))) as score:
-            empty = score(nothing[row : row + 1])
-            for part in torch.tensor(used, dtype=torch.long, device=images.device).split(at_once):
-                masks = (maps[row, part] - low[row, part, None, None]) / (high - low)[row, part, None, None]
-                masks = F.interpolate(masks[:, None], images.shape[2:], mode="bilinear", align_corners=False)
-                shown = nothing[row] + masks * (picture - nothing[row])
-                gain[row, part] = score(shown, part.new_zeros(len(part))) - empty
-    weights = gain.softmax(1).nan_to_num()  # of a picture whose maps are all flat
+            for part in ranked[: int((spread[row] > 0).sum())].split(at_once):
+                if not len(part):
+                    break  # all maps are flat
+                masks = F.interpolate(maps[row, part][:, None], images.shape[2:], mode="bilinear", align_corners=False)
+                least, most = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
+                shown = nothing[row] + (masks - least) / (most - least) * (picture - nothing[row])
+                scores[row, part] = score(shown, part.new_zeros(len(part)))
+    weights = scores.softmax(1).nan_to_num()
     return (weights[:, :, None, None] * maps).sum(1).relu()

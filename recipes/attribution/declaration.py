@@ -35,6 +35,7 @@ class Method:
         linear: True if the score must be linear in the pictures.
         box: share of the maximum above which a map is bounded by a box; None draws none.
         extra: a library that it needs, of the extra `attribution`.
+        check: raises a `ValueError` for options out of their range; it gets all of them, by name.
         help: what each option means.
     """
 
@@ -47,7 +48,13 @@ class Method:
     linear: bool = False
     box: float | None = None
     extra: str | None = None
+    check: Callable[..., None] | None = None
     help: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def movable(self) -> bool:
+        """True if the user may say at which layer it looks; a pooled head is where it is."""
+        return self.layer and not self.pooled
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:

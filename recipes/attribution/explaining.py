@@ -10,6 +10,7 @@ from inverter import Model, load_model
 from inverter.engine import default_batch
 from objectives import Objective
 from recipes.attribution.ask import asking, some_of
+from recipes.attribution.declaration import needs
 from recipes.attribution.layers import check_maps, last_maps
 from recipes.attribution.pooling import pooled_layer
 from recipes.attribution.registry import MethodChoice
@@ -72,8 +73,11 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
 
     Raises:
         ValueError, LookupError: for what the method cannot work with: options, layer, network.
+        ModuleNotFoundError: for a library that is missing.
     """
     method = choice.method()
+    if method.extra:
+        needs(method.extra)
     if not method.layer:
         return ""
     if method.pooled:

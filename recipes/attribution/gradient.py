@@ -10,9 +10,19 @@ from torch.nn import functional as F
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.ask import Score, asking, grouped, input_gradient, noise, own_rows, together
+from recipes.attribution.ask import (
+    Score,
+    asking,
+    check_noise,
+    grouped,
+    input_gradient,
+    noise,
+    noise_level,
+    own_rows,
+    together,
+)
 from recipes.attribution.baselines import HELP as BASELINES
-from recipes.attribution.baselines import baseline_of
+from recipes.attribution.baselines import baseline_of, check_baseline
 from recipes.attribution.declaration import method, needs
 
 
@@ -52,6 +62,7 @@ def _over_ten_crops(saliency: Callable[[Tensor], Tensor], images: Tensor) -> Ten
     "gradient-x-input",
     paper="Shrikumar et al. 2016",
     signed=True,
+    check=check_baseline,
     help={"baseline": BASELINES},
 )
 def gradient_x_input(
@@ -62,11 +73,18 @@ def gradient_x_input(
         return ((images - baseline_of(model, images, baseline)) * input_gradient(score, images)).sum(1)
 
 
+def _check_steps(*, steps: int, baseline: str) -> None:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    check_baseline(baseline=baseline)
+
+
 @method(
     "integrated-gradients",
     paper="Sundararajan et al. 2017",
     signed=True,
-    extra="captum",
+    extra="captum.attr",
+    check=_check_steps,
     help={"steps": "points on the way from the baseline, of a Gauss-Legendre quadrature", "baseline": BASELINES},
 )
 def integrated_gradients(
@@ -93,9 +111,7 @@ def _moments(
     model: Model, images: Tensor, target: Objective, seed: int, samples: int, spread: float
 ) -> tuple[Tensor, Tensor]:
     """Mean and mean square of dS/dx over noisy copies of the pictures, each (B, 3, H, W)."""
-    if samples < 1 or not spread > 0:
-        raise ValueError(f"expected samples of at least 1 and a noise above 0, got {samples} and {spread:g}")
-    sigma = spread * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+    sigma = noise_level(images, spread)
     first, second = torch.zeros_like(images), torch.zeros_like(images)
     with asking(model, target) as score:
         for draws in grouped(noise(seed, samples, images), together(model, images)):
@@ -109,7 +125,7 @@ def _moments(
 _NOISY = {"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"}
 
 
-@method("smoothgrad", paper="Smilkov et al. 2017", help=_NOISY)
+@method("smoothgrad", paper="Smilkov et al. 2017", check=check_noise, help=_NOISY)
 def smoothgrad(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:
@@ -117,7 +133,7 @@ def smoothgrad(
     return _moments(model, images, target, seed, samples, noise)[0].abs().amax(1)
 
 
-@method("smoothgrad-squared", paper="Hooker et al. 2019", help=_NOISY)
+@method("smoothgrad-squared", paper="Hooker et al. 2019", check=check_noise, help=_NOISY)
 def smoothgrad_squared(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:
@@ -125,7 +141,7 @@ def smoothgrad_squared(
     return _moments(model, images, target, seed, samples, noise)[1].amax(1)
 
 
-@method("vargrad", paper="Adebayo et al. 2018", help=_NOISY)
+@method("vargrad", paper="Adebayo et al. 2018", check=check_noise, help=_NOISY)
 def vargrad(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:

@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "sharpen-focus",
         "score-cam",
     ),
+    "augmented_cam": ("augmented-grad-cam",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
@@ -86,7 +87,7 @@ class MethodChoice:
         """The method, which takes these options.
 
         Raises:
-            ValueError: for an unknown option (with near ones), or a value of another type.
+            ValueError: for an unknown option (with near ones), or a value of another type or out of its range.
         """
         found = find(self.name)
         for key, value in self.options.items():
@@ -96,4 +97,6 @@ class MethodChoice:
             kind = str(found.options[key].annotation)
             if not fits_type(value, kind):
                 raise ValueError(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
+        if found.check is not None:
+            found.check(**{key: option.default for key, option in found.options.items()} | dict(self.options))
         return found

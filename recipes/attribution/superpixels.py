@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-ROUNDS = 10
+ROUNDS = 5
+SMOOTH = 1 / 6
+"""Standard deviation of the blur before, of the distance of centres: texture would leave no piece whole."""
 
 
-def superpixels(picture: Tensor, count: int, compactness: float = 10.0) -> Tensor:
+def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tensor:
     """SLIC: k-means of colour and place, where a centre looks no farther than its neighbours (Achanta et al. 2012).
 
     D^2 = d_colour^2 + (m / S)^2 d_place^2 (eq. 3), S the distance of centres, colour in CIELAB. A superpixel is not
@@ -37,7 +39,7 @@ def superpixels(picture: Tensor, count: int, compactness: float = 10.0) -> Tenso
     rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     scale = compactness / pitch
-    points = torch.cat([_lab(picture.cpu()), torch.stack([y, x]) * scale]).flatten(1).T  # (H W, 5)
+    points = torch.cat([_lab(picture.cpu(), SMOOTH * pitch), torch.stack([y, x]) * scale]).flatten(1).T  # (H W, 5)
     home = (y * rows / height).long() * columns + (x * columns / width).long()
     labels, near = home.flatten(), _neighbours(rows, columns)[home.flatten()]  # (H W, 9)
     for _ in range(ROUNDS):
@@ -49,10 +51,13 @@ def superpixels(picture: Tensor, count: int, compactness: float = 10.0) -> Tenso
     return labels.unique(return_inverse=True)[1].view(height, width)
 
 
-def _lab(picture: Tensor) -> Tensor:
+def _lab(picture: Tensor, sigma: float) -> Tensor:
     from kornia.color import rgb_to_lab
+    from kornia.filters import gaussian_blur2d
 
-    return rgb_to_lab(picture.float().expand(3, -1, -1)[None].clamp(0, 1))[0]
+    colours = picture.float().expand(3, -1, -1)[None].clamp(0, 1)
+    side = 2 * min(int(2 * sigma), (min(picture.shape[1:]) - 1) // 2) + 1
+    return rgb_to_lab(gaussian_blur2d(colours, (side, side), (sigma, sigma)))[0]
 
 
 def _neighbours(rows: int, columns: int) -> Tensor:

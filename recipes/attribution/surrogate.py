@@ -60,7 +60,7 @@ def lime(
     *,
     layer: str,
     seed: int,
-    samples: int = 1000,
+    samples: int = 500,
     segments: int = 50,
     baseline: str = "mean",
     width: float = 0.25,

@@ -105,10 +105,24 @@ def test_top_is_each_pictures_own_class(run: Run, model: Model, photos: Path) ->
         assert unit.figures["target"] == "logit:top"
 
 
+def test_a_map_that_keeps_its_sign_is_drawn_with_it(run: Run) -> None:
+    report = run(target="logit:3", method=["grad-cam:relu=false", "cam"])
+    for folder in ("grad-cam_relu=false", "cam"):
+        figures = report.manifest.units[f"images/logit_3/{folder}/a.png"].figures
+        assert figures["lowest"] < 0
+        assert figures["signed"] is True
+    top, left, bottom, right = figures["box"]
+    heat = np.load(report.out / figures["array"])
+    place = np.unravel_index(heat.argmax(), heat.shape)
+    assert 0 <= top < bottom <= 16
+    assert 0 <= left < right <= 16
+    assert heat[place] == pytest.approx(figures["highest"])
+
+
 def test_several_layers_are_several_maps_of_the_methods_that_look_at_one(run: Run) -> None:
-    report = run(target="logit:3", method=["grad-cam", "saliency"], layer=["stem", "mix"])
+    report = run(target="logit:3", method=["grad-cam", "saliency", "cam"], layer=["stem", "mix"])
     names = {Path(file).parent.name for file in report.manifest.units}
-    assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency"}
+    assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency", "cam"}
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Path) -> None:
@@ -143,7 +157,9 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
         ({"target": "neuron:mix:1:99,0"}, "y=99 is out of range"),
         ({"method": "lime-light"}, "unknown method 'lime-light'"),
         ({"method": "grad-cam:relu=2"}, "relu must be of type bool"),
-        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer"),
+        ({"method": ["saliency", "smoothgrad:samples=0"]}, "samples of at least 1"),
+        ({"method": "integrated-gradients:baseline=back"}, "unknown baseline 'back'; did you mean black"),
+        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer of your choice"),
         ({"layer": "head"}, "layer 'head' puts out"),
         ({"layer": "mux"}, "no layer 'mux'"),
     ],

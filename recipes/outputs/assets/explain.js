@@ -182,10 +182,12 @@ $("views").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-view]");
   if (chip) setView(chip.dataset.view);
 });
+const viewKeys = { o: ["overlay", "map over the picture"], m: ["plain", "map alone"], p: ["photo", "picture alone"] };
+document.querySelector("dialog.help dl").append(...Object.entries(viewKeys).map(([key, [, what]]) =>
+  element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))));
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog.help")) return;
-  const view = { o: "overlay", m: "plain", p: "photo" }[event.key];
-  if (view) setView(view);
+  if (Object.hasOwn(viewKeys, event.key)) setView(viewKeys[event.key][0]);
 });
 $("query").addEventListener("input", (event) => {
   state.query = event.target.value;

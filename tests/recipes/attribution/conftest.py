@@ -11,6 +11,7 @@ from inverter import Model, load_model
 from recipes.pictures import fit, read_picture
 
 QUICK: dict[str, str] = {
+    "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
     "integrated-gradients": "integrated-gradients:steps=5",
     "lime": "lime:samples=40,segments=8",
     "kernel-shap": "kernel-shap:samples=40,segments=8",

@@ -111,6 +111,18 @@ def test_score_cam_weighs_a_map_by_what_its_mask_lets_through(pictures: Tensor) 
     assert heat[:, :8].min() > 10 * heat[:, 8:].max()
 
 
+def test_score_cam_of_flat_maps_says_nothing(pictures: Tensor) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = load_model(net, input_size=16, device="cpu")
+    assert not explain(model, torch.zeros(2, 3, 16, 16), logit(0), "score-cam", layer="1").any()
+
+
+def test_score_cam_may_try_only_the_most_varied_maps(tiny: Model, pictures: Tensor) -> None:
+    all_, few = (explain(tiny, pictures, logit(1), f"score-cam:channels={n}", layer="stem") for n in (0, 2))
+    assert not torch.equal(all_, few)
+    torch.testing.assert_close(all_, explain(tiny, pictures, logit(1), "score-cam:channels=99", layer="stem"))
+
+
 def test_boxes_bound_the_largest_region() -> None:
     heat = torch.zeros(20, 30)
     heat[2:6, 3:9] = 1

@@ -78,8 +78,8 @@ def test_noise_changes_nothing_where_the_score_is_linear_and_varies_where_it_is_
     assert 4 * (0.1 * range_) ** 2 == pytest.approx(float(curved.mean()), rel=0.12)
 
 
-@pytest.mark.parametrize("method", ["smoothgrad:samples=0", "vargrad:noise=0"])
-def test_no_samples_and_no_noise_are_refused(method: str, tiny: Model, pictures: Tensor) -> None:
+@pytest.mark.parametrize("method", ["smoothgrad:samples=0", "vargrad:noise=-1", "smooth-grad-cam++:samples=0"])
+def test_no_samples_and_negative_noise_are_refused(method: str, tiny: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match="samples of at least 1"):
         explain(tiny, pictures, logit(0), method)
 
