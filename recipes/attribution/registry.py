@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "score-cam",
     ),
     "augmented_cam": ("augmented-grad-cam",),
+    "activation_grid": ("spatial-attribution",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }

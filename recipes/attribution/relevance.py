@@ -156,7 +156,9 @@ class Relevance(Rules):
     def multiply(self, call: Call) -> Tensor:
         """A signal times a gate, which is the smaller of both: the signal gets all relevance."""
         a, b = call.inputs
-        if call.output.shape not in (a.shape, b.shape) or not (call.given[0].requires_grad and call.given[1].requires_grad):
+        if call.output.shape not in (a.shape, b.shape) or not (
+            call.given[0].requires_grad and call.given[1].requires_grad
+        ):
             return call.usual()
         if a.numel() == b.numel():
             return call.replaced(lambda m: (m * b / 2, m * a / 2))
