@@ -1,4 +1,4 @@
-"""DeepLIFT: what differs between a picture and a reference, carried back through the network difference by difference."""
+"""DeepLIFT: what differs between a picture and a reference, carried back through the network step by step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Differences(Rules):
         (x0,), y0 = self._other(call)
 
         def back(m: Tensor) -> tuple[Tensor]:
-            options = call.kwargs | {"return_indices": True}
+            options = dict(call.kwargs, return_indices=True)
             at, at0 = (F.max_pool2d(each, *call.rest, **options)[1].flatten(2) for each in (x, x0))
             given = (m * (y - y0)).flatten(2)
             parts = torch.zeros_like(x).flatten(2)

@@ -74,7 +74,7 @@ class Linear:
         found = torch.autograd.grad(excited, signed, gain)
         if sharing.beta:
             found = tuple(map(torch.add, found, torch.autograd.grad(inhibited, signed, loss)))
-        return found[0] if len(found) == 1 else torch.where(x > 0, *found)
+        return found[0] if len(found) == 1 else torch.where(x > 0, found[0], found[1])
 
     @staticmethod
     def _sum(signed: list[Tensor], *parts: Part) -> Tensor:

@@ -58,7 +58,7 @@ class Call:
 
     def __init__(self, function: Callable[..., Tensor], count: int, args: Sequence[Any], kwargs: Mapping[str, Any]):
         name = function.__name__
-        self.inplace = name.startswith("__i") or not name.startswith("__") and name.endswith("_")
+        self.inplace = name.startswith("__i") or (not name.startswith("__") and name.endswith("_"))
         self.inplace |= bool(kwargs.get("inplace"))
         self.function, self.rest, self.kwargs = function, tuple(args[count:]), kwargs
         self.given: tuple[Tensor, ...] = tuple(args[:count])

@@ -41,11 +41,10 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
     scale = compactness / pitch
     points = torch.cat([_lab(picture.cpu(), SMOOTH * pitch), torch.stack([y, x]) * scale]).flatten(1).T  # (H W, 5)
     home = (y * rows / height).long() * columns + (x * columns / width).long()
+    weighed = torch.cat([points, torch.ones_like(points[:, :1])], 1)
     labels, near = home.flatten(), _neighbours(rows, columns)[home.flatten()]  # (H W, 9)
     for _ in range(ROUNDS):
-        total = torch.zeros(rows * columns, 6).index_add(
-            0, labels, torch.cat([points, torch.ones_like(points[:, :1])], 1)
-        )
+        total = torch.zeros(rows * columns, 6).index_add(0, labels, weighed)
         centres = total[:, :5] / total[:, 5:].clamp_min(1)
         # An empty superpixel has no centre, and stays empty.
         distance = (points[:, None] - centres[near]).square().sum(2).masked_fill(total[near, 5] == 0, torch.inf)

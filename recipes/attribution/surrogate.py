@@ -106,7 +106,8 @@ def kernel_shap(
 ) -> Tensor:
     """SHAP values of superpixels: the linear model fitted with the Shapley kernel (theorem 2).
 
-    Each value is divided among its superpixel's pixels. Complete: the map sums to S(x) - S(x'). Samples are drawn in proportion to the kernel.
+    Samples are drawn in proportion to the kernel. Each value is divided among its superpixel's pixels.
+    Complete: the map sums to S(x) - S(x').
     """
     attr = needs("captum.attr")
 

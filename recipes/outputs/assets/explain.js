@@ -185,6 +185,7 @@ $("views").addEventListener("click", (event) => {
   if (chip) setView(chip.dataset.view);
 });
 const viewKeys = { o: ["overlay", "map over the picture"], m: ["plain", "map alone"], p: ["photo", "picture alone"] };
+if (data.perceived) viewKeys.s = ["perceived", "what the layer keeps, where it looked"];
 document.querySelector("dialog.help dl").append(...Object.entries(viewKeys).map(([key, [, what]]) =>
   element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))));
 document.addEventListener("keydown", (event) => {
