@@ -49,4 +49,4 @@ def seen_where_it_looked(preimage: Tensor, heat: Tensor) -> Tensor:
         >>> seen_where_it_looked(torch.ones(3, 1, 2), torch.tensor([[0.0, 5.0]]))[0]
         tensor([[0.1200, 1.0000]])
     """
-    return preimage * (DARK + (1 - DARK) * strength(heat, signed=False))
+    return preimage * (DARK + (1 - DARK) * strength(heat, signed=False).sqrt())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of
+from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_baseline
 from recipes.attribution.baselines import HELP as BASELINES
 from recipes.attribution.declaration import method
 from recipes.attribution.differences import Differences
@@ -21,8 +21,24 @@ POINTS = 16
 """Of the quadrature between a reference and a picture, for targets that are not linear in what they read."""
 
 
+def _sharing(rule: str, epsilon: float, beta: float) -> tuple[Sharing, Sharing]:
+    """What the rule means for convolutions, and for linear layers."""
+    if not epsilon >= 0 or not beta >= 0:
+        raise ValueError(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
+    rules = {
+        "composite": (Z_PLUS, Sharing(epsilon)),
+        "epsilon": (Sharing(epsilon),) * 2,
+        "z+": (Z_PLUS,) * 2,
+        "alpha-beta": (Sharing(alpha=1 + beta, beta=beta),) * 2,
+    }
+    if rule not in rules:
+        raise ValueError(f"lrp: unknown rule {rule!r}{nearest(rule, rules)}")
+    return rules[rule]
+
+
 @method(
     "lrp",
+    check=_sharing,
     paper="Bach et al. 2015",
     signed=True,
     help={
@@ -47,18 +63,7 @@ def lrp(
     The score itself is divided: without biases, and up to epsilon, the map sums to S(x). As with gradient x input, a
     pixel of the mean colour, the network's zero, gets none.
     """
-    if not epsilon >= 0 or not beta >= 0:
-        raise ValueError(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
-    even = Sharing(epsilon)
-    rules = {
-        "composite": (Z_PLUS, even),
-        "epsilon": (even, even),
-        "z+": (Z_PLUS, Z_PLUS),
-        "alpha-beta": (Sharing(alpha=1 + beta, beta=beta),) * 2,
-    }
-    if rule not in rules:
-        raise ValueError(f"lrp: unknown rule {rule!r}{nearest(rule, rules)}")
-    through = passed(model, images, target, Relevance(*rules[rule]))
+    through = passed(model, images, target, Relevance(*_sharing(rule, epsilon, beta)))
     gradients, own = own_gradient(target, through.read, images)
     return ((images - baseline_of(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
 
@@ -113,7 +118,7 @@ def _to_one(maps: Tensor) -> Tensor:
     return maps / _like(maps.flatten(1).sum(1).clamp_min(TINY), maps)
 
 
-@method("deeplift", paper="Shrikumar et al. 2017", signed=True, help={"baseline": BASELINES})
+@method("deeplift", paper="Shrikumar et al. 2017", signed=True, check=check_baseline, help={"baseline": BASELINES})
 def deeplift(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, baseline: str = "black"
 ) -> Tensor:

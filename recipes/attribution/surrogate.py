@@ -12,7 +12,7 @@ from inverter import Model
 from inverter.engine import default_batch
 from objectives import Objective
 from recipes.attribution.ask import asking, input_gradient, some_of
-from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of
+from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_baseline
 from recipes.attribution.baselines import HELP as BASELINES
 from recipes.attribution.declaration import method, needs
 from recipes.attribution.superpixels import superpixels
@@ -46,8 +46,17 @@ class Ridge:
         return self._slopes[None]
 
 
+def _check(*, samples: int, segments: int, baseline: str, width: float = 1.0) -> None:
+    if samples < 2 or segments < 2:
+        raise ValueError(f"expected at least 2 samples and 2 segments, got {samples} and {segments}")
+    if not width > 0:
+        raise ValueError(f"expected a width above 0, got {width:g}")
+    check_baseline(baseline=baseline)
+
+
 @method(
     "lime",
+    check=_check,
     paper="Ribeiro et al. 2016",
     signed=True,
     extra="captum",
@@ -70,8 +79,6 @@ def lime(
     Half of the superpixels are missing from a sample, on average. Ridge regression of penalty 1 and the kernel are
     those of the authors' code for pictures.
     """
-    if not width > 0:
-        raise ValueError(f"lime: expected a width above 0, got {width:g}")
 
     def near(_whole: Tensor, _part: Tensor, z: Tensor, **_: Any) -> Tensor:
         distance = 1 - (z.sum(1) / z.shape[1]).sqrt()  # of z from a vector of ones
@@ -92,7 +99,7 @@ def lime(
     return slopes
 
 
-@method("kernel-shap", paper="Lundberg & Lee 2017", signed=True, extra="captum", help=_HELP)
+@method("kernel-shap", paper="Lundberg & Lee 2017", signed=True, extra="captum", check=_check, help=_HELP)
 def kernel_shap(
     model: Model,
     images: Tensor,
@@ -131,8 +138,6 @@ def _fitted(
     seed: int,
 ) -> tuple[Tensor, Tensor]:
     """Of a Captum surrogate, at each pixel (B, H, W): its superpixel's slope, and how many pixels that has."""
-    if samples < 2 or segments < 2:
-        raise ValueError(f"expected at least 2 samples and 2 segments, got {samples} and {segments}")
     nothing, found, sizes = baseline_of(model, images, baseline), list[Tensor](), list[Tensor]()
     for row, image in enumerate(images):
         pieces = superpixels(image, segments).to(image.device)
