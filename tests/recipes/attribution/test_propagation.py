@@ -25,19 +25,15 @@ def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
 
 
 class Plain(nn.Module):
-    """A network of modules that run once: all that Captum's rules know.
-
-    The maximum comes before the ReLU: of its rule for the opposite order, which is the same function, Captum's
-    DeepLIFT makes another map.
-    """
+    """A network of modules that run once, without maxima: here Captum's rules hold."""
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
-        self.first, self.act, self.pool = nn.Conv2d(3, 8, 3, padding=1, bias=bias), nn.ReLU(), nn.MaxPool2d(2)
+        self.first, self.act, self.pool = nn.Conv2d(3, 8, 3, padding=1, bias=bias), nn.ReLU(), nn.AvgPool2d(2)
         self.second, self.again, self.head = nn.Conv2d(8, 8, 3, bias=bias), nn.ReLU(), nn.Linear(288, 5, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.again(self.second(self.act(self.pool(self.first(x))))).flatten(1))
+        return self.head(self.again(self.second(self.pool(self.act(self.first(x))))).flatten(1))
 
 
 def model_of(net: nn.Module) -> Model:
@@ -100,6 +96,22 @@ def test_deeplift_and_deep_shap_are_captums_where_captum_has_them(pictures: Tens
     theirs = attr.DeepLiftShap(net).attribute(one.clone().requires_grad_(), references, target=2).sum(1).detach()
     ours = explain(model, one, logit(2), "deep-shap")
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6 + 1e-4 * float(theirs.abs().max()))
+
+
+def test_a_maximum_behind_a_relu_by_hand(pictures: Tensor) -> None:
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(196, 2)))
+    model, black = load_model(net, normalize="none", input_size=16, device="cpu"), torch.zeros_like(pictures)
+    with torch.no_grad():
+        (z, z0), convolution = (net[0](each) for each in (pictures, black)), net[0]
+        (y, at), (y0, at0) = (F.max_pool2d(each.relu(), 2, return_indices=True) for each in (z, z0))
+        given = net[4].weight[1].view(1, 4, 7, 7) * (y - y0)
+        parts = torch.zeros(3, 4, 196).scatter_add(2, torch.where(y > y0, at, at0).flatten(2), given.flatten(2))
+        multiplier = parts.view_as(z) / (
+            z - z0
+        )  # of the convolution's output: what a place is given, by its difference
+        expected = (pictures * F.conv_transpose2d(multiplier, convolution.weight)).sum(1)
+    found = explain(model, pictures, logit(1), "deeplift")
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_where_the_picture_is_its_reference_nothing_differs(pictures: Tensor) -> None:
