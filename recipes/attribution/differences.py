@@ -18,8 +18,8 @@ class Differences(Rules):
     """A context for two forward passes: of the reference, and, after `compare`, of the picture.
 
     Of the differences d = picture - reference, an activation function passes on m dy / dx: the rescale rule of
-    Shrikumar et al. 2017 (eq. 9). A maximum gives its difference to where the larger one is, a product half to each
-    factor. So the sum over the inputs of m dx is always the difference of the output (eq. 1).
+    Shrikumar et al. 2017 (section 3.5.2). A maximum gives its difference to where the larger one is, a product half
+    to each factor. So the sum over the inputs of m dx is always the difference of the output (eq. 1).
     """
 
     def __init__(self) -> None:

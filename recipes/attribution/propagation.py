@@ -77,7 +77,7 @@ def lrp(
 def excitation_backprop(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, contrastive: bool = False
 ) -> Tensor:
-    """How probably a winner-takes-all walk from the target down passes each position of the layer (eq. 1 to 3).
+    """How probably a winner-takes-all walk from the target down passes each position of the layer (section 3.2).
 
     From z_k = sum over j of w_jk a_j it steps to j with a probability in proportion to w_jk a_j, of those above 0. The
     map sums to 1, unless nothing excites what a walk comes to. `contrastive`: what is more probable than for the

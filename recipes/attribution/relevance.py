@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ class Sharing:
     By default all, R_j = sum over k of a_j w_jk / (z_k + e sign z_k) R_k (Bach et al. 2015, eq. 58). With `alpha`, the
     positive ones share alpha R_k and the negative ones -beta R_k (eq. 60, biases left out); where there are only such
     of one kind, they share R_k, except that with beta 0 negative ones never share. That, alpha 1 and beta 0, is the z+
-    rule, and of activations of at least 0 excitation backpropagation (Zhang et al. 2016, eq. 3).
+    rule, and of activations of at least 0 excitation backpropagation (Zhang et al. 2016, section 3.2).
 
     Attributes:
         epsilon: e, in root mean squares of a picture's z.
@@ -79,7 +80,7 @@ class Linear:
     @staticmethod
     def _sum(signed: list[Tensor], *parts: Part) -> Tensor:
         """What the positive inputs make through the first part, and the negative ones through the second."""
-        return torch.stack([part(half) for part, half in zip(parts, signed, strict=False)]).sum(0)
+        return reduce(torch.add, (part(half) for part, half in zip(parts, signed, strict=False)))
 
 
 class Relevance(Rules):
@@ -122,7 +123,7 @@ class Relevance(Rules):
         self.layers -= 1  # the convolution is counted once
         convolution = self._latest[1]
         weight = convolution.rest[0] if convolution.rest else convolution.kwargs["weight"]
-        ones = torch.ones_like(weight[:, 0, ...].flatten(1)[:, :1]).T[..., None, None]
+        ones = weight.new_ones(1, len(weight), *[1] * (weight.ndim - 2))
         slope = (call.of(ones) - call.of(0 * ones)).flatten().view(-1, *[1] * (weight.ndim - 1))
         output = convolution.replaced(self._shared(convolution, weight * slope, call.output), call.output)
         self.layers += 1

@@ -204,6 +204,14 @@ def test_normalisation_is_folded_into_the_convolution_before_it(pictures: Tensor
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max()))
 
 
+def test_normalisation_is_folded_into_a_linear_layer_too(pictures: Tensor) -> None:
+    layers = (nn.Flatten(), nn.Linear(768, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2, bias=False))
+    net = seeded(lambda: nn.Sequential(*layers))
+    net[1].bias.data.zero_()
+    maps = explain(model_of(net), pictures, logit(1), "lrp:rule=epsilon,epsilon=0")
+    torch.testing.assert_close(maps.sum((1, 2)), evaluate(model_of(net), logit(1), pictures), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
