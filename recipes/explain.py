@@ -74,6 +74,9 @@ class Explain(Recipe):
         "(by its colours, from the map's hottest 5 % and coldest 30 %) or none",
         choices=BOXES,
     )
+    perceive: int | None = option(
+        None, "lay maps of a layer also over what it keeps of the picture, found in so many steps (60, say)"
+    )
     out: str = option("explained", "output folder")
     size: int | None = option(
         None, "side of the pictures as the network sees them, in pixels (default: the model's input size)"
@@ -92,6 +95,8 @@ class Explain(Recipe):
                 raise ValueError(f"{key}: got {getattr(self, key)!r}; expected one or more texts (--{key})")
         if self.box not in BOXES:
             raise ValueError(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
+        if self.perceive is not None and (type(self.perceive) is not int or self.perceive < 1):
+            raise ValueError(f"perceive: expected a number of steps of at least 1, got {self.perceive!r}")
         _ = self._targets, self._choices
 
     @cached_property
@@ -196,8 +201,12 @@ class Explain(Recipe):
         for unit, picture, heat in zip(units, pictures, maps, strict=True):
             signed = method.signed or bool((heat < 0).any())  # an option may keep the sign
             told = self._told[unit.file] | {"signed": signed, "seconds": seconds} | self._keep(unit, heat, signed)
+            if method.layer and self.perceive:
+                told["perceived"] = self._perceive(model, unit, picture, heat, str(told["at"]))
             if box := located(self.box, picture, heat, method.box):
                 told["box"] = list(box)
+            if method.channels:
+                told["channels"] = self._channels(model, question, picture, str(told["at"]))
             self._told[unit.file] = told
             shown.append(overlay(picture, heat, signed))
         return Given(torch.stack(shown))
@@ -216,6 +225,31 @@ class Explain(Recipe):
         write_bytes(Path(self.out) / f"{stem}.npy", buffer.getvalue())
         low, high = float(heat.min()), float(heat.max())
         return {"plain": f"{stem}-map.png", "array": f"{stem}.npy", "lowest": low, "highest": high}
+
+    def _perceive(self, model: Model, unit: Unit, picture: Tensor, heat: Tensor, layer: str) -> str:
+        """Writes what the layer keeps of the picture, where the map is hot."""
+        from recipes.attribution.perception import perceived, seen_where_it_looked
+        from recipes.outputs.media import write_png
+
+        found = self._perceived.get((layer, str(unit.image)))
+        if found is None:
+            (found,) = perceived(model, picture[None], layer, self.perceive or 0, self.seed, [str(unit.image)])
+            self._perceived[layer, str(unit.image)] = found
+        file = f"{unit.file.removesuffix('.png')}-perceived.png"
+        write_png(Path(self.out) / file, seen_where_it_looked(found, heat))
+        return file
+
+    @cached_property
+    def _perceived(self) -> dict[tuple[str, str], Tensor]:
+        """What layers keep of pictures, by layer and picture."""
+        return {}
+
+    def _channels(self, model: Model, question: Question, picture: Tensor, layer: str) -> list[dict[str, Any]]:
+        from recipes.attribution.activation_grid import channel_attribution, strongest_channels
+
+        image = picture[None].to(model.device)
+        (shares,) = channel_attribution(model, image, question.target.objective(model, image), layer)
+        return strongest_channels(shares.cpu())
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.likeness import classifies, recognise

@@ -43,3 +43,21 @@ def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
     if name == "mean":
         return torch.tensor(model.mean, device=images.device)[:, None, None].expand_as(images).contiguous()
     return torch.full_like(images, {"black": 0.0, "white": 1.0}[name])
+
+
+BACKGROUND = "pictures to compare with: a picture or a folder of them (default: black, white, the mean colour, blur)"
+
+
+def background_of(model: Model, images: Tensor, place: str) -> list[Tensor]:
+    """What each of the pictures (B, 3, H, W) is compared with in turn, a list of tensors of the same shape.
+
+    Raises:
+        ValueError, OSError: for a place without pictures, or pictures that cannot be read.
+    """
+    if not place:
+        return [baseline_of(model, images, name) for name in NAMES]
+    from recipes.pictures import fit, named_pictures, read_picture
+
+    size, channels = (images.shape[2], images.shape[3]), images.shape[1]
+    found = [fit(read_picture(file, channels), size) for file in named_pictures([place]).values()]
+    return [one.to(images.device).expand_as(images) for one in found]

@@ -32,6 +32,8 @@ class Method:
         signed: True if a map tells what speaks against the target (below 0) from what says nothing (0).
         layer: True if it looks at a layer with maps; `layer` is "" for all others.
         pooled: True if the network must end with global average pooling and at most one linear layer.
+        linear: True if the score must be linear in the pictures.
+        channels: True if the layer's strongest channels are told with the map.
         box: share of the maximum above which a map is bounded by a box; None draws none.
         extra: a library that it needs, of the extra `attribution`.
         check: raises a `ValueError` for options out of their range; it gets all of them, by name.
@@ -44,6 +46,8 @@ class Method:
     signed: bool = False
     layer: bool = False
     pooled: bool = False
+    linear: bool = False
+    channels: bool = False
     box: float | None = None
     extra: str | None = None
     check: Callable[..., None] | None = None

@@ -37,6 +37,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "learned_masks": ("meaningful-perturbation",),
     "extremal": ("extremal-perturbation",),
     "extremal_channels": ("extremal-channels",),
+    "activation_grid": ("spatial-attribution",),
+    "surrogate": ("lime", "kernel-shap", "linear-shap"),
+    "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
 """Module of `recipes.attribution` -> the methods that it declares."""
 

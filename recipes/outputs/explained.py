@@ -40,6 +40,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
+            "perceived": any(unit["figures"]["perceived"] for unit in made),
             "images": [
                 {
                     "name": name,
@@ -54,7 +55,8 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
 
 def _shown(unit: Mapping[str, Any]) -> dict[str, Any]:
     figures = dict(unit.get("figures") or {})
-    figures["plain"], figures["array"] = picture_url(figures.get("plain")), picture_url(figures.get("array"))
+    for key in ("plain", "array", "perceived"):
+        figures[key] = picture_url(figures.get(key))
     return {**unit, "source": picture_url(unit.get("file")), "figures": figures}
 
 

@@ -1,6 +1,7 @@
 """`inverter explain`: what it writes of pictures, targets and methods, and what it refuses."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,23 @@ def test_bad_input_is_told_before_anything_is_written(
         run(**options)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_was_seen_where_it_looked_lies_beside_the_map(run: Run) -> None:
+    report = run(target="logit:3", method=["spatial-attribution", "saliency"], layer="stem", perceive=20)
+    figures = report.manifest.units["images/logit_3/spatial-attribution@stem/a.png"].figures
+    heat = np.load(report.out / figures["array"])
+    seen = read_picture(report.out / figures["perceived"])
+    dark = torch.from_numpy(heat <= 0)
+    assert seen.shape == (3, 16, 16)
+    assert seen.mean(0)[dark].mean() < 0.5 * seen.mean(0)[~dark].mean()
+    shares = figures["channels"]
+    assert 0 < len(shares) <= 8
+    assert [abs(each["value"]) for each in shares] == sorted((abs(each["value"]) for each in shares), reverse=True)
+    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].figures
+    assert re.search(r'"perceived": ?true', (report.out / "index.html").read_text())
+    with pytest.raises(ValueError, match="perceive: expected a number of steps of at least 1, got 0"):
+        run(perceive=0)
 
 
 def test_from_the_command_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

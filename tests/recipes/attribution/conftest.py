@@ -13,6 +13,8 @@ from recipes.pictures import fit, read_picture
 QUICK: dict[str, str] = {
     "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",
     "integrated-gradients": "integrated-gradients:steps=5",
+    "lime": "lime:samples=40,segments=8",
+    "kernel-shap": "kernel-shap:samples=40,segments=8",
     **{name: f"{name}:samples=3" for name in ("smoothgrad", "smoothgrad-squared", "vargrad", "smooth-grad-cam++")},
     "occlusion": "occlusion:size=6,stride=4",
     "rise": "rise:masks=20",

@@ -15,6 +15,8 @@ from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, find
 
 CLASSES = [4, 0, 2]
 Quick = Callable[[str], str]
+FOR_NETWORKS = tuple(name for name in NAMES if not find(name).linear)
+"""Methods that serve scores of any form."""
 
 
 def test_the_registry_names_what_the_families_declare() -> None:
@@ -33,7 +35,7 @@ def test_options_have_defaults_and_a_sentence_each(name: str) -> None:
         assert method.help[key]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_a_map_for_each_picture_at_its_size(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
     maps = explain(tiny, pictures, logit(CLASSES), quick(name))
     assert maps.shape == (3, 16, 16)
@@ -44,7 +46,7 @@ def test_a_map_for_each_picture_at_its_size(name: str, tiny: Model, pictures: Te
         assert maps.min() >= 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_a_map_depends_on_its_picture_alone(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
     together = explain(tiny, pictures, logit(CLASSES), quick(name), seed=5)
     in_parts = explain(tiny, pictures, logit(CLASSES), quick(name), seed=5, batch_size=2)
@@ -54,7 +56,7 @@ def test_a_map_depends_on_its_picture_alone(name: str, tiny: Model, pictures: Te
         torch.testing.assert_close(alone, expected, rtol=1e-3, atol=1e-5 * float(together.abs().max()))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_the_users_network_and_random_state_stay_as_they_were(
     name: str, tiny: Model, pictures: Tensor, snapshot: Callable[[nn.Module], dict[str, object]], quick: Quick
 ) -> None:
@@ -66,7 +68,7 @@ def test_the_users_network_and_random_state_stay_as_they_were(
     assert torch.equal(torch.get_rng_state(), random)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_any_objective_may_be_the_target(name: str, tiny: Model, pictures: Tensor, quick: Quick) -> None:
     if find(name).pooled:
         pytest.skip("its weights are those of the network's last layer")
@@ -75,7 +77,7 @@ def test_any_objective_may_be_the_target(name: str, tiny: Model, pictures: Tenso
     assert inner.any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_no_more_of_the_network_runs_than_the_target_reads(
     name: str, tiny: Model, pictures: Tensor, quick: Quick
 ) -> None:
