@@ -243,11 +243,11 @@ class JudgeMaps(Recipe):
         return sorted(rows, key=lambda row: row["method"] == CHANCE)
 
     def closing(self, records: Sequence[Record]) -> str | None:
-        rows = [row for row in self.table(records) if row["method"] != CHANCE]
-        hardly = [row["method"] for row in rows if row.get("weights") == "hardly"]
-        if not hardly:
-            return "every method's maps depend on the weights" if rows else None
-        return f"hardly depend on the weights: {', '.join(hardly)}"
+        known = {row["method"]: row["weights"] for row in self.table(records) if "weights" in row}
+        if not known:
+            return None
+        hardly = [method for method, weights in known.items() if weights == "hardly"]
+        return f"hardly depends on the weights: {', '.join(hardly) or 'none'}"
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.outputs.judged_maps import render_judge_maps

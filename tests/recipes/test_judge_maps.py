@@ -89,7 +89,7 @@ def test_a_method_that_ignores_the_weights_is_named(run: Run, monkeypatch: pytes
     assert row["weights"] == "hardly"
     assert row["target_change"] == pytest.approx(0.0, abs=1e-6)
     recipe = JudgeMaps(image="photos")
-    assert recipe.closing(list(report.manifest.units.values())) == "hardly depend on the weights: saliency"
+    assert recipe.closing(list(report.manifest.units.values())) == "hardly depends on the weights: saliency"
     assert "Hardly depends on the weights: saliency." in (report.out / "index.html").read_text()
 
 

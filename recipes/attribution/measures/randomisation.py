@@ -23,8 +23,9 @@ class Depth:
 
     Attributes:
         maps: (B, H, W). rank: rank correlation with the network's own maps, (B,). size: the same of |map|, which is
-            what an eye compares. ssim: of the maps as they are drawn, (B,). All three are NaN where the random network
-            does not answer a picture at all (a ReLU before the target lets nothing through, or numbers overflow).
+            what an eye compares. ssim: of the maps as they are drawn, (B,). All three are NaN where a map is 0
+            everywhere (in the random network nothing speaks for the target, or a ReLU before it lets nothing through)
+            or holds no numbers.
     """
 
     layers: int
