@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 
 def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distance: float = 0.01) -> Array:
-    """Places (N, 2) at which activations of a small angle lie side by side.
+    """Places (N, 2) at which activations of a small angle lie side by side, and those of one direction in one place.
 
     Args:
         vectors: (N, C), none of them all zero: it would have no angle.
@@ -38,7 +38,7 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
         neighbors: how many count as near; the perplexity of t-SNE is a third of it. distance: UMAP's `min_dist`.
 
     Raises:
-        ValueError: for fewer activations than neighbours, or another method.
+        ValueError: for fewer activations than neighbours, or fewer directions, or another method.
         ModuleNotFoundError: if the library is not installed.
     """
     if method not in LAYOUTS:
@@ -49,6 +49,13 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
             "give more pictures, or --positions all"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
+    first, which = directions(vectors)
+    if len(first) <= neighbors + 1:
+        raise ValueError(
+            f"{len(vectors)} activations point in only {len(first)} directions, too few for a layout with {neighbors} "
+            "neighbors: give other pictures, or another layer"
+        )
+    vectors = vectors[first]
     with _threads_kept():
         if method == "umap":
             umap = _library("umap", "umap-learn", method)
@@ -61,7 +68,33 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
             layout = manifold.TSNE(
                 perplexity=max(neighbors / 3, 1), metric="cosine", init="pca", random_state=seed, n_jobs=1
             ).fit_transform(vectors)
-    return np.asarray(layout, dtype=np.float32)
+    return np.asarray(layout, dtype=np.float32)[which]
+
+
+def directions(vectors: Array) -> tuple[Array, Array]:
+    """The first vector of each direction, and of each vector which direction it has.
+
+    Layouts are made of distinct directions: scikit-learn's t-SNE divides by the spread of the vectors, and its tree
+    splits two places that differ by one bit without end, until the process dies of it.
+
+    Args:
+        vectors: (N, C). Directions are alike that agree in float16: cosines in float32 cannot tell them apart.
+
+    Returns:
+        Rising indices (M,) of vectors, and indices (N,) into those.
+
+    Example:
+        >>> directions(np.array([[0.0, 2.0], [1.0, 1.0], [0.0, 5.0]]))
+        (array([0, 1]), array([0, 1, 0]))
+    """
+    seen: dict[bytes, int] = {}
+    first, which = [], np.empty(len(vectors), dtype=np.intp)
+    for row, vector in enumerate(vectors):
+        unit = (vector / np.linalg.norm(vector)).astype(np.float16) + np.float16(0)  # -0 is 0
+        which[row] = seen.setdefault(unit.tobytes(), len(seen))
+        if len(seen) > len(first):
+            first.append(row)
+    return np.array(first), which
 
 
 @contextmanager

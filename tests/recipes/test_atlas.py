@@ -258,7 +258,23 @@ def test_too_few_activations_for_a_layout() -> None:
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, method: str, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModuleNotFoundError, match=r"inverter\[atlas\]"):
-        lay_out(np.ones((50, 3)), method, seed=0)
+        lay_out(np.random.default_rng(0).normal(size=(50, 3)), method, seed=0)
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_activations_of_one_direction_are_one_line(method: str) -> None:
+    # t-SNE of equal vectors takes the process down.
+    lengths = np.random.default_rng(0).uniform(0.5, 2, size=(50, 1))
+    with pytest.raises(ValueError, match="50 activations point in only 1 directions, too few"):
+        lay_out(lengths * np.array([0.3, 0.7, 0.2]), method, seed=0)
+
+
+def test_activations_of_one_direction_share_a_place() -> None:
+    pytest.importorskip("sklearn")
+    vectors = np.random.default_rng(0).normal(size=(30, 4))
+    alone = lay_out(vectors, "tsne", seed=0, neighbors=6)
+    together = lay_out(np.repeat(vectors, 3, axis=0), "tsne", seed=0, neighbors=6)
+    np.testing.assert_array_equal(together, np.repeat(alone, 3, axis=0))
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])
