@@ -61,7 +61,7 @@ def smooth_masks(nodes: Tensor) -> Tensor:
 def check_areas(*, areas: Sequence[float], steps: int, **_others: object) -> None:
     if not areas or not all(isinstance(area, int | float) and 0 < area < 1 for area in areas) or steps < 1:
         raise ValueError(
-            "extremal perturbations take areas between 0 and 1, as [.05,.1], and at least 1 step, "
+            "extremal perturbations take areas between 0 and 1, as [0.05,0.1], and at least 1 step, "
             f"got {areas} and {steps}"
         )
 

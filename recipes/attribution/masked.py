@@ -12,9 +12,8 @@ from inverter.settings import has_bfloat16
 from objectives import Objective
 from recipes.attribution.ask import Score, asking, together
 
-AGREES = 0.12
-"""bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks: even a map of
-one mask a pixel then correlates with that of float32 above .99, and a pixel is a mean over many."""
+AGREES = 0.05
+"""bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks."""
 
 
 @torch.no_grad()

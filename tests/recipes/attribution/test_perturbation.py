@@ -20,7 +20,7 @@ SIDE = 16
 FAST = {
     "occlusion": "occlusion:stride=16,size=48",
     "rise": "rise:masks=160,cells=5",
-    "meaningful-perturbation": "meaningful-perturbation:steps=40,cells=14",
+    "meaningful-perturbation": "meaningful-perturbation:steps=60",
     "extremal-perturbation": "extremal-perturbation:steps=40,areas=[0.2]",
     "extremal-channels": "extremal-channels:steps=20,areas=[0.1]",
 }
