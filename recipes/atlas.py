@@ -151,10 +151,9 @@ class Atlas(Recipe):
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import same_run
 
-        model = self.load()
-        self._class(model)
+        _ = self._class  # told first if it is unknown
         if not self.fresh:  # told now: the survey would lay out another map in the folder of an earlier one
-            same_run(Path(self.out), Manifest(self.name, self.settings(), dict(describe(model)), planned=0))
+            same_run(Path(self.out), Manifest(self.name, self.settings(), dict(describe(self.load())), planned=0))
         self._surveys(progress)
         try:
             return super().run(progress)
@@ -198,7 +197,7 @@ class Atlas(Recipe):
                 neighbors=self.neighbors,
                 distance=self.distance,
                 ridge=self.whiten,
-                class_index=self._class(self.load()),
+                class_index=self._class,
                 share=SHARE if self.share is None else self.share,
                 seed=self.seed,
                 fresh=self.fresh,
@@ -214,11 +213,12 @@ class Atlas(Recipe):
 
         return self.executor(model) if model is self.load() else InProcess(model, self.threads)
 
-    def _class(self, model: Model) -> int | None:
+    @cached_property
+    def _class(self) -> int | None:
         """Index of the one class that the atlas is about, if it is about one."""
         from recipes.atlas_attribution import one_class
 
-        return None if self.class_ is None else one_class(self.class_, model, self.layer)
+        return None if self.class_ is None else one_class(self.class_, self.load(), self.layer)
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.atlas_survey import icon_file
@@ -227,8 +227,7 @@ class Atlas(Recipe):
         for look in self._looks:
             PriorChoice.parse(self.prior).check(self.picture_size(look.model), look.model)
             look.model.shapes([look.layer], self.picture_size(look.model))
-        index = self._class(model)
-        name = None if index is None else class_name(model.categories, index)
+        name = None if self._class is None else class_name(model.categories, self._class)
         return [
             Unit(
                 layer=look.layer,
