@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from inverter import Model
 from inverter.engine import default_batch
+from inverter.input_gradients import InputGradients
 from objectives import Objective, Seen
 
 
@@ -101,6 +102,6 @@ def input_gradient(
         rule: a context for the pass: another rule for the gradient of ReLUs (`inverter.relu_rules`).
     """
     images = images.detach().requires_grad_()
-    with torch.enable_grad(), rule or nullcontext():
+    with torch.enable_grad(), rule or InputGradients():
         total = score(images, rows).sum()
     return torch.autograd.grad(total, images)[0]
