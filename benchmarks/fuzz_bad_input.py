@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz_bad_input.py --cases 10000
 
-Hypothesis makes commands with odd flags, recipe files, damaged weights, pictures, codes and manifests, and gives the
-smallest case that breaks the rule. Numbers are drawn so that no valid case takes long.
+Hypothesis makes commands with odd flags, recipe files, damaged weights, pictures, codes and manifests, each batch of
+them in a process of its own: its first that breaks the rule, or takes the process down, is told. Numbers are drawn so
+that no valid case takes long.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save_file
@@ -38,8 +42,12 @@ import torch
 from torch import nn
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    return nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
 """
+BATCH = 500
+BROKEN = "batches that broke the rule"
+LAST = "case.json"
+"""The case at work is in this file, for the one that takes its process down."""
 SMALL = "--model nets.py:net --device cpu --precision float32"
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
@@ -49,7 +57,8 @@ COMMANDS = {
     "dictionary": f"{SMALL} --size 8 --steps 1 --layer 0 --image good.png --icon 6 --out OUT",
     "grid": f"{SMALL} --size 5 --steps 1 --layer 0 --image good.png --icon 6 --out OUT",
     "patches": f"{SMALL} --size 8 --layer 0 --dataset good.png --out OUT",
-    "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images good.png --layout tsne --grid 2 --least 1 --out OUT",
+    "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
+    "--grid 2 --least 1 --out OUT",
     "dream": f"{SMALL} --layer 0 --image good.png --octaves 1 --steps 1 --out OUT/dream.png",
     "layers": "--model nets.py:net --size 8 --device cpu",
     "statistics": "--images good.png --out OUT/statistics.json",
@@ -112,15 +121,7 @@ def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
     recipe = draw(st.sampled_from([*sorted(COMMANDS), "<b>", ""]))
     keys = draw(st.dictionaries(st.sampled_from([flag.replace("-", "_") for flag in FLAGS]), nested, max_size=4))
     # No valid case may take long, or write elsewhere.
-    for key, most in (
-        ("steps", 2),
-        ("size", 8),
-        ("attempts", 3),
-        ("octaves", 2),
-        ("zoom", 2),
-        ("icon", 8),
-        ("tile", 40),
-    ):
+    for key, most in {"steps": 2, "size": 8, "attempts": 3, "octaves": 2, "zoom": 2, "icon": 8, "tile": 40}.items():
         if isinstance(keys.get(key), int) and not isinstance(keys[key], bool):
             keys[key] = min(keys[key], most)
     known = {"recipe": recipe, "model": "nets.py:net", "steps": 1, "layer": "0", "device": "cpu", "size": 8} | keys
@@ -178,7 +179,8 @@ def manifests(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
 
 
 def names(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*") if path.parts[0] != "OUT" and "__pycache__" not in path.parts}
+    quiet = {"__pycache__", ".hypothesis"}
+    return {str(path) for path in folder.rglob("*") if path.parts[0] != "OUT" and not quiet & set(path.parts)}
 
 
 def run(arguments: list[str]) -> tuple[int, str]:
@@ -196,7 +198,8 @@ def prepare() -> None:
     """The files that the commands are given, and a finished gallery."""
     Path("nets.py").write_text(NET)
     Image.new("RGB", (8, 8), (200, 90, 30)).save("good.png")
-    Image.new("RGB", (24, 24), (200, 90, 30)).save("large.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)).save("large.png")
+    Path(LAST).touch()
     Path("good.toml").write_text("model = 'nets.py:net'\nlayer = '0'\nsize = 8\nsteps = 1\nout = 'OUT'\n")
     model = load_model("nets.py:net", device="cpu")
     save_file({name: tensor.contiguous() for name, tensor in model.module.state_dict().items()}, "w.safetensors")
@@ -207,12 +210,13 @@ def prepare() -> None:
     manifest.write_text(manifest.read_text().replace('"done"', '"OUT"'))
 
 
-def check(cases: int) -> Counter[str]:
-    """Raises an AssertionError with the smallest case that breaks the rule; how often each end was met."""
+def check(cases: int, number: int) -> Counter[str]:
+    """Raises an AssertionError with the first case that breaks the rule; how often each end was met."""
     met: Counter[str] = Counter()
     known = names(Path())
 
     def obey(arguments: list[str]) -> None:
+        Path(LAST).write_text(json.dumps(arguments))
         code, said = run(arguments)
         met[f"exit code {code}"] += 1
         others = names(Path()) ^ known
@@ -231,9 +235,10 @@ def check(cases: int) -> Counter[str]:
             max_examples=max(1, int(cases * share)),
             deadline=None,
             database=None,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        return lambda test: quiet(given(strategy)(test))
+        return lambda test: seed(number)(quiet(given(strategy)(test)))
 
     def clean() -> None:
         shutil.rmtree("OUT", ignore_errors=True)
@@ -257,13 +262,36 @@ def check(cases: int) -> Counter[str]:
     return met
 
 
-if __name__ == "__main__":
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--cases", type=int, default=10_000)
-    number = asked.parse_args().cases
+def batch(number: int, cases: int) -> Counter[str]:
+    """Some of the cases, in another process and a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+        done = subprocess.run(
+            [sys.executable, "-X", "faulthandler", __file__, f"--cases={cases}", f"--batch={number}"],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
+        last = Path(folder, LAST).read_text()
+    if done.returncode:
+        said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}"
+        print(f"batch {number}: {said}", file=sys.stderr, flush=True)
+        return Counter([BROKEN])
+    print(f"batch {number}: {done.stdout}", end="", file=sys.stderr, flush=True)
+    return Counter(json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--cases", type=int, default=10_000)
+    options.add_argument("--processes", type=int, default=1, help="that work at the same time")
+    options.add_argument("--batch", type=int, help="of this number, here and now: for one that broke the rule")
+    asked = options.parse_args()
+    if asked.batch is not None:
         prepare()
-        ends = check(number)
-        os.chdir("/")
-    print(f"{sum(ends.values())} cases: {', '.join(f'{end} {times}' for end, times in sorted(ends.items()))}")
+        print(json.dumps(check(asked.cases, asked.batch)))
+    else:
+        sizes = [min(BATCH, asked.cases - start) for start in range(0, asked.cases, BATCH)]
+        with ThreadPoolExecutor(asked.processes) as pool:
+            ends = sum(pool.map(batch, range(len(sizes)), sizes), Counter[str]())
+        print(f"{sum(ends.values())} cases: {', '.join(f'{end} {times}' for end, times in sorted(ends.items()))}")
+        sys.exit(1 if ends[BROKEN] else 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.class_names import count_classes, parse_classes
 from recipes.naming import OUTPUT_LAYER
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Problem, Recipe, Unit, option
+from recipes.recipe import MOST, Problem, Recipe, Unit, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,8 +84,8 @@ class ClassModel(Recipe):
             raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
             raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
-        if self.tries is not None and (type(self.tries) is not int or self.tries < 1):
-            raise ValueError(f"tries must be a whole number of at least 1, got {self.tries!r}")
+        if self.tries is not None:
+            check_whole("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
         name = PriorChoice.parse(self.prior or preset.prior).name
         for key, value in asdict(preset).items():

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST = 10_000
+"""Workers, and threads of each, at most: more are a mistake."""
+
 
 def _option(help: str) -> Any:
     return field(default=None, metadata={"help": help, "machines": True})
@@ -24,6 +27,8 @@ class Machines:
             value = getattr(self, key)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ValueError(f"{key} must be a whole number of at least 1, got {value!r}")
+            if value is not None and value > MOST:
+                raise ValueError(f"{key} must be at most {MOST}, got {value!r}")
         if self.ray is not None and (not isinstance(self.ray, str) or not self.ray):
             raise ValueError(f"ray must be local, auto, or the address of a cluster, got {self.ray!r}")
         if self.ray_gpus is not None and not (isinstance(self.ray_gpus, int | float) and self.ray_gpus >= 0):

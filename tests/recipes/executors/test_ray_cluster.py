@@ -12,8 +12,10 @@ from recipes import Gallery
 def cluster() -> Iterator[None]:
     """Ray on two cores of this machine, begun by the first run that asks for it."""
     ray = pytest.importorskip("ray", reason="needs Ray: pip install 'inverter[ray]'")
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # by default 15: on a busy machine its actors would hardly move
+        yield
+        ray.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")

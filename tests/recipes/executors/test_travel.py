@@ -162,6 +162,7 @@ def _model() -> Model:
     [
         ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
         ({"workers": True}, "workers must be a whole number"),
+        ({"workers": 10**40}, "workers must be at most 10000, got 1000"),
         ({"threads": -1}, "threads must be a whole number of at least 1, got -1"),
         ({"ray": ""}, "ray must be local, auto, or the address"),
         ({"ray": "local", "ray_gpus": -1.0}, "ray_gpus must be a number of at least 0"),
