@@ -88,7 +88,8 @@ def directions(vectors: Array) -> tuple[Array, Array]:
         (array([0, 1]), array([0, 1, 0]))
     """
     seen: dict[bytes, int] = {}
-    first, which = [], np.empty(len(vectors), dtype=np.intp)
+    first: list[int] = []
+    which = np.empty(len(vectors), dtype=np.intp)
     for row, vector in enumerate(vectors):
         unit = (vector / np.linalg.norm(vector)).astype(np.float16) + np.float16(0)  # -0 is 0
         which[row] = seen.setdefault(unit.tobytes(), len(seen))

@@ -198,5 +198,5 @@ def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_ne
 
 @pytest.mark.parametrize("tries", [0, -1, 1.5, True, 10**40])
 def test_a_number_of_tries_that_is_none_is_told(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
-    with pytest.raises(ValueError, match="tries must be (a whole number of at least 1|at most 1000)"):
+    with pytest.raises(ValueError, match=r"tries must be (a whole number of at least 1|at most 1000)"):
         recipe(tiny_net, tmp_path / "out", tries=tries)
