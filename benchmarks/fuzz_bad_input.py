@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -46,8 +47,7 @@ def net():
 """
 BATCH = 500
 BROKEN = "batches that broke the rule"
-LAST = "case.json"
-"""The case at work is in this file, for the one that takes its process down."""
+LAST = "case.json"  # the case at work, for the one that takes its process down
 SMALL = "--model nets.py:net --device cpu --precision float32"
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
@@ -275,14 +275,12 @@ def batch(number: int, cases: int) -> Counter[str]:
             capture_output=True,
             text=True,
             cwd=folder,
+            env=os.environ | {"RAY_TMPDIR": folder},  # in which `--ray=auto` finds no cluster
         )
         last = Path(folder, LAST).read_text()
-    if done.returncode:
-        said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}"
-        print(f"batch {number}: {said}", file=sys.stderr, flush=True)
-        return Counter([BROKEN])
-    print(f"batch {number}: {done.stdout}", end="", file=sys.stderr, flush=True)
-    return Counter(json.loads(done.stdout))
+    said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}" if done.returncode else done.stdout
+    print(f"batch {number}: {said}", end="", file=sys.stderr, flush=True)
+    return Counter([BROKEN]) if done.returncode else Counter(json.loads(done.stdout))
 
 
 if __name__ == "__main__":
