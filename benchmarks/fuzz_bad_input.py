@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -46,8 +47,7 @@ def net():
 """
 BATCH = 500
 BROKEN = "batches that broke the rule"
-LAST = "case.json"
-"""The case at work is in this file, for the one that takes its process down."""
+LAST = "case.json"  # the case at work, for the one that takes its process down
 SMALL = "--model nets.py:net --device cpu --precision float32"
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
@@ -72,6 +72,7 @@ FLAGS = """
     unit source fresh negative deterministic damaged
 """.split()  # noqa: SIM905 - a list of words
 PROGRESS = re.compile(r"\w+: \d+/\d+ ")
+WRITES = ("out", "video")
 BARE = ("fresh", "negative", "deterministic", "damaged")
 NUMBERS = f"-1 0 1 2 3.5 nan inf -inf 1e400 10000000 0x10 1_0 ² {'9' * 19} {'9' * 40}".split()
 WORDS = """
@@ -85,10 +86,13 @@ values = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_
 
 
 def flags(known: Sequence[str]) -> st.SearchStrategy[str]:
-    """One of these flags, with a value if it takes one."""
-    return st.sampled_from(known).flatmap(
-        lambda name: st.just(f"--{name}") if name in BARE else values.map(lambda value: f"--{name}={value}")
-    )
+    """One of these flags, with a value if it takes one: what is to be written stays in this folder."""
+
+    def one(name: str) -> st.SearchStrategy[str]:
+        inside = values.filter(lambda value: not value.startswith(("/", "..", "~"))) if name in WRITES else values
+        return st.just(f"--{name}") if name in BARE else inside.map(lambda value: f"--{name}={value}")
+
+    return st.sampled_from(known).flatmap(one)
 
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -228,7 +232,8 @@ def check(cases: int, number: int) -> Counter[str]:
             assert len(told) == 1, (arguments, said)
             assert told[0].startswith("inverter"), (arguments, said)
         allowed = {value.split("=", 1)[-1].split("/")[0] for value in arguments}
-        assert all(Path(path).parts[0] in allowed | {"dream.mp4"} for path in others), (arguments, others)
+        here = "." in allowed  # this folder itself was asked for
+        assert here or all(Path(path).parts[0] in allowed | {"dream.mp4"} for path in others), (arguments, others)
 
     def limited(strategy: Any, share: float) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
         quiet = settings(
@@ -270,14 +275,12 @@ def batch(number: int, cases: int) -> Counter[str]:
             capture_output=True,
             text=True,
             cwd=folder,
+            env=os.environ | {"RAY_TMPDIR": folder},  # in which `--ray=auto` finds no cluster
         )
         last = Path(folder, LAST).read_text()
-    if done.returncode:
-        said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}"
-        print(f"batch {number}: {said}", file=sys.stderr, flush=True)
-        return Counter([BROKEN])
-    print(f"batch {number}: {done.stdout}", end="", file=sys.stderr, flush=True)
-    return Counter(json.loads(done.stdout))
+    said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}" if done.returncode else done.stdout
+    print(f"batch {number}: {said}", end="", file=sys.stderr, flush=True)
+    return Counter([BROKEN]) if done.returncode else Counter(json.loads(done.stdout))
 
 
 if __name__ == "__main__":

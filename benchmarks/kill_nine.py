@@ -173,7 +173,8 @@ def kill_all(work: Path, count: int, batch: int, seed: int) -> None:
                 known[name] = time.monotonic() - started, contents(work / "whole", arguments)
                 shutil.rmtree(work / "whole")
             longest, wanted = known[name]
-            more = killed_until_done(arguments, work / "killed", longest, draw, min(EACH, count - kills))
+            most = min(EACH, max(1, count // 3), count - kills)  # few are for all three
+            more = killed_until_done(arguments, work / "killed", longest, draw, most)
             compare(contents(work / "killed", arguments), wanted)
             shutil.rmtree(work / "killed")
             kills, runs = kills + more, runs + 1

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_generated_input_is_done_or_refused_in_one_line() -> None:
     done = subprocess.run(
-        [sys.executable, "benchmarks/fuzz_bad_input.py", "--cases", "120"],
+        [sys.executable, "benchmarks/fuzz_bad_input.py", "--cases", "80"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -21,5 +21,5 @@ def test_generated_input_is_done_or_refused_in_one_line() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     found = re.search(r"(\d+) cases: .*exit code 2 (\d+)", done.stdout)
     assert found, done.stdout
-    assert int(found[1]) >= 100
-    assert int(found[2]) > 60, "next to nothing was bad"
+    assert int(found[1]) >= 65
+    assert int(found[2]) > 40, "next to nothing was bad"
