@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.by_picture import by_picture, seen
 from recipes.outputs.page import Figure, duration, picture_shape, picture_url, render_page
 
 __all__ = ["render_explain"]
@@ -41,14 +42,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
             "perceived": any(unit["figures"]["perceived"] for unit in made),
-            "images": [
-                {
-                    "name": name,
-                    "original": next((u for u in units if u not in made and str(u.get("image")) == name), None),
-                    "units": [unit for unit in made if str(unit.get("image")) == name],
-                }
-                for name in _seen(units, "image")
-            ],
+            "images": by_picture(units),
         },
     )
 
@@ -60,11 +54,6 @@ def _shown(unit: Mapping[str, Any]) -> dict[str, Any]:
     return {**unit, "source": picture_url(unit.get("file")), "figures": figures}
 
 
-def _seen(units: Sequence[Mapping[str, Any]], key: str) -> list[str]:
-    """Return the different values of a key in order of appearance, which is the order in which they were asked for."""
-    return list(dict.fromkeys(str(unit.get(key)) for unit in units))
-
-
 def _figures(
     settings: Mapping[str, Any],
     model: Mapping[str, Any],
@@ -72,9 +61,9 @@ def _figures(
     made: Sequence[Mapping[str, Any]],
 ) -> list[Figure]:
     told = [unit["figures"] for unit in made]
-    figures = [Figure("Pictures", f"{len(_seen(units, 'image')):,}")]
+    figures = [Figure("Pictures", f"{len(seen(units, 'image')):,}")]
     for label, key in (("Targets", "target"), ("Methods", "method")):
-        names = _seen(told, key)
+        names = seen(told, key)
         figures.append(Figure(label, f"{len(names):,}", ", ".join(names)))
     seconds = [each["seconds"] for each in told if isinstance(each.get("seconds"), int | float)]
     if seconds:

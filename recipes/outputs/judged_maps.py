@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.by_picture import by_picture, seen
 from recipes.outputs.page import Figure, picture_shape, picture_url, render_page
 
 __all__ = ["render_judge_maps"]
@@ -44,16 +45,9 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
-            "methods": _seen([unit["figures"] for unit in made], "method"),
+            "methods": seen([unit["figures"] for unit in made], "method"),
             "table": rows,
-            "images": [
-                {
-                    "name": name,
-                    "original": next((u for u in units if u not in made and str(u.get("image")) == name), None),
-                    "units": [unit for unit in made if str(unit.get("image")) == name],
-                }
-                for name in _seen(units, "image")
-            ],
+            "images": by_picture(units),
         },
     )
 
@@ -64,20 +58,15 @@ def _shown(unit: Mapping[str, Any]) -> dict[str, Any]:
     return {**unit, "source": picture_url(unit.get("file")), "figures": figures}
 
 
-def _seen(units: Sequence[Mapping[str, Any]], key: str) -> list[str]:
-    """Return the different values of a key in order of appearance, which is the order in which they were asked for."""
-    return list(dict.fromkeys(str(unit.get(key)) for unit in units))
-
-
 def _figures(
     settings: Mapping[str, Any],
     model: Mapping[str, Any],
     units: Sequence[Mapping[str, Any]],
     made: Sequence[Mapping[str, Any]],
 ) -> list[Figure]:
-    methods = _seen([unit["figures"] for unit in made], "method")
+    methods = seen([unit["figures"] for unit in made], "method")
     figures = [
-        Figure("Pictures", f"{len(_seen(units, 'image')):,}"),
+        Figure("Pictures", f"{len(seen(units, 'image')):,}"),
         Figure("Methods", f"{len(methods):,}", ", ".join(methods)),
     ]
     asked = {name: settings.get(name) for name in ("target", "against", "seed")}

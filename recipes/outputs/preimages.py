@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.by_picture import by_picture, seen
 from recipes.outputs.page import Figure, duration, picture_shape, picture_url, render_page
 
 __all__ = ["render_invert"]
@@ -22,7 +23,7 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
     settings, model = manifest.get("settings") or {}, manifest.get("model") or {}
     units = [dict(unit, source=picture_url(unit.get("file"))) for unit in manifest.get("units") or []]
     made = [unit for unit in units if unit.get("objective") != "original"]
-    layers, priors = _seen(made, "layer"), _seen(made, "prior")
+    layers, priors = seen(made, "layer"), seen(made, "prior")
     planned, stopped = manifest.get("planned"), sum(unit.get("status", "ok") != "ok" for unit in units)
     notices = []
     if isinstance(planned, int) and planned > len(units):
@@ -42,24 +43,12 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
         details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
-            "images": [
-                {
-                    "name": name,
-                    "original": next((u for u in units if u not in made and str(u.get("image")) == name), None),
-                    "units": [unit for unit in made if str(unit.get("image")) == name],
-                }
-                for name in _seen(units, "image")
-            ],
+            "images": by_picture(units),
             "layers": layers,
             "priors": priors,
             "table": manifest.get("table") or [],
         },
     )
-
-
-def _seen(units: Sequence[Mapping[str, Any]], key: str) -> list[str]:
-    """Return the different values of a key in order of appearance, which is the order in which they were asked for."""
-    return list(dict.fromkeys(str(unit.get(key)) for unit in units))
 
 
 def _figures(
@@ -70,7 +59,7 @@ def _figures(
     layers: Sequence[str],
     priors: Sequence[str],
 ) -> list[Figure]:
-    figures = [Figure("Pictures", f"{len(_seen(units, 'image')):,}"), Figure("Pre-images", f"{len(made):,}")]
+    figures = [Figure("Pictures", f"{len(seen(units, 'image')):,}"), Figure("Pre-images", f"{len(made):,}")]
     figures.append(Figure("Layers", f"{len(layers):,}", ", ".join(layers)))
     figures.append(Figure("Priors" if len(priors) > 1 else "Prior", ", ".join(priors)))
     seconds = [unit["seconds"] for unit in made if isinstance(unit.get("seconds"), int | float)]

@@ -1,0 +1,34 @@
+"""Units sorted by the picture that was given: what every page shows that has a row for each photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ORIGINAL = "original"
+"""The objective that the manifest gives to a picture that was given."""
+
+Units = Sequence[Mapping[str, Any]]
+
+
+def by_picture(units: Units) -> list[dict[str, Any]]:
+    """For each picture, in order of appearance: its name, its own unit if it is there, and those made of it.
+
+    Example:
+        >>> by_picture([{"image": "cat", "objective": "original"}, {"image": "cat", "objective": "code"}])[0]["units"]
+        [{'image': 'cat', 'objective': 'code'}]
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for unit in units:
+        name = str(unit.get("image"))
+        entry = found.setdefault(name, {"name": name, "original": None, "units": []})
+        if unit.get("objective") != ORIGINAL:
+            entry["units"].append(unit)
+        elif entry["original"] is None:
+            entry["original"] = unit
+    return list(found.values())
+
+
+def seen(units: Units, key: str) -> list[str]:
+    """The different values of a key in order of appearance, which is the order in which they were asked for."""
+    return list(dict.fromkeys(str(unit.get(key)) for unit in units))
