@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.folding import Folding
 from inverter.input_gradients import InputGradients
 from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
@@ -221,7 +222,7 @@ class _Batch:
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
-        optimizer, quick = self._optimizer(part), InputGradients()
+        optimizer, quick, folding = self._optimizer(part), InputGradients(), Folding()
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
@@ -240,7 +241,7 @@ class _Batch:
                     if rescue:
                         entering.retain_grad()
                         looks.append(entering)
-                    with self.settings.autocast(device), redirect, quick:
+                    with self.settings.autocast(device), quick, redirect, folding:
                         seen = capture(entering)
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views

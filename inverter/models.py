@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture import Capture, check_address, frozen, unwrap
+from inverter.memory import keep_memory
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -160,6 +161,7 @@ class Model:
     @contextmanager
     def looking(self, reads: Sequence[str]) -> Iterator[Capture]:
         """The context of one piece of work: the network frozen and eager, the layers of `reads` captured."""
+        keep_memory()
         with frozen(self.module), Capture(self.module, reads) as capture:
             yield capture
 

@@ -1,0 +1,132 @@
+"""Folding: the same values from fewer passes, and only where nothing else reads what is folded away."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inverter import load_model
+from inverter.folding import Folding
+
+
+def normalisation(channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels)
+    for tensor, low in ((norm.weight, 0.5), (norm.bias, -1), (norm.running_mean, -1), (norm.running_var, 0.5)):
+        assert tensor is not None
+        nn.init.uniform_(tensor, low, 2)
+    return norm
+
+
+class Net(nn.Module):
+    """Two convolutions with a normalisation each; `course` says what else a forward pass does with the first."""
+
+    def __init__(self, course: str) -> None:
+        super().__init__()
+        self.course = course
+        self.first, self.after_first = nn.Conv2d(3, 6, 3), normalisation(6)
+        self.second, self.after_second = nn.Conv2d(6, 6, 3, bias=False), normalisation(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        z = self.after_first(y)
+        if self.course == "the convolution's output is added":
+            z = z + y
+        z = self.second(z.relu())
+        if self.course == "a convolution runs twice":
+            z = self.after_second(z)
+            z = self.second(z)
+        elif self.course == "it is changed in place":
+            z.mul_(2)
+        return F.relu(self.after_second(z))
+
+
+def frozen(net: nn.Module) -> nn.Module:
+    return net.eval().requires_grad_(False)
+
+
+def passes(net: nn.Module, folding: Folding, x: Tensor, count: int = 3) -> list[Tensor]:
+    found = []
+    for _ in range(count):
+        with folding:
+            found.append(net(x))
+    return found
+
+
+@pytest.fixture
+def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each batch normalisation that is really computed."""
+    calls: list[int] = []
+    usual = torch.batch_norm
+    monkeypatch.setattr(torch, "batch_norm", lambda *args: (calls.append(1), usual(*args))[1])
+    return calls
+
+
+@pytest.mark.parametrize(
+    "course, left",
+    [
+        ("usual", 0),
+        ("the convolution's output is added", 1),
+        ("it is changed in place", 1),
+        ("a convolution runs twice", 0),
+    ],
+)
+def test_only_what_nothing_else_reads_is_folded(course: str, left: int, normalised: list[int]) -> None:
+    torch.manual_seed(0)
+    net, x, folding = frozen(Net(course)), torch.randn(2, 3, 12, 12), Folding()
+    wanted = net(x)
+    for number in range(3):
+        normalised.clear()
+        with folding:
+            torch.testing.assert_close(net(x), wanted)
+        assert len(normalised) == (left if number else 3 if "twice" in course else 2)
+
+
+def test_a_network_that_takes_another_course_is_watched_again() -> None:
+    torch.manual_seed(0)
+    net, x, folding = Net("usual"), torch.randn(2, 3, 12, 12), Folding()
+    frozen(net)
+    passes(net, folding, x)
+    net.after_first, after = nn.Identity(), net.after_first  # type: ignore[assignment]
+    passes(net, folding, x, 1)  # the fold of the first convolution has lost its reader
+    for found in passes(net, folding, x):
+        torch.testing.assert_close(found, net(x))
+    net.after_first = after
+    passes(net, folding, x, 1)
+    for found in passes(net, folding, x):
+        torch.testing.assert_close(found, net(x))
+
+
+def test_layers_that_learn_and_statistics_that_move_are_left_alone(normalised: list[int]) -> None:
+    for net in (Net("usual").eval(), Net("usual").train().requires_grad_(False)):
+        normalised.clear()
+        passes(net, Folding(), torch.randn(2, 3, 12, 12))
+        assert len(normalised) == 6
+
+
+def test_a_layer_that_is_read_is_what_the_network_puts_out_there(shared_data: Path) -> None:
+    weights = shared_data / "weights" / "mobilenet_v2.safetensors"
+    mobilenet = load_model("torchvision:mobilenet_v2", weights, "half", device="cpu")
+    reads = ["features.1.conv.0.0", "features.1.conv.0.1", "features.2.conv.3", "features.4"]
+    folding, x = Folding(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad(), mobilenet.looking(reads) as capture:
+        wanted = capture(x)
+        for _ in range(2):
+            with folding:
+                found = capture(x)
+            for layer in reads:
+                torch.testing.assert_close(found[layer], wanted[layer], atol=1e-4, rtol=1e-3)
+
+
+def test_weights_are_those_of_each_precision() -> None:
+    model = load_model("builtin", device="cpu")
+    folding, x = Folding(), torch.rand(1, 3, 64, 64)
+    with torch.no_grad(), model.looking([""]) as capture:
+        wanted = capture(x)[""]
+        for precision in (torch.float32, torch.bfloat16, torch.float32):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16), folding:
+                found = capture(x)[""]
+            assert found.dtype == precision
+            tolerance = 1e-4 if precision is torch.float32 else 0.05
+            assert (found.float() - wanted).norm() <= tolerance * wanted.norm()
