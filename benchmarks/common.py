@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +16,7 @@ from torch import Tensor
 from inverter import Augment, Model, evaluate, load_model
 from objectives import Objective, channel
 
+Made = TypeVar("Made")
 SIZE = 224
 WARPS = 16
 HELD_OUT = Augment(shift=8 / SIZE, scale=(0.94, 1.06), rotate=6.0)
@@ -34,6 +38,11 @@ def spread_out(count: int, total: int) -> list[int]:
     return [(2 * i + 1) * total // (2 * count) for i in range(min(count, total))]
 
 
+def named(network: str, device: str = "cpu") -> Model:
+    """The network of a name: squeezenet or mobilenet."""
+    return {"squeezenet": squeezenet, "mobilenet": mobilenet}[network](device=device)
+
+
 def held_out(model: Model, layer: str, channels: list[int], images: Tensor) -> Tensor:
     """Mean activation of each picture's channel over warps that are the same for every contender, (B,)."""
     return held_out_of(model, channel(layer, channels), channels, images)
@@ -45,6 +54,16 @@ def held_out_of(model: Model, objective: Objective, numbers: Sequence[int], imag
     warp = HELD_OUT.prepare(generators, (SIZE, SIZE), WARPS, model.device)
     images = images.to(model.device)
     return torch.stack([evaluate(model, objective, warp(images, step)) for step in range(WARPS)]).mean(0)
+
+
+def apart(function: Callable[..., Made], *arguments: Any) -> Made:
+    """What a module's function returns in a process of its own, with as many threads as here.
+
+    A peer runs as its users have it: our network's context changes how the whole process keeps memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, torch.set_num_threads, (torch.get_num_threads(),)) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def restore_kornia() -> None:

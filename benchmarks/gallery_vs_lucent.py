@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import SIZE, held_out, machine, mobilenet, restore_kornia, spread_out, squeezenet
+from common import SIZE, apart, held_out, machine, named, restore_kornia, spread_out
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter import PRESETS, Model, Settings, evaluate, load_model, optimize, to_pil
+from inverter import PRESETS, Model, Settings, evaluate, optimize, to_pil
 from inverter.engine import default_batch
 from objectives import Seen, channel
 from priors import Fourier
@@ -54,22 +54,28 @@ def _wait(model: Model) -> None:
         torch.cuda.synchronize(model.device)
 
 
-def lucent(model: Model, layer: str, channels: list[int]) -> Tensor:
-    """Lucent's pictures, one after the other as it works."""
+def lucent(network_name: str, device: str, layer: str, channels: list[int]) -> tuple[Tensor, float]:
+    """Lucent's pictures, one after the other as it works, and seconds a picture."""
     restore_kornia()
     from lucent.optvis import render, transform
 
-    network = load_model(model.spec, model.weights, (model.mean, model.std), model.device).module
-    network.requires_grad_(True)  # as a user has it: Lucent does not freeze
+    model = named(network_name, device)
+    network = model.module.requires_grad_(True)  # as a user has it: Lucent does not freeze
     mean, std = (torch.tensor(numbers, device=model.device)[:, None, None] for numbers in (model.mean, model.std))
     seen = [*transform.standard_transforms, lambda x: (x - mean) / std]  # what the network was trained with
     images = []
-    for index in channels:
-        name = f"{layer.replace('.', '_')}:{index}"
-        image = render.render_vis(network, name, transforms=seen, preprocess=False, show_image=False, progress=False)
-        images.append(torch.from_numpy(image[-1]).permute(0, 3, 1, 2))
+
+    def make() -> None:
+        for index in channels:
+            name = f"{layer.replace('.', '_')}:{index}"
+            image = render.render_vis(
+                network, name, transforms=seen, preprocess=False, show_image=False, progress=False
+            )
+            images.append(torch.from_numpy(image[-1]).permute(0, 3, 1, 2))
+
+    took = seconds(model, channels, make)
     # Its 128 px picture is shown to the network at 224 px, in just this way.
-    return F.interpolate(torch.cat(images), (SIZE, SIZE), mode="bilinear", align_corners=True)
+    return F.interpolate(torch.cat(images), (SIZE, SIZE), mode="bilinear", align_corners=True), took
 
 
 def ours(model: Model, layer: str, channels: list[int], steps: int) -> Tensor:
@@ -124,7 +130,7 @@ def main() -> None:
     print("| --- |" + " --- |" * 11)
     for place in options.layers.split(","):
         network, layer = place.split(":")
-        model = {"squeezenet": squeezenet, "mobilenet": mobilenet}[network](device=options.device)
+        model = named(network, options.device)
         total = model.shapes([layer], (SIZE, SIZE))[layer][1]
         channels = spread_out(options.channels, total)
         # As many as a gallery works on together: a peer's seconds are the same for one and for many.
@@ -134,9 +140,8 @@ def main() -> None:
         alone = min(seconds(model, [c], lambda: ours(model, layer, [c], FOURIER_STEPS)) for c in channels)  # noqa: B023
         images = ours(model, layer, channels, FOURIER_STEPS)
         plain, held = scores(model, layer, channels, images)
-        theirs: list[Tensor] = []
-        took = seconds(model, channels, lambda: theirs.append(lucent(model, layer, channels)))  # noqa: B023
-        wanted = scores(model, layer, channels, theirs[0])
+        theirs, took = apart(lucent, network, options.device, layer, channels)
+        wanted = scores(model, layer, channels, theirs)
         least = f"more than {TRIED[-1]} steps | "
         for tried in TRIED:
             reached = scores(model, layer, channels, ours(model, layer, channels, tried))
@@ -151,7 +156,7 @@ def main() -> None:
             flush=True,
         )
         if options.sheet:
-            _sheet(options.sheet.with_stem(f"{options.sheet.stem}-{network}-{layer}"), theirs[0], images)
+            _sheet(options.sheet.with_stem(f"{options.sheet.stem}-{network}-{layer}"), theirs, images)
 
 
 def _sheet(path: Path, *rows: Tensor) -> None:

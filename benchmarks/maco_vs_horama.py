@@ -2,9 +2,9 @@
 
     python benchmarks/maco_vs_horama.py [--classes 1,207] [--steps 32] [--size 1280] [--device cpu] [--sheet OUT.png]
 
-A logit of SqueezeNet 1.0; 6 crops of a quarter of the canvas in each step for both. The score is the mean logit over
-64 random crops of that size that neither optimisation used. Both take their magnitudes from our natural statistics:
-Horama would fetch its own. Needs `make .venv/installed-bench`.
+A logit of SqueezeNet 1.0; in each step both show the network 6 crops of a quarter of the canvas's side, at 224 px. The
+score is the mean logit over 64 random crops of that size that neither optimisation used. Both take their magnitudes
+from our natural statistics: Horama would fetch its own. Needs `make .venv/installed-bench`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
-from common import SIZE, machine, squeezenet
+from common import SIZE, apart, machine, squeezenet
 from torch import Tensor
 
-from inverter import Augment, Model, Settings, evaluate, load_model, optimize, to_pil
+from inverter import Augment, Model, Settings, evaluate, optimize, to_pil
 from objectives import logit
 from priors import Maco
 from priors.statistics import natural
@@ -32,13 +33,19 @@ CROPS = 6
 BOX = 0.25
 
 
-def horama(model: Model, index: int, steps: int, size: int) -> Tensor:
-    """Horama's picture (1, 3, size, size), in [0, 1]."""
+def horama(device: str, indices: list[int], steps: int, size: int) -> list[tuple[Tensor, float]]:
+    """For each class Horama's picture (1, 3, size, size), in [0, 1], and seconds."""
+    model = squeezenet(device=device)
+    _horama(model, indices[0], 1, size)  # warm up
+    return [timed(model, lambda: _horama(model, index, steps, size)) for index in indices]  # noqa: B023
+
+
+def _horama(model: Model, index: int, steps: int, size: int) -> Tensor:
     sys.modules.setdefault("horama.plots", _without_plots())
     from horama import maco_fv
 
     maco_fv.tqdm = iter
-    network = load_model(model.spec, model.weights, device=model.device).module.requires_grad_(True)
+    network = model.module.requires_grad_(True)
     mean, std = (torch.tensor(numbers, device=model.device)[:, None, None] for numbers in (model.mean, model.std))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         np.save(maco_fv.MACO_SPECTRUM_FILENAME, natural().spectrum(512, 512).numpy())
@@ -63,8 +70,17 @@ def _without_plots() -> ModuleType:
     return plots
 
 
+def timed(model: Model, make: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    started = time.perf_counter()
+    image = make()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return image, time.perf_counter() - started
+
+
 def ours(model: Model, index: int, steps: int, size: int) -> Tensor:
-    augment = Augment(crop=BOX, noise=0.05)
+    window = SIZE / size
+    augment = Augment(crop=window, scale=(window / BOX, window / BOX), noise=0.05)
     settings = Settings(steps=steps, views=CROPS)
     return optimize(model, logit([index]), Maco(1, size), settings, augment).images
 
@@ -88,29 +104,25 @@ def main() -> None:
     options = parser.parse_args()
     model = squeezenet(device=options.device)
     classes = [int(number) for number in options.classes.split(",")]
-    found: dict[str, list[tuple[float, float, Tensor]]] = {"Horama 0.3": [], "inverter": []}
-    for name, make in (("Horama 0.3", horama), ("inverter", ours)):
-        make(model, classes[0], 1, options.size)  # warm up
-        for index in classes:
-            started = time.perf_counter()
-            image = make(model, index, options.steps, options.size)
-            if model.device.type == "cuda":
-                torch.cuda.synchronize()
-            found[name].append((time.perf_counter() - started, score(model, index, image), image))
+    theirs = apart(horama, options.device, classes, options.steps, options.size)
+    ours(model, classes[0], 1, options.size)  # warm up
+    own = [timed(model, lambda: ours(model, index, options.steps, options.size)) for index in classes]  # noqa: B023
+    found = {"Horama 0.3": theirs, "inverter": own}
     print(f"\n{machine(options.device)}; {options.size} px, {options.steps} steps of {CROPS} crops\n")
     print("| | s a step | times Horama's speed | " + " | ".join(f"logit {index}" for index in classes) + " |")
     print("| --- | --- | --- |" + " --- |" * len(classes))
-    theirs = sum(seconds for seconds, _, _ in found["Horama 0.3"])
+    slowest = sum(seconds for _, seconds in theirs)
     for name, runs in found.items():
-        total = sum(seconds for seconds, _, _ in runs)
-        logits = " | ".join(f"{value:.1f}" for _, value, _ in runs)
-        print(f"| {name} | {total / len(runs) / options.steps:.3f} | {theirs / total:.1f} | {logits} |")
+        total = sum(seconds for _, seconds in runs)
+        logits = [score(model, index, image) for index, (image, _) in zip(classes, runs, strict=True)]
+        cells = " | ".join(f"{value:.1f}" for value in logits)
+        print(f"| {name} | {total / len(runs) / options.steps:.3f} | {slowest / total:.1f} | {cells} |")
     if options.sheet:
         from PIL import Image
 
         sheet = Image.new("RGB", (640 * len(classes), 1280))
         for y, runs in enumerate(found.values()):
-            for x, (_, _, image) in enumerate(runs):
+            for x, (image, _) in enumerate(runs):
                 sheet.paste(to_pil(image[0]).resize((640, 640)), (640 * x, 640 * y))
         sheet.save(options.sheet)
 
