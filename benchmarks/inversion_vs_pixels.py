@@ -2,10 +2,10 @@
 
     python benchmarks/inversion_vs_pixels.py [--layer features.7] [--images DIR] [--count 4] [--errors .3,.2,.15,.12]
 
-All invert the same codes of SqueezeNet 1.0, from grey noise at 224 px. "PyTorch" is Adam on pixels with TV as one writes
-it down: float32, a hook on the layer, one picture at a time, weights frozen. The same prior in our engine says what
-the engine makes of it, the others what the basis and the optimiser add. Each contender is run with ever more steps,
-each run with its own schedule, until its mean relative error |Phi(x) - Phi0| / |Phi0| is as low as asked for.
+All invert the same codes of SqueezeNet 1.0, from grey noise at 224 px. "PyTorch" is Adam on pixels with TV as one
+writes it down: float32, a hook on the layer, one picture at a time, weights frozen. The same prior in our engine says
+what the engine makes of it, the others what the basis and the optimiser add. Each contender is run with ever more
+steps, each run with its own schedule, until its mean relative error |Phi(x) - Phi0| / |Phi0| is as low as asked for.
 """
 
 from __future__ import annotations
