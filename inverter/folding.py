@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
-_SIZES = (int, torch.Size, torch.dtype, torch.device, torch.layout)
+Fixed = tuple[Tensor, Tensor, Tensor | None, Tensor | None, float]
+"""A batch normalisation with fixed statistics: mean, variance, scale, shift, eps."""
+
+_FORM = (int, torch.Size, torch.dtype, torch.device, torch.layout)
 """What a function returns that has only asked for a tensor's form, not for its values."""
 
 
@@ -36,20 +40,20 @@ class Folding(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._watching = True
-        self._watched: list[_Watched] = []
-        self._outputs: dict[int, _Watched] = {}  # the last of them whose output has this identity
-        self._folds: dict[int, tuple[Any, ...]] = {}  # a normalisation's arguments, by the identity of the weight
-        self._ready: dict[Any, Any] = {}
+        self._readers = WeakIdKeyDictionary()  # a convolution's output -> the normalisations that read it, or None
+        self._outputs: dict[int, tuple[Tensor, list[list[Fixed | None]]]] = {}  # id of a weight -> it, its readers
+        self._folds: dict[int, Fixed] = {}  # id of a weight -> the normalisation after it
+        self._ready: dict[Any, tuple[Tensor, Tensor | None, Tensor, Tensor | None]] = {}
         self._folded: dict[int, Tensor] = {}  # outputs that are normalised already, and wait to be asked to be
 
     def __enter__(self) -> Any:
-        if self._watched:
+        if self._watching and self._outputs:
             self._decide()
         return super().__enter__()
 
     def __exit__(self, *exception: Any) -> Any:
         if self._folded:
-            self._watching, self._folded = True, {}
+            self._watching, self._outputs, self._folded = True, {}, {}
         return super().__exit__(*exception)
 
     def __torch_function__(
@@ -71,30 +75,24 @@ class Folding(TorchFunctionMode):
         return function(*args, **kwargs)
 
     def _watch(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
-        if not isinstance(result, _SIZES):
+        if not isinstance(result, _FORM):
             reader = _fixed(*args, **kwargs) if function is F.batch_norm else None
-            for tensor in _tensors((*args, *kwargs.values())):
-                seen = self._outputs.get(id(tensor))
-                if seen is not None and seen.output() is tensor:
-                    seen.readers.append(reader)
+            for tensor in tree_leaves((args, kwargs)):
+                if isinstance(tensor, Tensor) and tensor in self._readers:
+                    self._readers[tensor].append(reader)
         if function is F.conv2d and len(args) > 1 and not kwargs and _is_frozen(args[1]) and not _learns(args[2:3]):
-            self._outputs[id(result)] = _Watched(weakref.ref(result), args[1])
-            self._watched.append(self._outputs[id(result)])
+            self._readers[result] = readers = list[Fixed | None]()
+            self._outputs.setdefault(id(args[1]), (args[1], []))[1].append(readers)
 
     def _decide(self) -> None:
         """Which convolutions to fold from now on."""
-        calls: dict[int, list[_Watched]] = {}
-        for seen in self._watched:
-            calls.setdefault(id(seen.weight), []).append(seen)
-        # The weights are kept, so that their identities do not pass to others.
-        self._ready = {id(seen.weight): seen.weight for seen in self._watched}
-        # A module that runs twice: both times alike, or not at all.
-        self._folds = {
-            key: first
-            for key, all_of_it in calls.items()
-            if (first := all_of_it[0].only_reader) and all(_same(seen.only_reader, first) for seen in all_of_it)
-        }
-        self._watching, self._watched, self._outputs = False, [], {}
+        self._folds, self._ready = {}, {}
+        for key, (_, outputs) in self._outputs.items():
+            first = outputs[0][0] if outputs[0] else None
+            # A module that runs twice: both times alike, or not at all.
+            if first is not None and all(len(readers) == 1 and _same(readers[0], first) for readers in outputs):
+                self._folds[key] = first
+        self._watching = False
 
     def _prepared(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Weight and bias, cast, with the normalisation folded in where there is one."""
@@ -107,31 +105,18 @@ class Folding(TorchFunctionMode):
                 mean, variance, scale, shift, eps = after
                 factor = (variance + eps).rsqrt() * (1 if scale is None else scale)
                 new = weight * factor[:, None, None, None]
-                offset = (0 if bias is None else bias) - mean
-                offset = offset * factor + (0 if shift is None else shift)
-            made = tuple(
-                None if part is None else nn.Parameter(part.detach().to(dtype), requires_grad=False)
-                for part in (new, offset)
-            )
-            self._ready[key] = made, weight, bias
-        (new, offset), _, _ = self._ready[key]
-        return new, offset
+                offset = ((0 if bias is None else bias) - mean) * factor + (0 if shift is None else shift)
+            # With the tensors that name it, whose identities must not pass to others meanwhile.
+            self._ready[key] = _cast(new, dtype), None if offset is None else _cast(offset, dtype), weight, bias
+        return self._ready[key][:2]
 
 
-class _Watched:
-    """A convolution's output, and what has read it: the arguments of a normalisation, or None for anything else."""
-
-    def __init__(self, output: weakref.ref[Tensor], weight: Tensor) -> None:
-        self.output, self.weight = output, weight
-        self.readers: list[tuple[Any, ...] | None] = []
-
-    @property
-    def only_reader(self) -> tuple[Any, ...] | None:
-        return self.readers[0] if len(self.readers) == 1 else None
+def _cast(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
+    return nn.Parameter(tensor.detach().to(dtype), requires_grad=False)
 
 
 def _learns(tensors: Any) -> bool:
-    return any(tensor.requires_grad for tensor in _tensors(tensors))
+    return any(tensor.requires_grad for tensor in tensors if isinstance(tensor, Tensor))
 
 
 def _is_frozen(weight: Any) -> bool:
@@ -148,20 +133,12 @@ def _fixed(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> tuple[Any, ...] | None:
-    """(mean, variance, scale, shift, eps) of `batch_norm`'s arguments if its statistics are fixed."""
+) -> Fixed | None:
+    """What `batch_norm` does with these arguments, if its statistics are fixed."""
     if training or running_mean is None or running_var is None or _learns((weight, bias)):
         return None
     return running_mean, running_var, weight, bias, eps
 
 
-def _same(one: tuple[Any, ...] | None, other: tuple[Any, ...]) -> bool:
+def _same(one: Fixed | None, other: Fixed) -> bool:
     return one is not None and all(a is b for a, b in zip(one[:4], other[:4], strict=True)) and one[4] == other[4]
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
