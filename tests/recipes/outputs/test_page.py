@@ -81,7 +81,7 @@ def test_filters_by_channel(visit: Callable[..., Any], two_layers: Path) -> None
     for query, channels in wanted.items():
         seen.page.locator("#query").fill(query)
         assert channels_of(seen) == [str(channel) for channel in channels], query
-    expect(seen.page.locator("#empty")).to_contain_text("No units match")
+    expect(seen.page.locator("#empty")).to_contain_text("No unit matches")
     expect(seen.page.locator("#query")).to_have_attribute("aria-invalid", "true")
     seen.page.get_by_role("button", name="Show all units").click()
     expect(seen.page.locator("#count")).to_have_text("128 units")
@@ -228,7 +228,7 @@ def test_hostile_names_stay_text(visit: Callable[..., Any], tmp_path: Path) -> N
     expect(seen.page.locator(".status")).to_have_text(HOSTILE)
     seen.page.locator(".shot").click()
     expect(seen.page.locator("#lightbox-title")).to_contain_text(HOSTILE)
-    assert seen.page.locator("script").count() == 3
+    assert seen.page.locator("script").count() == 5
     assert seen.page.locator("img").count() == 2
     assert seen.page.locator("[onerror]").count() == 0
     assert seen.page.evaluate("window.hacked") is None
