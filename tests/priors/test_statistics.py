@@ -17,8 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from priors.color import LUCID_BASIS, recorrelate
+from priors.measuring import measure
 from priors.spectrum import multiplicity, radial_frequencies
-from priors.statistics import ImageStatistics, measure, natural
+from priors.statistics import ImageStatistics, natural
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / ".." / "shared"))
 PHOTOGRAPHS = DATA / "images" / "imagenet"
