@@ -256,6 +256,23 @@ def test_missing_pictures_and_bad_statuses_show(visit: Callable[..., Any], tmp_p
     assert channels_of(seen) == ["1"]
 
 
+def test_a_filter_that_is_linked_is_restored_and_a_reset_takes_all_filters_away(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    units = [unit(layer, channel, status="bad" if channel else "ok") for layer in ("a", "b") for channel in range(2)]
+    seen = visit(write_gallery(tmp_path, units), "#layer=b&stopped=1&size=200&show=7")
+    expect(seen.page.locator("#count")).to_have_text("0 of 4 units")
+    seen.page.locator("#query").fill("")
+    assert channels_of(seen) == ["1"]
+    expect(seen.page.locator("#stopped")).to_have_attribute("aria-pressed", "true")
+    seen.page.locator("#query").fill("0")
+    seen.page.get_by_role("button", name="Show all units").click()
+    expect(seen.page.locator("#count")).to_have_text("4 units")
+    expect(seen.page.locator("#stopped")).to_have_attribute("aria-pressed", "false")
+    expect(seen.page.locator("#layers [aria-pressed=true]")).to_have_count(0)
+    seen.until("location.hash === '#size=200'")
+
+
 def test_attempts_and_the_negative_stand_together(visit: Callable[..., Any], tmp_path: Path) -> None:
     units = []
     for channel in (0, 1):
