@@ -3,8 +3,9 @@
     python benchmarks/kill_nine.py --kills 100
 
 Galleries, inversions and atlases of the bundled network in turn. After each kill: no file is half-written, every
-picture that the manifest names is there, and none that was finished has been lost or made again. Once a run has come
-to its end: the same files as those of a run that was never stopped, byte for byte; JSON is compared without its times.
+picture that the manifest or its journal names is there, and none that was finished has been lost or made again. Once a
+run has come to its end: the same files as those of a run that was never stopped, byte for byte; JSON is compared
+without its times.
 Exits with 1 at the first difference.
 """
 
@@ -29,6 +30,8 @@ from PIL import Image
 
 from recipes.cli import main, parser
 from recipes.outputs.folder import LOCK
+from recipes.outputs.journal import noted
+from recipes.outputs.manifest import Manifest
 from recipes.spec import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +101,7 @@ def files(out: Path) -> Iterator[Path]:
 
 
 def check_whole(out: Path) -> dict[str, int]:
-    """Exits if a file is half-written or the manifest names one that is not there; the finished pictures' times."""
+    """Exits if a file is half-written, or one that is named as finished is not there; the finished pictures' times."""
     for path in files(out):
         if path.suffix == ".json":
             json.loads(path.read_bytes())
@@ -107,8 +110,8 @@ def check_whole(out: Path) -> dict[str, int]:
                 picture.load()
     if not (out / "manifest.json").exists():
         return {}
-    units = json.loads((out / "manifest.json").read_bytes())["units"]
-    return {unit["file"]: (out / unit["file"]).stat().st_mtime_ns for unit in units}
+    units = Manifest.load(out / "manifest.json").units | noted(out)
+    return {file: (out / file).stat().st_mtime_ns for file in units}
 
 
 def contents(out: Path, arguments: list[str]) -> dict[str, Any]:

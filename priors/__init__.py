@@ -7,10 +7,11 @@ from priors.deep_image import DeepImage
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay
 from priors.maco import Maco, transparency
+from priors.measuring import measure
 from priors.penalties import alpha_norm, l2, total_variation
 from priors.pixels import Pixels
 from priors.pyramid import Pyramid
-from priors.statistics import ImageStatistics, measure, natural
+from priors.statistics import ImageStatistics, natural
 
 __all__ = [
     "Accentuate",

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from priors.statistics import check_picture
+from priors.measuring import check_picture
 from recipes.pictures import UNREADABLE, fit, named_pictures, read_picture
 
 if TYPE_CHECKING:

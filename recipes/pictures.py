@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
-from priors.statistics import check_picture
+from priors.measuring import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What reading a damaged picture may raise: catch these to name it, count it and go on."""

@@ -21,7 +21,9 @@ from recipes.recipe import AnyRecipe, Unit
 from recipes.work import Finished, make
 
 PAGE_EVERY = 10.0
-"""Seconds between two versions of the page while a run goes on."""
+"""Seconds between two versions of the manifest and the page while a run goes on, at least."""
+SHARE = 0.02
+"""Of the run's time may go into writing them, at most: of a run of many units each takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
     # Of all units, not of the unfinished: a batch that was stopped is made again in the same company, to the same bits.
     parts = [_Part(batch, lacking) for batch in batches(units, settings.batch_size or 1)]
     parts = [part for part in parts if part.wanted]
-    todo, under_way, shown = sum(len(part.wanted) for part in parts), dict[int, float](), time.perf_counter()
-    done = 0
+    todo, done, under_way = sum(len(part.wanted) for part in parts), 0, dict[int, float]()
+    due = time.perf_counter() + PAGE_EVERY
 
     def update() -> None:
         if progress is not None:
@@ -114,9 +116,10 @@ def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
                 done += len(parts[index].wanted)
                 under_way.pop(index, None)
                 update()
-                if time.perf_counter() - shown > PAGE_EVERY:
+                if (now := time.perf_counter()) > due:
                     store.write_page()
-                    shown = time.perf_counter()
+                    written = time.perf_counter()
+                    due = written + max(PAGE_EVERY, (written - now) / SHARE)
     finally:
         page = store.write_page()
     return Report(Path(recipe.out), page, store.manifest, done, time.perf_counter() - started)

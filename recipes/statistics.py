@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from priors.statistics import ImageStatistics, measure
+from priors.measuring import measure
+from priors.statistics import ImageStatistics
 from recipes.pictures import UNREADABLE, picture_files, read_pictures
 
 Progress = Callable[[int, int, str], None]
@@ -32,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Measures mean, colour covariance and magnitude spectrum of one's own pictures (see `priors.statistics`).
+    """Measures mean, colour covariance and magnitude spectrum of one's own pictures (see `priors.measuring`).
 
     Attributes:
         images: a folder (searched in depth) or a file: pictures of any size and mode, and NumPy arrays `.npy`

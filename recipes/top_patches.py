@@ -149,7 +149,6 @@ class Patches(Machines):
                 if progress is not None and todo:
                     progress(Update(made, todo, len(units) - todo, "unit"))
         finally:
-            store.write_manifest()
             page = store.write_page()
         return Report(Path(self.out), page, store.manifest, made, time.perf_counter() - started)
 

@@ -32,6 +32,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
     shape = picture_shape(settings.get("size")) or picture_shape(model.get("input_size"))
     return render_page(
         "explain",
+        parts=["listing"],
         title=str(manifest.get("title") or spec),
         subtitle="Where in a picture it lies",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),

@@ -35,7 +35,7 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
     shape = picture_shape(settings.get("size")) or picture_shape(model.get("input_size"))
     return render_page(
         "judge_maps",
-        parts=["chart"],
+        parts=["listing", "chart"],
         title=str(manifest.get("title") or spec),
         subtitle="Which heat maps are true",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),

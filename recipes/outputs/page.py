@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 __all__ = ["Figure", "duration", "located", "picture_shape", "picture_url", "render_gallery", "render_page"]
 
+_ASSETS = resources.files("recipes.outputs") / "assets"
 _LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold exactly; seeds may be larger
 
 
@@ -75,6 +76,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": shape or (1, 1),
         },
+        parts=["listing", "layers"],
     )
 
 
@@ -101,10 +103,11 @@ def render_page(
         notices: plain sentences that the reader must not miss.
         details: tables (heading -> name -> value) in the collapsed part of the header.
         data: what the scripts read; anything that `json` can write.
-        parts: names of further scripts in `assets/`, before the recipe's own.
+        parts: names of further files in `assets/`, a script and perhaps a style each, before the recipe's own.
     """
-    styles = [_asset("page.css"), _asset(f"{recipe}.css")]
-    scripts = [_asset(f"{name}.js") for name in ("page", *parts, recipe)]
+    names = ("page", *parts, recipe)
+    styles = [_asset(f"{name}.css") for name in names if (_ASSETS / f"{name}.css").is_file()]
+    scripts = [_asset(f"{name}.js") for name in names]
     policy = (
         f"default-src 'none'; img-src 'self' file: data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}; "
         "base-uri 'none'; form-action 'none'"
@@ -279,4 +282,4 @@ def _hashes(texts: Iterable[str]) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return (resources.files("recipes.outputs") / "assets" / name).read_text(encoding="utf-8")
+    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -53,6 +53,7 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         figures.append(Figure("Weights sha256", f"{digest[:10]}…", f"{model.get('weights') or ''} {digest}".strip()))
     return render_page(
         "patches",
+        parts=["listing", "layers"],
         title=str(manifest.get("title") or spec),
         subtitle="Top patches",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),

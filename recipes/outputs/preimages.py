@@ -35,6 +35,7 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
     shape = picture_shape(model.get("input_size")) if not settings.get("size") else picture_shape(settings["size"])
     return render_page(
         "invert",
+        parts=["listing", "chart"],
         title=str(manifest.get("title") or spec),
         subtitle="Pre-images of layer codes",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),

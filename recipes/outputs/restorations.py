@@ -33,6 +33,7 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
         notices.append(f"{stopped:,} of {len(names):,} pictures did not end well; each is marked with its status.")
     return render_page(
         "inpaint",
+        parts=["listing"],
         title=str(manifest.get("title") or "Inpainting"),
         subtitle="Missing pixels, restored by the deep image prior",
         origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),

@@ -1,4 +1,4 @@
-"""The only writer of an output folder: a picture first, then its line in the manifest, each atomically."""
+"""The only writer of an output folder: a picture first, then a line that says so, then the manifest and the page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.media import write_png, write_text
 
@@ -74,27 +75,32 @@ class Store:
         return file in self.manifest.units
 
     def add(self, finished: Iterable[tuple[Record, Tensor]]) -> None:
-        """Writes finished pictures, and only then says so in the manifest.
+        """Writes a batch of finished pictures, and only then says so in the journal, of all of them at once.
 
         Raises:
             OSError: if they cannot be written, or the folder has vanished; what is finished stays.
         """
         self._check()
+        records = {}
         for record, image in finished:
             write_png(self.folder / record.file, image)
-            self.manifest.units[record.file] = record
-        self.write_manifest()
+            records[record.file] = record
+        self.manifest.units |= records
+        note(self.folder, records.values())
 
     def write_manifest(self) -> None:
+        """Writes all that is known of the run; what the journal holds is in it."""
         last = len(self.order)
         units = sorted(self.manifest.units.items(), key=lambda item: self.order.get(item[0], last))
         self.manifest.units = dict(units)
         self.manifest.table = self.table(list(self.manifest.units.values()))
         write_text(self.folder / "manifest.json", json.dumps(self.manifest.to_json(), indent=1))
+        forget(self.folder)
 
     def write_page(self) -> Path:
-        """Makes the page of what is finished so far, and returns its path."""
+        """Writes the manifest and the page of what is finished so far, and returns the page's path."""
         self._check()
+        self.write_manifest()
         path = self.folder / "index.html"
         write_text(path, self.page(self.manifest.to_json()))
         return path
@@ -118,6 +124,7 @@ def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
     if not path.exists():
         return None
     earlier = Manifest.load(path)
+    earlier.units |= noted(folder)
     if difference := manifest.difference(earlier):
         raise ValueError(
             f"{folder} holds a run with other settings: its {difference}; "
@@ -131,7 +138,7 @@ def _clear(folder: Path) -> None:
     if not path.exists():
         return
     try:
-        files = Manifest.load(path).units
+        files = Manifest.load(path).units | noted(folder)
     except ValueError:
         files = {}
     root = folder.resolve()
@@ -139,4 +146,5 @@ def _clear(folder: Path) -> None:
         picture = folder / file
         if picture.resolve().is_relative_to(root):  # a manifest from elsewhere must not name files outside
             picture.unlink(missing_ok=True)
+    forget(folder)
     path.unlink()

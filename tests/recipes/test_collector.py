@@ -1,9 +1,6 @@
 """The collector: what it keeps is what the network says, and a pass that was stopped leaves the same bytes."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -153,21 +148,6 @@ def test_what_cannot_be_read_is_named_with_a_reason_and_the_rest_is_there(
     assert "nothing at 7" in bad.skipped["7"]
 
 
-@given(height=st.integers(1, 6), width=st.integers(1, 6), count=st.integers(1, 40), index=st.integers(0, 5))
-def test_draws_are_inner_positions_each_once_and_in_order(height: int, width: int, count: int, index: int) -> None:
-    rows = Positions(count).rows("l", torch.zeros(1, 2, height, width), [index])
-    inner = (height - 2) * (width - 2) if min(height, width) > 2 else height * width
-    where = rows["where"]
-    assert len(where) == len(rows["vectors"]) == min(count, inner)
-    flat = where[:, 1] * width + where[:, 2]
-    assert (np.diff(flat) > 0).all()
-    assert set(where[:, 0]) == {index}
-    if min(height, width) > 2:
-        assert where[:, 1:].min() >= 1
-        assert where[:, 1].max() <= height - 2
-        assert where[:, 2].max() <= width - 2
-
-
 @pytest.mark.parametrize("layer", ["body", ""])
 def test_extremes_are_those_of_each_channel_in_each_picture(
     tiny: Model, folder: Path, tmp_path: Path, layer: str
@@ -231,53 +211,6 @@ def test_rows_behind_the_last_note_are_cut_off(tiny: Model, folder: Path, tmp_pa
             file.write(more)
     collect(tiny, folder, LAYERS, out=tmp_path / "out", batch=3)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-
-
-KILLED = """
-import sys, time
-import torch
-from torch import nn
-import recipes.collector
-
-class Slow(torch.utils.data.Dataset):
-    def __init__(self, wait):
-        self.wait = wait
-    def __len__(self):
-        return 40
-    def __getitem__(self, index):
-        time.sleep(self.wait)
-        return torch.full((3, 16, 16), index / 40)
-
-def run(out, wait=0.0):
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    def told(update):
-        print(update.done, flush=True)
-    recipes.collector.collect(net, Slow(wait), ["0", "1"], out=out, size=16, batch=2, progress=told)
-
-if __name__ == "__main__":
-    recipes.collector.COMMIT_EVERY = 0.0
-    run(sys.argv[1], 0.05)
-"""
-
-
-def test_a_pass_that_is_killed_goes_on_and_leaves_the_same_bytes(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(KILLED)
-    command = [sys.executable, str(tmp_path / "slow.py"), str(tmp_path / "killed")]
-    root = str(Path(__file__).parents[2])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root}) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= 12:
-                process.kill()
-                break
-    done = json.loads((tmp_path / "killed/activations.json").read_text())["done"]
-    assert 10 <= done < 40
-    names: dict[str, Any] = {"__name__": "slow"}
-    exec(KILLED, names)
-    for out in ("killed", "whole"):
-        names["run"](tmp_path / out)
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_a_finished_pass_is_not_made_again(tiny: Model, folder: Path, tmp_path: Path) -> None:
@@ -367,12 +300,6 @@ def test_a_mistake_is_one_line(
         collect(**(known | options))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("options", [{"positions": 0}, {"positions": "two"}, {"positions": True}, {"dtype": "int8"}])
-def test_positions_of_another_kind_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        Positions(**options)
 
 
 def test_on_photographs_the_vectors_are_a_trained_networks(

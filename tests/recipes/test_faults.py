@@ -1,7 +1,6 @@
 """What happens to real jobs, provoked: everything finished stays, and one clear line says what happened."""
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -18,6 +17,8 @@ import recipes.outputs.media
 from inverter import load_model
 from recipes import Gallery
 from recipes.cli import main
+from recipes.outputs.journal import noted
+from recipes.outputs.manifest import Manifest
 from recipes.run import Update
 
 NET = """
@@ -77,7 +78,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def units(out: Path) -> list[str]:
-    return [unit["file"] for unit in json.loads((out / "manifest.json").read_text())["units"]]
+    """What is finished: a run that could not write its manifest any more has said so in the journal."""
+    return list(Manifest.load(out / "manifest.json").units | noted(out))
 
 
 def gallery(module: nn.Module, out: Path, **options: object) -> Gallery:

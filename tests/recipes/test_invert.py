@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from inverter import Model, encode, load_model
 from recipes import Invert
-from recipes.approaches import APPROACHES, best, planned, stride
+from recipes.approaches import APPROACHES, best, stride
 from recipes.cli import main
-from recipes.likeness import likeness
 from recipes.outputs.manifest import Manifest
 from recipes.pictures import fit, read_picture
 from recipes.prior_choice import NAMES
@@ -102,15 +99,6 @@ def test_the_figures_are_those_of_the_files(run: Callable[..., Report], model: M
             assert -1 <= figures["ssim"] <= 1
             assert len(figures["top5"]) == 5
             assert isinstance(figures["same_class"], bool)
-
-
-def test_a_picture_is_wholly_like_itself() -> None:
-    picture = torch.rand(2, 3, 16, 12)
-    for alike in likeness(picture, picture):
-        assert alike["psnr"] == 99.0
-        assert alike["ssim"] == pytest.approx(1.0, abs=1e-4)
-    (small,) = likeness(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2))
-    assert small["psnr"] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_table_is_the_mean_of_the_pictures(run: Callable[..., Report], tmp_path: Path) -> None:
@@ -221,19 +209,6 @@ def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report])
     report = run(prior=["auto", best(stride((1, 8, 12, 12), (12, 12)))], steps=None)
     (row,) = report.manifest.table
     assert row["steps"] == sum(stage["steps"] for stage in APPROACHES[row["prior"]].stages(1.0))
-
-
-@given(st.none() | st.integers(1, 400), st.none() | st.floats(0.01, 1), st.booleans())
-def test_stages_share_the_steps_that_are_asked_for(steps: int | None, rate: float | None, chance: bool) -> None:
-    own = APPROACHES["fourier"].stages(8.0)
-    plan = planned(own, steps, rate, chance)
-    assert sum(stage["steps"] for stage in plan) == (steps or sum(stage["steps"] for stage in own))
-    assert all(stage["steps"] > 0 for stage in plan)
-    kinds = [stage.get("optimizer", "adam") for stage in plan]
-    assert kinds == (["adam"] if chance else sorted(kinds, reverse=True))  # L-BFGS bears no chance, and comes first
-    for stage in plan:
-        if stage.get("optimizer") != "lbfgs" and rate is not None:
-            assert stage["learning_rate"] == rate
 
 
 def test_steps_and_learning_rate_of_the_user_take_precedence(run: Callable[..., Report]) -> None:
@@ -363,41 +338,3 @@ def test_the_command_line_ends_with_the_table(tmp_path: Path, capsys: pytest.Cap
     assert "relative error" in said
     assert "features.stem" in said
     assert said.strip().endswith("index.html")
-
-
-# ---- Truth ----
-
-
-def test_a_shallow_layer_of_squeezenet_keeps_almost_everything(
-    squeezenet: Model, photographs: Tensor, tmp_path: Path
-) -> None:
-    picture = (photographs[3].permute(1, 2, 0) * 255).round().byte().numpy()
-    Image.fromarray(picture).resize((96, 96)).save(tmp_path / "photo.png")
-    recipe = Invert(
-        model=squeezenet,
-        image=str(tmp_path / "photo.png"),
-        size=96,
-        layer=["features.0", "features.4"],
-        steps=120,
-        out=str(tmp_path / "out"),
-    )
-    shallow, deeper = recipe.run().manifest.table
-    assert shallow["relative_error"] < 0.05
-    assert shallow["psnr"] > 30
-    assert deeper["relative_error"] < 0.2
-    assert deeper["psnr"] < shallow["psnr"]
-
-
-def test_features_7_of_squeezenet_is_met_and_the_photograph_comes_back(
-    squeezenet: Model, photographs: Tensor, tmp_path: Path
-) -> None:
-    """L-BFGS first: Adam alone meets the code as well, at 3 dB less."""
-    picture = (photographs[5].permute(1, 2, 0) * 255).round().byte().numpy()
-    Image.fromarray(picture).save(tmp_path / "photo.png")
-    recipe = Invert(
-        model=squeezenet, image=str(tmp_path / "photo.png"), size=128, layer="features.7", out=str(tmp_path / "out")
-    )
-    (row,) = recipe.run().manifest.table
-    assert row["prior"] == "fourier"
-    assert row["relative_error"] < 0.1
-    assert row["psnr"] > 19

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from priors.maco import Maco
-from priors.statistics import ImageStatistics, measure, natural
+from priors.measuring import measure
+from priors.statistics import ImageStatistics, natural
 from recipes.statistics import Statistics
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / ".." / "shared"))

@@ -4,7 +4,6 @@
 // on the canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each. Two atlases that were
 // laid out together are two panes of one view: a cell has its twin in the same place of the other.
 
-const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const WANTED = 52; // pixels of an icon's side below which a coarser grid is shown, where there is one
 const FAINT = 0.3; // how much of a coarser grid shows in the gaps of a finer one

@@ -1,16 +1,9 @@
 "use strict";
 // Lines over a grid, drawn as SVG: what several pages need of a chart.
 
-function drawn(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 /** The distance between rules that makes about five of them up to `most`. */
 function ruleStep(most) {
-  return [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((each) => most / each <= 5) ?? most / 4;
+  return [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((each) => most / each <= 5) ?? most / 4;
 }
 
 /** Lines of points [x, y], x in [0, 1]. `lines` holds {name, kind, points}: kind is the class of its stroke. */

@@ -2,18 +2,10 @@
 // Attribution: a row for each picture and target, the methods side by side. The maps of one row are comparable where
 // they lie, not in how bright they are: each has its own scale.
 
-const $ = (id) => document.getElementById(id);
-const usualSize = matchMedia("(max-width: 46rem)").matches ? 112 : 200;
 const views = ["overlay", "plain", "photo", ...(data.perceived ? ["perceived"] : [])];
-const state = { query: "", size: usualSize, view: "overlay" };
 $("views").querySelector("[data-view=perceived]").hidden = !data.perceived;
-const unitOf = new WeakMap();
-const shotOf = new Map();
 const photoOf = new Map();
-let shown = [];
 
-const isOriginal = (unit) => unit.objective === "original";
-const figuresOf = (unit) => unit.figures ?? {};
 const best = (guesses) => guesses?.[0]?.name ?? null;
 const group = (units, key) => Map.groupBy(units, (unit) => String(figuresOf(unit)[key]));
 
@@ -25,36 +17,20 @@ function sourceOf(unit, view) {
 
 // ---- The rows ----
 
-/** The box that bounds what is hottest, [top, left, bottom, right] in pixels of the picture. */
-function boxOf(unit) {
-  const box = figuresOf(unit).box;
-  if (!Array.isArray(box)) return null;
-  const [top, left, bottom, right] = box, [height, width] = data.size;
-  const mark = element("span", { class: "box" });
-  mark.style.inset = `${(100 * top) / height}% ${100 - (100 * right) / width}% ${100 - (100 * bottom) / height}% ${(100 * left) / width}%`;
-  return mark;
-}
-
 function titleOf(unit) {
   if (isOriginal(unit)) return `${text(unit.image)} · original`;
   const { method, target } = figuresOf(unit);
   return [method, unit.name ?? target, unit.image].map(text).join(" · ");
 }
 
-function makeShot(unit) {
-  const { method, at } = figuresOf(unit);
-  const box = frame(unit.source);
-  const mark = boxOf(unit);
-  if (mark) box.append(mark);
-  const shot = element("button",
-    { type: "button", class: "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": titleOf(unit) },
-    box,
+function makeMap(unit) {
+  const { method, at, box } = figuresOf(unit);
+  const picture = pictureOf(unit);
+  if (Array.isArray(box)) picture.append(boxOver(box, data.size)); // around what is hottest
+  return makeShot(unit, { "aria-label": titleOf(unit) }, picture,
     element("span", { class: "caption" },
       element("span", { class: "method", title: method }, isOriginal(unit) ? "original" : text(method)),
       element("span", { class: "at", title: at ? "the layer that was looked at" : null }, at || "\u00a0")));
-  unitOf.set(shot, unit);
-  shotOf.set(unit, shot);
-  return shot;
 }
 
 function makeTarget([target, units], original) {
@@ -63,21 +39,21 @@ function makeTarget([target, units], original) {
   return element("div", { class: "target" },
     element("h3", {}, name ? `${name} ` : "", element("code", {}, target),
       element("span", { class: "value" }, Number.isFinite(value) ? ` scores ${text(value)}` : "")),
-    element("div", { class: "shots" }, ...(original ? [makeShot({ ...original })] : []), ...units.map(makeShot)));
+    element("div", { class: "shots" }, ...(original ? [makeMap({ ...original })] : []), ...units.map(makeMap)));
 }
 
 const pictures = data.images.map(({ name, original, units }) => {
   for (const unit of units) photoOf.set(unit, original?.source);
   const guess = original && best(figuresOf(original).top5);
-  const targets = [...group(units, "target")].map((entry) => ({
+  const rows = [...group(units, "target")].map((entry) => ({
     words: [entry[0], ...entry[1].flatMap((unit) => [unit.name, figuresOf(unit).method])].filter(Boolean).join("\n").toLowerCase(),
     row: makeTarget(entry, original),
   }));
-  if (!targets.length && original) targets.push({ words: "", row: element("div", { class: "shots" }, makeShot(original)) });
+  if (!rows.length && original) rows.push({ words: "", row: element("div", { class: "shots" }, makeMap(original)) });
   const section = element("section", { class: "picture", "aria-label": name },
     element("h2", {}, element("span", { title: name }, name), guess && element("span", { class: "seen" }, `seen as ${guess}`)),
-    ...targets.map(({ row }) => row));
-  return { name, words: [name, guess].filter(Boolean).join("\n").toLowerCase(), targets, section };
+    ...rows.map(({ row }) => row));
+  return { words: [name, guess].filter(Boolean).join("\n").toLowerCase(), rows, section };
 });
 $("pictures").append(...pictures.map(({ section }) => section));
 document.documentElement.style.setProperty("--aspect", data.aspect);
@@ -85,63 +61,16 @@ document.documentElement.style.setProperty("--aspect", data.aspect);
 // ---- What is seen ----
 
 function look(shot, view) {
-  const unit = unitOf.get(shot);
+  const unit = itemOf.get(shot);
   const image = shot.querySelector("img");
   const source = sourceOf(unit, view);
   if (image && source && image.getAttribute("src") !== source) image.src = source;
 }
 
-/** Rows whose target or method fits stay alone; where the picture's own name fits, all of its rows do. */
-function apply() {
-  const query = state.query.trim().toLowerCase();
-  let seen = 0;
-  for (const { words, targets, section } of pictures) {
-    const whole = words.includes(query);
-    for (const each of targets) each.row.hidden = !whole && !each.words.includes(query);
-    section.hidden = targets.every(({ row }) => row.hidden);
-    seen += !section.hidden;
-  }
-  const shots = [...$("pictures").querySelectorAll(".shot")].filter((shot) => !shot.closest("[hidden]"));
-  for (const shot of shotOf.values()) look(shot, state.view);
-  shown = shots.map((shot) => unitOf.get(shot));
-  for (const chip of $("views").children) chip.setAttribute("aria-pressed", chip.dataset.view === state.view);
-  $("pictures").style.setProperty("--thumb", `${state.size}px`);
-  $("count").textContent = seen === pictures.length ? plural(seen, "picture") : `${seen} of ${plural(pictures.length, "picture")}`;
-  $("empty").hidden = seen > 0;
-  $("reset").hidden = pictures.length === 0;
-  $("empty").firstElementChild.textContent = pictures.length ? "No picture matches." : "There are no pictures yet.";
-  walk.update(shots);
-  write();
-}
-
-function write() {
-  const parameters = new URLSearchParams();
-  if (state.query.trim()) parameters.set("show", state.query.trim());
-  if (state.view !== "overlay") parameters.set("view", state.view);
-  if (state.size !== usualSize) parameters.set("size", state.size);
-  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
-  fragment.write(parameters);
-}
-
-function restore() {
-  const parameters = fragment.read();
-  const size = Number(parameters.get("size"));
-  state.query = parameters.get("show") ?? "";
-  state.view = views.includes(parameters.get("view")) ? parameters.get("view") : "overlay";
-  state.size = size >= 64 && size <= 448 ? size : usualSize;
-  $("query").value = state.query;
-  $("size").value = state.size;
-  apply();
-  const file = parameters.get("unit");
-  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
-  if (unit) lightbox.show(unit);
-  else if (lightbox.item) lightbox.close();
-}
-
-function setView(view) {
-  state.view = view;
-  apply();
-  if (lightbox.item) lightbox.show(lightbox.item);
+function arrange({ query, view }) {
+  for (const shot of shotOf.values()) look(shot, view);
+  for (const chip of $("views").children) chip.setAttribute("aria-pressed", chip.dataset.view === view);
+  return sift(pictures, query);
 }
 
 function rowsOf(unit) {
@@ -158,28 +87,26 @@ function rowsOf(unit) {
   ].filter(([, value]) => value !== undefined && value !== null);
 }
 
-const walk = new Walk($("pictures"), ".shot");
-const lightbox = new Lightbox({
-  items: () => shown,
-  describe: (unit) => ({ title: titleOf(unit), source: sourceOf(unit, state.view), rows: rowsOf(unit) }),
-  onShow: write,
-  onClose(unit) {
-    walk.focus(shotOf.get(unit));
-    write();
-  },
+const listing = new Listing({
+  root: $("pictures"),
+  usualSize: matchMedia("(max-width: 46rem)").matches ? 112 : 200,
+  choices: { view: views },
+  arrange,
+  describe: (unit) => ({ title: titleOf(unit), source: sourceOf(unit, listing.state.view), rows: rowsOf(unit) }),
 });
 
+function setView(view) {
+  listing.change({ view });
+  if (listing.lightbox.item) listing.lightbox.show(listing.lightbox.item);
+}
+
 // Pointing at a map shows what it lies over.
-for (const [event, view] of [["pointerover", () => (state.view === "photo" ? "overlay" : "photo")], ["pointerout", () => state.view]]) {
+for (const [event, view] of [["pointerover", () => (listing.state.view === "photo" ? "overlay" : "photo")], ["pointerout", () => listing.state.view]]) {
   $("pictures").addEventListener(event, ({ target, pointerType }) => {
     const shot = target.closest(".shot");
     if (shot && pointerType !== "touch") look(shot, view());
   });
 }
-$("pictures").addEventListener("click", (event) => {
-  const shot = event.target.closest(".shot");
-  if (shot) lightbox.show(unitOf.get(shot));
-});
 $("views").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-view]");
   if (chip) setView(chip.dataset.view);
@@ -192,25 +119,4 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog.help")) return;
   if (Object.hasOwn(viewKeys, event.key)) setView(viewKeys[event.key][0]);
 });
-$("query").addEventListener("input", (event) => {
-  state.query = event.target.value;
-  apply();
-});
-$("query").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
-  event.preventDefault();
-  walk.focus();
-});
-$("size").addEventListener("input", (event) => {
-  state.size = Number(event.target.value);
-  apply();
-});
-$("reset").addEventListener("click", () => {
-  state.query = $("query").value = "";
-  apply();
-  $("query").focus();
-});
-$("help").addEventListener("click", showHelp);
-listenForKeys($("query"));
-addEventListener("hashchange", restore);
-restore();
+listing.start();

@@ -1,16 +1,7 @@
 
 "use strict";
-// Inpainting: rows of three pictures; one state (query, sort, size, open unit) decides what is seen.
+// Inpainting: rows of three pictures.
 
-const $ = (id) => document.getElementById(id);
-const usualSize = matchMedia("(max-width: 46rem)").matches ? 112 : 224;
-const state = { query: "", sort: "given", size: usualSize };
-const unitOf = new WeakMap();
-const shotOf = new Map();
-let shown = [];
-
-const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
-const figuresOf = (unit) => unit.figures ?? {};
 const kinds = { masked: "known", restored: "restored", original: "original" };
 const restoredOf = (picture) => picture.units.find((unit) => unit.objective === "restored");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
@@ -30,26 +21,19 @@ function titleOf(unit) {
   return `${text(unit.image)} · ${kinds[unit.objective] ?? text(unit.objective)}`;
 }
 
-function makeShot(unit, picture) {
-  const box = frame(unit.source);
-  if (isStopped(unit)) box.append(element("span", { class: "status" }, text(unit.status)));
+function makeRowShot(unit, picture) {
   const told = figure(unit, picture);
   const spoken = [titleOf(unit), told, isStopped(unit) ? text(unit.status) : ""].filter(Boolean).join(", ");
-  const shot = element("button",
-    { type: "button", class: isStopped(unit) ? "shot stopped" : "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": spoken },
-    box,
+  return makeShot(unit, { "aria-label": spoken }, pictureOf(unit),
     element("span", { class: "caption" },
       element("span", { class: "kind" }, kinds[unit.objective] ?? text(unit.objective)),
       element("span", { class: "figure", title: unit.objective === "restored" ? "PSNR on the missing pixels" : null }, told)));
-  unitOf.set(shot, unit);
-  shotOf.set(unit, shot);
-  return shot;
 }
 
 const rows = data.map((picture) => {
   const row = element("section", { class: "row", "aria-label": picture.name },
     element("h2", { title: picture.name }, picture.name),
-    element("div", { class: "shots" }, ...picture.units.map((unit) => makeShot(unit, picture))));
+    element("div", { class: "shots" }, ...picture.units.map((unit) => makeRowShot(unit, picture))));
   const { width, height } = picture.units.map(figuresOf).find((figures) => figures.width > 0 && figures.height > 0) ?? {};
   if (width) row.style.setProperty("--aspect", width / height);
   const restored = restoredOf(picture);
@@ -65,43 +49,11 @@ const orders = {
   best: (a, b) => (b.psnr ?? -Infinity) - (a.psnr ?? -Infinity) || 0,
 };
 
-function apply() {
-  const query = state.query.trim().toLowerCase();
-  const seen = rows.filter(({ name }) => name.toLowerCase().includes(query)).sort(orders[state.sort]);
+function arrange({ query, sort }) {
+  const words = query.trim().toLowerCase();
+  const seen = rows.filter(({ name }) => name.toLowerCase().includes(words)).sort(orders[sort]);
   $("rows").replaceChildren(...seen.map(({ row }) => row));
-  $("rows").style.setProperty("--thumb", `${state.size}px`);
-  shown = seen.flatMap(({ units }) => units);
-  $("count").textContent = seen.length === rows.length ? plural(rows.length, "picture") : `${seen.length} of ${plural(rows.length, "picture")}`;
-  $("empty").hidden = seen.length > 0;
-  $("reset").hidden = rows.length === 0;
-  $("empty").firstElementChild.textContent = rows.length ? "No picture matches." : "There are no pictures yet.";
-  walk.update(shown.map((unit) => shotOf.get(unit)));
-  write();
-}
-
-function write() {
-  const parameters = new URLSearchParams();
-  if (state.query.trim()) parameters.set("show", state.query.trim());
-  if (state.sort !== "given") parameters.set("sort", state.sort);
-  if (state.size !== usualSize) parameters.set("size", state.size);
-  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
-  fragment.write(parameters);
-}
-
-function restore() {
-  const parameters = fragment.read();
-  const size = Number(parameters.get("size"));
-  state.query = parameters.get("show") ?? "";
-  state.sort = Object.hasOwn(orders, parameters.get("sort")) ? parameters.get("sort") : "given";
-  state.size = size >= 64 && size <= 512 ? size : usualSize;
-  $("query").value = state.query;
-  $("sort").value = state.sort;
-  $("size").value = state.size;
-  apply();
-  const file = parameters.get("unit");
-  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
-  if (unit) lightbox.show(unit);
-  else if (lightbox.item) lightbox.close();
+  return { seen: seen.length, total: rows.length };
 }
 
 function rowsOf(unit) {
@@ -117,44 +69,9 @@ function rowsOf(unit) {
   return list.filter(([, value]) => value !== undefined);
 }
 
-const walk = new Walk($("rows"), ".shot");
-const lightbox = new Lightbox({
-  items: () => shown,
+new Listing({
+  root: $("rows"),
+  usualSize: matchMedia("(max-width: 46rem)").matches ? 112 : 224,
+  arrange,
   describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
-  onShow: write,
-  onClose(unit) {
-    walk.focus(shotOf.get(unit));
-    write();
-  },
-});
-
-$("rows").addEventListener("click", (event) => {
-  const shot = event.target.closest(".shot");
-  if (shot) lightbox.show(unitOf.get(shot));
-});
-$("query").addEventListener("input", (event) => {
-  state.query = event.target.value;
-  apply();
-});
-$("query").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
-  event.preventDefault();
-  walk.focus();
-});
-$("sort").addEventListener("change", (event) => {
-  state.sort = event.target.value;
-  apply();
-});
-$("size").addEventListener("input", (event) => {
-  state.size = Number(event.target.value);
-  apply();
-});
-$("reset").addEventListener("click", () => {
-  state.query = $("query").value = "";
-  apply();
-  $("query").focus();
-});
-$("help").addEventListener("click", showHelp);
-listenForKeys($("query"));
-addEventListener("hashchange", restore);
-restore();
+}).start();

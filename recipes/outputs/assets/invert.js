@@ -2,39 +2,21 @@
 "use strict";
 // Pre-images: a chart and a table of the whole run, then a film strip for each picture, layers from shallow to deep.
 
-const $ = (id) => document.getElementById(id);
-const usualSize = matchMedia("(max-width: 46rem)").matches ? 112 : 152;
-const state = { query: "", size: usualSize };
-const unitOf = new WeakMap();
-const shotOf = new Map();
-let shown = [];
-
-const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
-const isOriginal = (unit) => unit.objective === "original";
-const figuresOf = (unit) => unit.figures ?? {};
 const best = (guesses) => guesses?.[0]?.name ?? null;
 const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}`;
-const digits = (value, places) => (Number.isFinite(value) ? value.toFixed(places) : "–");
 
 // ---- The film strips ----
 
-function makeShot(unit) {
+function makeFilmShot(unit) {
   const figures = figuresOf(unit);
-  const picture = frame(unit.source);
-  if (isStopped(unit)) picture.append(element("span", { class: "status" }, text(unit.status)));
   const name = best(figures.top5);
   const first = isOriginal(unit)
     ? [element("span", { class: "error" }, "original")]
     : [element("span", { class: "error", title: "relative error" }, digits(figures.relative_error, 3)),
       element("span", { class: "likeness" }, Number.isFinite(figures.psnr) ? `${digits(figures.psnr, 1)} dB` : "")];
-  const shot = element("button",
-    { type: "button", class: isStopped(unit) ? "shot stopped" : "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": spoken(unit) },
-    picture,
+  return makeShot(unit, { "aria-label": spoken(unit) }, pictureOf(unit),
     element("span", { class: "caption" }, ...first,
       name && element("span", { class: figures.same_class === false ? "class" : "class same", title: name }, name)));
-  unitOf.set(shot, unit);
-  shotOf.set(unit, shot);
-  return shot;
 }
 
 function titleOf(unit) {
@@ -58,44 +40,37 @@ function makeFilm(image) {
     const priors = data.priors.filter((prior) => inLayer.some((unit) => String(unit.prior) === prior));
     const cells = priors.map((prior) => {
       const attempts = inLayer.filter((unit) => String(unit.prior) === prior).sort((a, b) => (a.attempt ?? 0) - (b.attempt ?? 0));
-      return element("div", { class: "cell" }, element("h3", {}, prior), element("div", { class: "shots" }, ...attempts.map(makeShot)));
+      return element("div", { class: "cell" }, element("h3", {}, prior), element("div", { class: "shots" }, ...attempts.map(makeFilmShot)));
     });
     return cells.length ? column(layer, cells) : null;
   }).filter(Boolean);
   if (image.original) {
-    const cell = element("div", { class: "cell" }, element("h3", {}, "\u00a0"), element("div", { class: "shots" }, makeShot(image.original)));
+    const cell = element("div", { class: "cell" }, element("h3", {}, "\u00a0"), element("div", { class: "shots" }, makeFilmShot(image.original)));
     columns.unshift(column("original", [cell]));
     columns[0].classList.add("first");
   }
   const judged = image.original && best(figuresOf(image.original).judge_top5);
-  const film = element("section", { class: "film", "aria-label": image.name },
+  const section = element("section", { class: "film", "aria-label": image.name },
     element("h2", {}, element("span", { title: image.name }, image.name),
       judged && element("span", { class: "seen" }, `the judge sees ${judged}`)),
     element("div", { class: "strip" }, ...columns));
   const units = [image.original, ...image.units].filter(Boolean);
   const words = units.flatMap((unit) => [best(figuresOf(unit).top5), best(figuresOf(unit).judge_top5)]).filter(Boolean);
-  return { film, words: [image.name, ...words].join("\n").toLowerCase() };
+  return { section, words: [image.name, ...words].join("\n").toLowerCase() };
 }
 
 const films = data.images.map(makeFilm);
-$("films").append(...films.map(({ film }) => film));
+$("films").append(...films.map(({ section }) => section));
 document.documentElement.style.setProperty("--aspect", data.aspect);
 
 // ---- The chart and the table ----
-
-function drawn(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 /** The relative error of every pre-image above its layer, and a line through the means of each prior. */
 function chart() {
   const [width, height, left, right, top, bottom] = [480, 250, 40, 12, 22, 46];
   const dots = data.images.flatMap((image) => image.units).filter((unit) => Number.isFinite(figuresOf(unit).relative_error));
   const most = Math.max(0.01, ...dots.map((unit) => figuresOf(unit).relative_error));
-  const step = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5].find((each) => most / each <= 5) ?? most / 4;
+  const step = ruleStep(most);
   const highest = step * Math.ceil(most / step - 1e-9);
   const x = (layer, prior) => left + (width - left - right) * (data.layers.indexOf(layer) + 0.5) / data.layers.length
     + (data.priors.indexOf(prior) - (data.priors.length - 1) / 2) * 7;
@@ -161,43 +136,6 @@ if (data.table.length) {
 
 // ---- What is seen ----
 
-function apply() {
-  const query = state.query.trim().toLowerCase();
-  for (const each of films) each.film.hidden = !each.words.includes(query);
-  const seen = data.images.filter((_, index) => !films[index].film.hidden);
-  const shots = films.filter(({ film }) => !film.hidden).flatMap(({ film }) => [...film.querySelectorAll(".shot")]);
-  shown = shots.map((shot) => unitOf.get(shot));
-  $("count").textContent = seen.length === films.length ? plural(films.length, "picture") : `${seen.length} of ${plural(films.length, "picture")}`;
-  $("empty").hidden = seen.length > 0;
-  $("reset").hidden = films.length === 0;
-  $("empty").firstElementChild.textContent = films.length ? "No picture matches." : "There are no pictures yet.";
-  $("films").style.setProperty("--thumb", `${state.size}px`);
-  walk.update(shots);
-  write();
-}
-
-function write() {
-  const parameters = new URLSearchParams();
-  if (state.query.trim()) parameters.set("show", state.query.trim());
-  if (state.size !== usualSize) parameters.set("size", state.size);
-  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
-  fragment.write(parameters);
-}
-
-function restore() {
-  const parameters = fragment.read();
-  const size = Number(parameters.get("size"));
-  state.query = parameters.get("show") ?? "";
-  state.size = size >= 64 && size <= 384 ? size : usualSize;
-  $("query").value = state.query;
-  $("size").value = state.size;
-  apply();
-  const file = parameters.get("unit");
-  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
-  if (unit) lightbox.show(unit);
-  else if (lightbox.item) lightbox.close();
-}
-
 /** Five guesses as lines of name and probability. */
 function guesses(list) {
   return list.map(({ name, probability }) => `${name} ${digits(100 * probability, 0)}\u00a0%`).join(" · ");
@@ -219,40 +157,9 @@ function rowsOf(unit) {
   return rows;
 }
 
-const walk = new Walk($("films"), ".shot");
-const lightbox = new Lightbox({
-  items: () => shown,
+new Listing({
+  root: $("films"),
+  usualSize: matchMedia("(max-width: 46rem)").matches ? 112 : 152,
+  arrange: ({ query }) => sift(films, query),
   describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
-  onShow: write,
-  onClose(unit) {
-    walk.focus(shotOf.get(unit));
-    write();
-  },
-});
-
-$("films").addEventListener("click", (event) => {
-  const shot = event.target.closest(".shot");
-  if (shot) lightbox.show(unitOf.get(shot));
-});
-$("query").addEventListener("input", (event) => {
-  state.query = event.target.value;
-  apply();
-});
-$("query").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
-  event.preventDefault();
-  walk.focus();
-});
-$("size").addEventListener("input", (event) => {
-  state.size = Number(event.target.value);
-  apply();
-});
-$("reset").addEventListener("click", () => {
-  state.query = $("query").value = "";
-  apply();
-  $("query").focus();
-});
-$("help").addEventListener("click", showHelp);
-listenForKeys($("query"));
-addEventListener("hashchange", restore);
-restore();
+}).start();

@@ -1,18 +1,8 @@
 "use strict";
 // Judged maps: a table and charts of the methods, then for each picture what every map became of random weights.
 
-const $ = (id) => document.getElementById(id);
-const usualSize = matchMedia("(max-width: 46rem)").matches ? 64 : 104;
-const state = { query: "", size: usualSize };
-const unitOf = new WeakMap();
-const shotOf = new Map();
-let shown = [];
-
-const isOriginal = (unit) => unit.objective === "original";
-const figuresOf = (unit) => unit.figures ?? {};
 const listOf = (value) => (Array.isArray(value) ? value : []);
 const kind = (method) => `series-${data.methods.indexOf(method) % 8}${data.methods.indexOf(method) >= 8 ? " dashed" : ""}`;
-const digits = (value, places) => (Number.isFinite(value) ? value.toFixed(places) : "–");
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // ---- The table ----
@@ -105,23 +95,12 @@ function titleOf(unit) {
   return [figuresOf(unit).method, unit.name ?? figuresOf(unit).target, unit.image].map(text).join(" · ");
 }
 
-/** The boxes that were given, [top, left, bottom, right] in pixels of the picture. */
-function boxesOf(unit) {
-  const [height, width] = data.size;
-  return listOf(figuresOf(unit).boxes).filter((box) => listOf(box).length === 4 && box.every(Number.isFinite)).map(([top, left, bottom, right]) => {
-    const mark = element("span", { class: "box" });
-    mark.style.inset = `${(100 * top) / height}% ${100 - (100 * right) / width}% ${100 - (100 * bottom) / height}% ${(100 * left) / width}%`;
-    return mark;
-  });
-}
-
-function makeShot(unit) {
-  const picture = frame(unit.source);
-  picture.append(...boxesOf(unit));
-  const shot = element("button", { type: "button", class: "shot", tabindex: "-1", "aria-haspopup": "dialog", "aria-label": titleOf(unit) }, picture);
-  unitOf.set(shot, unit);
-  shotOf.set(unit, shot);
-  return shot;
+/** A unit's picture with the boxes that were given, [top, left, bottom, right] in its pixels. */
+function makeBoxedShot(unit) {
+  const boxes = listOf(figuresOf(unit).boxes).filter((box) => listOf(box).length === 4 && box.every(Number.isFinite));
+  const picture = pictureOf(unit);
+  picture.append(...boxes.map((box) => boxOver(box, data.size)));
+  return makeShot(unit, { "aria-label": titleOf(unit) }, picture);
 }
 
 function makeRow(unit) {
@@ -136,12 +115,12 @@ function makeRow(unit) {
     element("h3", {}, element("span", { class: "method", title: method }, text(method)),
       element("small", {}, `insertion ${digits(insertion, 2)}`), element("small", {}, `deletion ${digits(deletion, 2)}`),
       element("small", {}, `half random ${digits(upper, 2)}`)),
-    makeShot(unit), film);
+    makeBoxedShot(unit), film);
 }
 
 const pictures = data.images.map(({ name, original, units }) => {
   const rows = units.map((unit) => ({ words: [figuresOf(unit).method, unit.name].filter(Boolean).join("\n").toLowerCase(), row: makeRow(unit) }));
-  const first = original && element("div", { class: "row" }, element("h3", {}, "original"), makeShot(original));
+  const first = original && element("div", { class: "row" }, element("h3", {}, "original"), makeBoxedShot(original));
   const seen = units.find((unit) => unit.name)?.name;
   const section = element("section", { class: "picture", "aria-label": name },
     element("h2", {}, element("span", { title: name }, name), seen ? element("span", { class: "seen" }, `target ${seen}`) : null),
@@ -154,51 +133,6 @@ $("summary").hidden = data.table.length === 0;
 if (data.table.length) fillTable();
 drawCharts();
 
-// ---- What is seen ----
-
-/** Rows whose method or class fits stay alone; where the picture's own name fits, all of its rows do. */
-function apply() {
-  const query = state.query.trim().toLowerCase();
-  let seen = 0;
-  for (const { words, rows, section } of pictures) {
-    const whole = words.includes(query);
-    for (const each of rows) each.row.hidden = !whole && !each.words.includes(query);
-    section.hidden = !whole && rows.every(({ row }) => row.hidden);
-    seen += !section.hidden;
-  }
-  const shots = [...$("pictures").querySelectorAll(".shot")].filter((shot) => !shot.closest("[hidden]"));
-  shown = shots.map((shot) => unitOf.get(shot));
-  $("pictures").style.setProperty("--thumb", `${state.size}px`);
-  $("count").textContent = seen === pictures.length ? plural(seen, "picture") : `${seen} of ${plural(pictures.length, "picture")}`;
-  $("empty").hidden = seen > 0;
-  $("reset").hidden = pictures.length === 0;
-  $("empty").firstElementChild.textContent = pictures.length ? "No picture matches." : "There are no pictures yet.";
-  walk.update(shots);
-  write();
-}
-
-function write() {
-  const parameters = new URLSearchParams();
-  if (state.query.trim()) parameters.set("show", state.query.trim());
-  if (state.size !== usualSize) parameters.set("size", state.size);
-  if (lightbox.item?.file) parameters.set("unit", lightbox.item.file);
-  fragment.write(parameters);
-}
-
-function restore() {
-  const parameters = fragment.read();
-  const size = Number(parameters.get("size"));
-  state.query = parameters.get("show") ?? "";
-  state.size = size >= 48 && size <= 224 ? size : usualSize;
-  $("query").value = state.query;
-  $("size").value = state.size;
-  apply();
-  const file = parameters.get("unit");
-  const unit = file === null ? undefined : shown.find((candidate) => candidate.file === file);
-  if (unit) lightbox.show(unit);
-  else if (lightbox.item) lightbox.close();
-}
-
 function rowsOf(unit) {
   const { target, method, value, at, upper, seconds, source, ...figures } = figuresOf(unit);
   const measures = Object.keys(headings).filter((name) => name in figures).map((name) => [headings[name], figures[name]]);
@@ -210,40 +144,9 @@ function rowsOf(unit) {
     .filter(([, value]) => value !== undefined && value !== null);
 }
 
-const walk = new Walk($("pictures"), ".shot");
-const lightbox = new Lightbox({
-  items: () => shown,
+new Listing({
+  root: $("pictures"),
+  usualSize: matchMedia("(max-width: 46rem)").matches ? 64 : 104,
+  arrange: ({ query }) => sift(pictures, query),
   describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
-  onShow: write,
-  onClose(unit) {
-    walk.focus(shotOf.get(unit));
-    write();
-  },
-});
-
-$("pictures").addEventListener("click", (event) => {
-  const shot = event.target.closest(".shot");
-  if (shot) lightbox.show(unitOf.get(shot));
-});
-$("query").addEventListener("input", (event) => {
-  state.query = event.target.value;
-  apply();
-});
-$("query").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
-  event.preventDefault();
-  walk.focus();
-});
-$("size").addEventListener("input", (event) => {
-  state.size = Number(event.target.value);
-  apply();
-});
-$("reset").addEventListener("click", () => {
-  state.query = $("query").value = "";
-  apply();
-  $("query").focus();
-});
-$("help").addEventListener("click", showHelp);
-listenForKeys($("query"));
-addEventListener("hashchange", restore);
-restore();
+}).start();

@@ -3,7 +3,8 @@
 // Shared by every page: data, elements, the fragment, pictures, the walk through a grid, the lightbox, keys.
 // What a manifest says only ever becomes a text node or an attribute's value, never markup.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
 
 /** Make an element; attributes that are null or false are left out. */
 function element(tag, attributes = {}, ...children) {
@@ -12,6 +13,14 @@ function element(tag, attributes = {}, ...children) {
     if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** Make an element of SVG. */
+function drawn(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
   return node;
 }
 
@@ -26,6 +35,11 @@ function text(value) {
     return Math.abs(value) < 1e-3 ? value.toExponential(2) : rounded.format(value);
   }
   return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** A number to so many places, or a dash. */
+function digits(value, places) {
+  return Number.isFinite(value) ? value.toFixed(places) : "–";
 }
 
 function plural(count, noun, nouns = `${noun}s`) {
@@ -75,6 +89,13 @@ function cut(source, [left, top, width, height], [wholeWidth, wholeHeight], name
   box.style.backgroundImage = `url("${source}")`;
   box.style.backgroundSize = `${(100 * wholeWidth) / width}% ${(100 * wholeHeight) / height}%`;
   box.style.backgroundPosition = `${share(left, width, wholeWidth)}% ${share(top, height, wholeHeight)}%`;
+  return box;
+}
+
+/** A frame over a picture around [top, left, bottom, right] of its pixels. `size` is the picture's [height, width]. */
+function boxOver([top, left, bottom, right], [height, width]) {
+  const box = element("span", { class: "box" });
+  box.style.inset = `${(100 * top) / height}% ${100 - (100 * right) / width}% ${100 - (100 * bottom) / height}% ${(100 * left) / width}%`;
   return box;
 }
 
@@ -173,7 +194,8 @@ class Walk {
   }
 }
 
-/** One picture, large, with all its figures. `describe(item)` gives {title, source, rows: [[label, value, bad?]]}. */
+/** One picture, large, with all its figures. `describe(item)` gives {title, source, rows: [[label, value, bad?]]}
+ *  and, where it is not simply the file at `source`, the picture's element as `picture`. */
 class Lightbox {
   dialog = document.querySelector("dialog.lightbox");
   item = null;
@@ -194,7 +216,7 @@ class Lightbox {
   }
 
   show(item) {
-    const { title, source, rows } = this.describe(item);
+    const { title, source, rows, picture = frame(source, true) } = this.describe(item);
     const items = this.items();
     const index = items.indexOf(item);
     const find = (selector) => this.dialog.querySelector(selector);
@@ -205,7 +227,7 @@ class Lightbox {
     // A button that went dead under the focus would drop it: at an end it stays alive, and says so.
     find("[data-step='-1']").setAttribute("aria-disabled", index <= 0);
     find("[data-step='1']").setAttribute("aria-disabled", index === items.length - 1);
-    find(".stage").replaceChildren(frame(source, true));
+    find(".stage").replaceChildren(picture);
     find("dl").replaceChildren(...rows.map(([label, value, bad]) => element("div", {},
       element("dt", {}, label), element("dd", { class: bad && "bad" }, text(value)))));
     find("a.file").hidden = !source;

@@ -3,7 +3,6 @@
 // A photo whose positions are buttons; the one that is pointed at, focused or touched shows its dictionary.
 // The view's layer and position stand in the fragment, so that they can be linked.
 
-const $ = (id) => document.getElementById(id);
 const board = $("board"), grid = $("grid"), entry = $("entry");
 const walk = new Walk(board, "button");
 const cellOf = new WeakMap();

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from recipes.outputs.journal import JOURNAL
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -52,10 +54,10 @@ def test_no_process_outlives_the_run_and_the_next_one_goes_on(
     options = {"layer": 3, "size": 16, "steps": 4, "batch-size": 2, "device": "cpu", "threads": 1, "workers": 2}
     command += [text for key, value in options.items() for text in (f"--{key}", str(value))]
     command += ["--out", str(tmp_path / "there")]
-    manifest = tmp_path / "there" / "manifest.json"
+    journal = tmp_path / "there" / JOURNAL
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        while not (manifest.is_file() and "images/3/" in manifest.read_text()):
+        while not (journal.is_file() and journal.read_bytes().endswith(b"\n")):  # a first batch is finished
             assert process.poll() is None
             time.sleep(0.02)
         begun = workers(process.pid)

@@ -81,7 +81,7 @@ def test_filters_by_channel(visit: Callable[..., Any], two_layers: Path) -> None
     for query, channels in wanted.items():
         seen.page.locator("#query").fill(query)
         assert channels_of(seen) == [str(channel) for channel in channels], query
-    expect(seen.page.locator("#empty")).to_contain_text("No units match")
+    expect(seen.page.locator("#empty")).to_contain_text("No unit matches")
     expect(seen.page.locator("#query")).to_have_attribute("aria-invalid", "true")
     seen.page.get_by_role("button", name="Show all units").click()
     expect(seen.page.locator("#count")).to_have_text("128 units")
@@ -228,7 +228,7 @@ def test_hostile_names_stay_text(visit: Callable[..., Any], tmp_path: Path) -> N
     expect(seen.page.locator(".status")).to_have_text(HOSTILE)
     seen.page.locator(".shot").click()
     expect(seen.page.locator("#lightbox-title")).to_contain_text(HOSTILE)
-    assert seen.page.locator("script").count() == 3
+    assert seen.page.locator("script").count() == 5
     assert seen.page.locator("img").count() == 2
     assert seen.page.locator("[onerror]").count() == 0
     assert seen.page.evaluate("window.hacked") is None
@@ -254,6 +254,23 @@ def test_missing_pictures_and_bad_statuses_show(visit: Callable[..., Any], tmp_p
     seen.page.keyboard.press("Escape")
     seen.page.get_by_role("button", name="1 not ok").click()
     assert channels_of(seen) == ["1"]
+
+
+def test_a_filter_that_is_linked_is_restored_and_a_reset_takes_all_filters_away(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    units = [unit(layer, channel, status="bad" if channel else "ok") for layer in ("a", "b") for channel in range(2)]
+    seen = visit(write_gallery(tmp_path, units), "#layer=b&stopped=1&size=200&show=7")
+    expect(seen.page.locator("#count")).to_have_text("0 of 4 units")
+    seen.page.locator("#query").fill("")
+    assert channels_of(seen) == ["1"]
+    expect(seen.page.locator("#stopped")).to_have_attribute("aria-pressed", "true")
+    seen.page.locator("#query").fill("0")
+    seen.page.get_by_role("button", name="Show all units").click()
+    expect(seen.page.locator("#count")).to_have_text("4 units")
+    expect(seen.page.locator("#stopped")).to_have_attribute("aria-pressed", "false")
+    expect(seen.page.locator("#layers [aria-pressed=true]")).to_have_count(0)
+    seen.until("location.hash === '#size=200'")
 
 
 def test_attempts_and_the_negative_stand_together(visit: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The store: a picture first and then its line, only what is asked for, and never a file outside its folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from recipes.outputs.journal import JOURNAL, note
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.store import Store
 
@@ -52,7 +53,8 @@ def test_a_new_run_writes_its_manifest_at_once(tmp_path: Path) -> None:
 def test_what_is_added_is_on_disk_and_in_the_manifest_in_the_order_asked_for(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     add(store, FILES[2], FILES[0])
-    assert files(tmp_path) == {"manifest.json", FILES[0], FILES[2]}
+    store.write_page()
+    assert files(tmp_path) == {"manifest.json", "index.html", FILES[0], FILES[2]}
     assert listed(tmp_path) == [FILES[0], FILES[2]]
     assert store.has(FILES[2])
     assert not store.has(FILES[1])
@@ -60,15 +62,43 @@ def test_what_is_added_is_on_disk_and_in_the_manifest_in_the_order_asked_for(tmp
 
 def test_the_manifest_never_names_a_picture_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(tmp_path)
-    write = store.write_manifest
 
-    def check() -> None:
-        assert set(store.manifest.units) <= files(tmp_path)
-        write()
+    def check(folder: Path, records: Iterable[Record]) -> None:
+        found = list(records)
+        assert {each.file for each in found} <= files(tmp_path)
+        note(folder, found)
 
-    monkeypatch.setattr(store, "write_manifest", check)
+    monkeypatch.setattr("recipes.outputs.store.note", check)
     add(store, *FILES)
+    store.write_manifest()
     assert listed(tmp_path) == FILES
+
+
+def test_what_was_added_before_a_kill_is_known_though_the_manifest_was_not_written(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    add(store, FILES[2])
+    add(store, FILES[0])
+    assert listed(tmp_path) == []
+    with (tmp_path / JOURNAL).open("a") as file:
+        file.write('[{"layer": "a", "chan')  # the kill came while a third batch was being noted
+    again = open_store(tmp_path)
+    assert list(again.manifest.units) == listed(tmp_path) == [FILES[0], FILES[2]]
+    assert not (tmp_path / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("line", [b"\xff\n", b"{}\n", b"[3]\n", b'[{"file": "../x"}]\n', b"[" * 100_000 + b"\n"])
+def test_a_journal_of_something_else_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    add(open_store(tmp_path), FILES[0])
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(line)
+    assert list(open_store(tmp_path).manifest.units) == [FILES[0]]
+
+
+def test_a_journal_in_the_place_of_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / JOURNAL).symlink_to(tmp_path / "mine.txt")
+    add(open_store(tmp_path), FILES[0])
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_a_run_that_broke_between_a_picture_and_its_line_makes_it_again(tmp_path: Path) -> None:
