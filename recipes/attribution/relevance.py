@@ -43,13 +43,14 @@ class Sharing:
         scale = z.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (z.ndim - 1))
         return multiplier * size / (size + self.epsilon * scale + TINY)
 
-    def each(self, relevance: Tensor, excited: Tensor, inhibited: Tensor) -> tuple[Tensor, Tensor]:
-        """The multipliers of positive and of negative contributions, from the sums of both."""
-        gain, loss = excited > TINY, inhibited < -TINY
-        up = torch.where(gain, relevance / torch.where(gain, excited, 1), 0)
-        if not self.beta:
-            return up, torch.zeros_like(up)
-        down = torch.where(loss, relevance / torch.where(loss, inhibited, 1), 0)
+    def each(self, relevance: Tensor, excited: Tensor, inhibited: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The multiplier of positive contributions from their sum; if negative ones share too, then also theirs."""
+        gain = excited > TINY
+        up = torch.where(gain, relevance / excited, 0)
+        if inhibited is None:
+            return (up,)
+        loss = inhibited < -TINY
+        down = torch.where(loss, relevance / inhibited, 0)
         return up * torch.where(loss, self.alpha, 1), down * torch.where(gain, -self.beta, 1)
 
 
@@ -65,16 +66,14 @@ class Linear:
         """The multiplier of its input x from that of its output z."""
         if not sharing.alpha:
             return transposed(self.whole, x, sharing.all(z, multiplier))
-        signed = [x.clamp_min(0), x.clamp_max(0)] if bool((x < 0).any()) else [x]
+        signed = [x.clamp_min(0), x.clamp_max(0)] if bool(x.min() < 0) else [x]
         signed = [half.detach().requires_grad_() for half in signed]
         with torch.enable_grad():
-            excited, inhibited = self._sum(signed, self.up, self.down), torch.zeros_like(z)
+            sums = [self._sum(signed, self.up, self.down)]
             if sharing.beta:
-                inhibited = self._sum(signed, self.down, self.up)
-        gain, loss = sharing.each(multiplier * z, excited.detach(), inhibited.detach())
-        found = torch.autograd.grad(excited, signed, gain)
-        if sharing.beta:
-            found = tuple(map(torch.add, found, torch.autograd.grad(inhibited, signed, loss)))
+                sums.append(self._sum(signed, self.down, self.up))
+        given = sharing.each(multiplier * z, *(each.detach() for each in sums))
+        found = torch.autograd.grad(sums, signed, given)
         return found[0] if len(found) == 1 else torch.where(x > 0, found[0], found[1])
 
     @staticmethod
@@ -100,14 +99,20 @@ class Relevance(Rules):
         self._latest: tuple[Tensor, Call] | None = None
 
     def weighted(self, call: Call) -> Tensor:
-        weight = call.rest[0] if call.rest else call.kwargs["weight"]
-        output = call.replaced(self._shared(call, weight, call.output))
+        weight, sharing = call.rest[0] if call.rest else call.kwargs["weight"], self._sharing(call)
+        if sharing.alpha or self.layers == self.negated:
+            output = call.replaced(self._shared(call, weight, call.output))
+        else:  # what is left is the gradient's way
+            output = call.before_usual(lambda multiplier, z: sharing.all(z, multiplier))
         self._latest = output, call
         self.layers += 1
         return output
 
+    def _sharing(self, call: Call) -> Sharing:
+        return self.dense if call.function.__name__ == "linear" else self.sharing
+
     def _shared(self, call: Call, weight: Tensor, z: Tensor) -> Back:
-        sharing = self.dense if call.function.__name__ == "linear" else self.sharing
+        sharing = self._sharing(call)
         options = {key: value for key, value in call.kwargs.items() if key not in ("weight", "bias")}
         weight = -weight if self.layers == self.negated else weight
 
@@ -134,6 +139,8 @@ class Relevance(Rules):
         return call.replaced(lambda m: (linear.share(self.sharing, call.inputs[0], call.output, m),))
 
     def elementwise(self, call: Call) -> Tensor:
+        if call.function.__name__.rstrip("_") == "relu":
+            return call.usual()  # z / x is its gradient
         x, z = call.inputs[0], call.output
         ratio = torch.where(x.abs() > TINY, z / torch.where(x.abs() > TINY, x, 1), 0)
         return call.replaced(lambda multiplier: (multiplier * ratio,))
@@ -148,9 +155,11 @@ class Relevance(Rules):
         def back(multiplier: Tensor) -> tuple[Tensor, ...]:
             if not sharing.alpha:
                 return (sharing.all(z, multiplier),) * 2
-            excited, inhibited = a.clamp_min(0) + b.clamp_min(0), a.clamp_max(0) + b.clamp_max(0)
-            gain, loss = sharing.each(multiplier * z, excited, inhibited)
-            return tuple(torch.where(each > 0, gain, loss) for each in (a, b))
+            sums = [a.clamp_min(0) + b.clamp_min(0)]
+            if sharing.beta:
+                sums.append(a.clamp_max(0) + b.clamp_max(0))
+            gain, *loss = sharing.each(multiplier * z, *sums)
+            return tuple(torch.where(each > 0, gain, loss[0] if loss else 0) for each in (a, b))
 
         return call.replaced(back)
 

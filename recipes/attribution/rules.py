@@ -51,7 +51,8 @@ class Call:
     """One call of a function that a rule replaces.
 
     Attributes:
-        given: the tensors that the rule is about; inputs: their values, of what works in place copies.
+        given: the tensors that the rule is about; inputs: their values, of what works in place copies (ask for them
+            before the function runs).
         rest, kwargs: the other arguments.
         output: what the function makes of them, detached.
     """
@@ -62,7 +63,10 @@ class Call:
         self.inplace |= bool(kwargs.get("inplace"))
         self.function, self.rest, self.kwargs = function, tuple(args[count:]), kwargs
         self.given: tuple[Tensor, ...] = tuple(args[:count])
-        self.inputs = tuple(each.detach().clone() if self.inplace else each.detach() for each in self.given)
+
+    @cached_property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return tuple(each.detach().clone() if self.inplace else each.detach() for each in self.given)
 
     def of(self, *inputs: Tensor) -> Tensor:
         """The function of other inputs, which stay as they are."""
@@ -77,6 +81,11 @@ class Call:
     def usual(self) -> Tensor:
         """The output, with its gradient as it is."""
         return self.function(*self.given, *self.rest, **self.kwargs)
+
+    def before_usual(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The output z, whose multiplier m goes on as `change(m, z)`, as a gradient would."""
+        z = self.usual()
+        return _Replaced.apply(z.detach(), lambda multiplier: (change(multiplier, z.detach()),), False, z)
 
     def replaced(self, back: Back, output: Tensor | None = None) -> Tensor:
         """The output, or another one that is made of these inputs, from which `back` leads to them."""
