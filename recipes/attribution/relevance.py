@@ -87,20 +87,22 @@ class Relevance(Rules):
 
     Args:
         sharing: of convolutions, means and sums; dense: of linear layers.
-        negated: the number of the convolution or linear layer whose weights count with the other sign (-1 for none).
 
     Attributes:
         layers: how many convolutions and linear layers have run.
+        negated: the number of the one whose weights count with the other sign on the way back, where contributions
+            share by their sign; None for none. It may be changed between two ways back.
     """
 
-    def __init__(self, sharing: Sharing, dense: Sharing | None = None, negated: int = -1) -> None:
+    def __init__(self, sharing: Sharing, dense: Sharing | None = None) -> None:
         super().__init__()
-        self.sharing, self.dense, self.negated, self.layers = sharing, dense or sharing, negated, 0
+        self.sharing, self.dense, self.layers = sharing, dense or sharing, 0
+        self.negated: int | None = None
         self._latest: tuple[Tensor, Call] | None = None
 
     def weighted(self, call: Call) -> Tensor:
         weight, sharing = call.rest[0] if call.rest else call.kwargs["weight"], self._sharing(call)
-        if sharing.alpha or self.layers == self.negated:
+        if sharing.alpha:
             output = call.replaced(self._shared(call, weight, call.output))
         else:  # what is left is the gradient's way
             output = call.before_usual(lambda multiplier, z: sharing.all(z, multiplier))
@@ -114,12 +116,16 @@ class Relevance(Rules):
     def _shared(self, call: Call, weight: Tensor, z: Tensor) -> Back:
         sharing = self._sharing(call)
         options = {key: value for key, value in call.kwargs.items() if key not in ("weight", "bias")}
-        weight = -weight if self.layers == self.negated else weight
+        number = self.layers
 
-        def part(weight: Tensor) -> Part:
-            return lambda x: call.function(x, weight, None, *call.rest[2:], **options)
+        def part(bound: Part) -> Part:
+            def of(x: Tensor) -> Tensor:
+                signed = -weight if self.negated == number else weight
+                return call.function(x, bound(signed), None, *call.rest[2:], **options)
 
-        linear = Linear(part(weight), part(weight.clamp_min(0)), part(weight.clamp_max(0)))
+            return of
+
+        linear = Linear(part(lambda w: w), part(lambda w: w.clamp_min(0)), part(lambda w: w.clamp_max(0)))
         return lambda multiplier: (linear.share(sharing, call.inputs[0], z, multiplier),)
 
     def batch_norm(self, call: Call) -> Tensor:
