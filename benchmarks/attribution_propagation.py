@@ -33,9 +33,16 @@ def changed(model: Model, kind: type[nn.Module], make: Callable[[Any], nn.Module
     return other
 
 
-def summing_unpool(values: Tensor, indices: Tensor, *_: Any) -> Tensor:
-    """What `max_unpool2d` does, but for windows that overlap: a pixel that is the largest of two gets from both."""
-    size = _[-1]
+class Copy(nn.Module):
+    """Between a ReLU and a maximum: Captum's ReLU else stores the gradient before the maximum's rule has changed it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+def summing_unpool(values: Tensor, indices: Tensor, *rest: Any) -> Tensor:
+    """`max_unpool2d` for windows that overlap: a pixel that is the largest of two gets from both, not from the last."""
+    size = rest[-1]
     flat = values.new_zeros(*size[:2], size[2] * size[3])
     return flat.scatter_add(2, indices.flatten(2), values.flatten(2)).view(*size)
 
@@ -69,7 +76,9 @@ def deeplift(model: Model) -> Iterator[Contest]:
         "deep-shap",
     )
     yield of("deeplift", model, black(Whole(model)))
-    yield of("deeplift; their unpooling sums", model, with_rule(nn.MaxPool2d, summing, black(Whole(model))))
+    copied = Whole(changed(model, nn.MaxPool2d, lambda part: nn.Sequential(Copy(), part)))
+    name = "deeplift; their unpooling sums, and their ReLUs hear of it"
+    yield of(name, model, with_rule(nn.MaxPool2d, summing, black(copied)))
     small = mobilenet()
     yield of("deeplift, MobileNetV2", small, black(Whole(small)))
     relus = with_rule(nn.ReLU6, rules.nonlinear, black(Whole(small)))
@@ -120,5 +129,11 @@ def excitation(model: Model) -> Iterator[Contest]:
         )
         return grown(found, x)
 
-    method = "excitation-backprop:contrastive=true"
-    yield Contest(f"{method} at features.7", TORCHRAY, mine(model, method, "features.7"), contrastive)
+    def not_to_one(x: Tensor, c: int) -> Tensor:
+        with patch("recipes.attribution.propagation._to_one", lambda maps: maps):
+            return contrast(x, c)
+
+    name = "excitation-backprop:contrastive=true at features.7"
+    contrast = mine(model, "excitation-backprop:contrastive=true", "features.7")
+    yield Contest(name, TORCHRAY, contrast, contrastive)
+    yield Contest(f"{name}; our walks not brought to 1", TORCHRAY, not_to_one, contrastive)

@@ -28,7 +28,7 @@ class Passed:
     read: Mapping[str, Tensor]
 
     def back(self, multipliers: Mapping[str, Tensor]) -> Tensor:
-        """The multipliers of `start` from those of what is read; 0 where nothing read depends on it. May be repeated."""
+        """The multipliers of `start` from those of what is read, as often as asked; 0 where nothing depends on it."""
         ends = [address for address, activation in self.read.items() if activation.requires_grad]
         if not ends:
             return torch.zeros_like(self.start)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,15 +99,19 @@ class Relevance(Rules):
         super().__init__()
         self.sharing, self.dense, self.layers = sharing, dense or sharing, 0
         self.negated: int | None = None
-        self._latest: tuple[Tensor, Call] | None = None
+        self._latest: tuple[Tensor, Call, tuple[Tensor, ...]] | None = None
+
+    def __exit__(self, *exception: Any) -> None:
+        self._latest = None  # rules that held a graph whose nodes hold the rules would stay in memory
+        super().__exit__(*exception)
 
     def weighted(self, call: Call) -> Tensor:
-        weight, sharing = call.rest[0] if call.rest else call.kwargs["weight"], self._sharing(call)
+        weight, sharing, given = _weight(call), self._sharing(call), call.given
         if sharing.alpha:
             output = call.replaced(self._shared(call, weight, call.output))
         else:  # what is left is the gradient's way
             output = call.before_usual(lambda multiplier, z: sharing.all(z, multiplier))
-        self._latest = output, call
+        self._latest = output, call, given
         self.layers += 1
         return output
 
@@ -132,8 +137,8 @@ class Relevance(Rules):
         if self._latest is None or self._latest[0] is not call.given[0]:
             return self.elementwise(call)
         self.layers -= 1  # the convolution is counted once
-        convolution = self._latest[1]
-        weight = convolution.rest[0] if convolution.rest else convolution.kwargs["weight"]
+        _, convolution, given = self._latest
+        convolution.given, weight = given, _weight(convolution)
         ones = weight.new_ones(1, len(weight), *[1] * (weight.ndim - 2))
         slope = (call.of(ones) - call.of(0 * ones)).flatten().view(-1, *[1] * (weight.ndim - 1))
         output = convolution.replaced(self._shared(convolution, weight * slope, call.output), call.output)
@@ -179,3 +184,7 @@ class Relevance(Rules):
         if a.numel() == b.numel():
             return call.replaced(lambda m: (m * b / 2, m * a / 2))
         return call.replaced(lambda m: (m * b, None) if a.numel() > b.numel() else (None, m * a))
+
+
+def _weight(call: Call) -> Tensor:
+    return call.rest[0] if call.rest else call.kwargs["weight"]

@@ -84,12 +84,18 @@ class Call:
 
     def before_usual(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The output z, whose multiplier m goes on as `change(m, z)`, as a gradient would."""
-        z = self.usual()
-        return _Replaced.apply(z.detach(), lambda multiplier: (change(multiplier, z.detach()),), False, z)
+        output = self.usual()
+        z = output.detach()
+        return _Replaced.apply(z, lambda multiplier: (change(multiplier, z),), False, output)
 
     def replaced(self, back: Back, output: Tensor | None = None) -> Tensor:
-        """The output, or another one that is made of these inputs, from which `back` leads to them."""
-        return _Replaced.apply(self.output if output is None else output, back, self.inplace, *self.given)
+        """The output, or another one that is made of these inputs, from which `back` leads to them.
+
+        What is given is let go: of a call in place it is the output too, which through `back` would hold itself.
+        """
+        output, given, _ = self.output if output is None else output, self.given, self.inputs
+        self.given = ()
+        return _Replaced.apply(output, back, self.inplace, *given)
 
 
 def transposed(function: Callable[[Tensor], Tensor], x: Tensor, multiplier: Tensor) -> Tensor:
