@@ -108,17 +108,20 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, guided: bool) -> Tensor:
-        ctx.save_for_backward((x > 0) & (x < ceiling) if guided else None)
         if inplace:
             ctx.mark_dirty(x)
-            return x.clamp_(0, ceiling)
-        return x.clamp(0, ceiling)
+        y = x.clamp_(0, ceiling) if inplace else x.clamp(0, ceiling)
+        ctx.save_for_backward(y if guided else None)
+        ctx.ceiling = ceiling
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        (gradient,), (passing,) = gradients, ctx.saved_tensors
+        (gradient,), (y,) = gradients, ctx.saved_tensors
         gradient = gradient.relu()
-        return gradient if passing is None else gradient * passing, None, None, None
+        if y is not None:
+            gradient = torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling)
+        return gradient, None, None, None
 
 
 class DeconvReLU(ReLURule):

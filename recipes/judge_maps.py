@@ -121,11 +121,11 @@ class JudgeMaps(Recipe):
         names, size = list(self._files), self.picture_size(model)
         judge = self._judge(model, names)  # all is checked now, before anything is written
         scores, target = judge.scores(), self._target.resolved(model)
-        if self.layer is not None and not any(choice.method().layer for choice in self._choices.values()):
+        if self.layer is not None and not any(choice.method().movable for choice in self._choices.values()):
             raise ValueError(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
         for choice in self._choices.values():
             objective = target.objective(model, judge.images)
-            place(model, objective, choice, self.layer if choice.method().layer else None, size)
+            place(model, objective, choice, self.layer if choice.method().movable else None, size)
         named = target.kind not in ("direction", "layer")
         channels = target.channels(model, judge.images) if named else [None] * len(names)
         for name, score in zip(names, scores, strict=True):

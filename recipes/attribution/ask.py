@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
@@ -102,6 +102,6 @@ def input_gradient(
         rule: a context for the pass: another rule for the gradient of ReLUs (`inverter.relu_rules`).
     """
     images = images.detach().requires_grad_()
-    with torch.enable_grad(), rule or InputGradients():
+    with torch.enable_grad(), InputGradients(), rule or nullcontext():
         total = score(images, rows).sum()
     return torch.autograd.grad(total, images)[0]

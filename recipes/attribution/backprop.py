@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter.input_gradients import InputGradients
 from inverter.relu_rules import DeconvReLU, GuidedReLU
 from objectives import Objective
 from recipes.attribution.ask import asking, input_gradient
@@ -49,12 +50,10 @@ def deconvolved(model: Model, images: Tensor, target: Objective, layer: str) -> 
     Of the layer's activations A, the one that adds most to the target, by A dS/dA, is kept; all others are zero. It
     goes back through transposed filters, unpooling (to where each maximum was: the switches) and ReLUs.
     """
-    kept = strongest_alone(*layer_gradient(model, images, target, layer))
     images = images.detach().requires_grad_()
-    with torch.enable_grad(), model.looking([layer]) as capture:
-        with DeconvReLU():
-            activation = capture(model.normalize(images))[layer]
-        return torch.autograd.grad(activation, images, kept)[0]
+    with InputGradients():
+        activation, gradient = layer_gradient(model, images, target, layer, below=DeconvReLU())
+    return torch.autograd.grad(activation, images, strongest_alone(activation.detach(), gradient))[0]
 
 
 def strongest_alone(activation: Tensor, gradient: Tensor) -> Tensor:

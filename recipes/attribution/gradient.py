@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter.input_gradients import InputGradients
 from objectives import Objective
 from recipes.attribution.ask import (
     Score,
@@ -96,7 +97,7 @@ def integrated_gradients(
     """
     captum = needs("captum.attr")
     start = baseline_of(model, images, baseline)
-    with asking(model, target) as score:
+    with asking(model, target) as score, InputGradients():
         found = captum.IntegratedGradients(score).attribute(
             images.detach().requires_grad_(),
             start,

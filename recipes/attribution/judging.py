@@ -136,7 +136,7 @@ class Judge:
         return explain(model, images, target, str(choice), layer=self._layer_of(choice), seed=self.seed)
 
     def _layer_of(self, choice: MethodChoice) -> str | None:
-        return self.layer if choice.method().layer else None
+        return self.layer if choice.method().movable else None
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,16 @@ from inverter import Model
 from inverter.capture import check_address, split_address
 from objectives import Objective
 from recipes.attribution.ask import asking
+
+_KNOWN: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def _once(model: Model, what: Hashable, find: Callable[[], Any]) -> Any:
+    """What a dry run finds out: asked once of a network that keeps its parts, since it costs as much as a map."""
+    known, key = _KNOWN.setdefault(model.module, {}), (what, *map(id, model.module.modules()))
+    if key not in known:
+        known[key] = find()
+    return known[key]
 
 
 def has_maps(shape: torch.Size) -> bool:
@@ -24,7 +35,7 @@ def has_maps(shape: torch.Size) -> bool:
 def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
     """Raises a `LookupError` for a layer that is not there, a `ValueError` for one without maps."""
     model.check_layer(layer)
-    shape = model.shapes([layer], size)[layer]
+    shape = _once(model, (layer, size), lambda: model.shapes([layer], size)[layer])
     if not has_maps(shape):
         raise ValueError(
             f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
@@ -32,7 +43,6 @@ def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
         )
 
 
-@torch.no_grad()
 def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     """Address of the last layer with maps that a picture of `size` passes on its way to the target.
 
@@ -41,6 +51,15 @@ def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     Raises:
         ValueError: if there is none.
     """
+    seen = _once(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
+    if not seen:
+        raise ValueError(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
+    return seen[-1]
+
+
+@torch.no_grad()
+def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> list[str]:
+    """Addresses of the layers with maps that a picture passes on its way to what is read, in their order."""
     seen: list[str] = []
     calls: Counter[str] = Counter()
 
@@ -55,11 +74,9 @@ def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     with ExitStack() as stack:
         for name, part in model.module.named_modules():
             stack.callback(part.register_forward_hook(hook(name)).remove)
-        with model.looking(target.reads) as capture:
+        with model.looking(reads) as capture:
             capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
-    if not seen:
-        raise ValueError(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
-    return seen[-1]
+    return seen
 
 
 @contextmanager
@@ -90,24 +107,38 @@ def edited(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> I
 
 
 def layer_gradient(
-    model: Model, images: Tensor, target: Objective, layer: str, rows: Tensor | None = None
+    model: Model,
+    images: Tensor,
+    target: Objective,
+    layer: str,
+    rows: Tensor | None = None,
+    below: AbstractContextManager[object] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A layer's activation A (N, C, h, w) and d score / dA, of pictures (N, 3, H, W).
 
     The backward pass ends at the layer. In-place operations behind it do not write into A.
 
+    Args:
+        below: a context for the pass as far as the layer: another rule for the gradient of ReLUs, for those who send
+            something back from A to pictures that require gradients.
+
     Raises:
         ValueError: if the target does not depend on the layer.
     """
-    seen: list[Tensor] = []
+    seen: list[tuple[Tensor, Tensor]] = []
+    under = ExitStack()
 
     def begin_here(activation: Tensor) -> Tensor:
-        seen.append(activation.detach().requires_grad_())
-        return seen[-1].clone()
+        under.close()
+        seen.append((activation, activation.detach().requires_grad_()))
+        return seen[-1][1].clone()
 
-    with torch.enable_grad(), edited(model.module, layer, begin_here), asking(model, target) as score:
+    with torch.enable_grad(), edited(model.module, layer, begin_here), asking(model, target) as score, under:
+        if below is not None:
+            under.enter_context(below)
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
             raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-        (gradient,) = torch.autograd.grad(total, seen[0])
-    return seen[0].detach(), gradient
+        ((activation, leaf),) = seen
+        (gradient,) = torch.autograd.grad(total, leaf)
+    return activation, gradient

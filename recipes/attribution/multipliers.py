@@ -28,12 +28,12 @@ class Passed:
     read: Mapping[str, Tensor]
 
     def back(self, multipliers: Mapping[str, Tensor]) -> Tensor:
-        """The multipliers of `start` from those of what is read; 0 where nothing read depends on it."""
+        """The multipliers of `start` from those of what is read, as often as asked; 0 where nothing depends on it."""
         ends = [address for address, activation in self.read.items() if activation.requires_grad]
         if not ends:
             return torch.zeros_like(self.start)
         outputs, given = [self.read[end] for end in ends], [multipliers[end] for end in ends]
-        return torch.autograd.grad(outputs, self.start, given)[0]
+        return torch.autograd.grad(outputs, self.start, given, retain_graph=True)[0]
 
 
 def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer: str = "") -> Passed:

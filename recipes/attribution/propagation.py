@@ -83,21 +83,7 @@ def excitation_backprop(
     map sums to 1, unless nothing excites what a walk comes to. `contrastive`: what is more probable than for the
     target's opposite (section 3.3), sums of both 1.
     """
-    winners, above = _winners(model, images, target, layer, -1)
-    if not contrastive:
-        return winners
-    if not above:
-        raise ValueError(
-            f"excitation-backprop: there is no convolution or linear layer between {layer!r} and {target.name} whose "
-            "signs could be turned: leave out contrastive, or choose a layer before"
-        )
-    losers, _ = _winners(model, images, target, layer, above - 1)
-    return (_to_one(winners) - _to_one(losers)).relu()
-
-
-def _winners(model: Model, images: Tensor, target: Objective, layer: str, negated: int) -> tuple[Tensor, int]:
-    """The map (B, h, w), and how many convolutions and linear layers lie above; of one the weights count negated."""
-    rules = Relevance(Z_PLUS, negated=negated)
+    rules = Relevance(Z_PLUS)
     through = passed(model, images, target, rules, layer)
     gradients, _ = own_gradient(target, through.read, images)
     chances = {name: gradients[name].relu() * activation.abs() for name, activation in through.read.items()}
@@ -106,7 +92,20 @@ def _winners(model: Model, images: Tensor, target: Objective, layer: str, negate
         name: torch.where(activation == 0, 0, chances[name] / activation / _like(total, activation))
         for name, activation in through.read.items()
     }
-    return (through.start * through.back(starts)).detach().sum(1).clamp_min(0), rules.layers
+
+    def walked() -> Tensor:
+        return (through.start * through.back(starts)).detach().sum(1).clamp_min(0)
+
+    winners = walked()
+    if not contrastive:
+        return winners
+    if not rules.layers:
+        raise ValueError(
+            f"excitation-backprop: there is no convolution or linear layer between {layer!r} and {target.name} whose "
+            "signs could be turned: leave out contrastive, or choose a layer before"
+        )
+    rules.negated = rules.layers - 1
+    return (_to_one(winners) - _to_one(walked())).relu()
 
 
 def _like(numbers: Tensor, activation: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,13 +44,14 @@ class Sharing:
         scale = z.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (z.ndim - 1))
         return multiplier * size / (size + self.epsilon * scale + TINY)
 
-    def each(self, relevance: Tensor, excited: Tensor, inhibited: Tensor) -> tuple[Tensor, Tensor]:
-        """The multipliers of positive and of negative contributions, from the sums of both."""
-        gain, loss = excited > TINY, inhibited < -TINY
-        up = torch.where(gain, relevance / torch.where(gain, excited, 1), 0)
-        if not self.beta:
-            return up, torch.zeros_like(up)
-        down = torch.where(loss, relevance / torch.where(loss, inhibited, 1), 0)
+    def each(self, relevance: Tensor, excited: Tensor, inhibited: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The multiplier of positive contributions from their sum; if negative ones share too, then also theirs."""
+        gain = excited > TINY
+        up = torch.where(gain, relevance / excited, 0)
+        if inhibited is None:
+            return (up,)
+        loss = inhibited < -TINY
+        down = torch.where(loss, relevance / inhibited, 0)
         return up * torch.where(loss, self.alpha, 1), down * torch.where(gain, -self.beta, 1)
 
 
@@ -65,16 +67,14 @@ class Linear:
         """The multiplier of its input x from that of its output z."""
         if not sharing.alpha:
             return transposed(self.whole, x, sharing.all(z, multiplier))
-        signed = [x.clamp_min(0), x.clamp_max(0)] if bool((x < 0).any()) else [x]
+        signed = [x.clamp_min(0), x.clamp_max(0)] if bool(x.min() < 0) else [x]
         signed = [half.detach().requires_grad_() for half in signed]
         with torch.enable_grad():
-            excited, inhibited = self._sum(signed, self.up, self.down), torch.zeros_like(z)
+            sums = [self._sum(signed, self.up, self.down)]
             if sharing.beta:
-                inhibited = self._sum(signed, self.down, self.up)
-        gain, loss = sharing.each(multiplier * z, excited.detach(), inhibited.detach())
-        found = torch.autograd.grad(excited, signed, gain)
-        if sharing.beta:
-            found = tuple(map(torch.add, found, torch.autograd.grad(inhibited, signed, loss)))
+                sums.append(self._sum(signed, self.down, self.up))
+        given = sharing.each(multiplier * z, *(each.detach() for each in sums))
+        found = torch.autograd.grad(sums, signed, given)
         return found[0] if len(found) == 1 else torch.where(x > 0, found[0], found[1])
 
     @staticmethod
@@ -88,41 +88,57 @@ class Relevance(Rules):
 
     Args:
         sharing: of convolutions, means and sums; dense: of linear layers.
-        negated: the number of the convolution or linear layer whose weights count with the other sign (-1 for none).
 
     Attributes:
         layers: how many convolutions and linear layers have run.
+        negated: the number of the one whose weights count with the other sign on the way back, where contributions
+            share by their sign; None for none. It may be changed between two ways back.
     """
 
-    def __init__(self, sharing: Sharing, dense: Sharing | None = None, negated: int = -1) -> None:
+    def __init__(self, sharing: Sharing, dense: Sharing | None = None) -> None:
         super().__init__()
-        self.sharing, self.dense, self.negated, self.layers = sharing, dense or sharing, negated, 0
-        self._latest: tuple[Tensor, Call] | None = None
+        self.sharing, self.dense, self.layers = sharing, dense or sharing, 0
+        self.negated: int | None = None
+        self._latest: tuple[Tensor, Call, tuple[Tensor, ...]] | None = None
+
+    def __exit__(self, *exception: Any) -> None:
+        self._latest = None  # rules that held a graph whose nodes hold the rules would stay in memory
+        super().__exit__(*exception)
 
     def weighted(self, call: Call) -> Tensor:
-        weight = call.rest[0] if call.rest else call.kwargs["weight"]
-        output = call.replaced(self._shared(call, weight, call.output))
-        self._latest = output, call
+        weight, sharing, given = _weight(call), self._sharing(call), call.given
+        if sharing.alpha:
+            output = call.replaced(self._shared(call, weight, call.output))
+        else:  # what is left is the gradient's way
+            output = call.before_usual(lambda multiplier, z: sharing.all(z, multiplier))
+        self._latest = output, call, given
         self.layers += 1
         return output
 
+    def _sharing(self, call: Call) -> Sharing:
+        return self.dense if call.function.__name__ == "linear" else self.sharing
+
     def _shared(self, call: Call, weight: Tensor, z: Tensor) -> Back:
-        sharing = self.dense if call.function.__name__ == "linear" else self.sharing
+        sharing = self._sharing(call)
         options = {key: value for key, value in call.kwargs.items() if key not in ("weight", "bias")}
-        weight = -weight if self.layers == self.negated else weight
+        number = self.layers
 
-        def part(weight: Tensor) -> Part:
-            return lambda x: call.function(x, weight, None, *call.rest[2:], **options)
+        def part(bound: Part) -> Part:
+            def of(x: Tensor) -> Tensor:
+                signed = -weight if self.negated == number else weight
+                return call.function(x, bound(signed), None, *call.rest[2:], **options)
 
-        linear = Linear(part(weight), part(weight.clamp_min(0)), part(weight.clamp_max(0)))
+            return of
+
+        linear = Linear(part(lambda w: w), part(lambda w: w.clamp_min(0)), part(lambda w: w.clamp_max(0)))
         return lambda multiplier: (linear.share(sharing, call.inputs[0], z, multiplier),)
 
     def batch_norm(self, call: Call) -> Tensor:
         if self._latest is None or self._latest[0] is not call.given[0]:
             return self.elementwise(call)
         self.layers -= 1  # the convolution is counted once
-        convolution = self._latest[1]
-        weight = convolution.rest[0] if convolution.rest else convolution.kwargs["weight"]
+        _, convolution, given = self._latest
+        convolution.given, weight = given, _weight(convolution)
         ones = weight.new_ones(1, len(weight), *[1] * (weight.ndim - 2))
         slope = (call.of(ones) - call.of(0 * ones)).flatten().view(-1, *[1] * (weight.ndim - 1))
         output = convolution.replaced(self._shared(convolution, weight * slope, call.output), call.output)
@@ -134,6 +150,8 @@ class Relevance(Rules):
         return call.replaced(lambda m: (linear.share(self.sharing, call.inputs[0], call.output, m),))
 
     def elementwise(self, call: Call) -> Tensor:
+        if call.function.__name__.rstrip("_") == "relu":
+            return call.usual()  # z / x is its gradient
         x, z = call.inputs[0], call.output
         ratio = torch.where(x.abs() > TINY, z / torch.where(x.abs() > TINY, x, 1), 0)
         return call.replaced(lambda multiplier: (multiplier * ratio,))
@@ -148,9 +166,11 @@ class Relevance(Rules):
         def back(multiplier: Tensor) -> tuple[Tensor, ...]:
             if not sharing.alpha:
                 return (sharing.all(z, multiplier),) * 2
-            excited, inhibited = a.clamp_min(0) + b.clamp_min(0), a.clamp_max(0) + b.clamp_max(0)
-            gain, loss = sharing.each(multiplier * z, excited, inhibited)
-            return tuple(torch.where(each > 0, gain, loss) for each in (a, b))
+            sums = [a.clamp_min(0) + b.clamp_min(0)]
+            if sharing.beta:
+                sums.append(a.clamp_max(0) + b.clamp_max(0))
+            gain, *loss = sharing.each(multiplier * z, *sums)
+            return tuple(torch.where(each > 0, gain, loss[0] if loss else 0) for each in (a, b))
 
         return call.replaced(back)
 
@@ -164,3 +184,7 @@ class Relevance(Rules):
         if a.numel() == b.numel():
             return call.replaced(lambda m: (m * b / 2, m * a / 2))
         return call.replaced(lambda m: (m * b, None) if a.numel() > b.numel() else (None, m * a))
+
+
+def _weight(call: Call) -> Tensor:
+    return call.rest[0] if call.rest else call.kwargs["weight"]

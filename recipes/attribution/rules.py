@@ -51,7 +51,8 @@ class Call:
     """One call of a function that a rule replaces.
 
     Attributes:
-        given: the tensors that the rule is about; inputs: their values, of what works in place copies.
+        given: the tensors that the rule is about; inputs: their values, of what works in place copies (ask for them
+            before the function runs).
         rest, kwargs: the other arguments.
         output: what the function makes of them, detached.
     """
@@ -62,7 +63,10 @@ class Call:
         self.inplace |= bool(kwargs.get("inplace"))
         self.function, self.rest, self.kwargs = function, tuple(args[count:]), kwargs
         self.given: tuple[Tensor, ...] = tuple(args[:count])
-        self.inputs = tuple(each.detach().clone() if self.inplace else each.detach() for each in self.given)
+
+    @cached_property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return tuple(each.detach().clone() if self.inplace else each.detach() for each in self.given)
 
     def of(self, *inputs: Tensor) -> Tensor:
         """The function of other inputs, which stay as they are."""
@@ -78,9 +82,20 @@ class Call:
         """The output, with its gradient as it is."""
         return self.function(*self.given, *self.rest, **self.kwargs)
 
+    def before_usual(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The output z, whose multiplier m goes on as `change(m, z)`, as a gradient would."""
+        output = self.usual()
+        z = output.detach()
+        return _Replaced.apply(z, lambda multiplier: (change(multiplier, z),), False, output)
+
     def replaced(self, back: Back, output: Tensor | None = None) -> Tensor:
-        """The output, or another one that is made of these inputs, from which `back` leads to them."""
-        return _Replaced.apply(self.output if output is None else output, back, self.inplace, *self.given)
+        """The output, or another one that is made of these inputs, from which `back` leads to them.
+
+        What is given is let go: of a call in place it is the output too, which through `back` would hold itself.
+        """
+        output, given, _ = self.output if output is None else output, self.given, self.inputs
+        self.given = ()
+        return _Replaced.apply(output, back, self.inplace, *given)
 
 
 def transposed(function: Callable[[Tensor], Tensor], x: Tensor, multiplier: Tensor) -> Tensor:

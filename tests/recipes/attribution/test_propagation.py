@@ -1,5 +1,6 @@
 """Relevance, excitation and differences that go back through a network: what they sum to, and what they see."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -271,6 +272,23 @@ def test_the_probabilities_of_a_step_by_hand() -> None:
             model, image, logit(1), f"excitation-backprop:contrastive={str(contrastive).lower()}", layer="1"
         )
         torch.testing.assert_close(found[0], expected.view(4, 2, 2).sum(0).relu(), rtol=1e-3, atol=1e-5)
+
+
+# ---- What they leave ----
+
+
+@pytest.mark.parametrize(
+    "method", ["lrp", "lrp:rule=epsilon", "excitation-backprop:contrastive=true", "deeplift", "deep-shap"]
+)
+def test_nothing_stays_in_memory(method: str, tiny: Model, pictures: Tensor) -> None:
+    """A rule that holds the graph whose nodes hold the rule would never be let go."""
+
+    def left() -> int:
+        explain(tiny, pictures, logit(1), method, layer="stem" if "excitation" in method else None)
+        gc.collect()
+        return sum(issubclass(type(each), Tensor) for each in gc.get_objects())
+
+    assert left() == left()
 
 
 # ---- What they see in photographs ----
