@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.picture_sets import PictureSet
 
+CHECKED = (32, 32)
+"""Size in pixels at which pictures are read to see if they can be: a JPEG is decoded no larger than that needs."""
 BESIDE = ("-map", "-thing", "-perceived", "-randomised")
 """How names of files end that lie beside a picture's own."""
 
@@ -99,7 +101,7 @@ class PictureQuestions(Recipe):
 
         names, given = list(self._files), {Path(place) for place in texts(self.image)}
         unreadable: dict[str, str] = {}
-        for batch in self._set(model, names).batches(self.picture_size(model), READERS):
+        for batch in self._set(model, names).batches(CHECKED, READERS):
             for index, reason in batch.skipped.items():
                 if self._files[names[index]] in given:
                     raise ValueError(reason)
