@@ -96,8 +96,8 @@ TARGETS = """
 """.split()  # noqa: SIM905 - a list of words
 SLOW = {"rise", "lime", "kernel-shap", "score-cam", "augmented-grad-cam", "occlusion"}
 SLOW |= {name for name in NAMES if name.startswith(("meaningful", "extremal"))}
-METHODS = f"""
-    {" ".join(sorted({*NAMES} - SLOW))} grad-cam:relu=false grad-cam:relu=3 grad-cam:what=1 grad-cam: :relu=1 saliency:crops=true
+METHODS = """
+    grad-cam:relu=false grad-cam:relu=3 grad-cam:what=1 grad-cam: :relu=1 saliency:crops=true
     smoothgrad:samples=1 smoothgrad:samples=0 smoothgrad:noise=nan smoothgrad:noise=inf occlusion:size=0
     occlusion:size=99,stride=99 occlusion:stride=0 occlusion:grey=2 rise:masks=3 rise:masks=0 rise:keep=0
     rise:cells=0 rise:cells=99 integrated-gradients:steps=2 integrated-gradients:steps=0
@@ -108,6 +108,7 @@ METHODS = f"""
     augmented-grad-cam:views=0 augmented-grad-cam:views=2,steps=2 extremal-channels:steps=2 score-cam
     lime:samples=9,segments=3 kernel-shap:samples=9,segments=3 occlusion:size=3,stride=3 grad-kam , =
 """.split()  # noqa: SIM905 - a list of words
+METHODS += sorted({*NAMES} - SLOW)
 PLACES = "0 1 2 3 4 0#1 nothing output -1".split()  # noqa: SIM905 - a list of words
 ODD = ("", " ", "a\nb", "a\0b", "\udc80", "\u202e", "a" * 300)
 KNOWN = {"target": TARGETS, "against": TARGETS, "method": METHODS, "layer": PLACES}

@@ -341,7 +341,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "statistics of damaged pictures": ("statistics --images bad --out OUT/s.json", "bad"),
     # heat maps
     "a target of no kind": (f"{EXPLAIN} good.png --target lagit:0", "unknown kind 'lagit'; did you mean logit"),
-    "a class out of range": (f"{EXPLAIN} good.png --target logit:3", "channel 3 is out of range"),
+    "a target out of range": (f"{EXPLAIN} good.png --target logit:3", "channel 3 is out of range"),
     "a class of 40 digits": (f"{EXPLAIN} good.png --target logit:{'9' * 40}", "out of range"),
     "several classes as one": (f"{EXPLAIN} good.png --target logit:0-2", "expected one class"),
     "a channel out of range": (

@@ -1,4 +1,4 @@
-"""What `explain` and `judge-maps` share: pictures by batches, names that tell files apart, folders that hold one run."""
+"""What `explain` and `judge-maps` share: pictures in batches, names that tell files apart, folders of one run."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def test_every_file_is_in_the_manifest_and_made_again_where_it_is_lost(
     told = {file for unit in report.manifest.units.values() for file in unit.files}
     assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
     unit = next(unit for unit in report.manifest.units.values() if unit.beside)
-    (out / list(unit.beside.values())[0]).unlink()
+    (out / next(iter(unit.beside.values()))).unlink()
     assert run(name, insects, str(photos), out).made == 1
     assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
 
