@@ -34,6 +34,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inverter import encode, load_model
+from recipes.attribution.registry import NAMES
 from recipes.cli import main
 from recipes.recipe import key_of
 from recipes.spec import RECIPES
@@ -49,6 +50,7 @@ BATCH = 500
 BROKEN = "batches that broke the rule"
 LAST = "case.json"  # the case at work, for the one that takes its process down
 SMALL = "--model nets.py:net --device cpu --precision float32"
+MAPS = SMALL.replace(" --precision float32", "")
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
     "classes": f"{SMALL} --size 8 --steps 1 --class 0 --out OUT",
@@ -59,6 +61,9 @@ COMMANDS = {
     "patches": f"{SMALL} --size 8 --layer 0 --dataset good.png --out OUT",
     "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
     "--grid 2 --least 1 --out OUT",
+    "explain": f"{MAPS} --size 8 --image good.png --target logit:0 --method saliency --out OUT",
+    "judge-maps": f"{MAPS} --size 8 --image good.png --method saliency --boxes boxes.json --points 2 --depths 1 "
+    "--squares 2 --out OUT",
     "dream": f"{SMALL} --layer 0 --image good.png --octaves 1 --steps 1 --out OUT/dream.png",
     "layers": "--model nets.py:net --size 8 --device cpu",
     "statistics": "--images good.png --out OUT/statistics.json",
@@ -69,7 +74,8 @@ FLAGS = """
     model weights normalize augment out steps size seed device precision batch-size learning-rate layer channels
     objective prior attempts dataset class image code distance judge judge-weights mask missing images grid positions
     least layout neighbors distance whiten power count icon groups guide video zoom fps octaves octave-scale rate tile
-    unit source fresh negative deterministic damaged
+    unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
+    squares
 """.split()  # noqa: SIM905 - a list of words
 PROGRESS = re.compile(r"\w+: \d+/\d+ ")
 WRITES = ("out", "video")
@@ -79,9 +85,34 @@ WORDS = """
     .. ../.. / . ~ /dev/null /etc/passwd all none auto output 0 0#0 0#9 good.png good.toml nets.py nets.py:net done
     done/manifest.json w.safetensors <script>alert(1)</script> </script> '-- $(id) `id` %s%n é 𝕏 [1] {} 0- -0 , 0,,1 1-0
     cuda:9 cpu:1 0,0,0/1,1,1 0/0 - -- = x.mp4 x.gif 0*1e9 0:9 * : pixels pixels:blur= pixels:,, fourier:decay=nan
-    maco:transparent=3 cppn:render=-1
+    maco:transparent=3 cppn:render=-1 boxes.json
 """.split()  # noqa: SIM905 - a list of words
+TARGETS = """
+    logit:top softmax:top logit:1 softmax:0 logit:2 logit:-1 logit: logit:all logit:0-1 top channel:0:0 channel:0:3
+    channel:4:0 channel:output:1 channel:nothing:0 channel:0 channel::0 neuron:0:0 neuron:0:0:0,0 neuron:0:0:99,0
+    neuron:4:0 neuron:0:0:-1,0 direction:0:0*1,2*-1 direction:0:9*1 direction:0:0*nan direction:0:0*1e400
+    direction:0:0*0 direction:0:,, direction:0:w.npy direction:0:nothing.npy layer:0 layer:4 layer:output layer:
+    layer:0#1 lagit:0 : :: logit:0:0
+""".split()  # noqa: SIM905 - a list of words
+SLOW = {"rise", "lime", "kernel-shap", "score-cam", "augmented-grad-cam", "occlusion"}
+SLOW |= {name for name in NAMES if name.startswith(("meaningful", "extremal"))}
+METHODS = """
+    grad-cam:relu=false grad-cam:relu=3 grad-cam:what=1 grad-cam: :relu=1 saliency:crops=true
+    smoothgrad:samples=1 smoothgrad:samples=0 smoothgrad:noise=nan smoothgrad:noise=inf occlusion:size=0
+    occlusion:size=99,stride=99 occlusion:stride=0 occlusion:grey=2 rise:masks=3 rise:masks=0 rise:keep=0
+    rise:cells=0 rise:cells=99 integrated-gradients:steps=2 integrated-gradients:steps=0
+    integrated-gradients:baseline=back lime:segments=0 kernel-shap:samples=0 deep-shap:background=nothing
+    deep-shap:background=good.png deep-shap:background= lrp:rule=x lrp:rule=epsilon,epsilon=-1 lrp:rule=alpha-beta
+    extremal-perturbation:areas=[] extremal-perturbation:areas=[2] extremal-perturbation:areas=[0.1],steps=2
+    meaningful-perturbation:steps=2 meaningful-perturbation:fill=x excitation-backprop:contrastive=true
+    augmented-grad-cam:views=0 augmented-grad-cam:views=2,steps=2 extremal-channels:steps=2 score-cam
+    lime:samples=9,segments=3 kernel-shap:samples=9,segments=3 occlusion:size=3,stride=3 grad-kam , =
+""".split()  # noqa: SIM905 - a list of words
+METHODS += sorted({*NAMES} - SLOW)
+PLACES = "0 1 2 3 4 0#1 nothing output -1".split()  # noqa: SIM905 - a list of words
 ODD = ("", " ", "a\nb", "a\0b", "\udc80", "\u202e", "a" * 300)
+KNOWN = {"target": TARGETS, "against": TARGETS, "method": METHODS, "layer": PLACES}
+"""Flags of which a text at random would only ever meet the first refusal."""
 values = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_from(ODD), st.text(max_size=12))
 
 
@@ -90,6 +121,8 @@ def flags(known: Sequence[str]) -> st.SearchStrategy[str]:
 
     def one(name: str) -> st.SearchStrategy[str]:
         inside = values.filter(lambda value: not value.startswith(("/", "..", "~"))) if name in WRITES else values
+        if name in KNOWN:
+            inside = st.sampled_from(KNOWN[name]) | inside
         return st.just(f"--{name}") if name in BARE else inside.map(lambda value: f"--{name}={value}")
 
     return st.sampled_from(known).flatmap(one)
@@ -102,11 +135,12 @@ nested = st.recursive(
 
 
 @st.composite
-def commands(draw: st.DrawFn) -> list[str]:
+def commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
     """A command that works, with some flags given again, and with other values."""
-    name = draw(st.sampled_from(sorted(COMMANDS)))
+    name = only or draw(st.sampled_from(sorted(COMMANDS)))
     known = [key_of(field).replace("_", "-") for field in fields(RECIPES[name])] if name in RECIPES else FLAGS
-    return [name, *COMMANDS[name].split(), *draw(st.lists(flags(known), min_size=1, max_size=3))]
+    likely = flags([flag for flag in known if flag in KNOWN]) if name in ("explain", "judge-maps") else st.nothing()
+    return [name, *COMMANDS[name].split(), *draw(st.lists(likely | flags(known), min_size=1, max_size=3))]
 
 
 def toml_value(value: Any) -> str:
@@ -138,7 +172,8 @@ def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
     """A file of ours with some bytes other, cut, doubled, or more."""
-    name = draw(st.sampled_from(["w.safetensors", "w.pt", "good.png", "code.safetensors", "done/manifest.json"]))
+    files = ["w.safetensors", "w.pt", "good.png", "code.safetensors", "done/manifest.json", "boxes.json", "w.npy"]
+    name = draw(st.sampled_from(files))
     data = bytearray(Path(name).read_bytes())
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, max(len(data) - 1, 0)))
@@ -160,6 +195,8 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
         "good.png": [*invert, "--image", target],
         "code.safetensors": [*invert, "--code", target],
         "done/manifest.json": gallery,
+        "boxes.json": ["judge-maps", *COMMANDS["judge-maps"].replace("boxes.json", target).split()],
+        "w.npy": ["explain", *COMMANDS["explain"].replace("logit:0", f"direction:0:{target}").split()],
     }
     return target, bytes(data), arguments[name]
 
@@ -209,12 +246,14 @@ def prepare() -> None:
     save_file({name: tensor.contiguous() for name, tensor in model.module.state_dict().items()}, "w.safetensors")
     torch.save(model.module.state_dict(), "w.pt")
     encode(model, torch.rand(1, 3, 8, 8), "0", "code.safetensors")
+    Path("boxes.json").write_text('{"good": [1, 1, 6, 6]}')
+    np.save("w.npy", np.ones(3, np.float32))
     assert run(["gallery", *COMMANDS["gallery"].replace("OUT", "done").split()])[0] == 0
     manifest = Path("done/manifest.json")
     manifest.write_text(manifest.read_text().replace('"done"', '"OUT"'))
 
 
-def check(cases: int, number: int) -> Counter[str]:
+def check(cases: int, number: int, only: str | None = None) -> Counter[str]:
     """Raises an AssertionError with the first case that breaks the rule; how often each end was met."""
     met: Counter[str] = Counter()
     known = names(Path())
@@ -256,22 +295,30 @@ def check(cases: int, number: int) -> Counter[str]:
         known.add(name)
         obey(arguments)
 
-    @limited(commands(), 0.4)
+    @limited(commands(only), 1 if only else 0.4)
     def flags_obey(arguments: list[str]) -> None:
         clean()
         obey(arguments)
 
     flags_obey()
-    for strategy in (recipe_files(), damaged(), manifests()):
+    for strategy in () if only else (recipe_files(), damaged(), manifests()):
         limited(strategy, 0.2)(with_file)()
     return met
 
 
-def batch(number: int, cases: int) -> Counter[str]:
+def batch(number: int, cases: int, only: str | None = None) -> Counter[str]:
     """Some of the cases, in another process and a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", __file__, f"--cases={cases}", f"--batch={number}"],
+            [
+                sys.executable,
+                "-X",
+                "faulthandler",
+                __file__,
+                f"--cases={cases}",
+                f"--batch={number}",
+                *([f"--command={only}"] if only else []),
+            ],
             capture_output=True,
             text=True,
             cwd=folder,
@@ -287,14 +334,15 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cases", type=int, default=10_000)
     options.add_argument("--processes", type=int, default=1, help="that work at the same time")
+    options.add_argument("--command", choices=sorted(COMMANDS), help="only flags of this one")
     options.add_argument("--batch", type=int, help="of this number, here and now: for one that broke the rule")
     asked = options.parse_args()
     if asked.batch is not None:
         prepare()
-        print(json.dumps(check(asked.cases, asked.batch)))
+        print(json.dumps(check(asked.cases, asked.batch, asked.command)))
     else:
         sizes = [min(BATCH, asked.cases - start) for start in range(0, asked.cases, BATCH)]
         with ThreadPoolExecutor(asked.processes) as pool:
-            ends = sum(pool.map(batch, range(len(sizes)), sizes), Counter[str]())
+            ends = sum(pool.map(batch, range(len(sizes)), sizes, [asked.command] * len(sizes)), Counter[str]())
         print(f"{sum(ends.values())} cases: {', '.join(f'{end} {times}' for end, times in sorted(ends.items()))}")
         sys.exit(1 if ends[BROKEN] else 0)

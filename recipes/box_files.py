@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recipes.attribution.boxes import Box
 
+FARTHEST = 1 << 31
+"""Pixels: no picture is larger."""
 HELP = "JSON file: picture -> [x0, y0, x1, y1] in its own pixels, or a list of such boxes"
 
 
@@ -34,7 +36,7 @@ def read_boxes(path: str | Path, pictures: Mapping[str, Path]) -> dict[str, list
         content = json.loads(Path(path).read_bytes())
     except FileNotFoundError:
         raise FileNotFoundError(f"no file of boxes {str(path)!r}") from None
-    except ValueError as error:  # text that is no JSON, or no text
+    except (ValueError, RecursionError) as error:  # text that is no JSON, or no text
         raise ValueError(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected an object, picture -> [x0, y0, x1, y1]; got {type(content).__name__}")
@@ -51,7 +53,7 @@ def _boxes(where: str, value: Any) -> list[Box]:
     boxes: list[Box] = []
     for box in several:
         numbers = isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)
-        if not numbers or not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
+        if not numbers or not (0 <= box[0] < box[2] <= FARTHEST and 0 <= box[1] < box[3] <= FARTHEST):
             raise ValueError(f"{where}: expected [x0, y0, x1, y1] with 0 <= x0 < x1 and 0 <= y0 < y1, got {box!r}")
         x0, y0, x1, y1 = (round(side) for side in box)
         boxes.append((y0, x0, y1, x1))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
 from recipes.box_files import HELP as BOXES
 from recipes.naming import safe_name
-from recipes.recipe import Given, Recipe, Unit, option
+from recipes.outputs.by_picture import ORIGINAL
+from recipes.picture_questions import PictureQuestions, asked_units, original_units, with_channels
+from recipes.recipe import LARGEST, Given, Unit, check_whole, option
 from recipes.targets import HELP as TARGETS
 from recipes.targets import TOP, Target
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from recipes.attribution.judging import Judge, Verdict
     from recipes.outputs.manifest import Record
 
-ORIGINAL = "original"
-"""The objective that the manifest gives to a picture that was given."""
 CHANCE = "chance"
 """The row of the table that says what a map of noise reaches."""
 MEASURES = ("pointing", "energy", "iou", "insertion", "deletion", "infidelity", "target_change", "shift")
@@ -35,7 +34,7 @@ learned, hardly depends on the weights. Guided backpropagation does not (Adebayo
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeMaps(Recipe):
+class JudgeMaps(PictureQuestions):
     """Which heat maps are true: pointing, insertion and deletion, randomised weights, and more, as a table of methods.
 
     For each picture and method the folder has the map over the picture (`NAME.png`), and a strip of the map alone and
@@ -51,9 +50,7 @@ class JudgeMaps(Recipe):
 
     name: ClassVar[str] = "judge-maps"
 
-    image: str | Sequence[str] = option((), "a picture, or a folder of pictures; may be repeated", repeat=True)
     target: str = option(f"logit:{TOP}", TARGETS)
-    method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True)
     layer: str | None = option(None, "where methods look that need a layer (default: the last maps before the target)")
     against: str | None = option(
         None, "another target, with which a map must change (default: for a class, the picture's next best class)"
@@ -64,96 +61,55 @@ class JudgeMaps(Recipe):
     depths: int = option(8, "numbers of randomised layers at which maps are compared; 0: each layer")
     squares: int = option(64, "parts of a picture that are removed to measure infidelity")
     out: str = option("judged-maps", "output folder")
-    size: int | None = option(
-        None, "side of the pictures as the network sees them, in pixels (default: the model's input size)"
-    )
     batch_size: int | None = option(4, "pictures judged together")
-    steps: int | None = option(None, "", hidden=True)
-    learning_rate: float | None = option(None, "", hidden=True)
-    precision: str = option("float32", "", hidden=True)
-    augment: str = option("none", "", hidden=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("image", "method"):
-            values = _texts(getattr(self, key))
-            if not values or not all(isinstance(value, str | Path) and str(value) for value in values):
-                raise ValueError(f"{key}: got {getattr(self, key)!r}; expected one or more texts (--{key})")
         for key, least in (("margin", 0), ("points", 1), ("depths", 0), ("squares", 1)):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{key} must be a whole number of at least {least}, got {value!r}")
-        _ = self._target, self._against, self._choices
+            check_whole(key, getattr(self, key), least, LARGEST)
+        if len(self._targets) > 1:
+            raise ValueError(f"target: got {self.target!r}; expected one, and --against for another to compare with")
+        _ = self._against
 
-    @cached_property
+    @property
     def _target(self) -> Target:
-        return Target.parse(self.target)
+        return self._targets[0]
 
     @cached_property
     def _against(self) -> Target | None:
         return None if self.against is None else Target.parse(self.against)
 
     @cached_property
-    def _choices(self) -> dict[str, MethodChoice]:
-        """By folder, in the order given, each once."""
-        return {_folder(choice): choice for choice in map(MethodChoice.parse, _texts(self.method))}
-
-    @cached_property
-    def _files(self) -> dict[str, Path]:
-        """The pictures by a name that tells them apart."""
-        from recipes.pictures import named_pictures
-
-        return named_pictures(_texts(self.image))
+    def _folders(self) -> dict[str, MethodChoice]:
+        """Where the files of a method lie."""
+        return {f"images/{safe_name(str(choice))}": choice for choice in self._choices}
 
     def settings(self) -> dict[str, Any]:
-        # One way to write what may be written in several, so that a run can be continued with any of them.
-        return super().settings() | {
-            "image": [str(place) for place in _texts(self.image)],
-            "target": str(self._target),
-            "method": [str(choice) for choice in self._choices.values()],
-            "against": None if self._against is None else str(self._against),
-        }
+        against = None if self._against is None else str(self._against)
+        return super().settings() | {"target": str(self._target), "against": against}
 
     def units(self, model: Model) -> list[Unit]:
         from recipes.attribution.explaining import place
-        from recipes.judge import class_name
 
-        names, size = list(self._files), self.picture_size(model)
-        judge = self._judge(model, names)  # all is checked now, before anything is written
-        scores, target = judge.scores(), self._target.resolved(model)
-        if self.layer is not None and not any(choice.method().movable for choice in self._choices.values()):
+        if self.layer is not None and not any(choice.method().movable for choice in self._choices):
             raise ValueError(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
-        for choice in self._choices.values():
-            objective = target.objective(model, judge.images)
+        names, target = self._readable(model), self._target.resolved(model)
+        judge = self._judge(model, tuple(names[:1]))
+        _ = self._boxes, judge.scores  # all is told before anything is written
+        objective, size = target.objective(model, judge.images), self.picture_size(model)
+        for choice in self._choices:
             place(model, objective, choice, self.layer if choice.method().movable else None, size)
-        named = target.kind not in ("direction", "layer")
-        channels = target.channels(model, judge.images) if named else [None] * len(names)
-        for name, score in zip(names, scores, strict=True):
-            self._scores[name] = score
-        units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in names]
-        units += [
-            Unit(
-                layer=target.layer,
-                channel=channel,
-                objective=target.kind,
-                file=f"{folder}/{safe_name(name)}.png",
-                name=class_name(model.categories, channel) if target.of_class and channel is not None else None,
-                image=name,
-                batch=folder,
-            )
-            for folder in self._choices
-            for name, channel in zip(names, channels, strict=True)
-        ]
+        units: list[Unit] = []
+        for number, batch in enumerate(self._batches(model, names)):
+            asked = original_units(batch)
+            for folder in self._folders:
+                asked += (_with_strip(unit) for unit in asked_units(folder, target, batch))
+            units += (replace(unit, batch=f"{number} {unit.batch}") for unit in asked)
         return units
 
     @cached_property
-    def _scores(self) -> dict[str, float]:
-        """What the target says of each picture: filled by `units`."""
-        return {}
-
-    @cached_property
     def _told(self) -> dict[str, dict[str, Any]]:
-        """What the manifest tells of a unit, by file: filled by `problem`."""
+        """What the manifest tells of a unit, by file: on its way from `problem` to `figures`."""
         return {}
 
     @cached_property
@@ -163,78 +119,62 @@ class JudgeMaps(Recipe):
         return {} if self.boxes is None else read_boxes(self.boxes, self._files)
 
     @cached_property
-    def _judges(self) -> dict[tuple[str, ...], Judge]:
-        """Of each batch of pictures, kept because methods share what does not depend on them."""
-        return {}
+    def _judge(self) -> Callable[[Model, tuple[str, ...]], Judge]:
+        """Of pictures by name: the latest is kept, because methods share what does not depend on them."""
+        return lru_cache(1)(self._judge_of)
 
-    def _judge(self, model: Model, names: Sequence[str]) -> Judge:
-        import torch
-
+    def _judge_of(self, model: Model, names: Sequence[str]) -> Judge:
         from recipes.attribution.judging import Effort, Judge
-        from recipes.box_files import fitted
-        from recipes.pictures import fit, read_picture
 
-        if known := self._judges.get(tuple(names)):
-            return known
-        size, channels = self.picture_size(model), len(model.mean)
-        pictures: list[Tensor] = []
-        boxes: list[list[Box]] = []
-        for name in names:
-            picture = read_picture(self._files[name], channels)
-            shape = (picture.shape[1], picture.shape[2])
-            moved = (fitted(box, shape, size) for box in self._boxes.get(name, ()))
-            pictures.append(fit(picture, size))
-            boxes.append([box for box in moved if box])
+        images, boxes = self._pictures(model, names), [self._fitted(model, name) for name in names]
         effort = Effort(self.points, self.depths, self.squares)
-        self._judges[tuple(names)] = Judge(
-            model,
-            torch.stack(pictures),
-            self._target,
-            self._against,
-            self.layer,
-            boxes,
-            self.margin,
-            effort,
-            self.seed,
-        )
-        return self._judges[tuple(names)]
+        return Judge(model, images, self._target, self._against, self.layer, boxes, self.margin, effort, self.seed)
+
+    def _fitted(self, model: Model, name: str) -> list[Box]:
+        """The boxes of a picture where they lie once it is as the network sees it."""
+        from recipes.box_files import fitted
+        from recipes.pictures import read_picture
+
+        if name not in self._boxes:
+            return []
+        _, *shape = read_picture(self._files[name], len(model.mean)).shape
+        moved = (fitted(box, (shape[0], shape[1]), self.picture_size(model)) for box in self._boxes[name])
+        return [box for box in moved if box]
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Given:
         import torch
 
         from recipes.outputs.heat import overlay
 
-        judge = self._judge(model, [str(unit.image) for unit in units])
+        judge = self._judge(model, tuple(str(unit.image) for unit in units))
         if units[0].objective == ORIGINAL:
             for unit, figures, boxes in zip(units, judge.chance(), judge.boxes, strict=True):
                 told = {"method": CHANCE, **figures} | ({"boxes": [list(box) for box in boxes]} if boxes else {})
                 self._told[unit.file] = told | {"source": self._files[str(unit.image)].name}
             return Given(judge.images)
-        if str(units[0].image) not in self._scores:  # another process was told of these units
-            self.units(model)
-        choice = self._choices[units[0].batch]
-        verdicts = judge(choice)
-        for unit, verdict in zip(units, verdicts, strict=True):
-            told = {"method": str(choice), "target": str(self._target), "value": self._scores[str(unit.image)]}
-            self._told[unit.file] = told | verdict.figures | self._keep(unit, verdict)
-        pictures = zip(judge.images, verdicts, strict=True)
-        return Given(torch.stack([overlay(image, each.map, each.figures["signed"]) for image, each in pictures]))
+        choice = self._folders[units[0].file.rpartition("/")[0]]
+        verdicts, shown = judge(choice), []
+        for unit, image, verdict, score in zip(units, judge.images, verdicts, judge.scores, strict=True):
+            told = {"method": str(choice), "target": str(self._target), "value": score}
+            self._told[unit.file] = told | verdict.figures
+            self._keep(unit, verdict)
+            shown.append(overlay(image, verdict.map, verdict.figures["signed"]))
+        if self._target.single:
+            units = with_channels(model, self._target, units, judge.channels)
+        return Given(torch.stack(shown), units)
 
-    def _keep(self, unit: Unit, verdict: Verdict) -> dict[str, Any]:
+    def _keep(self, unit: Unit, verdict: Verdict) -> None:
         """Writes the strip beside a unit's picture, which is written last."""
         import torch
 
         from recipes.outputs.heat import plain
         from recipes.outputs.media import write_png
 
-        file = f"{unit.file.removesuffix('.png')}-randomised.png"
-        signed = verdict.figures["signed"]
-        strip = [plain(heat, signed) for heat in (verdict.map, *verdict.randomised)]
-        write_png(Path(self.out) / file, torch.cat(strip, 2))
-        return {"strip": file}
+        strip = [plain(heat, verdict.figures["signed"]) for heat in (verdict.map, *verdict.randomised)]
+        write_png(Path(self.out) / unit.beside["strip"], torch.cat(strip, 2))
 
     def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        return [self._told[unit.file] for unit in units]
+        return [self._told.pop(unit.file) for unit in units]
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """Means over the pictures, a row for each method; the last row is what a map of noise would reach."""
@@ -269,9 +209,5 @@ def _row(method: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _folder(choice: MethodChoice) -> str:
-    return f"images/{safe_name(str(choice))}"
-
-
-def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str | Path) else tuple(value)
+def _with_strip(unit: Unit) -> Unit:
+    return replace(unit, beside={"strip": f"{unit.file.removesuffix('.png')}-randomised.png"})

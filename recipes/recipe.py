@@ -65,6 +65,7 @@ class Unit:
         file: where it goes, relative to the output folder: also its identity.
         batch: units with the same value may be optimised in one batch.
         group: consecutive units with the same value must be (several attempts that repel each other).
+        beside: files that the recipe writes with the picture, by what they are, relative to the output folder.
     """
 
     layer: str
@@ -78,6 +79,7 @@ class Unit:
     prior: str | None = None
     batch: str = ""
     group: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Given:
-    """A batch of units that need no optimisation: pictures (B, 3, H, W) in [0, 1] to be kept as they are."""
+    """A batch of units that need no optimisation: pictures (B, 3, H, W) in [0, 1] to be kept as they are.
+
+    Attributes:
+        units: as they turned out, where a picture has to be looked at to know (its class); None: as they were asked.
+    """
 
     images: Tensor
+    units: Sequence[Unit] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

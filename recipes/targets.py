@@ -80,10 +80,15 @@ class Target:
         return self.kind in ("logit", "softmax")
 
     @property
+    def single(self) -> bool:
+        """True if it means one channel or class of a picture."""
+        return self.kind not in ("direction", "layer")
+
+    @property
     def channel(self) -> int | None:
         """Index of the channel or class, where there is one."""
         first = self.which.partition(":")[0]
-        return int(first) if self.kind not in ("direction", "layer") and _is_number(first) else None
+        return int(first) if self.single and _is_number(first) else None
 
     def resolved(self, model: Model) -> Target:
         """This target with the class that it names as an index.

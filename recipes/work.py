@@ -48,7 +48,7 @@ def _made(
 ) -> Finished:
     work, count = recipe.problem(model, units), len(units)
     if isinstance(work, Given):
-        images, outcomes = work.images, [_Outcome()] * count
+        images, outcomes, units = work.images, [_Outcome()] * count, work.units or units
     else:
         looking = work.model or model
         stages = [replace(settings, **stage) for stage in work.stages]
@@ -104,4 +104,5 @@ def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int
         image=unit.image,
         prior=unit.prior,
         figures=dict(figures),
+        beside=dict(unit.beside),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -83,8 +84,8 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
 
 
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
-    """Raises a `ValueError` for fewer than one noisy copy, or noise below 0."""
-    if samples < 1 or not noise >= 0:
+    """Raises a `ValueError` for fewer than one noisy copy, or noise below 0 or without end."""
+    if samples < 1 or not 0 <= noise < math.inf:
         raise ValueError(f"expected samples of at least 1 and a noise of at least 0, got {samples} and {noise:g}")
 
 

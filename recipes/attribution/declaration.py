@@ -88,8 +88,8 @@ def method(name: str, *, help: Mapping[str, str] | None = None, **facts: Any) ->
     return declare
 
 
-def needs(library: str) -> ModuleType:
-    """An optional library.
+def needs(library: str, who: str = "this method") -> ModuleType:
+    """An optional library, and who needs it.
 
     Raises:
         ModuleNotFoundError: if it is not there; it says how to install it.
@@ -98,5 +98,5 @@ def needs(library: str) -> ModuleType:
         return importlib.import_module(library)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"this method needs {library.partition('.')[0]}: pip install 'inverter[attribution]'"
+            f"{who} needs {library.partition('.')[0]}: pip install 'inverter[attribution]'"
         ) from error

@@ -77,7 +77,7 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
     """
     method = choice.method()
     if method.extra:
-        needs(method.extra)
+        needs(method.extra, method.name)
     if not method.layer:
         return ""
     if method.pooled:

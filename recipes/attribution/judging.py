@@ -155,8 +155,12 @@ class Judge:
         if not self.target.of_class:
             return None
         score = objectives.logit if self.target.kind == "logit" else objectives.softmax
-        classes = self.target.resolved(self.model).channels(self.model, self.images)
-        return score(runners_up(self.model, self.images, classes))
+        return score(runners_up(self.model, self.images, self.channels))
+
+    @cached_property
+    def channels(self) -> list[int]:
+        """The class or channel that the target means in each picture; a ValueError where it means no single one."""
+        return self.target.resolved(self.model).channels(self.model, self.images)
 
     @cached_property
     def _layers(self) -> list[str]:
@@ -177,7 +181,7 @@ class Judge:
 
         objective, images = self._objective, self.images.to(self.model.device)
         if self.target.of_class:
-            objective = objectives.softmax(self.target.resolved(self.model).channels(self.model, images))
+            objective = objectives.softmax(self.channels)
         nothing, blurred = (baseline_of(self.model, images, name) for name in (NOTHING, BLURRED))
         with asking(self.model, objective) as score:
             at_once = together(self.model, images)
@@ -204,6 +208,7 @@ class Judge:
         hit = points_at(heat, boxes, self.margin)
         return {"pointing": float(hit), "energy": energy(heat, boxes), "iou": overlap(heat, boxes)}
 
+    @cached_property
     def scores(self) -> list[float]:
         """What the target says of each picture.
 

@@ -22,7 +22,7 @@ def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Ten
     Raises:
         ValueError: for a target that reads something else than the output, or a network of another form.
     """
-    where = pooled_layer(model, target, (images.shape[2], images.shape[3]))
+    where = _last_maps(model, target, (images.shape[2], images.shape[3]))
     with model.looking([where, OUTPUT]) as capture:
         seen = capture(model.normalize(images))
     maps, output = seen[where], seen[OUTPUT].detach().requires_grad_()
@@ -33,15 +33,27 @@ def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Ten
     return maps, gradient if head is None else gradient @ head.weight
 
 
+@torch.no_grad()
 def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
-    """Address of the maps that are pooled.
+    """Address of the maps that are pooled, which a picture of noise of this size has shown to be so.
 
     Raises:
         ValueError: as `pooled_weights` does.
     """
-    wanted = "needs the maps that a classifier pools on its way to the output"
+    where = _last_maps(model, target, size)
+    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
+    with model.looking([where, OUTPUT]) as capture:
+        seen = capture(model.normalize(noise.to(model.device)))
+    _head(model, seen[where], seen[OUTPUT])
+    return where
+
+
+def _last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     if target.reads != (OUTPUT,):
-        raise ValueError(f"this method {wanted}, but {target.label(0)} reads {', '.join(target.reads) or 'pixels'}")
+        reads = ", ".join(target.reads) or "pixels"
+        raise ValueError(
+            f"cam needs the maps that a classifier pools on its way to the output, but {target.label(0)} reads {reads}"
+        )
     return last_maps(model, target, size)
 
 
@@ -63,6 +75,6 @@ def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
         if torch.allclose(part(means), output, rtol=0, atol=off):
             return part
     raise ValueError(
-        f"{model.spec} does not end with global average pooling and at most one linear layer: take grad-cam, which "
-        "serves any network"
+        f"cam needs a network that ends with global average pooling and at most one linear layer, which {model.spec} "
+        "does not: take grad-cam, which serves any network"
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.page import picture_url
+
 ORIGINAL = "original"
 """The objective that the manifest gives to a picture that was given."""
 
@@ -32,3 +34,14 @@ def by_picture(units: Units) -> list[dict[str, Any]]:
 def seen(units: Units, key: str) -> list[str]:
     """The different values of a key in order of appearance, which is the order in which they were asked for."""
     return list(dict.fromkeys(str(unit.get(key)) for unit in units))
+
+
+def urls_beside(unit: Mapping[str, Any]) -> dict[str, str | None]:
+    """Where the page finds the files beside a unit's picture, by what they are.
+
+    Example:
+        >>> urls_beside({"beside": {"plain": "images/a b-map.png", "array": "../a.npy"}})
+        {'plain': 'images/a%20b-map.png', 'array': None}
+    """
+    beside = unit.get("beside")
+    return {str(kind): picture_url(file) for kind, file in beside.items()} if isinstance(beside, Mapping) else {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipes.outputs.by_picture import by_picture, seen
+from recipes.outputs.by_picture import by_picture, seen, urls_beside
 from recipes.outputs.page import Figure, duration, picture_shape, picture_url, render_page
 
 __all__ = ["render_explain"]
@@ -42,17 +42,19 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
-            "perceived": any(unit["figures"]["perceived"] for unit in made),
+            "views": [view for view in ("thing", "perceived") if any(unit["beside"].get(view) for unit in made)],
             "images": by_picture(units),
         },
     )
 
 
 def _shown(unit: Mapping[str, Any]) -> dict[str, Any]:
-    figures = dict(unit.get("figures") or {})
-    for key in ("plain", "array", "perceived"):
-        figures[key] = picture_url(figures.get(key))
-    return {**unit, "source": picture_url(unit.get("file")), "figures": figures}
+    return {
+        **unit,
+        "source": picture_url(unit.get("file")),
+        "beside": urls_beside(unit),
+        "figures": unit.get("figures") or {},
+    }
 
 
 def _figures(

@@ -58,3 +58,16 @@ def overlay(photo: Tensor, heat: Tensor, signed: bool) -> Tensor:
     ground = 0.35 * photo + 0.65 * grey
     cover = OPACITY * strengths.abs().sqrt()
     return ground * (1 - cover) + colours(strengths, signed) * cover
+
+
+def cut_out(photo: Tensor, thing: Tensor) -> Tensor:
+    """A photo (3 or 1, H, W) in [0, 1] in which all but a thing, (H, W) of booleans, is transparent: (4, H, W).
+
+    Example:
+        >>> import torch
+        >>> cut_out(torch.ones(1, 1, 2), torch.tensor([[True, False]]))[3]
+        tensor([[1., 0.]])
+    """
+    import torch
+
+    return torch.cat([photo.cpu().expand(3, -1, -1), thing[None].float()])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipes.outputs.by_picture import by_picture, seen
+from recipes.outputs.by_picture import by_picture, seen, urls_beside
 from recipes.outputs.page import Figure, picture_shape, picture_url, render_page
 
 __all__ = ["render_judge_maps"]
@@ -53,9 +53,12 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
 
 
 def _shown(unit: Mapping[str, Any]) -> dict[str, Any]:
-    figures = dict(unit.get("figures") or {})
-    figures["strip"] = picture_url(figures.get("strip"))
-    return {**unit, "source": picture_url(unit.get("file")), "figures": figures}
+    return {
+        **unit,
+        "source": picture_url(unit.get("file")),
+        "beside": urls_beside(unit),
+        "figures": unit.get("figures") or {},
+    }
 
 
 def _figures(

@@ -21,7 +21,13 @@ PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads
 """Settings that do not change what the pictures are (the weights have a sha256), so a run may go on with others."""
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "dict[str, Any]": dict}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "dict[str, Any]": dict,
+    "dict[str, str]": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Record:
         name: of the class, where one is known. image: the source picture, where there is one.
         prior: that the picture was made with, where a run has several.
         figures: what else the recipe has measured of the picture, by name.
+        beside: files that were written with the picture, by what they are: paths as `file`.
     """
 
     layer: str
@@ -55,6 +62,12 @@ class Record:
     image: str | None = None
     prior: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """All that belongs to it: the picture, and what lies beside it."""
+        return [self.file, *self.beside.values()]
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Record:
@@ -64,8 +77,11 @@ class Record:
             value, wanted = getattr(record, known.name), _TYPES[str(known.type).split(" |")[0]]
             if not (isinstance(value, wanted) or (value is None and "None" in str(known.type))):
                 raise TypeError(f"{known.name} is {value!r}")
-        if "\0" in record.file or ".." in Path(record.file).parts or Path(record.file).is_absolute():
-            raise ValueError(f"the file {record.file!r} leads out of its folder")
+        for file in record.files:
+            if not isinstance(file, str):
+                raise TypeError(f"beside names {file!r}")
+            if "\0" in file or ".." in Path(file).parts or Path(file).is_absolute():
+                raise ValueError(f"the file {file!r} leads out of its folder")
         return record
 
     def to_json(self) -> dict[str, Any]:

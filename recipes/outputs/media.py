@@ -61,7 +61,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_png(path: Path, image: Tensor) -> None:
-    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as 8-bit PNG."""
+    """Writes a picture (3, H, W), (1, H, W), or (4, H, W) with its opacity, in [0, 1] atomically, as 8-bit PNG."""
     from inverter.result import to_pil
 
     buffer = io.BytesIO()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class Store:
         Args:
             manifest: the run as it is asked for now, without units.
             files: of all units that the run will have, in order: the manifest lists them so, whatever came first.
-            fresh: True removes the pictures of an earlier run first (only files that its manifest names).
+            fresh: True removes what an earlier run made first (only files that its manifest names).
             table: sums up the finished units for the manifest.
 
         Raises:
@@ -65,7 +66,7 @@ class Store:
             _clear(folder)
         elif earlier := same_run(folder, manifest):
             manifest.created = earlier.created
-            manifest.units = {file: unit for file, unit in earlier.units.items() if (folder / file).is_file()}
+            manifest.units = {file: unit for file, unit in earlier.units.items() if _whole(folder, unit)}
         store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
         store.write_manifest()  # an unwritable folder is told before the work, not after
         return store
@@ -138,13 +139,25 @@ def _clear(folder: Path) -> None:
     if not path.exists():
         return
     try:
-        files = Manifest.load(path).units | noted(folder)
+        units = Manifest.load(path).units | noted(folder)
     except ValueError:
-        files = {}
+        units = {}
     root = folder.resolve()
-    for file in files:
-        picture = folder / file
-        if picture.resolve().is_relative_to(root):  # a manifest from elsewhere must not name files outside
-            picture.unlink(missing_ok=True)
+    for file in (folder / name for unit in units.values() for name in unit.files):
+        if file.resolve().is_relative_to(root):  # a manifest from elsewhere must not name files outside
+            file.unlink(missing_ok=True)
+            _prune(file.parent, folder)
     forget(folder)
     path.unlink()
+
+
+def _prune(place: Path, folder: Path) -> None:
+    """Removes folders that have become empty, from `place` up to the output folder."""
+    with suppress(OSError):  # not empty, or a link
+        while place != folder:
+            place.rmdir()
+            place = place.parent
+
+
+def _whole(folder: Path, unit: Record) -> bool:
+    return all((folder / file).is_file() for file in unit.files)

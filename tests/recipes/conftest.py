@@ -1,11 +1,15 @@
-"""What tests of the command line share: networks on disk, and a way to call it."""
+"""What tests of several recipes share: networks on disk, a way to call the command line, pictures, a network."""
 
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from torch import nn
 
+from inverter import Model
 from recipes.cli import main
 
 NETS = """
@@ -84,3 +88,20 @@ def command(here: Path, capsys: pytest.CaptureFixture[str]) -> Command:
         return code, out, err
 
     return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with two pictures of soft colours, `a.png` and `b.png`, 20 pixels wide and 16 high."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed, name in enumerate(("a", "b")):
+        small = np.random.default_rng(seed).integers(0, 255, (3, 3, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((20, 16), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def insects(tiny_net: nn.Module) -> Model:
+    """A network that knows five classes by name, and sees 16 x 16 pixels."""
+    return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))

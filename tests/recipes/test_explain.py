@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from inverter import Model, evaluate
@@ -25,29 +24,14 @@ Run = Callable[..., Report]
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed, name in enumerate(("a", "b")):
-        small = np.random.default_rng(seed).integers(0, 255, (3, 3, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((20, 16), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
-    return folder
-
-
-@pytest.fixture
-def model(tiny_net: nn.Module) -> Model:
-    return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))
-
-
-@pytest.fixture
-def run(model: Model, photos: Path, tmp_path: Path) -> Run:
+def run(insects: Model, photos: Path, tmp_path: Path) -> Run:
     def made(**options: Any) -> Report:
-        return Explain(model=model, **({"image": str(photos), "out": str(tmp_path / "out")} | options)).run()
+        return Explain(model=insects, **({"image": str(photos), "out": str(tmp_path / "out")} | options)).run()
 
     return made
 
 
-def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run: Run, model: Model) -> None:
+def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run: Run, insects: Model) -> None:
     report = run(target=["logit:3", "channel:mix:2"], method=["grad-cam", "saliency"])
     files = list(report.manifest.units)
     assert files == [
@@ -65,7 +49,7 @@ def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run
         stem = report.out / f"images/logit_3/saliency/{name}"
         heat = torch.from_numpy(np.load(stem.with_suffix(".npy")))
         # The pictures on disk have 8 bits a channel, those that were asked had more.
-        (expected,) = explain(model, picture[None], logit(3), "saliency")
+        (expected,) = explain(insects, picture[None], logit(3), "saliency")
         assert torch.corrcoef(torch.stack([heat.flatten(), expected.flatten()]))[0, 1] > 0.98
         for path, drawn in (
             (stem.with_suffix(".png"), overlay(picture, heat, False)),
@@ -74,7 +58,7 @@ def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run
             assert (read_picture(path) - drawn).abs().max() <= 1.01 / 255 + 1e-3
 
 
-def test_the_manifest_tells_what_was_asked_and_answered(run: Run, model: Model) -> None:
+def test_the_manifest_tells_what_was_asked_and_answered(run: Run, insects: Model) -> None:
     report = run(target=["logit:dog", "channel:mix:2"])
     unit = report.manifest.units["images/logit_3/grad-cam/a.png"]
     assert (unit.layer, unit.channel, unit.objective, unit.name, unit.image) == ("output", 3, "logit", "dog", "a")
@@ -82,8 +66,8 @@ def test_the_manifest_tells_what_was_asked_and_answered(run: Run, model: Model) 
     assert (figures["method"], figures["target"], figures["at"]) == ("grad-cam", "logit:3", "relu#1")
     assert figures["signed"] is False
     picture = read_picture(report.out / "originals/a.png")[None]
-    assert figures["value"] == pytest.approx(float(evaluate(model, logit(3), picture)), abs=0.01)
-    heat = np.load(report.out / figures["array"])
+    assert figures["value"] == pytest.approx(float(evaluate(insects, logit(3), picture)), abs=0.01)
+    heat = np.load(report.out / unit.beside["array"])
     assert (figures["lowest"], figures["highest"]) == (pytest.approx(heat.min()), pytest.approx(heat.max()))
     assert heat.dtype == np.float32
     assert heat.shape == (16, 16)
@@ -94,26 +78,27 @@ def test_the_manifest_tells_what_was_asked_and_answered(run: Run, model: Model) 
     assert original.figures["source"] == "a.png"
 
 
-def test_top_is_each_pictures_own_class(run: Run, model: Model, photos: Path) -> None:
+def test_top_is_each_pictures_own_class(run: Run, insects: Model, photos: Path) -> None:
     report = run()
     for name in "ab":
         picture = fit(read_picture(photos / f"{name}.png"), (16, 16))[None]
         with torch.no_grad():
-            strongest = int(model.module(model.normalize(picture)).argmax())
+            strongest = int(insects.module(insects.normalize(picture)).argmax())
         unit = report.manifest.units[f"images/logit_top/grad-cam/{name}.png"]
         assert unit.channel == strongest
-        assert unit.name == model.categories[strongest]
+        assert unit.name == insects.categories[strongest]
         assert unit.figures["target"] == "logit:top"
 
 
 def test_a_map_that_keeps_its_sign_is_drawn_with_it(run: Run) -> None:
     report = run(target="logit:3", method=["grad-cam:relu=false", "cam"])
     for folder in ("grad-cam_relu=false", "cam"):
-        figures = report.manifest.units[f"images/logit_3/{folder}/a.png"].figures
+        unit = report.manifest.units[f"images/logit_3/{folder}/a.png"]
+        figures = unit.figures
         assert figures["lowest"] < 0
         assert figures["signed"] is True
     top, left, bottom, right = figures["box"]
-    heat = np.load(report.out / figures["array"])
+    heat = np.load(report.out / unit.beside["array"])
     place = np.unravel_index(heat.argmax(), heat.shape)
     assert 0 <= top < bottom <= 16
     assert 0 <= left < right <= 16
@@ -191,18 +176,18 @@ def test_bad_input_is_told_before_anything_is_written(
 
 def test_what_was_seen_where_it_looked_lies_beside_the_map(run: Run) -> None:
     report = run(target="logit:3", method=["spatial-attribution", "saliency"], layer="stem", perceive=20)
-    figures = report.manifest.units["images/logit_3/spatial-attribution@stem/a.png"].figures
-    heat = np.load(report.out / figures["array"])
-    seen = read_picture(report.out / figures["perceived"])
+    unit = report.manifest.units["images/logit_3/spatial-attribution@stem/a.png"]
+    heat = np.load(report.out / unit.beside["array"])
+    seen = read_picture(report.out / unit.beside["perceived"])
     dark = torch.from_numpy(heat <= 0)
     assert seen.shape == (3, 16, 16)
     assert seen.mean(0)[dark].mean() < 0.5 * seen.mean(0)[~dark].mean()
-    shares = figures["channels"]
+    shares = unit.figures["channels"]
     assert 0 < len(shares) <= 8
     assert [abs(each["value"]) for each in shares] == sorted((abs(each["value"]) for each in shares), reverse=True)
-    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].figures
-    assert re.search(r'"perceived": ?true', (report.out / "index.html").read_text())
-    with pytest.raises(ValueError, match="perceive: expected a number of steps of at least 1, got 0"):
+    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].beside
+    assert re.search(r'"views": ?\["perceived"\]', (report.out / "index.html").read_text())
+    with pytest.raises(ValueError, match="perceive must be a whole number of at least 1, got 0"):
         run(perceive=0)
 
 

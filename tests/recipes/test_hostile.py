@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ from torch import nn
 def net():
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+def flat():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+def unpooled():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
 def ends():
     sys.exit(0)
 def two_arguments(a, b):
@@ -140,6 +145,19 @@ def codes(folder: Path) -> None:
     code_file(folder / "text.safetensors", layers='"0"')
 
 
+def boxes(folder: Path) -> None:
+    texts = {
+        "brackets": "[" * 100_000,
+        "list": "[1, 2, 3, 4]",
+        "others": '{"other.png": [0, 0, 2, 2]}',
+        "inside-out": '{"good.png": [9, 9, 2, 2]}',
+        "nan": '{"good.png": [0, 0, NaN, 2]}',
+        "endless": '{"good.png": [0, 0, 1e999, 2]}',
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.json").write_text(text)
+
+
 def tomls(folder: Path) -> None:
     texts = {
         "deep": "x = " + "[" * 50_000,
@@ -174,7 +192,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "nets.py").write_text(NET)
     (folder / "ends.py").write_text("raise SystemExit(0)\n")
     (folder / "broken.py").write_text("def net(:\n")
-    for make in (weights, pictures, codes, tomls):
+    for make in (weights, pictures, codes, boxes, tomls):
         make(folder)
     return folder
 
@@ -226,6 +244,8 @@ INVERT = f"invert {NETWORK} --size 24 --steps 1 --out OUT"
 DREAM = f"dream {NETWORK} --layer 0 --steps 1 --octaves 1 --out OUT/a.png"
 INPAINT = "inpaint --device cpu --steps 1 --out OUT"
 LAYER = f"{GALLERY} --layer 0"
+EXPLAIN = f"explain {NETWORK} --size 24 --out OUT --image"
+JUDGE = f"judge-maps {NETWORK} --size 24 --points 1 --depths 1 --squares 1 --out OUT --image"
 ATLAS = f"atlas {NETWORK} --size 24 --steps 1 --out OUT --layer 0 --images"
 PRIOR = f"{LAYER} --prior"
 
@@ -319,6 +339,67 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "an atlas of nothing": (f"{ATLAS} none", "'none'"),
     "patches of damaged pictures": (f"patches {NETWORK} --size 24 --dataset bad --layer 0 --out OUT", "none of the 1"),
     "statistics of damaged pictures": ("statistics --images bad --out OUT/s.json", "bad"),
+    # heat maps
+    "a target of no kind": (f"{EXPLAIN} good.png --target lagit:0", "unknown kind 'lagit'; did you mean logit"),
+    "a target out of range": (f"{EXPLAIN} good.png --target logit:3", "channel 3 is out of range"),
+    "a class of 40 digits": (f"{EXPLAIN} good.png --target logit:{'9' * 40}", "out of range"),
+    "several classes as one": (f"{EXPLAIN} good.png --target logit:0-2", "expected one class"),
+    "a channel out of range": (
+        f"{EXPLAIN} good.png --target channel:0:4",
+        "channel 4 is out of range: layer '0' has 4",
+    ),
+    "a position out of range": (f"{EXPLAIN} good.png --target neuron:0:0:0,22", "x=22 is out of range"),
+    "a target in a layer it lacks": (f"{EXPLAIN} good.png --target channel:<b>:0", "no layer '<b>'"),
+    "a direction to nowhere": (f"{EXPLAIN} good.png --target direction:0:0*0", "finite and not all zero"),
+    "a direction of no number": (f"{EXPLAIN} good.png --target direction:0:0*nan", "finite and not all zero"),
+    "a direction that runs code": (f"{EXPLAIN} good.png --target direction:0:evil.npy", "evil.npy is no array"),
+    "a direction of another size": (f"{EXPLAIN} good.png --target direction:0:nan.npy", "nan.npy holds an array of"),
+    "a method of tags": (f"{EXPLAIN} good.png --method <b>", "unknown method '<b>'"),
+    "an option that it lacks": (f"{EXPLAIN} good.png --method grad-cam:rely=1", "no option 'rely'; did you mean relu"),
+    "endless noise": (f"{EXPLAIN} good.png --method smoothgrad:noise=inf", "a noise of at least 0, got 32 and inf"),
+    "no masks": (f"{EXPLAIN} good.png --method rise:masks=0", "masks"),
+    "a background of none": (f"{EXPLAIN} good.png --method deep-shap:background=nowhere", "'nowhere'"),
+    "a layer without maps": (
+        f"{EXPLAIN} good.png --layer 4",
+        "layer '4' puts out a tensor of shape (1, 3), expected maps",
+    ),
+    "a network without maps": (
+        "explain --model nets.py:flat --device cpu --size 24 --out OUT --image good.png",
+        "nets.py:flat has no layer with maps before logit",
+    ),
+    "a network that pools no maps": (
+        "explain --model nets.py:unpooled --device cpu --size 24 --out OUT --image good.png --method cam",
+        "cam needs a network that ends with global average pooling",
+    ),
+    "maps that are not pooled for it": (
+        f"{EXPLAIN} good.png --target channel:0:1 --method cam",
+        "but channel(0:1) reads 0",
+    ),
+    "a layer for none": (
+        f"{EXPLAIN} good.png --method saliency --layer 0",
+        "no method looks at a layer of your choice",
+    ),
+    "an unknown box": (f"{EXPLAIN} good.png --box circle", "'circle'"),
+    "no steps to perceive": (
+        f"{EXPLAIN} good.png --perceive 0",
+        "perceive must be a whole number of at least 1, got 0",
+    ),
+    "steps without end to perceive": (f"{EXPLAIN} good.png --perceive {'9' * 20}", "perceive must be at most"),
+    "maps of half a picture": (f"{EXPLAIN} cut.png", "cut.png"),
+    "maps of damaged pictures": (f"{EXPLAIN} bad", "none of the 1 pictures can be read"),
+    "maps of a picture two billion pixels wide": (f"{EXPLAIN} wide.png", "wide.png"),
+    "a rival out of range": (f"{JUDGE} good.png --against logit:3", "channel 3 is out of range"),
+    "curves without points": (f"{JUDGE} good.png --points 0", "points must be a whole number of at least 1, got 0"),
+    "curves without end": (f"{JUDGE} good.png --points {'9' * 20}", "points must be at most"),
+    "a margin below 0": (f"{JUDGE} good.png --margin -1", "margin must be a whole number of at least 0, got -1"),
+    "boxes that are a picture": (f"{JUDGE} good.png --boxes good.png", "good.png is no JSON"),
+    "boxes of brackets": (f"{JUDGE} good.png --boxes brackets.json", "brackets.json is no JSON"),
+    "boxes that are a list": (f"{JUDGE} good.png --boxes list.json", "list.json: expected an object"),
+    "boxes of other pictures": (f"{JUDGE} good.png --boxes others.json", "no box for any of the pictures"),
+    "a box inside out": (f"{JUDGE} good.png --boxes inside-out.json", "0 <= x0 < x1"),
+    "a box of no numbers": (f"{JUDGE} good.png --boxes nan.json", "0 <= x0 < x1"),
+    "an endless box": (f"{JUDGE} good.png --boxes endless.json", "0 <= x0 < x1"),
+    "judged maps of damaged pictures": (f"{JUDGE} bad", "none of the 1 pictures can be read"),
     # codes
     "another network's code": (f"{INVERT} --code foreign.safetensors", "the code was made by nets.py:net with weights"),
     "a code of no pixels": (f"{INVERT} --code zero.safetensors", "zero.safetensors"),
@@ -380,6 +461,9 @@ def test_a_hostile_command_is_one_line(name: str, here: Path, capsys: pytest.Cap
 ODD: dict[str, tuple[list[str], str]] = {
     "an output folder with a NUL": ([*LAYER.split(), "--out", "a\0b"], "a\\x00b"),
     "a layer with a NUL": ([*GALLERY.split(), "--layer", "0\0"], "no layer"),
+    "an empty layer to look at": ([*EXPLAIN.split(), "good.png", "--layer", ""], "expected addresses of layers"),
+    "an empty target": ([*EXPLAIN.split(), "good.png", "--target", ""], "target: got"),
+    "a target with a NUL": ([*EXPLAIN.split(), "good.png", "--target", "channel:0\0:1"], "no layer"),
     "a layer of two lines": ([*GALLERY.split(), "--layer", "0\n1"], "no layer"),
     "a layer that is no UTF-8": ([*GALLERY.split(), "--layer", "\udc80"], "no layer"),
     "a picture with a NUL": ([*INVERT.split(), "--image", "a\0.png"], "a\\x00.png"),
@@ -387,6 +471,27 @@ ODD: dict[str, tuple[list[str], str]] = {
     "a recipe with a NUL": (["run", "a\0.toml"], "a\\x00.toml"),
     "a model with a NUL": (["layers", "--model", "a\0.py:net"], "a\\x00.py"),
 }
+
+
+MISSING = {
+    "captum": (
+        "--method integrated-gradients",
+        "integrated-gradients needs captum: pip install 'inverter[attribution]'",
+    ),
+    "cv2": ("--box graph-cut", "graph-cut needs OpenCV: pip install 'inverter[localization]'"),
+}
+
+
+@pytest.mark.parametrize("library", MISSING)
+def test_a_missing_library_is_one_line_that_says_how_to_install_it(
+    library: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, library, None)
+    arguments, says = MISSING[library]
+    assert says in refused(here, [*EXPLAIN.split(), "good.png", *arguments.split()], capsys)
+    assert not (here / "OUT").exists()
 
 
 @pytest.mark.parametrize("name", ODD)

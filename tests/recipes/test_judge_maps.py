@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from torch import nn
 
 from inverter import Model
@@ -22,25 +21,10 @@ QUICK = {"points": 4, "depths": 3, "squares": 8, "margin": 0}
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed, name in enumerate(("a", "b")):
-        small = np.random.default_rng(seed).integers(0, 255, (3, 3, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((20, 16), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
-    return folder
-
-
-@pytest.fixture
-def model(tiny_net: nn.Module) -> Model:
-    return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))
-
-
-@pytest.fixture
-def run(model: Model, photos: Path, tmp_path: Path) -> Run:
+def run(insects: Model, photos: Path, tmp_path: Path) -> Run:
     def made(**options: Any) -> Report:
         out = str(tmp_path / "out")
-        return JudgeMaps(model=model, **({"image": str(photos), "out": out} | QUICK | options)).run()
+        return JudgeMaps(model=insects, **({"image": str(photos), "out": out} | QUICK | options)).run()
 
     return made
 
@@ -62,7 +46,7 @@ def test_each_method_is_measured_on_each_picture(run: Run) -> None:
     assert figures["target_change"] > 0.01
     assert [depth["layers"] for depth in figures["cascade"]] == [1, 3, 5]
     assert figures["cascade"][-1]["down_to"] == "stem.0"
-    strip = read_picture(report.out / figures["strip"])
+    strip = read_picture(report.out / unit.beside["strip"])
     assert strip.shape == (3, 16, 4 * 16)
     assert "pointing" not in figures
     assert (report.out / "index.html").is_file()

@@ -2,8 +2,8 @@
 // Attribution: a row for each picture and target, the methods side by side. The maps of one row are comparable where
 // they lie, not in how bright they are: each has its own scale.
 
-const views = ["overlay", "plain", "photo", ...(data.perceived ? ["perceived"] : [])];
-$("views").querySelector("[data-view=perceived]").hidden = !data.perceived;
+const views = ["overlay", "plain", "photo", ...data.views];
+for (const view of data.views) $("views").querySelector(`[data-view=${view}]`).hidden = false;
 const photoOf = new Map();
 
 const best = (guesses) => guesses?.[0]?.name ?? null;
@@ -11,8 +11,7 @@ const group = (units, key) => Map.groupBy(units, (unit) => String(figuresOf(unit
 
 /** The file that is seen of a unit in a view. */
 function sourceOf(unit, view) {
-  if (view === "plain" || view === "perceived") return figuresOf(unit)[view] ?? unit.source;
-  return view === "photo" ? photoOf.get(unit) ?? unit.source : unit.source;
+  return (view === "photo" ? photoOf.get(unit) : unit.beside?.[view]) ?? unit.source;
 }
 
 // ---- The rows ----
@@ -74,7 +73,7 @@ function arrange({ query, view }) {
 }
 
 function rowsOf(unit) {
-  const { source, target, method, at, value, lowest, highest, box, channels, seconds, top5 } = figuresOf(unit);
+  const { source, target, method, at, value, lowest, highest, box, thing, channels, seconds, top5 } = figuresOf(unit);
   if (isOriginal(unit)) {
     const guesses = (top5 ?? []).map(({ name, probability }) => [name, `${(100 * probability).toFixed(1)} %`]);
     return [["Picture", unit.image], ["File", source], ...guesses].filter(([, value]) => value !== undefined);
@@ -82,7 +81,8 @@ function rowsOf(unit) {
   return [
     ["Picture", unit.image], ["Target", target], ["Class", unit.name], ["Scores", value], ["Method", method],
     ["Looks at", at || undefined],
-    ["Strongest channels", channels?.map(({ channel, value }) => `${channel} (${text(value)})`).join(", ")], ["Lowest", lowest], ["Highest", highest], ["Box", box], ["Seconds", seconds],
+    ["Strongest channels", channels?.map(({ channel, value }) => `${channel} (${text(value)})`).join(", ")], ["Lowest", lowest], ["Highest", highest],
+    ["Box", box], ["Thing", Number.isFinite(thing) ? `${(100 * thing).toFixed(1)} % of the picture` : undefined], ["Seconds", seconds],
     ["Seed", unit.seed],
   ].filter(([, value]) => value !== undefined && value !== null);
 }
@@ -112,7 +112,8 @@ $("views").addEventListener("click", (event) => {
   if (chip) setView(chip.dataset.view);
 });
 const viewKeys = { o: ["overlay", "map over the picture"], m: ["plain", "map alone"], p: ["photo", "picture alone"] };
-if (data.perceived) viewKeys.s = ["perceived", "what the layer keeps, where it looked"];
+if (data.views.includes("thing")) viewKeys.t = ["thing", "thing that was cut out"];
+if (data.views.includes("perceived")) viewKeys.s = ["perceived", "what the layer keeps, where it looked"];
 document.querySelector("dialog.help dl").append(...Object.entries(viewKeys).map(([key, [, what]]) =>
   element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))));
 document.addEventListener("keydown", (event) => {

@@ -104,7 +104,8 @@ function makeBoxedShot(unit) {
 }
 
 function makeRow(unit) {
-  const { method, strip, cascade, insertion, deletion, upper } = figuresOf(unit);
+  const { method, cascade, insertion, deletion, upper } = figuresOf(unit);
+  const strip = unit.beside?.strip;
   const columns = listOf(cascade).length + 1;
   const counts = element("span", { class: "depths" }, element("span", { title: "the network as it is" }, "map"),
     ...listOf(cascade).map((depth) => element("span", { title: `random down to ${text(depth?.down_to)}` },

@@ -38,13 +38,13 @@ def asked(
         "at": "features.12",
         "signed": False,
         "value": 12.25,
-        "plain": f"{stem}-map.png",
-        "array": f"{stem}.npy",
         "lowest": 0.0,
         "highest": 2.5,
         "seconds": 0.1,
     }
+    beside = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
     unit = {"layer": "output", "channel": 1, "objective": "logit", "image": image, "name": name, "seed": 0}
+    unit["beside"] = beside
     return {**unit, "file": f"{stem}.png", "figures": figures | more.pop("figures", {}), **more}
 
 
@@ -59,7 +59,9 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
         if unit["file"].startswith(("images/", "originals/")):
             write(unit["file"], COLOURS["original" if unit["objective"] == "original" else ""])
             if unit["objective"] != "original":
-                write(unit["figures"]["plain"], COLOURS["-map"])
+                for kind, name in unit["beside"].items():
+                    if kind != "array":
+                        write(name, COLOURS["-map"])
     manifest = {"recipe": "explain", "settings": {"seed": 0}, "model": {"spec": "net", "input_size": [60, 80]}}
     (folder / "index.html").write_text(render_explain(manifest | {"units": units} | more), encoding="utf-8")
     return folder / "index.html"
@@ -170,7 +172,8 @@ def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path:
         HOSTILE,
         HOSTILE,
         file="javascript:alert(1)",
-        figures={"plain": "../secret.png", "method": HOSTILE, "box": [HOSTILE, 1, 2, 3]},
+        beside={"plain": "../secret.png", "thing": HOSTILE, HOSTILE: HOSTILE},
+        figures={"method": HOSTILE, "box": [HOSTILE, 1, 2, 3]},
     )
     seen = visit(write_page(tmp_path, [unit], title=HOSTILE))
     expect(seen.page.locator("h1")).to_have_text(HOSTILE)
@@ -187,7 +190,30 @@ def test_runs_that_go_on_and_have_only_begun(visit: Callable[..., Any], tmp_path
     expect(begun.page.locator("#empty")).to_contain_text("There are no pictures yet.")
 
 
-@pytest.mark.parametrize("manifest", [{}, {"units": []}, {"units": [{"objective": "logit"}], "planned": 3}])
+def test_the_thing_is_seen_where_it_was_cut_out(visit: Callable[..., Any], tmp_path: Path) -> None:
+    units = [original("fish"), asked("fish", "cam"), asked("fish", "grad-cam")]
+    units[1]["beside"]["thing"] = "images/logit_1/cam/fish-thing.png"
+    units[1]["figures"]["thing"] = 0.125
+    seen = visit(write_page(tmp_path, units))
+    seen.page.keyboard.press("t")
+    shots = seen.page.locator(".shot")
+    assert source(shots.nth(1)) == "images/logit_1/cam/fish-thing.png"
+    assert source(shots.nth(2)) == "images/logit_1/grad-cam/fish.png"  # it has none
+    shots.nth(1).click()
+    assert seen.rows(".particulars")["Thing"] == "12.5 % of the picture"
+    none = visit(write_page(tmp_path, [original("fish"), asked("fish", "cam")]))
+    expect(none.page.get_by_role("button", name="Thing")).to_be_hidden()
+
+
+HOLES: list[dict[str, Any]] = [
+    {},
+    {"units": []},
+    {"units": [{"objective": "logit"}], "planned": 3},
+    {"units": [{"objective": "logit", "beside": ["a"]}]},
+]
+
+
+@pytest.mark.parametrize("manifest", HOLES)
 def test_a_sparse_manifest_still_gives_a_page(manifest: dict[str, Any]) -> None:
     assert render_explain(manifest).rstrip().endswith("</html>")
 

@@ -33,9 +33,9 @@ def judged(image: str, method: str, size: float = 0.9, **more: Any) -> dict[str,
         "insertion_curve": [0.0, 0.8, 1.0],
         "deletion_curve": [1.0, 0.1, 0.0],
         "cascade": [{"layers": n, "down_to": f"part.{n}", "rank": size, "size": size, "ssim": size} for n in (1, 5)],
-        "strip": f"{stem}-randomised.png",
     }
     unit = {"layer": "output", "channel": 1, "objective": "logit", "image": image, "name": "goldfish", "seed": 0}
+    unit["beside"] = {"strip": f"{stem}-randomised.png"}
     return {**unit, "file": f"{stem}.png", "figures": figures | more.pop("figures", {}), **more}
 
 
@@ -59,7 +59,7 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
     for unit in units:
         if unit["file"].startswith(("images/", "originals/")):
             write(unit["file"], (80, 60))
-            if strip := unit["figures"].get("strip"):
+            if strip := unit.get("beside", {}).get("strip"):
                 write(strip, (240, 60))
     manifest = {"recipe": "judge-maps", "settings": {"seed": 0}, "model": {"spec": "net", "input_size": [60, 80]}}
     page = render_judge_maps(manifest | {"units": units, "table": TABLE} | more)
@@ -151,14 +151,14 @@ def test_the_filter_and_the_lightbox(visit: Callable[..., Any], run: Path) -> No
 def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
     figures = {
         "method": HOSTILE,
-        "strip": "../secret.png",
         "cascade": [{"layers": HOSTILE, "down_to": HOSTILE, "size": HOSTILE, "ssim": None}, None, 3],
         "deletion_curve": HOSTILE,
         "insertion_curve": [HOSTILE, None, 1],
     }
     units = [
         original(HOSTILE, boxes=[[HOSTILE, 1, 2, 3], 4], source=HOSTILE) | {"file": "javascript:alert(1)"},
-        judged(HOSTILE, HOSTILE, name=HOSTILE, file="javascript:alert(1)", figures=figures),
+        judged(HOSTILE, HOSTILE, name=HOSTILE, file="javascript:alert(1)", figures=figures)
+        | {"beside": {"strip": "../secret.png"}},
     ]
     seen = visit(write_page(tmp_path, units, title=HOSTILE, table=[row(HOSTILE, 0.9, weights=HOSTILE), {HOSTILE: 1}]))
     assert seen.page.evaluate("window.hacked") is None
