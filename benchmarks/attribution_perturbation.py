@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 from attribution_vs_peers import Whole, alike
 from common import DATA, machine, squeezenet
+from recipes.attribution.perturbation import random_masks
 from torch import Tensor
 
 from inverter import Model, load_model
 from objectives import logit
 from recipes.attribution import explain
 from recipes.attribution.baselines import baseline_of
-from recipes.attribution.perturbation import random_masks
 from recipes.pictures import fit, read_picture
 
 Asked = Callable[[Tensor, int], Tensor]

@@ -11,6 +11,7 @@ from inverter import Model, Settings
 from inverter.settings import has_bfloat16
 from objectives import Objective
 from recipes.attribution.ask import Score, asking, together
+from recipes.attribution.forward_only import ForwardOnly
 
 AGREES = 0.05
 """bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks."""
@@ -30,7 +31,8 @@ def through_masks(
         masks (n, H, W), scores (B, n).
     """
     with asking(model, target) as score:
-        scorers = [_Agreeing(model, score, row) for row in range(len(images))]
+        fast = ForwardOnly()
+        scorers = [_Agreeing(model, score, fast, row) for row in range(len(images))]
         for group in masks:
             kept = group[:, None]
             shown = (torch.lerp(x0, x, kept) for x, x0 in zip(images, nothing, strict=True))
@@ -48,8 +50,8 @@ class _Agreeing:
     The pictures of a batch are judged one by one, so that a map does not depend on its company.
     """
 
-    def __init__(self, model: Model, score: Score, row: int) -> None:
-        self.device, self.score, self.row = model.device, score, row
+    def __init__(self, model: Model, score: Score, fast: ForwardOnly, row: int) -> None:
+        self.device, self.score, self.fast, self.row = model.device, score, fast, row
         self.half: bool | None = None
 
     def __call__(self, copies: Tensor) -> Tensor:
@@ -63,5 +65,5 @@ class _Agreeing:
 
     def _scores(self, copies: Tensor, half: bool) -> Tensor:
         rows = torch.full((len(copies),), self.row, device=copies.device)
-        with Settings(precision="bfloat16" if half else "float32").autocast(self.device):
+        with Settings(precision="bfloat16" if half else "float32").autocast(self.device), self.fast:
             return self.score(copies, rows)

@@ -14,7 +14,7 @@ from objectives import Objective, channel, logit
 from recipes.attribution import explain, masked
 from recipes.attribution.extremal import extremal_masks, rank_penalty, smooth_masks
 from recipes.attribution.extremal_channels import channel_masks, diffed
-from recipes.attribution.perturbation import random_masks
+from recipes.attribution.rise import random_masks
 
 SIDE = 16
 FAST = {

@@ -1,4 +1,4 @@
-"""Perturbation: what a target loses when parts of the picture are hidden, over given or random parts."""
+"""Occlusion: what a target loses when a square of the picture is hidden."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from inverter import Model
 from objectives import Objective
 from recipes.attribution.ask import asking
-from recipes.attribution.baselines import HELP as BASELINES
-from recipes.attribution.baselines import baseline_of, check_baseline
 from recipes.attribution.declaration import method
 from recipes.attribution.masked import at_once, through_masks
 
@@ -94,70 +91,3 @@ def _starts(side: int, size: int, stride: int) -> list[int]:
     """
     last = max(side - size, 0)
     return sorted({*range(0, last + 1, stride), last})
-
-
-def _check_masks(*, masks: int, cells: int, keep: float, baseline: str) -> None:
-    if masks < 2 or cells < 1 or not 0 < keep < 1:
-        raise ValueError(
-            f"rise takes at least 2 masks, at least 1 cell and keep between 0 and 1, got {masks}, {cells} and {keep:g}"
-        )
-    check_baseline(baseline=baseline)
-
-
-@method(
-    "rise",
-    paper="Petsiuk et al. 2018",
-    signed=True,
-    check=_check_masks,
-    help={
-        "masks": "how many",
-        "cells": "of a mask's grid, along each side",
-        "keep": "probability that a cell is seen",
-        "baseline": BASELINES,
-    },
-)
-def rise(
-    model: Model,
-    images: Tensor,
-    target: Objective,
-    *,
-    layer: str,
-    seed: int,
-    masks: int = 4000,
-    cells: int = 7,
-    keep: float = 0.5,
-    baseline: str = "mean",
-) -> Tensor:
-    """How much higher than usual the score is where a pixel is seen: E[S(m x) | m(p) = 1] - E[S(m x)] (eq. 3 and 6).
-
-    The paper's map is E[S(m x) | m(p) = 1]. The mean that is taken off is the same for all pixels: without it, 0 would
-    say nothing, and a logit's own level would drown the map.
-    """
-    drawn = random_masks(images, masks, cells, keep, seed, at_once(model, images))
-    weighted, scores_sum = torch.zeros_like(images[:, 0]), torch.zeros_like(images[:, 0, 0, 0])
-    seen, zero = torch.zeros_like(images[0, 0]), None
-    for kept, scores in through_masks(model, images, target, drawn, baseline_of(model, images, baseline)):
-        # From a level near their mean: sums of small numbers lose less to rounding.
-        zero = scores.mean(1, keepdim=True) if zero is None else zero
-        weighted += torch.einsum("bn,nhw->bhw", scores - zero, kept)
-        scores_sum += (scores - zero).sum(1)
-        seen += kept.sum(0)
-    return weighted / seen.clamp_min(1e-6) - (scores_sum / masks)[:, None, None]
-
-
-def random_masks(images: Tensor, masks: int, cells: int, keep: float, seed: int, count: int) -> Iterator[Tensor]:
-    """RISE's masks (n, H, W) in [0, 1], n <= count: random grids of zeros and ones, enlarged and shifted by part of a
-    cell (section 3.2). They are drawn group by group, from the seed alone.
-    """
-    height, width = images.shape[2:]
-    generator = torch.Generator().manual_seed(seed)
-    grids = (torch.rand(masks, cells, cells, generator=generator) < keep).to(images)
-    cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)
-    tops = torch.randint(cell_y, (masks,), generator=generator).tolist()
-    lefts = torch.randint(cell_x, (masks,), generator=generator).tolist()
-    for first in range(0, masks, count):
-        part = slice(first, first + count)
-        size = ((cells + 1) * cell_y, (cells + 1) * cell_x)
-        large = F.interpolate(grids[part, None], size, mode="bilinear", align_corners=False)[:, 0]
-        places = zip(large, tops[part], lefts[part], strict=True)
-        yield torch.stack([mask[top : top + height, left : left + width] for mask, top, left in places])
