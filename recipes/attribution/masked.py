@@ -35,7 +35,11 @@ def through_masks(
         scorers = [_Agreeing(model, score, fast, row) for row in range(len(images))]
         for group in masks:
             kept = group[:, None]
-            shown = (torch.lerp(x0, x, kept) for x, x0 in zip(images, nothing, strict=True))
+            # Channels last: a first convolution takes half the time.
+            shown = (
+                torch.lerp(x0, x, kept).to(memory_format=torch.channels_last)
+                for x, x0 in zip(images, nothing, strict=True)
+            )
             yield group, torch.stack([scorer(copies) for scorer, copies in zip(scorers, shown, strict=True)])
 
 

@@ -85,7 +85,7 @@ def _levelled(scored: Scored) -> Scored:
 
 def _mean(scored: Scored) -> Tensor:
     """The mean score, weighted by what is seen of a pixel, less the mean score, (B, H, W)."""
-    weighted, seen, total, count = 0, 0, 0, 0
+    weighted, seen, total, count = torch.zeros(()), torch.zeros(()), torch.zeros(()), 0
     for kept, scores in scored:
         weighted = weighted + torch.einsum("bn,nhw->bhw", scores, kept)
         seen, total, count = seen + kept.sum(0), total + scores.sum(1), count + len(kept)
@@ -96,7 +96,7 @@ def _fitted(scored: Scored, cells: int, keep: float) -> Tensor:
     """The same for what a fit by FINER x cells squares a side makes of the scores, (B, H, W)."""
     rows = []
     for kept, scores in scored:
-        size = [min(side, FINER * cells) for side in kept.shape[1:]]
+        size = min(kept.shape[1], FINER * cells), min(kept.shape[2], FINER * cells)
         squares = F.adaptive_avg_pool2d(kept, size).flatten(1)
         rows.append((squares, scores.T))
     seen, scores = (torch.cat(parts) for parts in zip(*rows, strict=True))

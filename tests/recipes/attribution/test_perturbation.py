@@ -1,4 +1,4 @@
-"""Perturbation: closed forms on linear networks, areas as asked, and what hides and keeps the thing in photographs."""
+"""Hiding parts: closed forms on linear networks, areas as asked, and what hides and keeps the thing in photographs."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,6 @@ from objectives import Objective, channel, logit
 from recipes.attribution import explain, masked
 from recipes.attribution.extremal import extremal_masks, rank_penalty, smooth_masks
 from recipes.attribution.extremal_channels import channel_masks, diffed
-from recipes.attribution.rise import random_masks
 
 SIDE = 16
 FAST = {
@@ -55,31 +54,6 @@ def test_occlusion_of_a_linear_score_is_its_closed_form(
             total[:, *here] += gone[:, *here].sum((1, 2))[:, None, None]
             times[here] += 1
     torch.testing.assert_close(found, total / times, rtol=1e-3, atol=1e-4)
-
-
-def test_rise_of_a_linear_score_is_the_covariance_of_its_masks(
-    linear: Model, weights: Tensor, pictures: Tensor
-) -> None:
-    # E[S | m(p) = 1] - E[S] = sum over q of w_q x_q Cov(m_q, m_p) / E[m_p], whatever the constant.
-    masks = torch.cat(list(random_masks(pictures, 20000, 4, 0.3, 1, 500))).flatten(1)
-    covariance = torch.cov(masks.T) / masks.mean(0)[:, None]
-    lit = (weights * pictures).sum(1).flatten(1)
-    found = explain(linear, pictures, logit(0), "rise:masks=3000,cells=4,keep=0.3,baseline=black", seed=2)
-    expected = (lit @ covariance.T).view(3, SIDE, SIDE)
-    assert float((found - expected).abs().max()) < 0.3 * float(expected.abs().max())
-    for a, b in zip(found, expected, strict=True):
-        assert torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1] > 0.97
-
-
-def test_masks_keep_what_was_asked_and_do_not_depend_on_their_groups(pictures: Tensor) -> None:
-    whole = torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 1500)))
-    torch.testing.assert_close(whole, torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 7))))
-    assert whole.shape == (1500, SIDE, SIDE)
-    assert 0 <= whole.min() < 0.01
-    assert 0.99 < whole.max() <= 1
-    assert (whole.mean(0) - 0.2).abs().max() < 0.06
-    first, second = random_masks(pictures, 20, 3, 0.2, 5, 10)
-    assert not torch.equal(first, second)
 
 
 def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.MonkeyPatch, tiny: Model) -> None:
@@ -185,9 +159,6 @@ def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
         ("occlusion:size=0", "occlusion takes a size of at least 1"),
         ("occlusion:size=4,stride=5", "a stride from 1 to the size"),
         ("occlusion:size=4,stride=2,grey=128", "grey from 0 to 1, got 4, 2 and 128"),
-        ("rise:masks=1", "rise takes at least 2 masks"),
-        ("rise:keep=1", "keep between 0 and 1"),
-        ("rise:baseline=blak", "unknown baseline 'blak'; did you mean black"),
         ("meaningful-perturbation:fill=nois", "unknown fill 'nois'; did you mean noise"),
         ("meaningful-perturbation:steps=0", "steps of at least 1"),
         ("extremal-perturbation:areas=[1.5]", "areas between 0 and 1"),
