@@ -68,14 +68,14 @@ def rise(
     """
     drawn = random_masks(images, masks, cells, keep, seed, at_once(model, images))
     groups = through_masks(model, images, target, drawn, baseline_of(model, images, baseline))
-    return _fitted(_levelled(groups), cells, keep) if fit else _mean(_levelled(groups))
+    return fitted(levelled(groups), cells, keep) if fit else weighted_mean(levelled(groups))
 
 
 Scored = Iterable[tuple[Tensor, Tensor]]
 """Masks (n, H, W) and the scores (B, n) of all pictures behind them, group by group."""
 
 
-def _levelled(scored: Scored) -> Scored:
+def levelled(scored: Scored) -> Scored:
     """Scores from a level near their mean: sums of small numbers lose less to rounding."""
     level = None
     for kept, scores in scored:
@@ -83,7 +83,7 @@ def _levelled(scored: Scored) -> Scored:
         yield kept, scores - level
 
 
-def _mean(scored: Scored) -> Tensor:
+def weighted_mean(scored: Scored) -> Tensor:
     """The mean score, weighted by what is seen of a pixel, less the mean score, (B, H, W)."""
     weighted, seen, total, count = torch.zeros(()), torch.zeros(()), torch.zeros(()), 0
     for kept, scores in scored:
@@ -92,7 +92,7 @@ def _mean(scored: Scored) -> Tensor:
     return weighted / seen.clamp_min(1e-6) - (total / count)[:, None, None]
 
 
-def _fitted(scored: Scored, cells: int, keep: float) -> Tensor:
+def fitted(scored: Scored, cells: int, keep: float) -> Tensor:
     """The same for what a fit by FINER x cells squares a side makes of the scores, (B, H, W)."""
     rows = []
     for kept, scores in scored:
