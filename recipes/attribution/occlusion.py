@@ -76,7 +76,8 @@ def _squares(images: Tensor, size: int, stride: int, count: int) -> Iterator[Ten
     apart = math.ceil(len(places) / count)
     order = torch.cat([torch.arange(first, len(places), apart) for first in range(apart)])
     y, x = (torch.arange(side, device=images.device) for side in (height, width))
-    for group in places[order].to(images.device).split(count):
+    even = math.ceil(len(places) / apart)  # a rest of one would have the network prepared for another size
+    for group in places[order].to(images.device).split(even):
         top, left = group[:, :1], group[:, 1:]
         rows, columns = (y >= top) & (y < top + size), (x >= left) & (x < left + size)
         yield 1 - (rows[:, :, None] & columns[:, None, :]).to(images.dtype)

@@ -147,13 +147,18 @@ def random_masks(images: Tensor, masks: int, cells: int, keep: float, seed: int,
     A Sobol sequence draws cells and shifts (Owen's scrambling): each mask is what it would be by pure chance, but all
     of them together are more even.
     """
-    height, width = images.shape[2:]
-    cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)
     drawn = torch.quasirandom.SobolEngine(cells * cells + 2, scramble=True, seed=seed).draw(masks)
-    grids = (drawn[:, :-2] < keep).unflatten(1, (cells, cells)).to(images)
-    places = (drawn[:, -2:] * torch.tensor([cell_y, cell_x])).long()
+    return placed(drawn.to(images.device), (images.shape[2], images.shape[3]), cells, keep, count)
+
+
+def placed(drawn: Tensor, size: tuple[int, int], cells: int, keep: float, count: int) -> Iterator[Tensor]:
+    """Masks from numbers in [0, 1), one for each cell and two for the shift: (masks, cells * cells + 2)."""
+    height, width = size
+    cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)
+    grids = (drawn[:, :-2] < keep).unflatten(1, (cells, cells)).float()
+    places = (drawn[:, -2:] * torch.tensor([cell_y, cell_x], device=drawn.device)).long()
     for part, corners in zip(grids.split(count), places.split(count), strict=True):
-        size = ((cells + 1) * cell_y, (cells + 1) * cell_x)
-        large = F.interpolate(part[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        whole = (cells + 1) * cell_y, (cells + 1) * cell_x
+        large = F.interpolate(part[:, None], whole, mode="bilinear", align_corners=False)[:, 0]
         shifted = zip(large, corners.tolist(), strict=True)
         yield torch.stack([mask[top : top + height, left : left + width] for mask, (top, left) in shifted])
