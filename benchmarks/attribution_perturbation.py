@@ -102,17 +102,17 @@ def sigmoid(target: int) -> Objective:
 
 
 def contests(model: Model, masks: int, stride: int) -> Iterator[Contest]:
-    square, quarter = f"occlusion:stride={stride}", masks // 4
+    square, half = f"occlusion:stride={stride}", masks // 2
     yield Contest(square, "captum 0.9.0", ours(model, square), captum_occlusion(model, 128, stride))
-    plain, fitted = f"rise:masks={masks},fit=false", f"rise:masks={quarter}"
+    plain, fitted = f"rise:masks={masks},fit=false", f"rise:masks={half}"
     same = plain_rise(model, masks, True)
     yield Contest(plain, "loop, same masks", ours(model, f"{plain},baseline=black"), same)
     independent = plain_rise(model, masks, False)
     yield Contest(fitted, f"loop, {masks} masks", ours(model, f"{fitted},baseline=black"), independent)
     peer, squeezed = "torchray 1.0.0.2", ours(model, f"{fitted},fit=false,baseline=black", sigmoid)
-    same = torchray_rise(model, quarter, True)
+    same = torchray_rise(model, half, True)
     yield Contest(f"{fitted},fit=false, of a sigmoid", f"{peer}, same masks", squeezed, same)
-    yield Contest(fitted, peer, ours(model, f"{fitted},baseline=black"), torchray_rise(model, quarter, False))
+    yield Contest(fitted, peer, ours(model, f"{fitted},baseline=black"), torchray_rise(model, half, False))
 
 
 def timed(asked: Asked, image: Tensor, target: int) -> tuple[Tensor, float]:
@@ -141,10 +141,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=DATA / "images" / "imagenet", help="INDEX_*.jpg")
     parser.add_argument("--network", choices=("squeezenet", "mobilenet"), default="squeezenet")
     parser.add_argument("--pictures", type=int, default=2)
-    parser.add_argument("--stride", type=int, default=16, help="of the square of 128 pixels")
+    parser.add_argument("--stride", type=int, default=8, help="of the square of 128 pixels")
     parser.add_argument("--masks", type=int, default=256)
     parser.add_argument("--truth", type=int, default=6, help="times as many masks make the map that all are held to")
     parser.add_argument("--extremal", type=int, default=0, help="pictures for extremal perturbation, which takes long")
+    parser.add_argument("--only", default="", help="methods whose name begins so")
     options = parser.parse_args()
     model = squeezenet()
     if options.network == "mobilenet":
@@ -159,7 +160,8 @@ def main() -> None:
     more = f"rise:masks={options.truth * options.masks},baseline=black,fit=false"
     truth = [explain(model, x, logit(c), more, seed=1)[0] for x, c in pictures] if options.truth else []
     for contest in contests(model, options.masks, options.stride):
-        print(row(contest, pictures, truth), flush=True)
+        if contest.name.startswith(options.only):
+            print(row(contest, pictures, truth), flush=True)
     if options.extremal:
         method = "extremal-perturbation:areas=[0.1]"
         contest = Contest(method, "torchray 1.0.0.2", ours(model, method), torchray_extremal(model))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import Model, Settings, encode, load_model
-from objectives import Objective, channel, logit, softmax
+from objectives import Objective, Seen, channel, logit, softmax
 from recipes.attribution import explain, masked
 from recipes.attribution.extremal import extremal_masks, rank_penalty, smooth_masks
 from recipes.attribution.extremal_channels import channel_masks, diffed
@@ -79,6 +79,23 @@ def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.Mon
         # A score that hardly moves next to its size has no digits to spare.
         steady = Objective("steady", ("mix",), lambda seen: 100 + 1e-3 * seen["mix"].mean((1, 2, 3)))
         assert dtypes(steady) == both + full
+
+
+def test_what_half_precision_moves_alike_is_taken_off(monkeypatch: pytest.MonkeyPatch, tiny: Model) -> None:
+    monkeypatch.setattr(masked, "has_bfloat16", lambda _device: True)
+    halves: list[bool] = []
+
+    def score(seen: Seen) -> Tensor:
+        mix = seen["mix"]
+        halves.append(mix.dtype == torch.bfloat16)
+        return mix.float().mean((1, 2, 3)) + (5 if halves[-1] else 0)
+
+    picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    groups = [torch.linspace(0, 1, 8)[:, None, None].expand(8, SIDE, SIDE)] * 2
+    target = Objective("moved", ("mix",), score)
+    (_, exact), (_, rounded) = masked.through_masks(tiny, picture, target, groups, torch.zeros_like(picture))
+    assert halves == [False, True, True]
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.1 * float(exact.std()))
 
 
 @given(
