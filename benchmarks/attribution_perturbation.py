@@ -1,30 +1,35 @@
-"""Occlusion and RISE against Captum, TorchRay and a plain loop, on one shared network, in one run.
+"""Occlusion, RISE and extremal perturbation against Captum, TorchRay and a plain loop, in one run.
 
-    pip install '.[peers]' && python benchmarks/attribution_perturbation.py [--pictures 2] [--masks 256]
+    pip install '.[peers]' && python benchmarks/attribution_perturbation.py [--pictures 2] [--masks 256] [--extremal 1]
 
 Prints a table in Markdown: the correlation of the maps over their pixels (mean over the pictures), processor seconds
-for a picture, and their ratio. Everybody asks the same class of the same pictures, one after the other. "Loop" is the
-paper's definition as it stands, one masked picture at a time, with our masks. TorchRay draws its own masks, so its map
-differs by chance; the last column says how far each is from a map of ten times as many masks.
+for a picture, and their ratio. Everybody asks the same class of the same pictures, in turns. "Loop" is the paper's
+definition as it stands, one masked picture at a time; its masks are independent of each other where they are not ours.
+The last column says how far each is from a map of several times as many masks, made as in the paper.
+
+TorchRay's RISE squeezes what a network puts out through a sigmoid, and divides by the number of masks instead of by
+how much they let a pixel be seen: a logit far above 0 is 1 behind any mask, and the map shows the masks. Asked for the
+sigmoid, with the same masks and division, its map is ours.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from attribution_vs_peers import Whole, alike
+from attribution_vs_peers import Contest, Whole, alike
 from common import DATA, machine, squeezenet
 from torch import Tensor
+from torch.nn import functional as F
 
 from inverter import Model, load_model
-from objectives import logit
+from objectives import Objective, logit
 from recipes.attribution import explain
 from recipes.attribution.baselines import baseline_of
-from recipes.attribution.perturbation import random_masks
+from recipes.attribution.rise import placed, random_masks
 from recipes.pictures import fit, read_picture
 
 Asked = Callable[[Tensor, int], Tensor]
@@ -44,20 +49,42 @@ def captum_occlusion(model: Model, size: int, stride: int) -> Asked:
     return asked
 
 
-def torchray_rise(model: Model, masks: int) -> Asked:
+def torchray_rise(model: Model, masks: int, same: bool) -> Asked:
     from torchray.attribution.rise import rise
 
     whole = Whole(model)
-    return lambda image, target: rise(whole, image, num_masks=masks, resize=True)[0, target]
+
+    def asked(image: Tensor, target: int) -> Tensor:
+        if not same:
+            return rise(whole, image, num_masks=masks, resize=True)[0, target]
+        drawn = torch.cat(list(random_masks(image, masks, 7, 0.5, 0, 32)))
+        found = rise(whole, image, num_masks=masks, filter_masks=drawn[:, None], resize=True)[0, target]
+        return found * masks / drawn.sum(0)
+
+    return asked
 
 
-def plain_rise(model: Model, masks: int) -> Asked:
+def torchray_extremal(model: Model) -> Asked:
+    from torchray.attribution.extremal_perturbation import extremal_perturbation
+
+    whole = Whole(model)
+
+    def asked(image: Tensor, target: int) -> Tensor:
+        masks, _ = extremal_perturbation(whole, image, target, areas=[0.1])
+        return F.interpolate(masks, image.shape[2:], mode="bilinear")[0, 0]
+
+    return asked
+
+
+def plain_rise(model: Model, masks: int, same: bool) -> Asked:
     whole = Whole(model)
 
     @torch.no_grad()
     def asked(image: Tensor, target: int) -> Tensor:
         nothing, total, times = baseline_of(model, image, "black"), 0, 0
-        for group in random_masks(image, masks, 7, 0.5, 0, 1):
+        chance = torch.rand(masks, 7 * 7 + 2, generator=torch.Generator().manual_seed(0))
+        drawn = random_masks(image, masks, 7, 0.5, 0, 1) if same else placed(chance, model.input_size, 7, 0.5, 1)
+        for group in drawn:
             total = total + whole(torch.lerp(nothing, image, group[:, None]))[0, target] * group[0]
             times = times + group[0]
         return total / times
@@ -65,18 +92,48 @@ def plain_rise(model: Model, masks: int) -> Asked:
     return asked
 
 
-def ours(model: Model, method: str) -> Asked:
-    return lambda image, target: explain(model, image, logit(target), method)[0]
+def ours(model: Model, method: str, objective: Callable[[int], Objective] = logit) -> Asked:
+    return lambda image, target: explain(model, image, objective(target), method)[0]
 
 
-def timed(asked: Asked, pictures: list[tuple[Tensor, int]]) -> tuple[list[Tensor], float]:
+def sigmoid(target: int) -> Objective:
+    score = logit(target).score
+    return Objective(f"sigmoid({target})", ("",), lambda seen: score(seen).sigmoid())
+
+
+def contests(model: Model, masks: int, stride: int) -> Iterator[Contest]:
+    square, half = f"occlusion:stride={stride}", masks // 2
+    yield Contest(square, "captum 0.9.0", ours(model, square), captum_occlusion(model, 128, stride))
+    plain, fitted = f"rise:masks={masks},fit=false", f"rise:masks={half}"
+    same = plain_rise(model, masks, True)
+    yield Contest(plain, "loop, same masks", ours(model, f"{plain},baseline=black"), same)
+    independent = plain_rise(model, masks, False)
+    yield Contest(fitted, f"loop, {masks} masks", ours(model, f"{fitted},baseline=black"), independent)
+    peer, squeezed = "torchray 1.0.0.2", ours(model, f"{fitted},fit=false,baseline=black", sigmoid)
+    same = torchray_rise(model, half, True)
+    yield Contest(f"{fitted},fit=false, of a sigmoid", f"{peer}, same masks", squeezed, same)
+    yield Contest(fitted, peer, ours(model, f"{fitted},baseline=black"), torchray_rise(model, half, False))
+
+
+def timed(asked: Asked, image: Tensor, target: int) -> tuple[Tensor, float]:
     started = time.process_time()
-    maps = [asked(image.clone(), target).detach() for image, target in pictures]
-    return maps, (time.process_time() - started) / len(pictures)
+    return asked(image.clone(), target).detach(), time.process_time() - started
 
 
-def likeness(a: list[Tensor], b: list[Tensor]) -> float:
-    return sum(alike(x, y) for x, y in zip(a, b, strict=True)) / len(a)
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def row(contest: Contest, pictures: list[tuple[Tensor, int]], truth: list[Tensor]) -> str:
+    both = [[timed(asked, *picture) for asked in (contest.ours, contest.theirs)] for picture in pictures]
+    took, took_theirs = (mean([run[who][1] for run in both]) for who in (0, 1))
+    likeness = mean([alike(own, other) for (own, _), (other, _) in both])
+    held = ""
+    if truth and contest.name.startswith("rise") and "sigmoid" not in contest.name:
+        far = [mean([alike(run[who][0], true) for run, true in zip(both, truth, strict=True)]) for who in (0, 1)]
+        held = f"{far[0]:.3f}, {far[1]:.3f}"
+    figures = f"{likeness:.4f} | {took:.2f} | {took_theirs:.2f} | {took_theirs / took:.1f}"
+    return f"| {contest.name} | {contest.peer} | {figures} | {held} |"
 
 
 def main() -> None:
@@ -84,9 +141,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=DATA / "images" / "imagenet", help="INDEX_*.jpg")
     parser.add_argument("--network", choices=("squeezenet", "mobilenet"), default="squeezenet")
     parser.add_argument("--pictures", type=int, default=2)
-    parser.add_argument("--stride", type=int, default=16, help="of the square of 128 pixels")
+    parser.add_argument("--stride", type=int, default=8, help="of the square of 128 pixels")
     parser.add_argument("--masks", type=int, default=256)
-    parser.add_argument("--truth", type=int, default=10, help="times as many masks make the map that all are held to")
+    parser.add_argument("--truth", type=int, default=6, help="times as many masks make the map that all are held to")
+    parser.add_argument("--extremal", type=int, default=0, help="pictures for extremal perturbation, which takes long")
+    parser.add_argument("--only", default="", help="methods whose name begins so")
     options = parser.parse_args()
     model = squeezenet()
     if options.network == "mobilenet":
@@ -94,25 +153,19 @@ def main() -> None:
         model = load_model("torchvision:mobilenet_v2", weights, "half", "cpu")
     files = sorted(options.images.glob("*.jpg"))[1::50][: options.pictures]
     pictures = [(fit(read_picture(file), model.input_size)[None], int(file.name[:4])) for file in files]
-    square = f"occlusion:stride={options.stride}"
-    many = [(square, "captum 0.9.0", captum_occlusion(model, 128, options.stride))]
-    rise = f"rise:masks={options.masks},baseline=black"
-    many += [
-        (rise, "loop", plain_rise(model, options.masks)),
-        (rise, "torchray 1.0.0.2", torchray_rise(model, options.masks)),
-    ]
     explain(model, pictures[0][0], logit(0), "rise:masks=16")  # warms up
     print(f"\n{machine()}; {model.spec}, {len(pictures)} photographs, class of each\n")
     print("| method | peer | correlation | our s | their s | times their speed | ours, theirs to many masks |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    more, truth = f"rise:masks={options.truth * options.masks},baseline=black", list[Tensor]()
-    if options.truth:
-        truth = [explain(model, x, logit(c), more, seed=1)[0] for x, c in pictures]
-    for method, peer, asked in many:
-        (own, took), (other, took_theirs) = timed(ours(model, method), pictures), timed(asked, pictures)
-        held = f"{likeness(own, truth):.3f}, {likeness(other, truth):.3f}" if truth and "rise" in method else ""
-        figures = f"{likeness(own, other):.4f} | {took:.2f} | {took_theirs:.2f} | {took_theirs / took:.1f}"
-        print(f"| {method} | {peer} | {figures} | {held} |", flush=True)
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    more = f"rise:masks={options.truth * options.masks},baseline=black,fit=false"
+    truth = [explain(model, x, logit(c), more, seed=1)[0] for x, c in pictures] if options.truth else []
+    for contest in contests(model, options.masks, options.stride):
+        if contest.name.startswith(options.only):
+            print(row(contest, pictures, truth), flush=True)
+    if options.extremal:
+        method = "extremal-perturbation:areas=[0.1]"
+        contest = Contest(method, "torchray 1.0.0.2", ours(model, method), torchray_extremal(model))
+        print(row(contest, pictures[: options.extremal], []), flush=True)
 
 
 if __name__ == "__main__":

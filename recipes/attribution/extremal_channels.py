@@ -34,11 +34,14 @@ def extremal_channels(
     areas: Sequence[float] = (0.05, 0.1, 0.2),
     steps: int = 100,
 ) -> Tensor:
-    """Where the channels that matter are active: ReLU(sum over k of m_k A_k), m the mean mask of several areas."""
+    """Where the channels that matter are active: sum over k of m_k |A_k|, m the mean mask of several areas.
+
+    A layer without a ReLU (a linear bottleneck) may say as much for the target by values below 0.
+    """
     mask = channel_masks(model, images, target, layer, areas, steps).mean(0)
     with torch.no_grad(), model.looking([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
-    return (mask[:, :, None, None] * maps).sum(1).relu()
+    return (mask[:, :, None, None] * maps.abs()).sum(1)
 
 
 @torch.enable_grad()

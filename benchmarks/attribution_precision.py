@@ -1,0 +1,69 @@
+"""What bfloat16 does to maps of hidden parts: why it is taken up to `masked.AGREES`, on two shared networks.
+
+    python benchmarks/attribution_precision.py [--pictures 4] [--masks 128]
+
+Prints a table in Markdown. For each photograph and target: by how much bfloat16 moves the scores behind masks, all of
+them alike (which is taken off) and each for itself (which the rule looks at, here over all masks), as shares of their
+spread; and the correlation of RISE's map from the rounded scores with the map from the exact ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from attribution_vs_peers import alike
+from common import DATA, machine, mobilenet, squeezenet
+from torch import Tensor
+
+from inverter import Model, Settings
+from recipes.attribution.baselines import baseline_of
+from recipes.attribution.masked import AGREES
+from recipes.attribution.rise import fitted, random_masks
+from recipes.pictures import fit, read_picture
+
+CELLS, KEEP = 7, 0.5
+TARGETS = {
+    "logit": lambda logits, of: logits[:, of],
+    "softmax": lambda logits, of: logits.log_softmax(1)[:, of],
+}
+
+
+@torch.no_grad()
+def logits(model: Model, image: Tensor, masks: Tensor, precision: str) -> Tensor:
+    """Of a picture behind masks (n, H, W): (n, classes)."""
+    nothing = baseline_of(model, image, "mean")
+    with model.looking([""]) as capture, Settings(precision=precision).autocast(model.device):
+        shown = (model.normalize(torch.lerp(nothing, image, group[:, None])) for group in masks.split(8))
+        return torch.cat([capture(group)[""].float() for group in shown])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, default=DATA / "images" / "imagenet", help="INDEX_*.jpg")
+    parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--masks", type=int, default=128)
+    options = parser.parse_args()
+    print(f"\n{machine()}; {options.masks} masks\n")
+    print("| network | photograph | target | moved alike | each | taken | correlation of maps |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    files = sorted(options.images.glob("*.jpg"))
+    for model in (squeezenet(), mobilenet()):
+        for file in files[:: len(files) // options.pictures][: options.pictures]:
+            image, of = fit(read_picture(file), model.input_size)[None], int(file.name[:4])
+            masks = torch.cat(list(random_masks(image, options.masks, CELLS, KEEP, 0, 8)))
+            exact, rounded = (logits(model, image, masks, precision) for precision in ("float32", "bfloat16"))
+            for target, score in TARGETS.items():
+                a, b = score(exact, of), score(rounded, of)
+                moved = float((b - a).std() / a.std())
+                maps = [fitted([(masks, (scores - scores.mean())[None])], CELLS, KEEP)[0] for scores in (a, b)]
+                taken = "yes" if moved <= AGREES else "no"
+                shift = float((b - a).mean().abs() / a.std())
+                name = file.stem.split("_", 2)[2]
+                figures = f"{shift:.3f} | {moved:.3f} | {taken} | {alike(*maps):.5f}"
+                print(f"| {model.spec} | {name} | {target} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
