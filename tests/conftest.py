@@ -70,6 +70,12 @@ def squeezenet(squeezenet_weights: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
+def mobilenet(shared_data: Path) -> Model:
+    weights = shared_data / "weights" / "mobilenet_v2.safetensors"
+    return load_model("torchvision:mobilenet_v2", weights=weights, normalize="half", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def photographs(shared_data: Path) -> Tensor:
     """16 photographs of different classes, (16, 3, 128, 128) in [0, 1]."""
     import numpy as np

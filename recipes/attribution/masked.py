@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from inverter import Model, Settings
+from inverter.folding import Folding
 from inverter.settings import has_bfloat16
 from objectives import Objective
 from recipes.attribution.ask import Score, asking, together
-from recipes.attribution.forward_only import ForwardOnly
 
 AGREES = 0.1
 """bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks.
@@ -33,7 +33,7 @@ def through_masks(
         masks (n, H, W), scores (B, n).
     """
     with asking(model, target) as score:
-        fast = ForwardOnly()
+        fast = Folding()
         scorers = [_Agreeing(model, score, fast, row) for row in range(len(images))]
         for group in masks:
             kept = group[:, None]
@@ -56,7 +56,7 @@ class _Agreeing:
     The pictures of a batch are judged one by one, so that a map does not depend on its company.
     """
 
-    def __init__(self, model: Model, score: Score, fast: ForwardOnly, row: int) -> None:
+    def __init__(self, model: Model, score: Score, fast: Folding, row: int) -> None:
         self.device, self.score, self.fast, self.row = model.device, score, fast, row
         self.half: bool | None = None
         self.offset = torch.zeros((), device=model.device)  # by which bfloat16 moves all scores

@@ -43,12 +43,6 @@ def pictures() -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def mobilenet(shared_data: Path) -> Model:
-    weights = shared_data / "weights" / "mobilenet_v2.safetensors"
-    return load_model("torchvision:mobilenet_v2", weights=weights, normalize="half", device="cpu")
-
-
-@pytest.fixture(scope="session")
 def photo(shared_data: Path) -> Callable[[str], Tensor]:
     """The photograph (1, 3, 224, 224) of a class, by a part of its name."""
 
