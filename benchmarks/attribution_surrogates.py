@@ -53,8 +53,8 @@ def surrogates(model: Model) -> Iterator[Contest]:
             hide_color=0,
             num_samples=SAMPLES,
             batch_size=8,
+            random_seed=0,
             segmentation_fn=lambda _: pieces.numpy(),
-            progress_bar=False,
         )
         slopes = torch.zeros(int(pieces.max()) + 1)
         for piece, slope in found.local_exp[c]:

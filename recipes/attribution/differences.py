@@ -46,6 +46,9 @@ class Differences(Rules):
         (x,), y = call.inputs, call.output
         (x0,), y0 = self._other(call)
         moved = (x - x0).abs() > SAME
+        if moved.all():  # as is usual, and the gradient costs another pass
+            slope = (y - y0) / (x - x0)
+            return call.replaced(lambda m: (m * slope,))
         slope = (y - y0) / torch.where(moved, x - x0, 1)
         return call.replaced(lambda m: (torch.where(moved, m * slope, transposed(call.of, x, m)),))
 

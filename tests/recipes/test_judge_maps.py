@@ -172,3 +172,14 @@ def test_grey_networks_are_judged_on_grey_pictures(photos: Path, tmp_path: Path)
     grey = Model(net, normalize=((0.5,), (0.5,)), input_size=(16, 16))
     report = JudgeMaps(model=grey, image=str(photos), out=str(tmp_path / "out"), **QUICK).run()
     assert len(report.manifest.units) == 4
+
+
+def test_a_method_with_a_pooled_head_looks_there_whatever_the_layer(run: Run) -> None:
+    report = run(method=["cam", "grad-cam"], layer="mix")
+    places = {unit.figures["method"]: unit.figures.get("at") for unit in report.manifest.units.values()}
+    assert (places["cam"], places["grad-cam"]) == ("relu#1", "mix")
+
+
+def test_a_layer_that_no_method_looks_at_is_refused(run: Run) -> None:
+    with pytest.raises(ValueError, match="no method looks at a layer"):
+        run(method=["cam", "saliency"], layer="mix")
