@@ -372,7 +372,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "a network that pools no maps": (
         "explain --model nets.py:unpooled --device cpu --size 24 --out OUT --image good.png --method cam",
-        "cam needs a network that ends with global average pooling",
+        "nets.py:unpooled does not end with global average pooling",
     ),
     "maps that are not pooled for it": (
         f"{EXPLAIN} good.png --target channel:0:1 --method cam",
