@@ -50,7 +50,8 @@ BATCH = 500
 BROKEN = "batches that broke the rule"
 LAST = "case.json"  # the case at work, for the one that takes its process down
 SMALL = "--model nets.py:net --device cpu --precision float32"
-MAPS = SMALL.replace(" --precision float32", "")
+ASKED = "--model nets.py:net --device cpu --size 8 --image good.png --out OUT"
+MAPS = {"explain": ASKED, "judge-maps": f"{ASKED} --points 2 --depths 1 --squares 2"}
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
     "classes": f"{SMALL} --size 8 --steps 1 --class 0 --out OUT",
@@ -61,9 +62,8 @@ COMMANDS = {
     "patches": f"{SMALL} --size 8 --layer 0 --dataset good.png --out OUT",
     "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
     "--grid 2 --least 1 --out OUT",
-    "explain": f"{MAPS} --size 8 --image good.png --target logit:0 --method saliency --out OUT",
-    "judge-maps": f"{MAPS} --size 8 --image good.png --method saliency --boxes boxes.json --points 2 --depths 1 "
-    "--squares 2 --out OUT",
+    "explain": f"{MAPS['explain']} --target logit:0 --method saliency",
+    "judge-maps": f"{MAPS['judge-maps']} --method saliency --boxes boxes.json",
     "dream": f"{SMALL} --layer 0 --image good.png --octaves 1 --steps 1 --out OUT/dream.png",
     "layers": "--model nets.py:net --size 8 --device cpu",
     "statistics": "--images good.png --out OUT/statistics.json",
@@ -111,8 +111,11 @@ METHODS = """
 METHODS += sorted({*NAMES} - SLOW)
 PLACES = "0 1 2 3 4 0#1 nothing output -1".split()  # noqa: SIM905 - a list of words
 ODD = ("", " ", "a\nb", "a\0b", "\udc80", "\u202e", "a" * 300)
-KNOWN = {"target": TARGETS, "against": TARGETS, "method": METHODS, "layer": PLACES}
-"""Flags of which a text at random would only ever meet the first refusal."""
+QUESTIONS = {
+    "explain": {"target": TARGETS, "method": METHODS, "layer": PLACES, "box": ["graph-cut"], "perceive": ["1", "2"]},
+    "judge-maps": {"target": TARGETS, "against": TARGETS, "method": METHODS, "layer": PLACES},
+}
+"""Of heat maps: values that look right. Texts at random would only ever meet the first refusal."""
 values = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_from(ODD), st.text(max_size=12))
 
 
@@ -121,8 +124,6 @@ def flags(known: Sequence[str]) -> st.SearchStrategy[str]:
 
     def one(name: str) -> st.SearchStrategy[str]:
         inside = values.filter(lambda value: not value.startswith(("/", "..", "~"))) if name in WRITES else values
-        if name in KNOWN:
-            inside = st.sampled_from(KNOWN[name]) | inside
         return st.just(f"--{name}") if name in BARE else inside.map(lambda value: f"--{name}={value}")
 
     return st.sampled_from(known).flatmap(one)
@@ -139,8 +140,15 @@ def commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
     """A command that works, with some flags given again, and with other values."""
     name = only or draw(st.sampled_from(sorted(COMMANDS)))
     known = [key_of(field).replace("_", "-") for field in fields(RECIPES[name])] if name in RECIPES else FLAGS
-    likely = flags([flag for flag in known if flag in KNOWN]) if name in ("explain", "judge-maps") else st.nothing()
-    return [name, *COMMANDS[name].split(), *draw(st.lists(likely | flags(known), min_size=1, max_size=3))]
+    return [name, *COMMANDS[name].split(), *draw(st.lists(flags(known), min_size=1, max_size=3))]
+
+
+@st.composite
+def questions(draw: st.DrawFn, only: str | None = None) -> list[str]:
+    """What is asked of pictures, put together at random: some of it fits neither the network nor the rest."""
+    name = only or draw(st.sampled_from(sorted(QUESTIONS)))
+    asked = draw(st.lists(st.sampled_from(sorted(QUESTIONS[name])), min_size=1, max_size=4))
+    return [name, *MAPS[name].split(), *(f"--{flag}={draw(st.sampled_from(QUESTIONS[name][flag]))}" for flag in asked)]
 
 
 def toml_value(value: Any) -> str:
@@ -295,12 +303,13 @@ def check(cases: int, number: int, only: str | None = None) -> Counter[str]:
         known.add(name)
         obey(arguments)
 
-    @limited(commands(only), 1 if only else 0.4)
-    def flags_obey(arguments: list[str]) -> None:
+    def alone(arguments: list[str]) -> None:
         clean()
         obey(arguments)
 
-    flags_obey()
+    limited(commands(only), 0.5 if only else 0.3)(alone)()
+    if only is None or only in QUESTIONS:
+        limited(questions(only), 0.5 if only else 0.1)(alone)()
     for strategy in () if only else (recipe_files(), damaged(), manifests()):
         limited(strategy, 0.2)(with_file)()
     return met

@@ -86,7 +86,9 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
     """Raises a `ValueError` for fewer than one noisy copy, or noise below 0 or without end."""
     if samples < 1 or not 0 <= noise < math.inf:
-        raise ValueError(f"expected samples of at least 1 and a noise of at least 0, got {samples} and {noise:g}")
+        raise ValueError(
+            f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}"
+        )
 
 
 def noise_level(images: Tensor, share: float) -> Tensor:

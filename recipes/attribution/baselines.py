@@ -48,6 +48,14 @@ def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
 BACKGROUND = "pictures to compare with: a picture or a folder of them (default: black, white, the mean colour, blur)"
 
 
+def check_background(*, background: str, **_others: Any) -> None:
+    """Raises a `FileNotFoundError` or `ValueError` for a place without pictures."""
+    if background:
+        from recipes.pictures import named_pictures
+
+        named_pictures([background])
+
+
 def background_of(model: Model, images: Tensor, place: str) -> list[Tensor]:
     """What each of the pictures (B, 3, H, W) is compared with in turn, a list of tensors of the same shape.
 

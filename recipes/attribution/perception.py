@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from inverter import Model, Settings, encode, optimize
@@ -25,12 +26,19 @@ def perceived(
         images: (B, 3, H, W) in [0, 1]. layer: address of a layer. names: of the pictures, for the random draws.
 
     Returns:
-        (B, 3, H, W) in [0, 1] on the CPU.
+        (B, 3, H, W) in [0, 1] on the CPU; black where a layer is silent for a picture, and so keeps nothing of it.
 
     Raises:
-        ValueError: for a layer that is silent for a picture. LookupError: for an unknown layer.
+        LookupError: for an unknown layer.
     """
     target = encode(model, images, layer)[layer]
+    heard = target.flatten(1).any(1).cpu()
+    if not heard.all():
+        known = torch.zeros(images.shape)
+        if heard.any():
+            told = [name for name, kept in zip(names, heard, strict=True) if kept] if names else None
+            known[heard] = perceived(model, images[heard], layer, steps, seed, told)
+        return known
     size = (images.shape[2], images.shape[3])
     depth = stride(target.shape, size)
     name = best(depth)

@@ -75,6 +75,6 @@ def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
         if torch.allclose(part(means), output, rtol=0, atol=off):
             return part
     raise ValueError(
-        f"cam needs a network that ends with global average pooling and at most one linear layer, which {model.spec} "
-        "does not: take grad-cam, which serves any network"
+        f"{model.spec} does not end with global average pooling and at most one linear layer, as cam needs it: take "
+        "grad-cam, which serves any network"
     )

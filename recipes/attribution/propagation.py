@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_baseline
+from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_background, check_baseline
 from recipes.attribution.baselines import HELP as BASELINES
 from recipes.attribution.declaration import method
 from recipes.attribution.differences import Differences
@@ -129,7 +129,13 @@ def deeplift(
     return _difference(model, images, baseline_of(model, images, baseline), target)
 
 
-@method("deep-shap", paper="Lundberg & Lee 2017", signed=True, help={"background": BACKGROUND})
+@method(
+    "deep-shap",
+    paper="Lundberg & Lee 2017",
+    signed=True,
+    check=check_background,
+    help={"background": BACKGROUND},
+)
 def deep_shap(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, background: str = ""
 ) -> Tensor:

@@ -12,7 +12,7 @@ from inverter import Model
 from inverter.engine import default_batch
 from objectives import Objective
 from recipes.attribution.ask import asking, input_gradient, some_of
-from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_baseline
+from recipes.attribution.baselines import BACKGROUND, background_of, baseline_of, check_background, check_baseline
 from recipes.attribution.baselines import HELP as BASELINES
 from recipes.attribution.declaration import method, needs
 from recipes.attribution.superpixels import superpixels
@@ -157,7 +157,14 @@ def _fitted(
     return torch.stack(found), torch.stack(sizes)
 
 
-@method("linear-shap", paper="Lundberg & Lee 2017", signed=True, linear=True, help={"background": BACKGROUND})
+@method(
+    "linear-shap",
+    paper="Lundberg & Lee 2017",
+    signed=True,
+    linear=True,
+    check=check_background,
+    help={"background": BACKGROUND},
+)
 def linear_shap(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, background: str = ""
 ) -> Tensor:

@@ -356,7 +356,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a direction of another size": (f"{EXPLAIN} good.png --target direction:0:nan.npy", "nan.npy holds an array of"),
     "a method of tags": (f"{EXPLAIN} good.png --method <b>", "unknown method '<b>'"),
     "an option that it lacks": (f"{EXPLAIN} good.png --method grad-cam:rely=1", "no option 'rely'; did you mean relu"),
-    "endless noise": (f"{EXPLAIN} good.png --method smoothgrad:noise=inf", "a noise of at least 0, got 32 and inf"),
+    "endless noise": (
+        f"{EXPLAIN} good.png --method smoothgrad:noise=inf",
+        "a finite noise of at least 0, got 32",
+    ),
     "no masks": (f"{EXPLAIN} good.png --method rise:masks=0", "masks"),
     "a background of none": (f"{EXPLAIN} good.png --method deep-shap:background=nowhere", "'nowhere'"),
     "a layer without maps": (
@@ -369,7 +372,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "a network that pools no maps": (
         "explain --model nets.py:unpooled --device cpu --size 24 --out OUT --image good.png --method cam",
-        "cam needs a network that ends with global average pooling",
+        "nets.py:unpooled does not end with global average pooling",
     ),
     "maps that are not pooled for it": (
         f"{EXPLAIN} good.png --target channel:0:1 --method cam",

@@ -1,18 +1,19 @@
 """What `explain` and `judge-maps` share: pictures in batches, names that tell files apart, folders of one run."""
 
-import os
-import subprocess
-import sys
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from inverter import Model
 from recipes import Explain, JudgeMaps
 from recipes.cli import main
+from recipes.picture_questions import PictureQuestions
 from recipes.run import Report
 
 QUICK = {"points": 2, "depths": 1, "squares": 2}
@@ -113,51 +114,29 @@ def test_targets_that_are_the_same_as_names_of_files_are_told_apart(
     assert len({unit.file for unit in units}) == 3
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-import torch
-from PIL import Image
-from torch import nn
-from recipes import Explain, JudgeMaps
+@both
+def test_memory_holds_a_batch_and_not_all_pictures(
+    name: str, insects: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the batches that were read, each is gone once the one after the next is read: no cycle keeps it either."""
+    for index in range(10):
+        (photos / f"{index}.png").write_bytes((photos / "b.png").read_bytes())
+    alive: list[weakref.ref[Tensor]] = []
+    most = 0
+    read = PictureQuestions._pictures
 
-torch.set_num_threads(1)
-net = nn.Sequential(nn.Conv2d(3, 3, 9, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-out = Path(sys.argv[1])
-for kind, count in (("few", 2), ("many", 20)):
-    (out / kind).mkdir()
-    for index in range(count):
-        Image.new("RGB", (8, 8), (10 * index, 90, 200)).save(out / kind / f"{index}.png")
+    def watched(self: PictureQuestions, model: Model, names: Any) -> Tensor:
+        nonlocal most
+        images = read(self, model, names)
+        alive.append(weakref.ref(images))
+        most = max(most, sum(each() is not None for each in alive))
+        return images
 
-def run(kind):
-    common = dict(model=net, device="cpu", image=str(out / kind), size=800, batch_size=1)
-    explained = Explain(out=str(out / f"explained-{kind}"), **common).run()
-    judged = JudgeMaps(out=str(out / f"judged-{kind}"), points=1, depths=1, squares=1, **common).run()
-    return explained.made, judged.made
-
-def data():  # bytes of private memory that can be written to: what a limit of it counts
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData"))
-
-run("few")
-room = 60 << 20  # 20 pictures are 146 MiB
-resource.setrlimit(resource.RLIMIT_DATA, (data() + room, data() + room))
-try:
-    np.ones(2 * room, np.uint8)
-except MemoryError:
-    print("limited")
-print(run("many"))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit of writable memory (RLIMIT_DATA) is Linux's")
-def test_memory_holds_a_batch_and_not_all_pictures(tmp_path: Path) -> None:
-    """20 pictures of 7.3 MiB each, in a process that may take 60 MiB more than it has after two."""
-    command = [sys.executable, "-c", LIMITED, str(tmp_path)]
-    # What is freed goes back to the system at once: what counts is what is held, not what the allocator keeps.
-    returned = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=300, env=returned)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split("\n")[:2] == ["limited", "(40, 40)"]
+    monkeypatch.setattr(PictureQuestions, "_pictures", watched)
+    gc.disable()
+    try:
+        run(name, insects, str(photos), tmp_path / "out", method=["grad-cam", "saliency"], batch_size=2)
+    finally:
+        gc.enable()
+    assert len(alive) == 7, "the first picture, to check what is asked; then each batch once for all methods"
+    assert most <= 2

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from inverter import Model, evaluate
+from inverter import Model, evaluate, load_model
 from objectives import channel, logit
 from recipes.attribution import explain
 from recipes.attribution.activation_grid import channel_attribution, strongest_channels
@@ -54,6 +54,19 @@ def test_what_a_layer_keeps_is_near_in_code_and_dark_where_nobody_looked(tiny: M
     seen = seen_where_it_looked(found[0], heat)
     torch.testing.assert_close(seen[:, :, 8:], found[0][:, :, 8:])
     torch.testing.assert_close(seen[:, :, :8], DARK * found[0][:, :, :8])
+
+
+def test_of_a_silent_picture_nothing_is_kept() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+    nn.init.constant_(net[0].weight, 0.1)
+    nn.init.constant_(net[0].bias, -0.1)
+    model = load_model(net, normalize="none", input_size=16, device="cpu")
+    pictures = torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.8)])
+    found = perceived(model, pictures, "1", steps=5, names=["black", "white"])
+    assert not found[0].any()
+    assert found[1].any()
+    torch.testing.assert_close(found[1:], perceived(model, pictures[1:], "1", steps=5, names=["white"]))
+    assert not perceived(model, pictures[:1], "1", steps=5).any()
 
 
 def test_the_fish_is_where_the_positions_are(mobilenet: Model, photo: Callable[[str], Tensor]) -> None:
