@@ -70,7 +70,7 @@ def torchray_extremal(model: Model) -> Asked:
     whole = Whole(model)
 
     def asked(image: Tensor, target: int) -> Tensor:
-        masks, _ = extremal_perturbation(whole, image, target, areas=[0.1])
+        masks, _ = extremal_perturbation(whole, image, target, areas=[0.1], max_iter=200)  # as many as ours
         return F.interpolate(masks, image.shape[2:], mode="bilinear")[0, 0]
 
     return asked

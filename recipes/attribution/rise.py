@@ -51,7 +51,7 @@ def rise(
     *,
     layer: str,
     seed: int,
-    masks: int = 1024,
+    masks: int = 2048,
     cells: int = 7,
     keep: float = 0.5,
     baseline: str = "mean",
