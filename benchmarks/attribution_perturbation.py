@@ -124,13 +124,20 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def row(contest: Contest, pictures: list[tuple[Tensor, int]], truth: list[Tensor]) -> str:
-    both = [[timed(asked, *picture) for asked in (contest.ours, contest.theirs)] for picture in pictures]
-    took, took_theirs = (mean([run[who][1] for run in both]) for who in (0, 1))
-    likeness = mean([alike(own, other) for (own, _), (other, _) in both])
+Runs = list[tuple[Tensor, float]]
+"""A map and its seconds for each picture."""
+
+
+def runs(asked: Asked, pictures: list[tuple[Tensor, int]]) -> Runs:
+    return [timed(asked, *picture) for picture in pictures]
+
+
+def row(contest: Contest, own: Runs, theirs: Runs, truth: list[Tensor]) -> str:
+    took, took_theirs = (mean([seconds for _, seconds in made]) for made in (own, theirs))
+    likeness = mean([alike(one, other) for (one, _), (other, _) in zip(own, theirs, strict=True)])
     held = ""
     if truth and contest.name.startswith("rise") and "sigmoid" not in contest.name:
-        far = [mean([alike(run[who][0], true) for run, true in zip(both, truth, strict=True)]) for who in (0, 1)]
+        far = [mean([alike(heat, true) for (heat, _), true in zip(made, truth, strict=True)]) for made in (own, theirs)]
         held = f"{far[0]:.3f}, {far[1]:.3f}"
     figures = f"{likeness:.4f} | {took:.2f} | {took_theirs:.2f} | {took_theirs / took:.1f}"
     return f"| {contest.name} | {contest.peer} | {figures} | {held} |"
@@ -153,19 +160,23 @@ def main() -> None:
         model = load_model("torchvision:mobilenet_v2", weights, "half", "cpu")
     files = sorted(options.images.glob("*.jpg"))[1::50][: options.pictures]
     pictures = [(fit(read_picture(file), model.input_size)[None], int(file.name[:4])) for file in files]
-    explain(model, pictures[0][0], logit(0), "rise:masks=16")  # warms up
+    asked = [each for each in contests(model, options.masks, options.stride) if each.name.startswith(options.only)]
+    shown = [pictures] * len(asked)
+    if options.extremal:
+        method = "extremal-perturbation:areas=[0.1]"
+        asked.append(Contest(method, "torchray 1.0.0.2", ours(model, method), torchray_extremal(model)))
+        shown.append(pictures[: options.extremal])
+    # The peers come first: our first look at a network changes how the whole process keeps memory.
+    plain_rise(model, 16, False)(*pictures[0])  # warms up
+    theirs = [runs(contest.theirs, seen) for contest, seen in zip(asked, shown, strict=True)]
+    explain(model, pictures[0][0], logit(0), "rise:masks=16")
     print(f"\n{machine()}; {model.spec}, {len(pictures)} photographs, class of each\n")
     print("| method | peer | correlation | our s | their s | times their speed | ours, theirs to many masks |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     more = f"rise:masks={options.truth * options.masks},baseline=black,fit=false"
     truth = [explain(model, x, logit(c), more, seed=1)[0] for x, c in pictures] if options.truth else []
-    for contest in contests(model, options.masks, options.stride):
-        if contest.name.startswith(options.only):
-            print(row(contest, pictures, truth), flush=True)
-    if options.extremal:
-        method = "extremal-perturbation:areas=[0.1]"
-        contest = Contest(method, "torchray 1.0.0.2", ours(model, method), torchray_extremal(model))
-        print(row(contest, pictures[: options.extremal], []), flush=True)
+    for contest, seen, other in zip(asked, shown, theirs, strict=True):
+        print(row(contest, runs(contest.ours, seen), other, truth[: len(seen)]), flush=True)
 
 
 if __name__ == "__main__":
