@@ -76,7 +76,7 @@ class Folding(TorchFunctionMode):
 
     def _watch(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
         if not isinstance(result, _FORM):
-            reader = _fixed(*args, **kwargs) if function is F.batch_norm else None
+            reader = fixed_statistics(*args, **kwargs) if function is F.batch_norm else None
             for tensor in tree_leaves((args, kwargs)):
                 if isinstance(tensor, Tensor) and tensor in self._readers:
                     self._readers[tensor].append(reader)
@@ -124,7 +124,7 @@ def _is_frozen(weight: Any) -> bool:
     return isinstance(weight, nn.Parameter) and not weight.requires_grad
 
 
-def _fixed(
+def fixed_statistics(
     x: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from inverter.folding import fixed_statistics
 from inverter.relu_rules import ReLURule
 
 FEW = 4
@@ -206,27 +207,17 @@ class InputGradients(ReLURule):
             self._ways[key] = way(weight.to(dtype), step, pad, (x.shape[2], x.shape[3]))
         return _Convolution.apply(x, self._ways[key], arguments)
 
-    def _normalisation(
-        self,
-        x: Tensor,
-        mean: Tensor | None,
-        variance: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
-        arguments = (mean, variance, weight, bias, training, momentum, eps)
-        learns = any(tensor is not None and tensor.requires_grad for tensor in (weight, bias))
-        if training or learns or mean is None or variance is None or not _differentiated(x):
-            return F.batch_norm(x, *arguments)
+    def _normalisation(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        fixed = fixed_statistics(x, *args, **kwargs)
+        if fixed is None or not _differentiated(x):
+            return F.batch_norm(x, *args, **kwargs)
+        mean, variance, weight, bias, eps = fixed
         key = (id(variance), x.dtype, x.ndim)
         if key not in self._ways:
             factor = (variance + eps).rsqrt() if weight is None else weight * (variance + eps).rsqrt()
             # With the tensor that names it, whose identity must not pass to another meanwhile.
             self._ways[key] = factor.to(x.dtype).view(-1, *[1] * (x.ndim - 2)), variance
-        return _Scaled.apply(x, self._ways[key][0], arguments)
+        return _Scaled.apply(x, self._ways[key][0], (mean, variance, weight, bias, False, 0.0, eps))
 
 
 def _differentiated(x: Tensor) -> bool:
