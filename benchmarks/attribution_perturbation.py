@@ -15,25 +15,20 @@ sigmoid, with the same masks and division, its map is ours.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from attribution_vs_peers import Contest, Whole, alike
-from common import DATA, machine, squeezenet
+from common import machine, named
+from contest import PHOTOGRAPHS, Asked, Contest, Whole, alike, photographs, timed
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter import Model, load_model
+from inverter import Model
 from objectives import Objective, logit
 from recipes.attribution import explain
 from recipes.attribution.baselines import baseline_of
 from recipes.attribution.rise import placed, random_masks
-from recipes.pictures import fit, read_picture
-
-Asked = Callable[[Tensor, int], Tensor]
-"""Picture (1, 3, H, W) and class -> map (H, W)."""
 
 
 def captum_occlusion(model: Model, size: int, stride: int) -> Asked:
@@ -115,11 +110,6 @@ def contests(model: Model, masks: int, stride: int) -> Iterator[Contest]:
     yield Contest(fitted, peer, ours(model, f"{fitted},baseline=black"), torchray_rise(model, half, False))
 
 
-def timed(asked: Asked, image: Tensor, target: int) -> tuple[Tensor, float]:
-    started = time.process_time()
-    return asked(image.clone(), target).detach(), time.process_time() - started
-
-
 def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
@@ -145,7 +135,7 @@ def row(contest: Contest, own: Runs, theirs: Runs, truth: list[Tensor]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, default=DATA / "images" / "imagenet", help="INDEX_*.jpg")
+    parser.add_argument("--images", type=Path, default=PHOTOGRAPHS, help="INDEX_*.jpg")
     parser.add_argument("--network", choices=("squeezenet", "mobilenet"), default="squeezenet")
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--stride", type=int, default=8, help="of the square of 128 pixels")
@@ -154,12 +144,8 @@ def main() -> None:
     parser.add_argument("--extremal", type=int, default=0, help="pictures for extremal perturbation, which takes long")
     parser.add_argument("--only", default="", help="methods whose name begins so")
     options = parser.parse_args()
-    model = squeezenet()
-    if options.network == "mobilenet":
-        weights = DATA / "weights" / "mobilenet_v2.safetensors"
-        model = load_model("torchvision:mobilenet_v2", weights, "half", "cpu")
-    files = sorted(options.images.glob("*.jpg"))[1::50][: options.pictures]
-    pictures = [(fit(read_picture(file), model.input_size)[None], int(file.name[:4])) for file in files]
+    model = named(options.network)
+    pictures = photographs(options.images, options.pictures, model.input_size)
     asked = [each for each in contests(model, options.masks, options.stride) if each.name.startswith(options.only)]
     shown = [pictures] * len(asked)
     if options.extremal:

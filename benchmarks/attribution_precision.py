@@ -13,8 +13,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from attribution_vs_peers import alike
 from common import DATA, machine, mobilenet, squeezenet
+from contest import alike
 from torch import Tensor
 
 from inverter import Model, Settings
