@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
-FOURIER_STEPS = 40
+FOURIER_STEPS = 32
 """Steps after which a picture in the Fourier basis hardly gains: BENCHMARKS.md. Other priors take the usual number."""
 REPULSION = 0.5
 """Weight of the diversity of several attempts, as a fraction of the unit's own score."""
@@ -44,7 +44,7 @@ class Gallery(Recipe):
     channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
     objective: str = option("channel", "channel, neuron (the centre of the map), logit or softmax", choices=OBJECTIVES)
     prior: PriorLike = option("fourier", HELP)
-    steps: int | None = option(None, "optimisation steps for each picture (default: 40 in the Fourier basis, else 64)")
+    steps: int | None = option(None, "optimisation steps for each picture (default: 32 in the Fourier basis, else 64)")
     attempts: int = option(1, "different pictures of each unit")
     negative: bool = option(False, "add the picture that minimises each unit")
     dataset: str | Sequence[str] | Dataset[Any] | None = option(
