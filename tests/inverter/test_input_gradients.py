@@ -1,6 +1,7 @@
 """Input gradients of frozen layers: those of torch, whatever way they are found."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -108,3 +109,23 @@ def test_double_differentiation_is_refused_and_not_wrong(network: nn.Module) -> 
     (first,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError):
         torch.autograd.grad(first.square().sum(), x)
+
+
+@pytest.mark.parametrize(
+    "relu",
+    [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.ReLU6(inplace=True), nn.Hardtanh(0, 0.5), nn.Hardtanh(-1, 0.5)],
+    ids=str,
+)
+def test_relus_have_the_gradient_that_torch_finds_whatever_the_memory_order(relu: nn.Module) -> None:
+    x = 4 * torch.randn(2, 8, 5, 6, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    found = []
+    for way in (nullcontext(), InputGradients()):
+        leaf = x.clone().requires_grad_()
+        with way:
+            y = relu(leaf * 1)
+        beside = torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)  # neither part arrives in y's order
+        (gradient,) = torch.autograd.grad(beside.square().sum(), leaf)
+        found.append((y.detach(), gradient))
+    (y, gradient), (other, other_gradient) = found
+    assert torch.equal(y, other)
+    torch.testing.assert_close(gradient, other_gradient)
