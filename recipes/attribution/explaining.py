@@ -11,7 +11,7 @@ from inverter.engine import default_batch
 from objectives import Objective
 from recipes.attribution.ask import asking, some_of
 from recipes.attribution.declaration import needs
-from recipes.attribution.layers import check_maps, last_maps
+from recipes.attribution.layers import check_maps, check_passed, last_maps
 from recipes.attribution.pooling import pooled_layer
 from recipes.attribution.registry import MethodChoice
 from recipes.naming import address
@@ -88,6 +88,7 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
     if layer is None:
         return last_maps(model, target, size)
     check_maps(model, address(layer), size)
+    check_passed(model, target, address(layer), size)
     return address(layer)
 
 

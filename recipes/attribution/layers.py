@@ -79,6 +79,27 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> l
     return seen
 
 
+@torch.no_grad()
+def check_passed(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
+    """Raises a `ValueError` for a layer that a picture of `size` does not pass on its way to the target."""
+    name, call = split_address(layer)
+
+    def calls() -> int:
+        count = Counter[str]()
+        part = model.module.get_submodule(name)
+        # Before the hooks of what is read, which end the pass: the target's own layer is passed, too.
+        handle = part.register_forward_hook(lambda *_: count.update([name]))
+        try:
+            with model.looking(target.reads) as capture:
+                capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
+        finally:
+            handle.remove()
+        return count[name]
+
+    if _once(model, (name, target.reads, size), calls) <= call:
+        raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+
+
 @contextmanager
 def edited(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """A context in which the network goes on from `edit(activation)` instead of a layer's activation.

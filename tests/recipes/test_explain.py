@@ -163,6 +163,7 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
         ({"method": "saliency", "layer": "mix"}, "no method looks at a layer of your choice"),
         ({"layer": "head"}, "layer 'head' puts out"),
         ({"layer": "mux"}, "no layer 'mux'"),
+        ({"target": "channel:stem:1", "layer": "mix"}, "does not depend on layer 'mix': choose one before it"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_written(
