@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +20,7 @@ from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.optimizer import Optimizer
-from inverter.relu_rules import RedirectedReLU
+from inverter.rescue import Rescue
 from inverter.result import Inversion
 from inverter.scoring import choose_start, measured, whole
 from inverter.settings import Settings
@@ -225,22 +224,19 @@ class _Batch:
         optimizer, quick, folding = self._optimizer(part), InputGradients(), Folding()
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
-        stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
+        rescue = Rescue(len(self.rows), self.settings.redirect, device)
         stopped = torch.full((len(self.rows),), -1, dtype=torch.long, device=device)
         try:
             for step in range(steps):
                 image = part()
                 if part.watching:
-                    image.retain_grad()
-                rescue = step < self.settings.redirect
-                redirect = RedirectedReLU(stuck.repeat(together)) if rescue and bool(stuck.any()) else nullcontext()
-                score, looks = torch.zeros(len(self.rows), device=device), []
+                    image.register_hook(part.watch)
+                redirect = rescue.redirect(step, together)
+                score = torch.zeros(len(self.rows), device=device)
                 for first in range(0, views, together):
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
-                    if rescue:
-                        entering.retain_grad()
-                        looks.append(entering)
+                    rescue.watch(step, entering)
                     with self.settings.autocast(device), quick, redirect, folding:
                         seen = capture(entering)
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
@@ -248,11 +244,7 @@ class _Batch:
                 optimizer.clear()
                 loss = part.energy(image) - score
                 loss.sum().backward()
-                if part.watching and image.grad is not None:
-                    part.watch(image.grad)
-                if rescue and (found := [look.grad for look in looks if look.grad is not None]):
-                    reached = torch.cat([gradient.flatten(1).any(1) for gradient in found])
-                    stuck = ~reached.view(-1, len(self.rows)).any(0)
+                rescue.learn()
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite
