@@ -169,7 +169,7 @@ class ClassModel(Recipe):
         return "; ".join(parts)
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.outputs.page import render_gallery
+        from recipes.outputs.gallery import render_gallery
 
         return render_gallery(manifest, kind="Class models")
 

@@ -188,7 +188,7 @@ class Gallery(Recipe):
         return stages(model, PriorChoice.parse(self.prior).window(self.picture_size(model), model))[-1]
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.outputs.page import render_gallery
+        from recipes.outputs.gallery import render_gallery
 
         return render_gallery(manifest)
 
