@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.atlas_looks import BESIDE, Look, LookChoice, LookLike
 from recipes.atlas_looks import HELP as WITH_HELP
 from recipes.guard import guarded
+from recipes.options import option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Problem, Recipe, Unit, option
+from recipes.recipe import Recipe
+from recipes.units import Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from recipes.atlas_survey import Survey
     from recipes.executors import Executor
     from recipes.outputs.manifest import Record
-    from recipes.run import Report, RunProgress
+    from recipes.progress import RunProgress
+    from recipes.run import Report
 
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
