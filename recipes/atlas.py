@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.atlas_looks import BESIDE, Look, LookChoice, LookLike
 from recipes.atlas_looks import HELP as WITH_HELP
+from recipes.atlas_looks import Look, LookChoice, LookLike
 from recipes.guard import guarded
 from recipes.options import option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
@@ -182,7 +182,7 @@ class Atlas(Recipe):
 
     def _look(self, units: Sequence[Unit]) -> Look:
         """That of a batch of icons."""
-        return self._looks[units[0].file.startswith(BESIDE)]
+        return next(look for look in reversed(self._looks) if units[0].file.startswith(look.folder))
 
     def _surveys(self, progress: RunProgress | None = None) -> dict[str, Survey]:
         """The map of each look, by its folder; made once, whoever asks first."""

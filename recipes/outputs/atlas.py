@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.atlas_looks import BESIDE
 from recipes.outputs.manifest import Manifest
 from recipes.outputs.media import write_text
 from recipes.outputs.page import located, picture_url, render_page
 from recipes.outputs.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.outputs.told import CONTINUES, Figure, Told, took
 
-__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
+__all__ = ["BESIDE", "render_atlas", "told_of_classes", "write_atlas"]
+
+BESIDE = "with/"
+"""Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
 
 
 def write_atlas(folder: Path) -> None:
