@@ -149,7 +149,7 @@ def _climb(
             draws = [generators[i] for i in rows.tolist()]
             if fresh and prior.starts > 1:
                 choose_start(model, objective, prior, rows, capture, draws, settings)
-            parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
+            parts.append(run.run(prior, size, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
     images, scores, history, stopped = (
         torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True))
@@ -204,6 +204,7 @@ class _Batch:
     def run(
         self,
         prior: Prior,
+        size: tuple[int, int],
         capture: Callable[[Tensor], dict[str, Tensor]],
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
@@ -214,9 +215,7 @@ class _Batch:
         part = prior.take(self.rows).to(device)
         rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
         views = self.settings.views or 1
-        with torch.no_grad():
-            height, width = part().shape[2:]
-        transform = self._transform(augment, generators, (height, width), seed)
+        transform = self._transform(augment, generators, size, seed)
         # All views of a step run as one batch; those of pictures that influence each other, one after the other.
         together = 1 if self.objective.coupled else views
         if rows is not None:
