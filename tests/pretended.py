@@ -1,0 +1,258 @@
+"""A pretended GPU: on a machine without one it shows where tensors of two devices meet, and where the host waits."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, ClassVar, Self
+from unittest.mock import patch
+
+import pytest
+import torch
+import torch._dynamo  # which the first mode would import, while `torch.cuda` is another
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+CUDA = torch.device("cuda", 0)
+BENEATH = torch.device("lazy", 0)
+"""What C++ takes a pretended tensor for: every build of torch has it, and its backward passes need no streams."""
+
+WAITS = frozenset(
+    (
+        *("_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim", "unique_consecutive"),
+        *("bincount", "_linalg_svd", "_linalg_eigh"),
+    )
+)
+"""Operations that end only when the host knows what the device has computed: numbers, sizes, whether all went well."""
+CHANCY = frozenset(
+    (
+        *("grid_sampler_2d_backward", "reflection_pad2d_backward", "replication_pad2d_backward"),
+        *("upsample_bilinear2d_backward", "upsample_bicubic2d_backward", "_upsample_bilinear2d_aa_backward"),
+        *("_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward"),
+    )
+)
+"""Gradients without a deterministic algorithm on CUDA, of those in `torch.use_deterministic_algorithms`' list."""
+INDEXING = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
+STRICT = frozenset(("cat", "stack", "lerp", "lerp_"))
+"""Elsewhere a number (a tensor without dimensions) of the CPU may meet tensors of a GPU."""
+ROOT = Path(__file__).resolve().parents[1]
+OURS = tuple(str(ROOT / name) for name in ("inverter", "objectives", "priors", "recipes", "tests"))
+
+
+class OnDevice(Tensor):
+    """A tensor that is on `cuda:0`, as far as anyone can tell, and keeps its numbers in `numbers`, on the CPU."""
+
+    numbers: Tensor
+
+    @staticmethod
+    def __new__(cls, numbers: Tensor) -> OnDevice:
+        made = Tensor._make_wrapper_subclass(
+            cls,
+            numbers.size(),
+            strides=numbers.stride(),
+            storage_offset=numbers.storage_offset(),
+            dtype=numbers.dtype,
+            device=BENEATH,
+        )
+        made.numbers = numbers
+        return made
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    device = CUDA  # type: ignore[assignment]
+    is_cuda = True  # type: ignore[assignment]
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
+    def numpy(self, *, force: bool = False) -> Any:
+        raise TypeError(f"can't convert {CUDA} device type tensor to numpy: use Tensor.cpu() first")
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return f"{self.numbers!r} on {CUDA}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OnDevice:
+        made = OnDevice(self.numbers.detach().clone()).requires_grad_(self.requires_grad)
+        made.__dict__ |= {key: value for key, value in vars(self).items() if key != "numbers"}  # it may be a parameter
+        memo[id(self)] = made
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+        if PretendedDevice.current is None:
+            raise RuntimeError(f"{func} of a tensor on a device that is pretended no more")
+        return PretendedDevice.current.compute(func, args, kwargs or {})
+
+
+class PretendedDevice(TorchDispatchMode):
+    """A context in which this machine has one GPU, `cuda`, an older one that computes in float32 alone.
+
+    Every operation on its tensors is computed on the CPU, so that results are the CPU's to the last bit, and
+
+    - raises a RuntimeError where CUDA does: at tensors of two devices in one operation, but for numbers without
+      dimensions, and for indices of the CPU into tensors of the GPU; in torch's deterministic mode, at an operation
+      that has no deterministic algorithm;
+    - is counted where the host waits for a GPU that has nothing else to do meanwhile, or sends it something.
+
+    What a GPU lacks in memory, kernels and types, and what it computes otherwise, only a GPU can tell. Other threads
+    than this one do not see it, and it knows no forward-mode differentiation.
+
+    Attributes:
+        waits: how often the host waited, by place and operation: `inverter/engine.py:240 _local_scalar_dense`.
+        copies: how often something of the CPU was copied to the GPU; the GPU waits for the host, not the host for it.
+
+    Example:
+        >>> with PretendedDevice() as gpu:
+        ...     x = torch.ones(3, device="cuda")
+        ...     if x.sum() > 2:
+        ...         print(x.device, gpu.waits.total(), gpu.copies.total())
+        cuda:0 1 0
+    """
+
+    current: ClassVar[PretendedDevice | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Where torch would look for the device it looks for a mode of this kind first: factories come here.
+        self._mode_key = torch._C._TorchDispatchModeKey.FAKE
+        self.waits: Counter[str] = Counter()
+        self.copies: Counter[str] = Counter()
+        self.launched = 0  # operations
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        if torch.cuda.is_available() and PretendedDevice.current is None:
+            pytest.skip("a GPU is pretended only where there is none")
+        torch._C._ensureCUDADeviceGuardSet()  # "cuda" without a number is the GPU that is there
+        lifting = torch._C._only_lift_cpu_tensors()
+        torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(..., device=...)` is made on the CPU and moved
+        self._open.callback(torch._C._set_only_lift_cpu_tensors, lifting)
+        self._open.enter_context(patch.multiple(torch.cuda, **_CUDA))
+        self._open.callback(setattr, PretendedDevice, "current", PretendedDevice.current)
+        PretendedDevice.current = self
+        return super().__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)
+        self._open.close()
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+        return self.compute(func, args, kwargs or {})
+
+    def compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        ours = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]
+        asked = kwargs.get("device")
+        to_us = bool(ours) if asked is None else torch.device(asked).type in (CUDA.type, BENEATH.type)
+        if not ours and not to_us:
+            return func(*args, **kwargs)
+        if forward_ad._current_level >= 0:
+            raise NotImplementedError("forward-mode differentiation on a pretended device")
+        self._check(func._schema.name.partition("::")[2], args, kwargs, tensors, ours, to_us)
+        self.launched += 1
+        if asked is not None and to_us:
+            kwargs = kwargs | {"device": torch.device("cpu")}
+        given = {id(_numbers(tensor)): tensor for tensor in tensors}
+        result = func(*tree_map(_numbers, args), **tree_map(_numbers, kwargs))
+
+        def known(value: Any) -> Any:
+            """What works in place gives back what it got."""
+            if not isinstance(value, Tensor) or id(value) in given:
+                return given.get(id(value), value)
+            # Here, below autograd, torch would overlook that numbers are to be conjugated or negated when read.
+            return OnDevice(value.resolve_conj().resolve_neg()) if to_us else value
+
+        return tree_map(known, result)
+
+    def _check(
+        self, name: str, args: Any, kwargs: dict[str, Any], tensors: list[Tensor], ours: list[Any], to_us: bool
+    ) -> None:
+        """Counts what an operation costs; raises where it cannot be."""
+        if name in CHANCY and torch.are_deterministic_algorithms_enabled():
+            raise RuntimeError(f"{name} does not have a deterministic implementation on {CUDA}")
+        strangers = [t for t in tensors if not isinstance(t, OnDevice) and (t.ndim or name in STRICT)]
+        if name in ("copy_", "_to_copy"):
+            if ours and (not to_us or not isinstance(args[0], OnDevice)):
+                if not kwargs.get("non_blocking"):
+                    self.count(self.waits, name)
+            elif len(ours) < len(tensors):
+                self.count(self.copies, name)
+            return
+        if name in INDEXING and isinstance(args[0], OnDevice):
+            indices = [index for index in args[1] if index is not None]
+            if sent := [index for index in indices if not isinstance(index, OnDevice)]:
+                self.count(self.copies, name)
+            strangers = [t for t in strangers if not any(t is index for index in sent)]
+            # One mask and one number are a masked fill, which needs no places.
+            filled = len(args) > 2 and args[2].numel() == 1 and len(indices) == 1
+            if any(index.dtype == torch.bool for index in indices) and not filled:
+                self.count(self.waits, name)
+        if ours and strangers:
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but found {CUDA} and {strangers[0].device}: {name} of "
+                + ", ".join(f"{tuple(tensor.shape)} on {tensor.device}" for tensor in tensors)
+            )
+        if ours and name in WAITS:
+            self.count(self.waits, name)
+
+    def count(self, counter: Counter[str], name: str) -> None:
+        counter[f"{_place()} {name}"] += 1
+
+
+def _numbers(value: Any) -> Any:
+    return value.numbers if isinstance(value, OnDevice) else value
+
+
+def _place() -> str:
+    """The line of the project that is running now."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and not _is_ours(frame.f_code):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).relative_to(ROOT)}:{frame.f_lineno}" if frame else "elsewhere"
+
+
+def _is_ours(code: CodeType) -> bool:
+    # A mode that has seen a function only passes it on.
+    return code.co_filename.startswith(OURS) and code.co_filename != __file__ and code.co_name != "__torch_function__"
+
+
+class _Event:
+    """`torch.cuda.Event`: while the host waits for it the GPU is idle, unless it got something else to do meanwhile."""
+
+    def record(self, _stream: object = None) -> None:
+        assert PretendedDevice.current is not None
+        self.at = PretendedDevice.current.launched
+
+    def synchronize(self) -> None:
+        gpu = PretendedDevice.current
+        if gpu is not None and gpu.launched == self.at:
+            gpu.count(gpu.waits, "synchronize")
+
+
+def _nothing(*_arguments: Any, **_options: Any) -> None:
+    pass
+
+
+_CUDA: dict[str, Callable[..., Any]] = {
+    "is_available": lambda: True,
+    "device_count": lambda: 1,
+    "current_device": lambda: 0,
+    "current_stream": _nothing,
+    "get_device_capability": lambda *_: (7, 5),
+    "is_bf16_supported": lambda *_: False,
+    "get_rng_state": lambda *_: torch.get_rng_state(),
+    "set_rng_state": _nothing,
+    "manual_seed_all": _nothing,
+    "empty_cache": _nothing,
+    "Event": _Event,
+}
+"""What the project, torch and kornia ask `torch.cuda`. The GPU draws from the CPU's generator."""
