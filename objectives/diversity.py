@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from objectives.base import Objective, Seen
-from objectives.units import as_map
+from objectives.units import as_map, by_device
 
 
 def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
@@ -26,7 +26,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         >>> diversity("conv").score(Seen({"conv": torch.ones(2, 3, 4, 4)})).round()
         tensor([-1., -1.])
     """
-    numbers = None if groups is None else torch.tensor(list(groups), dtype=torch.long)
+    numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long))
 
     def score(seen: Seen) -> Tensor:
         maps = as_map(seen[layer], layer).float().flatten(2)
@@ -35,7 +35,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         if numbers is None:
             together = torch.ones(images, images, device=gram.device)
         else:
-            of = numbers.to(gram.device)
+            of = numbers(gram.device)
             of = of if seen.rows is None else of[seen.rows.to(of.device)]
             if len(of) != images:
                 raise ValueError(f"diversity: {len(of)} group numbers for a batch of {images} images")

@@ -108,7 +108,7 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         activation = as_map(seen[layer], layer)
         check_channels(highest, activation.shape[1], layer)
         maps = select_channels(activation, seen.pick(targets(activation.device)), layer)
-        place = []
+        place: list[int | Tensor] = []
         for axis, side in enumerate(maps.shape[1:]):
             if (limit := most[axis]) is not None and limit >= side:
                 raise IndexError(
@@ -116,10 +116,10 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
                     f"{('rows', 'columns')[axis]} (0 to {side - 1}) for this picture"
                 )
             wanted = on[axis]
-            place.append(torch.tensor(side // 2) if wanted is None else seen.pick(wanted(maps.device)))
+            place.append(side // 2 if wanted is None else seen.pick(wanted(maps.device)))
         if on == [None, None]:
-            return maps[:, maps.shape[1] // 2, maps.shape[2] // 2]
-        return maps[torch.arange(len(maps), device=maps.device), place[0].to(maps.device), place[1].to(maps.device)]
+            return maps[:, place[0], place[1]]
+        return maps[torch.arange(len(maps), device=maps.device), place[0], place[1]]
 
     where = ["" if place is None else place for place in places]
     count = max([len(channels), *(len(place) for place in places if place is not None)])

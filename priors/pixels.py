@@ -134,7 +134,8 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
         torch.Size([1, 1, 5, 5])
     """
     radius = math.ceil(3 * sigma)
-    kernel = torch.softmax(-(torch.arange(-radius, radius + 1.0) / sigma).square() / 2, 0).to(image)
+    places = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.softmax(-(places / sigma).square() / 2, 0)
     padded = F.pad(image, (radius,) * 4, mode="replicate")
     planes = padded.flatten(0, 1)[:, None]  # one plane at a time: the same kernel for every colour
     blurred = F.conv2d(F.conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
