@@ -25,7 +25,7 @@ def as_size(size: Size) -> tuple[int, int]:
 
 
 def check_images(images: Tensor, channels: int = 3) -> Tensor:
-    """`images` as float32 (B, C, H, W), after checking shape and range.
+    """`images` as float32 (B, C, H, W) on the CPU, where priors begin, after checking shape and range.
 
     Raises:
         ValueError: if the shape is not (B, C, H, W) or (C, H, W), or a value is not in [0, 1].
@@ -34,7 +34,7 @@ def check_images(images: Tensor, channels: int = 3) -> Tensor:
         images = images[None]
     if images.ndim != 4 or images.shape[1] != channels:
         raise ValueError(f"expected images of shape (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
-    images = images.detach().float()
+    images = images.detach().cpu().float()
     if not bool(((images >= 0) & (images <= 1)).all()):
         raise ValueError("expected image values in [0, 1]: divide 8-bit pictures by 255")
     return images
@@ -121,6 +121,13 @@ class Prior(nn.Module):
         for name, tensor in self._per_picture():
             tensor[rows.to(tensor.device)] = theirs[name].to(tensor)
         self.started = self.started or part.started
+
+    @torch.no_grad()
+    def exchange(self, wanted: Tensor, other: Prior) -> None:
+        """Takes over from `other`, of as many pictures, those that are `wanted` (B,); nobody waits to know which."""
+        theirs = dict(other._per_picture())
+        for name, tensor in self._per_picture():
+            tensor.copy_(torch.where(wanted.view(-1, *[1] * (tensor.ndim - 1)), theirs[name], tensor))
 
     def get_extra_state(self) -> dict[str, bool]:
         return {"started": self.started}
