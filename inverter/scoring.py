@@ -56,8 +56,8 @@ def choose_start(
         generators: one for each of these pictures; the first start is there already.
     """
     targets = rows.to(model.device) if objective.count > 1 or objective.coupled else None
-    kept, best = prior.take(rows).to(model.device), torch.full((len(rows),), -torch.inf)
-    rival, everyone = kept, torch.arange(len(rows))
+    kept, best = prior.take(rows).to(model.device), torch.full((len(rows),), -torch.inf, device=model.device)
+    rival, everyone = kept, torch.arange(len(rows), device=model.device)
     for drawn in range(prior.starts):
         if drawn:
             rival = kept.take(everyone)
@@ -65,9 +65,9 @@ def choose_start(
         image = rival.draft()
         with settings.autocast(model.device):
             score = measured(model, objective, capture, whole(model, rival, image), targets)
-        score = (score - rival.energy(image)).cpu()
-        better = (score > best).nonzero().flatten()
-        if len(better):
-            best[better] = score[better]
-            kept.put(better, rival.take(better))
+        score = score - rival.energy(image)
+        better = score > best
+        if drawn:  # the first start is kept already
+            kept.exchange(better, rival)
+        best = torch.where(better, score, best)
     prior.put(rows, kept)

@@ -110,8 +110,8 @@ class GanLatent(Prior):
 
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
-        for picture, generator in zip(self.latent, generators, strict=True):
-            picture.copy_((self.spread * torch.randn(picture.shape, generator=generator)).clamp(*self.bound))
+        drawn = [torch.randn(row.shape, generator=one) for row, one in zip(self.latent, generators, strict=True)]
+        self.latent.copy_((self.spread * torch.stack(drawn)).clamp(*self.bound))  # one copy to a GPU, not one each
         self.started = True
 
     def forward(self) -> Tensor:
@@ -203,8 +203,8 @@ class PlugAndPlay(GanLatent):
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         super().reset(generators)
-        for noise, generator in zip(self.walk, generators, strict=True):
-            noise.copy_(torch.randn(noise.shape, generator=generator))
+        drawn = [torch.randn(row.shape, generator=one) for row, one in zip(self.walk, generators, strict=True)]
+        self.walk.copy_(torch.stack(drawn))
 
     @torch.no_grad()
     def project(self, step: int) -> None:
