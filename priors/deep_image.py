@@ -136,7 +136,7 @@ class DeepImage(Prior):
         def layer(x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
             weight, gain, shift = next(parameters)
             if kernel > 1:
-                x = F.pad(x, (kernel // 2,) * 4, mode="reflect")
+                x = _mirrored(x, kernel // 2)
             x = F.conv2d(x, weight.flatten(0, 1).to(x.dtype), stride=stride, groups=self.count)
             # Pictures lie side by side as channels of a batch of one, whose statistics are each picture's own.
             x = F.batch_norm(x, None, None, gain.flatten(), shift.flatten(), training=True)
@@ -178,6 +178,17 @@ def _scaled(x: Tensor, size: torch.Size) -> Tensor:
         # Its kernel for channels-last memory is four times slower there than the one for planes and two copies.
         return F.interpolate(x.contiguous(), size=size, mode="bilinear").contiguous(memory_format=torch.channels_last)
     return F.interpolate(x, size=size, mode="bilinear")
+
+
+def _mirrored(x: Tensor, margin: int) -> Tensor:
+    """Maps (1, C, H, W) with their mirror image around them."""
+    if x.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
+        return F.pad(x, (margin,) * 4, mode="reflect")
+    # The same of pieces: torch has no deterministic gradient of that on a GPU.
+    for dim in (2, 3):
+        before, after = x.narrow(dim, 1, margin), x.narrow(dim, x.shape[dim] - 1 - margin, margin)
+        x = torch.cat([before.flip(dim), x, after.flip(dim)], dim)
+    return x
 
 
 def _in_bfloat16(device: torch.device, wanted: bool | None) -> bool:
