@@ -96,17 +96,19 @@ def dream(
         for size in sizes:
             picture = carried(picture, image, size)
             objective = balanced(parts, lambda part: float(climb(part).std()))
+            spreads = []
             for _ in range(steps):
                 step = climb(objective)
-                spread = float(step.std())
-                if not math.isfinite(spread):
-                    raise ValueError(f"{objective.name} has a gradient that is not finite: use precision float32")
-                if spread > 0:
-                    moved = True
-                    picture.add_(step, alpha=rate / spread).clamp_(0, 1)
+                spreads.append(step.std())
+                picture.add_(step.mul_(torch.where(spreads[-1] > 0, rate / spreads[-1], 0))).clamp_(0, 1)
                 del step  # before the next octave's pictures are made
                 if told is not None:
                     told(picture)
+            # Asked after every step, the host would wait for a GPU as often, and the GPU for the next step.
+            most = float(torch.stack(spreads).max()) if spreads else 0.0
+            if not math.isfinite(most):
+                raise ValueError(f"{objective.name} has a gradient that is not finite: use precision float32")
+            moved = moved or most > 0
     if not moved:
         raise ValueError(
             f"{objective.name} sees nothing in this picture: its gradient is zero; choose another channel or layer"

@@ -91,11 +91,11 @@ class Positions:
         each = len(places) // len(indices)
         picture = np.repeat(np.arange(len(indices)), each)
         chosen = torch.from_numpy(picture * height * width + places).to(activation.device)
-        vectors = activation.permute(0, 2, 3, 1).flatten(0, 2)[chosen].float()
+        vectors = activation.permute(0, 2, 3, 1).flatten(0, 2)[chosen].float().cpu()
         if self.dtype == "float16" and float(vectors.abs().max()) > torch.finfo(torch.float16).max:
             raise ValueError(f"layer {layer!r} puts out numbers too large for float16: take dtype float32")
         where = np.stack([np.repeat(indices, each), places // width, places % width], axis=1)
-        return {"vectors": vectors.cpu().numpy(), "where": where}
+        return {"vectors": vectors.numpy(), "where": where}
 
     def _draw(self, layer: str, index: int, height: int, width: int) -> np.ndarray[Any, Any]:
         """Positions y * width + x in one picture, in rising order."""

@@ -129,10 +129,11 @@ def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, se
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
     nothing, at_once = baseline_of(model, images, "mean"), together(model, images[:1])
     scores = maps.new_full(maps.shape[:2], -torch.inf)
+    varied = (spread > 0).sum(1).tolist()
     for row, picture in enumerate(images):
         ranked = spread[row].topk(count).indices
         with asking(model, some_of(target, torch.tensor([row], device=images.device))) as score:
-            for part in ranked[: int((spread[row] > 0).sum())].split(at_once):
+            for part in ranked[: varied[row]].split(at_once):
                 if not len(part):
                     break  # all maps are flat
                 masks = F.interpolate(maps[row, part][:, None], images.shape[2:], mode="bilinear", align_corners=False)

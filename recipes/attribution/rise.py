@@ -156,9 +156,10 @@ def placed(drawn: Tensor, size: tuple[int, int], cells: int, keep: float, count:
     height, width = size
     cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)
     grids = (drawn[:, :-2] < keep).unflatten(1, (cells, cells)).float()
-    places = (drawn[:, -2:] * torch.tensor([cell_y, cell_x], device=drawn.device)).long()
-    for part, corners in zip(grids.split(count), places.split(count), strict=True):
+    # All at once: asked group by group, the host would wait for a GPU each time.
+    corners = (drawn[:, -2:] * torch.tensor([cell_y, cell_x], device=drawn.device)).long().tolist()
+    for part, first in zip(grids.split(count), range(0, len(corners), count), strict=True):
         whole = (cells + 1) * cell_y, (cells + 1) * cell_x
         large = F.interpolate(part[:, None], whole, mode="bilinear", align_corners=False)[:, 0]
-        shifted = zip(large, corners.tolist(), strict=True)
+        shifted = zip(large, corners[first : first + count], strict=True)
         yield torch.stack([mask[top : top + height, left : left + width] for mask, (top, left) in shifted])
