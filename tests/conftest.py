@@ -89,6 +89,13 @@ def photographs(shared_data: Path) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
+@pytest.fixture
+def float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU without bfloat16, as the pretended GPU is, so that both compute in the same precision."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+
+
 class TinyNet(nn.Module):
     """A small network with all that is awkward: in-place ReLUs, a module that runs twice, a functional in-place sum."""
 

@@ -1,0 +1,150 @@
+"""On a GPU, a pretended one: every recipe leaves the files that it leaves on the CPU, and mixes no devices."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import recipes.atlas_layout
+from inverter import Model, Settings, optimize
+from objectives import Objective, Seen, layer
+from priors import Fourier
+from recipes import Atlas
+from recipes.atlas_classes import attributions
+from recipes.cli import main
+from recipes.collector import collect
+from recipes.dreaming import dream
+from recipes.halving import optimize_in_halves
+from recipes.judge import top_classes
+from recipes.keeping import Extremes, Keep, Positions
+from tests.pretended import PretendedDevice
+
+pytestmark = pytest.mark.usefixtures("float32_alone")
+
+NET = ("--model", "nets.py:net")
+QUICK = ("--steps", "3", "--batch-size", "8")
+SMALL = ("--size", "24")
+PHOTO = ("--image", "photos/a.png")
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "gallery": ("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0-2", "--negative"),
+    "attempts": ("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0", "--attempts", "2"),
+    "neurons beside photos": (
+        *("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0,1", "--objective", "neuron"),
+        *("--dataset", "photos"),
+    ),
+    "classes in a canvas": (*("gallery", *NET, *QUICK, "--objective", "softmax", "--size", "48", "--prior", "maco"),),
+    "classes": ("classes", *NET, *SMALL, *QUICK, "--class", "0,1", "--tries", "2"),
+    "dream": ("dream", *NET, *PHOTO, "--layer", "wide", "--steps", "2", "--octaves", "2"),
+    "guided dream": (
+        *("dream", *NET, *PHOTO, "--layer", "wide", "--steps", "2", "--octaves", "1"),
+        *("--guide", "photos/b.png"),
+    ),
+    "invert": ("invert", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide"),
+    "inpaint": ("inpaint", *QUICK, *PHOTO, "--mask", "mask.png"),
+    "patches": ("patches", *NET, *SMALL, "--dataset", "photos", "--layer", "wide", "--channels", "0-2"),
+    "dictionary": ("dictionary", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide", "--position", "1,1"),
+    "grid": ("grid", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide"),
+    "explain": ("explain", *NET, *SMALL, "--image", "photos", "--target", "logit:2"),
+    "judge-maps": (
+        *("judge-maps", *NET, *SMALL, *PHOTO, "--method", "grad-cam", "--points", "4", "--depths", "2"),
+        *("--squares", "8", "--margin", "0"),
+    ),
+}
+
+
+def pictures_in(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    return {
+        path.relative_to(folder).as_posix(): np.asarray(Image.open(path), dtype=int)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".png", ".jpg")
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_recipe_leaves_the_same_pictures(here: Path, photos: Path, name: str) -> None:
+    mask = Image.new("L", (20, 16), 255)
+    mask.paste(0, (4, 4, 10, 8))
+    mask.save("mask.png")
+    nets = here / "nets.py"
+    nets.write_text(nets.read_text().replace("nn.Conv2d(3, 4, 5)", "nn.Conv2d(3, 4, 5, 2)"))  # few positions
+    assert main([*COMMANDS[name], "--device", "cpu", "--out", "cpu"]) == 0
+    with PretendedDevice() as gpu:
+        assert main([*COMMANDS[name], "--device", "cuda", "--out", "gpu"]) == 0
+    assert gpu.copies.total() > 0
+    expected, found = pictures_in(here / "cpu"), pictures_in(here / "gpu")
+    assert list(found) == list(expected) != []
+    for file, picture in found.items():
+        assert np.abs(picture - expected[file]).max() <= 8, file
+
+
+class Noise:
+    """A dataset of 9 pictures, (3, 16, 16)."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))
+
+
+@pytest.mark.parametrize("keep", [Extremes(), Positions("all"), Positions(3)])
+def test_what_is_collected_is_the_same(insects: Model, tmp_path: Path, keep: Keep) -> None:
+    here = collect(insects, Noise(), ["stem", "body"], keep, out=tmp_path / "cpu", batch=4)
+    with PretendedDevice() as gpu:
+        there = collect(insects.on("cuda"), Noise(), ["stem", "body"], keep, out=tmp_path / "gpu", batch=4)
+    assert gpu.copies.total() > 0
+    for address in ("stem", "body"):
+        for name in keep.arrays(address, here.shapes[address]):
+            np.testing.assert_allclose(there.array(address, name), here.array(address, name), rtol=1e-3, atol=1e-5)
+
+
+def test_an_atlas_is_the_same(insects: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes.atlas_layout, "lay_out", lambda vectors, *_, **__: np.asarray(vectors[:, :2], float))
+    options = {"images": Noise(), "layer": "stem", "grid": "2", "steps": 2, "size": 12}
+    Atlas(model=insects, out=str(tmp_path / "cpu"), batch_size=8, device="cpu", **options).run()
+    with PretendedDevice() as gpu:
+        Atlas(model=insects, out=str(tmp_path / "gpu"), batch_size=8, device="cuda", **options).run()
+    assert gpu.copies.total() > 0
+    expected, found = pictures_in(tmp_path / "cpu"), pictures_in(tmp_path / "gpu")
+    assert list(found) == list(expected) != []
+    for file, picture in found.items():
+        assert np.abs(picture - expected[file]).max() <= 8, file
+
+
+def test_what_a_network_says_is_the_same(insects: Model) -> None:
+    images = torch.stack([Noise()[index] for index in range(3)])
+    here, shares = top_classes(insects, images), attributions(insects, "body", images, 2)
+    with PretendedDevice():
+        moved = insects.on("cuda")
+        there, shares_there = top_classes(moved, images), attributions(moved, "body", images, 2)
+    assert [[guess.index for guess in row] for row in there] == [[guess.index for guess in row] for row in here]
+    torch.testing.assert_close(shares_there, shares)
+
+
+def test_a_dream_waits_once_an_octave(insects: Model) -> None:
+    def waits(steps: int) -> int:
+        with PretendedDevice() as gpu:
+            dream(insects.on("cuda"), Noise()[0][None], [(layer("body"), 1.0)], octaves=1, steps=steps, tile=32)
+        return gpu.waits.total()
+
+    assert waits(7) == waits(2) > 0
+
+
+def test_memory_that_runs_out_there_halves_the_batch(insects: Model) -> None:
+    def score(seen: Seen) -> Tensor:
+        if len(seen.image) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return seen["body"].mean((1, 2, 3))
+
+    objective = Objective("heavy", ("body",), score, tuple("abcd"))
+    settings = Settings(steps=2)
+    with PretendedDevice(), pytest.warns(UserWarning, match="going on with 2"):
+        there = optimize_in_halves(insects.on("cuda"), objective, Fourier(4, 16), settings)
+    here = optimize(insects, objective, Fourier(4, 16), replace(settings, batch_size=2))
+    torch.testing.assert_close(there.images, here.images, rtol=0, atol=2e-3)
