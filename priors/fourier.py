@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
 from priors.contrast import limited, unlimited
+from priors.spectrum import real_inverse
 from priors.statistics import ImageStatistics, as_statistics
 
 
@@ -120,5 +121,5 @@ class Fourier(Prior):
 
     def forward(self) -> Tensor:
         spectrum = torch.view_as_complex(self.coefficients * self.scale)
-        colors = recorrelate(torch.fft.irfft2(spectrum, s=self.size, norm="ortho"), self.basis)
+        colors = recorrelate(real_inverse(spectrum, self.size), self.basis)
         return to_image(self.mean + limited(colors, self.limit))

@@ -24,6 +24,31 @@ def multiplicity(height: int, width: int) -> Tensor:
     return count
 
 
+def real_inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
+    """`irfft2(norm="ortho")` of any numbers, symmetric or not, with the same result on every device.
+
+    The first column stands for itself mirrored, and so does the last one of an even width. Of numbers that are not
+    symmetric there, a CPU drops what no real picture has. cuFFT takes symmetry along both axes for granted and reads
+    half of the column, or, in one direction at a time, adds up what should be dropped (pytorch#154496).
+
+    Args:
+        spectrum: (..., H, W // 2 + 1), complex. size: (H, W).
+
+    Returns:
+        (..., H, W).
+
+    Example:
+        >>> real_inverse(torch.full((2, 2), 1j), (2, 2)).abs().max()
+        tensor(0.)
+    """
+    if spectrum.device.type == "cpu":
+        return torch.fft.irfft2(spectrum, s=size, norm="ortho")
+    width = size[1]
+    columns = torch.fft.ifft(spectrum, dim=-2, norm="ortho")
+    columns.imag[..., :: width // 2 if width % 2 == 0 else width].zero_()
+    return torch.fft.irfft(columns, n=width, norm="ortho")
+
+
 def periodic_spectrum(image: Tensor) -> Tensor:
     """`rfft2(norm="ortho")` of the periodic part of a picture: no cross from its borders (Moisan 2011).
 

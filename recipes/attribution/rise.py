@@ -130,7 +130,8 @@ def ridge(seen: Tensor, scores: Tensor) -> Tensor:
     Args:
         seen: (n, d). scores: (n, B).
     """
-    x, y = (part.double().cpu() - part.double().cpu().mean(0) for part in (seen, scores))
+    x, y = (part.cpu().double() for part in (seen, scores))  # in this order: some accelerators have no float64
+    x, y = x - x.mean(0), y - y.mean(0)
     left, values, right = torch.linalg.svd(x, full_matrices=False)
     turned, power = left.T @ y, values.square()
     rates = power.max() * torch.logspace(-5, 1, 40, dtype=power.dtype)[:, None]

@@ -32,7 +32,7 @@ class Ridge:
         self.penalty, self._slopes = penalty, torch.zeros(0)
 
     def fit(self, data: Any, **_: Any) -> dict[str, Any]:
-        z, y, weight = (torch.cat([batch[i] for batch in data]).double().cpu() for i in range(3))
+        z, y, weight = (torch.cat([batch[i] for batch in data]).cpu().double() for i in range(3))
         y, share = y.flatten(), weight.flatten() / weight.sum()
         centre, mean = share @ z, share @ y
         root = weight.flatten().sqrt()[:, None]
@@ -142,7 +142,8 @@ def _fitted(
     for row, image in enumerate(images):
         pieces = superpixels(image, segments).to(image.device)
         part = some_of(target, torch.tensor([row], device=images.device))
-        with asking(model, part) as score, torch.no_grad(), torch.random.fork_rng(devices=[]):
+        gpus = [image.device] if image.is_cuda else []
+        with asking(model, part) as score, torch.no_grad(), torch.random.fork_rng(gpus):
             torch.manual_seed(seed)  # Captum draws from the process's own numbers
             slopes = explainer(score).attribute(
                 image[None],

@@ -212,6 +212,15 @@ def test_putting_is_the_inverse_of_taking(make) -> None:
 
 
 @each_kind
+def test_exchanging_takes_over_the_wanted_pictures_alone(make) -> None:
+    prior, other = drawn(make, (8, 9), 1, 2, 3), drawn(make, (8, 9), 4, 5, 6)
+    before = prior().detach().clone()
+    prior.exchange(torch.tensor([True, False, True]), other)
+    assert torch.equal(prior()[::2], other()[::2])
+    assert torch.equal(prior()[1], before[1])
+
+
+@each_kind
 def test_putting_a_started_part_starts_the_whole(make) -> None:
     prior = make(2, (4, 4))
     part = prior.take(torch.tensor([1]))
