@@ -112,7 +112,9 @@ class Folding(TorchFunctionMode):
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    return nn.Parameter(tensor.detach().to(dtype), requires_grad=False)
+    # Pictures come in channels-last memory; with weights in it too, no convolution has to bring them there.
+    memory = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
+    return nn.Parameter(tensor.detach().to(dtype, memory_format=memory), requires_grad=False)
 
 
 def _learns(tensors: Any) -> bool:

@@ -57,7 +57,7 @@ def _arriving(flags: Tensor) -> Callable[[], Tensor]:
     if flags.device.type != "cuda":
         return flags.cpu
     here, arrived = flags.to("cpu", non_blocking=True), torch.cuda.Event()
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(flags.device))
 
     def wait() -> Tensor:
         arrived.synchronize()
