@@ -14,9 +14,8 @@ ENOUGH = 1e-4
 FLAT = 1e-7
 """Curvature along a step below this, relative to what its length allows, is not worth remembering."""
 LONG = 0.25
-"""How far the scale of unseen directions lies, on a logarithmic scale, from s.y / y.y (Nocedal & Wright, eq. 7.20) to the
-longer s.s / s.y (Barzilai & Borwein 1988). Units that switch on and off bend the slope in directions of their own, which
-makes y long and the usual scale too careful."""
+"""Where the scale of unseen directions lies between s.y / y.y (0; Nocedal & Wright, eq. 7.20) and s.s / s.y (1;
+Barzilai & Borwein 1988), as a weight of logarithms: units that switch on and off make y long, the first too small."""
 
 
 class LBFGS(Optimizer):

@@ -75,6 +75,9 @@ APPROACHES: dict[str, Approach] = {
 }
 """By the prior's name."""
 
+DECODED = ("fourier", "pixels", "pyramid")
+"""Priors that can start from any picture, and so from a decoder's guess at that of the code."""
+
 OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | SLOWLY])
 """What every other prior gets: its own options and learning rate."""
 
