@@ -36,7 +36,7 @@ from safetensors.torch import save_file
 from inverter import encode, load_model
 from recipes.attribution.registry import NAMES
 from recipes.cli import main
-from recipes.recipe import key_of
+from recipes.options import key_of
 from recipes.spec import RECIPES
 
 NET = """

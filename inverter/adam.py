@@ -64,5 +64,8 @@ class Adam(Optimizer):
             # Noise of rounding must not count as a gradient: what is far below the picture's own scale hardly moves, or
             # Adam would blow the last digits, which differ from batch to batch, up to a full step.
             floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
-            update = mean / square.sqrt().add_(floor.view(mask.shape))
-            parameter.addcmul_(update, mask.to(update.dtype), value=-rate)
+            scale = square.sqrt().add_(floor.view(mask.shape))
+            if everyone:
+                parameter.addcdiv_(mean, scale, value=-rate)
+            else:
+                parameter.copy_(torch.where(mask, torch.addcdiv(parameter, mean, scale, value=-rate), parameter))

@@ -8,9 +8,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from inverter.warp import warp
+from inverter.warp import view_grid, warp
 
 
 class Transform(Protocol):
@@ -138,9 +137,7 @@ def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
     fill, and not one for each view, which of a large canvas seen in small crops is most of the work.
     """
     views, count = warps.shape[:2]
-    grid = F.affine_grid(warps.transpose(0, 1).flatten(0, 1), [views * count, 1, *window], align_corners=False)
-    grid = grid.view(count, views * window[0], window[1], 2)
-    seen = warp(image, grid)
+    seen = warp(image, view_grid(warps, window))
     if views == 1:
         return seen
     return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +20,7 @@ from inverter.lbfgs import LBFGS
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.optimizer import Optimizer
-from inverter.relu_rules import RedirectedReLU
+from inverter.rescue import Rescue
 from inverter.result import Inversion
 from inverter.scoring import choose_start, measured, whole
 from inverter.settings import Settings
@@ -150,7 +149,7 @@ def _climb(
             draws = [generators[i] for i in rows.tolist()]
             if fresh and prior.starts > 1:
                 choose_start(model, objective, prior, rows, capture, draws, settings)
-            parts.append(run.run(prior, capture, transform, draws, seeds[rows[0]], tick))
+            parts.append(run.run(prior, size, capture, transform, draws, seeds[rows[0]], tick))
             done += len(rows)
     images, scores, history, stopped = (
         torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True))
@@ -205,6 +204,7 @@ class _Batch:
     def run(
         self,
         prior: Prior,
+        size: tuple[int, int],
         capture: Callable[[Tensor], dict[str, Tensor]],
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
@@ -215,9 +215,7 @@ class _Batch:
         part = prior.take(self.rows).to(device)
         rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
         views = self.settings.views or 1
-        with torch.no_grad():
-            height, width = part().shape[2:]
-        transform = self._transform(augment, generators, (height, width), seed)
+        transform = self._transform(augment, generators, size, seed)
         # All views of a step run as one batch; those of pictures that influence each other, one after the other.
         together = 1 if self.objective.coupled else views
         if rows is not None:
@@ -225,22 +223,19 @@ class _Batch:
         optimizer, quick, folding = self._optimizer(part), InputGradients(), Folding()
         history = torch.full((steps, len(self.rows)), float("nan"), device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
-        stuck = torch.zeros_like(alive)  # images that the objective's gradient did not reach in the step before
+        rescue = Rescue(len(self.rows), self.settings.redirect, device)
         stopped = torch.full((len(self.rows),), -1, dtype=torch.long, device=device)
         try:
             for step in range(steps):
                 image = part()
                 if part.watching:
-                    image.retain_grad()
-                rescue = step < self.settings.redirect
-                redirect = RedirectedReLU(stuck.repeat(together)) if rescue and bool(stuck.any()) else nullcontext()
-                score, looks = torch.zeros(len(self.rows), device=device), []
+                    image.register_hook(part.watch)
+                redirect = rescue.redirect(step, together)
+                score = torch.zeros(len(self.rows), device=device)
                 for first in range(0, views, together):
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
-                    if rescue:
-                        entering.retain_grad()
-                        looks.append(entering)
+                    rescue.watch(step, entering)
                     with self.settings.autocast(device), quick, redirect, folding:
                         seen = capture(entering)
                     part_of_it = self.objective.score(Seen(seen, view, rows)).float()
@@ -248,11 +243,7 @@ class _Batch:
                 optimizer.clear()
                 loss = part.energy(image) - score
                 loss.sum().backward()
-                if part.watching and image.grad is not None:
-                    part.watch(image.grad)
-                if rescue and (found := [look.grad for look in looks if look.grad is not None]):
-                    reached = torch.cat([gradient.flatten(1).any(1) for gradient in found])
-                    stuck = ~reached.view(-1, len(self.rows)).any(0)
+                rescue.learn()
                 finite = alive & score.detach().isfinite() & optimizer.finite()
                 stopped = torch.where(alive & ~finite, step, stopped)
                 alive = finite

@@ -136,11 +136,18 @@ class _Clamped(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> Any:
-        (gradient,), (y,) = gradients, ctx.saved_tensors
+        (given,), (y,) = gradients, ctx.saved_tensors
+        gradient = given
         if y.ndim == 4 and y.is_contiguous(memory_format=torch.channels_last):
             # Parts of a concatenation and means over positions arrive in other orders, which are slow to walk beside y.
-            gradient = gradient.contiguous(memory_format=torch.channels_last)
-        return torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling), None, None
+            gradient = given.contiguous(memory_format=torch.channels_last)
+        # A copy is nobody else's, and can become the result.
+        passed = torch.empty_like(gradient) if gradient is given else gradient
+        if ctx.ceiling == math.inf:
+            torch.ops.aten.threshold_backward.grad_input(gradient, y, 0, grad_input=passed)
+        else:
+            torch.ops.aten.hardtanh_backward.grad_input(gradient, y, 0, ctx.ceiling, grad_input=passed)
+        return passed, None, None
 
 
 def _only(value: int | Sequence[int] | str) -> int | None:

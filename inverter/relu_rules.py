@@ -16,9 +16,8 @@ class _Redirected(torch.autograd.Function):
     """clamp(x, 0, ceiling), whose gradient goes on for those stuck images for which all of it would be blocked."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, stuck: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, rows: Tensor) -> Tensor:
         # Only the stuck images are looked at closely: they are few, and the others must not wait for them.
-        rows = stuck.nonzero().flatten()
         below, above = x[rows] < 0, x[rows] > ceiling
         if inplace:
             ctx.mark_dirty(x)
@@ -94,13 +93,14 @@ class RedirectedReLU(ReLURule):
 
     def __init__(self, stuck: Tensor) -> None:
         super().__init__()
-        self.stuck = stuck
+        self.count, self.rows = len(stuck), stuck.nonzero().flatten()
 
     def suits(self, x: Tensor) -> bool:
-        return x.requires_grad and x.ndim >= 2 and len(x) == len(self.stuck)
+        return x.requires_grad and x.ndim >= 2 and len(x) == self.count
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
-        return _Redirected.apply(x, ceiling, inplace, self.stuck)
+        self.rows = self.rows.to(x.device, non_blocking=True)
+        return _Redirected.apply(x, ceiling, inplace, self.rows)
 
 
 class _Rectified(torch.autograd.Function):

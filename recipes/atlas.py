@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.atlas_looks import BESIDE, Look, LookChoice, LookLike
 from recipes.atlas_looks import HELP as WITH_HELP
+from recipes.atlas_looks import Look, LookChoice, LookLike
 from recipes.guard import guarded
+from recipes.options import option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import Problem, Recipe, Unit, option
+from recipes.recipe import Recipe
+from recipes.units import Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from recipes.atlas_survey import Survey
     from recipes.executors import Executor
     from recipes.outputs.manifest import Record
-    from recipes.run import Report, RunProgress
+    from recipes.progress import RunProgress
+    from recipes.run import Report
 
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
@@ -179,7 +182,7 @@ class Atlas(Recipe):
 
     def _look(self, units: Sequence[Unit]) -> Look:
         """That of a batch of icons."""
-        return self._looks[units[0].file.startswith(BESIDE)]
+        return next(look for look in reversed(self._looks) if units[0].file.startswith(look.folder))
 
     def _surveys(self, progress: RunProgress | None = None) -> dict[str, Survey]:
         """The map of each look, by its folder; made once, whoever asks first."""

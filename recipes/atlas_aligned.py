@@ -19,7 +19,7 @@ from recipes.picture_sets import Pictures, picture_set
 if TYPE_CHECKING:
     from inverter import Model
     from recipes.executors import Executor
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 Array = np.ndarray[Any, Any]
 

@@ -15,11 +15,11 @@ from recipes.collector import COMMIT_EVERY, Activations
 from recipes.outputs.growing import GrowingArray
 from recipes.outputs.media import write_text
 from recipes.picture_sets import PictureSet
-from recipes.run import Update
+from recipes.progress import Update
 
 if TYPE_CHECKING:
     from inverter import Model
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 Array = np.ndarray[Any, Any]
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from inverter import Model
 
-BESIDE = "with/"
-"""Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
 HELP = "another layer, laid out on the same map; layer=L,model=M,weights=FILE,normalize=N for one of another model"
 
 LookLike = Union[str, Mapping[str, Any], "LookChoice"]
@@ -89,6 +87,7 @@ class LookChoice:
             LookupError, OSError: as `load_model`, and for a layer that is not there.
         """
         from inverter import load_model
+        from recipes.outputs.atlas import BESIDE
 
         model = first.model if self.model is None else load_model(self.model, self.weights, self.normalize, device)
         seen = [(m.sha256, m.mean, m.std) for m in (first.model, model)]

@@ -13,12 +13,12 @@ from recipes.naming import address
 from recipes.natural import measured, percentile
 from recipes.outputs.media import write_jpeg
 from recipes.picture_sets import Pictures, picture_set
-from recipes.recipe import Unit
 from recipes.sightings import PICTURES, Sightings
+from recipes.units import Unit
 
 if TYPE_CHECKING:
     from recipes.executors import Executor
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 SHOWN = 4
 """Patches beside each picture."""

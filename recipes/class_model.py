@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.class_names import count_classes, parse_classes
 from recipes.naming import OUTPUT_LAYER
+from recipes.options import MOST, check_whole, option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import MOST, Problem, Recipe, Unit, check_whole, option
+from recipes.recipe import Recipe
+from recipes.units import Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -169,7 +171,7 @@ class ClassModel(Recipe):
         return "; ".join(parts)
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.outputs.page import render_gallery
+        from recipes.outputs.gallery import render_gallery
 
         return render_gallery(manifest, kind="Class models")
 

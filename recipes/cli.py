@@ -14,12 +14,13 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipes.deepdream import DeepDream
-from recipes.recipe import LARGEST, AnyRecipe, Recipe, check_whole, key_of
+from recipes.options import LARGEST, check_whole, key_of
+from recipes.recipe import AnyRecipe, Recipe
 from recipes.spec import RECIPES, Known, kind, load_recipe
 from recipes.top_patches import Patches
 
 if TYPE_CHECKING:
-    from recipes.run import Update
+    from recipes.progress import Update
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -280,7 +281,7 @@ def _repeat(manifest: str, unit: str, weights: str | None, device: str | None) -
 
 
 def _statistics(images: str, out: str, channels: int, source: str) -> None:
-    from recipes.run import Update
+    from recipes.progress import Update
     from recipes.statistics import Statistics
     from recipes.terminal import shown
 

@@ -24,10 +24,10 @@ from recipes.naming import safe_name
 from recipes.outputs.growing import GrowingArray
 from recipes.outputs.media import write_text
 from recipes.picture_sets import Pictures, PictureSet, picture_set
-from recipes.run import Update
+from recipes.progress import Update
 
 if TYPE_CHECKING:
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 COMMIT_EVERY = 2.0
 """Seconds between two notes of how far a pass is; what is done after the last one is done again."""

@@ -9,14 +9,14 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from recipes.recipe import LARGEST, check_out, check_whole, option
+from recipes.options import LARGEST, check_out, check_whole, option
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from inverter import Model
     from objectives import Objective
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
 """Suffixes of `out` that promise something else than the .png that is written."""
@@ -169,7 +169,7 @@ class DeepDream:
         from recipes.dreaming import carried, dream, octave_sizes, retoned, tone_of, zoomed
         from recipes.outputs.media import check_writable, unfinished, write_png
         from recipes.outputs.video import open_video
-        from recipes.run import Update
+        from recipes.progress import Update
 
         self._check_files()
         photo = self._photo()

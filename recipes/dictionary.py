@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.naming import safe_name
+from recipes.options import option
 from recipes.photo_icons import Icon, PhotoIcons
-from recipes.recipe import Unit, option
+from recipes.units import Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

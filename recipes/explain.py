@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.attribution.registry import MethodChoice
 from recipes.naming import safe_name
 from recipes.near import nearest
+from recipes.options import check_whole, option
 from recipes.outputs.by_picture import ORIGINAL
 from recipes.picture_questions import PictureQuestions, asked_units, original_units, texts, with_channels
-from recipes.recipe import Given, Unit, check_whole, option
 from recipes.targets import Target
+from recipes.units import Given, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

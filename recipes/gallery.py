@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.naming import OUTPUT_LAYER, parse_channels, safe_name
+from recipes.options import MOST, check_whole, option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import MOST, Problem, Recipe, Unit, check_whole, option
+from recipes.recipe import Recipe
+from recipes.units import Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import Objective
     from recipes.beside import Beside
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
@@ -188,7 +190,7 @@ class Gallery(Recipe):
         return stages(model, PriorChoice.parse(self.prior).window(self.picture_size(model), model))[-1]
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.outputs.page import render_gallery
+        from recipes.outputs.gallery import render_gallery
 
         return render_gallery(manifest)
 

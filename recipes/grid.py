@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.guard import guarded
 from recipes.naming import safe_name
+from recipes.options import MOST, check_whole, option
 from recipes.photo_icons import Icon, PhotoIcons, strongest
-from recipes.recipe import MOST, Unit, check_whole, option
+from recipes.units import Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from recipes.outputs.manifest import Record
-    from recipes.run import Report, RunProgress
+    from recipes.progress import RunProgress
+    from recipes.run import Report
 
 GROUND = 1.0
 """Grey level between the cells."""

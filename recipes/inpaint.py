@@ -9,7 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.recipe import AnyRecipe, Given, Problem, Unit, option
+from recipes.options import option
+from recipes.recipe import AnyRecipe
+from recipes.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.approaches import AUTO
 from recipes.naming import OUTPUT_LAYER, address, safe_name
+from recipes.options import MOST, check_whole, option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import MOST, Given, Problem, Recipe, Unit, check_whole, option
+from recipes.recipe import Recipe
+from recipes.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

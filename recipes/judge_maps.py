@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.attribution.registry import MethodChoice
 from recipes.box_files import HELP as BOXES
 from recipes.naming import safe_name
+from recipes.options import LARGEST, check_whole, option
 from recipes.outputs.by_picture import ORIGINAL
 from recipes.picture_questions import PictureQuestions, asked_units, original_units, with_channels
-from recipes.recipe import LARGEST, Given, Unit, check_whole, option
 from recipes.targets import HELP as TARGETS
 from recipes.targets import TOP, Target
+from recipes.units import Given, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

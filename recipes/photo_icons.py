@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.naming import safe_name
+from recipes.options import LARGEST, MOST, check_whole, option
 from recipes.prior_choice import HELP, PriorChoice, PriorLike
-from recipes.recipe import LARGEST, MOST, Given, Problem, Recipe, Unit, check_whole, option
+from recipes.recipe import Recipe
+from recipes.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
 from recipes.naming import safe_name
+from recipes.options import option
 from recipes.outputs.by_picture import ORIGINAL
-from recipes.recipe import Recipe, Unit, option
+from recipes.recipe import Recipe
 from recipes.targets import HELP as TARGETS
 from recipes.targets import TOP, Target
+from recipes.units import Unit
 
 if TYPE_CHECKING:
     from torch import Tensor

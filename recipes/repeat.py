@@ -16,13 +16,15 @@ from PIL import Image
 from inverter import Model, __version__
 from inverter.engine import default_batch
 from recipes.near import nearest
+from recipes.options import key_of
 from recipes.outputs.manifest import PASSING, Manifest, Record, versions
-from recipes.recipe import AnyRecipe, Unit, key_of
+from recipes.recipe import AnyRecipe
 from recipes.run import batches
 from recipes.spec import RECIPES
+from recipes.units import Unit
 
 if TYPE_CHECKING:
-    from recipes.run import RunProgress
+    from recipes.progress import RunProgress
 
 KEPT = ("activations", "layout")
 """Folders, below an output folder, of what a recipe has measured once and takes from there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,29 +17,15 @@ from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
-from recipes.recipe import AnyRecipe, Unit
+from recipes.plan import Plan
+from recipes.progress import RunProgress, Update
+from recipes.units import Unit
 from recipes.work import Finished, make
 
 PAGE_EVERY = 10.0
 """Seconds between two versions of the manifest and the page while a run goes on, at least."""
 SHARE = 0.02
 """Of the run's time may go into writing them, at most: of a run of many units each takes seconds."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """How far a run is: units finished (with the fraction of those under way), of all that it has to do.
-
-    A run may have several parts, one after the other; `noun` says what is counted where that is no unit.
-    """
-
-    done: float
-    units: int
-    finished: int
-    noun: str | None = None
-
-
-RunProgress = Callable[[Update], None]
 
 
 @dataclass(frozen=True)
@@ -71,8 +57,8 @@ def batches(units: Sequence[Unit], size: int) -> Iterator[list[Unit]]:
         yield batch
 
 
-def run(recipe: AnyRecipe, progress: RunProgress | None = None) -> Report:
-    """Runs a recipe in its output folder (see `Recipe.run`)."""
+def run(recipe: Plan, progress: RunProgress | None = None) -> Report:
+    """Runs a recipe in its output folder (see `AnyRecipe.run`)."""
     started = time.perf_counter()
     settings = Settings(
         steps=Settings.steps if recipe.steps is None else recipe.steps,

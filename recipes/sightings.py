@@ -20,7 +20,7 @@ from recipes.natural import QUANTILES, Overlay, Response, Sighting, overlay, res
 from recipes.outputs.manifest import Record
 from recipes.outputs.media import write_jpeg
 from recipes.picture_sets import PictureSet
-from recipes.recipe import Unit
+from recipes.units import Unit
 
 PICTURES = "pictures"
 """Folder, below the output folder, of the pictures as the network saw them."""

@@ -18,8 +18,9 @@ from recipes.inpaint import Inpaint
 from recipes.invert import Invert
 from recipes.judge_maps import JudgeMaps
 from recipes.near import nearest
+from recipes.options import key_of
 from recipes.prior_choice import PriorChoice
-from recipes.recipe import AnyRecipe, key_of
+from recipes.recipe import AnyRecipe
 from recipes.top_patches import Patches
 
 Known = AnyRecipe | DeepDream | Patches

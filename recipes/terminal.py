@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recipes.run import RunProgress, Update
+    from recipes.progress import RunProgress, Update
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""

@@ -13,7 +13,7 @@ from recipes.executors.machines import Machines
 from recipes.gallery import Gallery
 from recipes.guard import guarded
 from recipes.naming import address
-from recipes.recipe import MOST, check_whole, key_of, option
+from recipes.options import MOST, check_whole, key_of, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from recipes.outputs.manifest import Record
-    from recipes.run import Report, RunProgress
+    from recipes.progress import RunProgress
+    from recipes.run import Report
 
 OBJECTIVES = ("channel", "neuron", "logit")
 
@@ -105,7 +106,8 @@ class Patches(Machines):
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import Store
         from recipes.picture_sets import picture_set
-        from recipes.run import Report, Update
+        from recipes.progress import Update
+        from recipes.run import Report
         from recipes.sightings import Sightings
 
         started = time.perf_counter()

@@ -15,7 +15,8 @@ from inverter.determinism import deterministic
 from inverter.scoring import whole
 from recipes.halving import optimize_in_halves
 from recipes.outputs.manifest import Record
-from recipes.recipe import AnyRecipe, Given, Problem, Unit
+from recipes.plan import Plan
+from recipes.units import Given, Problem, Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Finished:
 
 
 def make(
-    recipe: AnyRecipe, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -44,7 +45,7 @@ def make(
 
 
 def _made(
-    recipe: AnyRecipe, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
 ) -> Finished:
     work, count = recipe.problem(model, units), len(units)
     if isinstance(work, Given):

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.atlas_looks import BESIDE
 from recipes.outputs.manifest import Manifest
 from recipes.outputs.media import write_text
-from recipes.outputs.page import Figure, duration, located, picture_url, render_page
+from recipes.outputs.page import located, picture_url, render_page
 from recipes.outputs.sprites import ACROSS, sheet_file, tile_size, write_grid
+from recipes.outputs.told import CONTINUES, Figure, Told, took
 
-__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
+__all__ = ["BESIDE", "render_atlas", "told_of_classes", "write_atlas"]
+
+BESIDE = "with/"
+"""Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
 
 
 def write_atlas(folder: Path) -> None:
@@ -51,30 +54,23 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         >>> render_atlas({"recipe": "atlas", "units": []}).startswith("<!doctype html>")
         True
     """
-    settings, model, units = manifest.get("settings") or {}, manifest.get("model") or {}, manifest.get("units") or []
-    rows, planned = manifest.get("table") or [], manifest.get("planned")
-    unfinished = isinstance(planned, int) and planned > len(units)
-    count = f"{len(units):,} of {planned:,}" if unfinished else f"{len(units):,}"
-    notices = [f"This run is not finished: {count} icons. The same command continues."] if unfinished else []
-    if stopped := sum(unit.get("status", "ok") != "ok" for unit in units):
-        notices.append(f"{stopped:,} of {len(units):,} icons did not end well; each is marked with its status.")
-    spec = str(model.get("spec") or settings.get("model") or "network")
+    told = Told(manifest)
+    units = told.units
+    notices = told.notices("icons", CONTINUES)
     if silent := told_of_classes([unit.get("figures") or {} for unit in units]):
         notices.append(f"{silent[0].upper()}{silent[1:]}.")
     meant = next((unit["name"] for unit in units if unit.get("name")), None)
     return render_page(
         "atlas",
-        title=str(manifest.get("title") or spec),
+        told,
         subtitle="Activation atlas" if meant is None else f"Activation atlas of the class {meant}",
-        origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
-        figures=[Figure("Icons", count), *_figures(settings, model, rows, units)],
+        figures=_figures(told),
         notices=notices,
-        details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
         parts=["atlas_map"],
         data={
             "across": ACROSS,
             "atlases": [
-                _atlas(settings.get("size"), about, below, _by_grid(units, below))
+                _atlas(told.settings.get("size"), about, below, _by_grid(units, below))
                 for below, about in _looks(manifest).items()
             ],
         },
@@ -140,15 +136,10 @@ def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
     }
 
 
-def _figures(
-    settings: Mapping[str, Any],
-    model: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    units: Sequence[Mapping[str, Any]],
-) -> list[Figure]:
-    figures = [Figure("Layer", str(settings["layer"]))] if settings.get("layer") else []
-    if second := settings.get("with"):
-        figures.append(Figure("With", str(second.get("layer")), str((second.get("model") or model).get("spec"))))
+def _figures(told: Told) -> list[Figure]:
+    rows, figures = told.rows, [Figure("Icons", told.count), *told.asked("layer")]
+    if second := told.settings.get("with"):
+        figures.append(Figure("With", str(second.get("layer")), str((second.get("model") or told.model).get("spec"))))
     if rows:
         figures.append(Figure("Grid", ", ".join(dict.fromkeys(str(row["grid"]) for row in rows))))
         figures.append(
@@ -162,9 +153,5 @@ def _figures(
         figures.append(
             Figure("Nearest to its own cell", f"{own:.1%}", "icons whose nearest cell direction is their own")
         )
-    if seconds := [unit["seconds"] for unit in units if unit.get("seconds")]:
-        figures.append(Figure("Time an icon", duration(sum(seconds) / len(seconds))))
-    figures += [Figure(key.capitalize(), str(settings[key])) for key in ("layout", "steps") if settings.get(key)]
-    if digest := str(model.get("sha256") or ""):
-        figures.append(Figure("Weights sha256", f"{digest[:10]}…", f"{model.get('weights') or ''} {digest}".strip()))
-    return figures
+    figures += took((unit.get("seconds") for unit in told.units), "an icon")
+    return figures + told.asked("layout", "steps") + told.weights()

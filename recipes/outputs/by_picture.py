@@ -45,3 +45,13 @@ def urls_beside(unit: Mapping[str, Any]) -> dict[str, str | None]:
     """
     beside = unit.get("beside")
     return {str(kind): picture_url(file) for kind, file in beside.items()} if isinstance(beside, Mapping) else {}
+
+
+def shown(unit: Mapping[str, Any]) -> dict[str, Any]:
+    """A unit as the script of a page takes it: where its picture and the files beside it are found, and its figures."""
+    return {
+        **unit,
+        "source": picture_url(unit.get("file")),
+        "beside": urls_beside(unit),
+        "figures": unit.get("figures") or {},
+    }

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.outputs.page import Figure, located, picture_shape, picture_url, render_page
+from recipes.outputs.page import located, picture_url, render_page
+from recipes.outputs.told import CONTINUES, Figure, Told, named
 
 __all__ = ["render_patches"]
 
@@ -19,11 +20,9 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         >>> render_patches({"recipe": "patches", "units": []}).startswith("<!doctype html>")
         True
     """
-    settings, model, units = manifest.get("settings") or {}, manifest.get("model") or {}, manifest.get("units") or []
-    rows, planned = manifest.get("table") or [], manifest.get("planned")
-    unfinished = isinstance(planned, int) and planned > len(units)
-    count = f"{len(units):,} of {planned:,}" if unfinished else f"{len(units):,}"
-    notices = [f"This run is not finished: {count} units. The same command continues."] if unfinished else []
+    told = Told(manifest)
+    settings, units, rows = told.settings, told.units, told.rows
+    notices = told.notices("units", CONTINUES)
     if skipped := max((row.get("skipped") or 0 for row in rows), default=0):
         notices.append(f"{skipped:,} pictures could not be read and were left out.")
     if any(row.get("sees") == "unknown" for row in rows):
@@ -33,35 +32,26 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     asked = settings.get("count")
     if isinstance(asked, int) and 0 < pictures < asked:
         notices.append(f"{asked} patches were asked for, but there are only {pictures} pictures.")
-    spec = str(model.get("spec") or settings.get("model") or "network")
-    shape = picture_shape(settings.get("size")) or picture_shape(model.get("input_size")) or (1, 1)
     layers = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
-    figures = [Figure("Units", count)]
+    figures = [Figure("Units", told.count)]
     if pictures:
         places = settings.get("dataset") or []
         figures.append(Figure("Pictures", f"{pictures:,}", ", ".join(map(str, places))))
-    figures.append(
-        Figure("Layer" if len(layers) == 1 else "Layers", layers[0] if len(layers) == 1 else str(len(layers)))
-    )
+    figures.append(named("Layer", layers, "Layers"))
     if len(rows) == 1:
         figures.append(Figure("A unit sees", str(rows[0].get("sees"))))
     if silent := sum(row.get("silent") or 0 for row in rows):
         figures.append(Figure("Silent units", f"{silent:,}", "the same in all pictures"))
-    if settings.get("objective"):
-        figures.append(Figure("Objective", str(settings["objective"])))
-    if digest := str(model.get("sha256") or ""):
-        figures.append(Figure("Weights sha256", f"{digest[:10]}…", f"{model.get('weights') or ''} {digest}".strip()))
+    figures += told.asked("objective") + told.weights()
     return render_page(
         "patches",
+        told,
         parts=["listing", "layers"],
-        title=str(manifest.get("title") or spec),
         subtitle="Top patches",
-        origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
         figures=figures,
         notices=notices,
-        details={"Settings": settings, "Model": model, "Versions": manifest.get("versions") or {}},
         data={
-            "size": list(shape),
+            "size": list(told.shape or (1, 1)),
             "sees": {str(row.get("layer")): str(row.get("sees")) for row in rows},
             "layers": layers,
             "units": [

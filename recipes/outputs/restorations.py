@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.outputs.page import Figure, duration, picture_url, render_page
+from recipes.outputs.page import picture_url, render_page
+from recipes.outputs.told import Figure, Told, took
 
 __all__ = ["render_inpaint"]
 
@@ -21,25 +22,17 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
         >>> render_inpaint({"recipe": "inpaint", "units": []}).startswith("<!doctype html>")
         True
     """
-    settings = manifest.get("settings") or {}
-    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in manifest.get("units") or []]
+    told = Told(manifest)
+    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in told.units]
     names = list(dict.fromkeys(str(unit.get("image")) for unit in units))
-    planned, stopped = manifest.get("planned"), sum(unit.get("status", "ok") != "ok" for unit in units)
-    notices = []
-    if isinstance(planned, int) and planned > len(units):
-        count = f"{len(units):,} of {planned:,} pictures"
-        notices.append(f"This run is not finished: {count}. While it goes on, reload to see more.")
-    if stopped:
-        notices.append(f"{stopped:,} of {len(names):,} pictures did not end well; each is marked with its status.")
     return render_page(
         "inpaint",
+        told,
         parts=["listing"],
-        title=str(manifest.get("title") or "Inpainting"),
+        title=told.named or "Inpainting",
         subtitle="Missing pixels, restored by the deep image prior",
-        origin=f"{manifest.get('created', '')} · inverter {manifest.get('inverter', '')}".strip(" ·"),
-        figures=_figures(settings, units, len(names)),
-        notices=notices,
-        details={"Settings": settings, "Versions": manifest.get("versions") or {}},
+        figures=_figures(told, units, len(names)),
+        notices=told.notices("pictures", of=len(names)),
         data=[
             {
                 "name": name,
@@ -55,7 +48,7 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(settings: Mapping[str, Any], units: list[dict[str, Any]], pictures: int) -> list[Figure]:
+def _figures(told: Told, units: list[dict[str, Any]], pictures: int) -> list[Figure]:
     restored = [unit for unit in units if unit.get("objective") == "restored"]
     figures = [Figure("Pictures", f"{pictures:,}"), Figure("Restored", f"{len(restored):,}")]
     for label, key, form in (("Missing", "missing", "{:.1%}"), ("PSNR of the missing", "psnr", "{:.1f} dB")):
@@ -64,11 +57,7 @@ def _figures(settings: Mapping[str, Any], units: list[dict[str, Any]], pictures:
             mean = form.format(sum(values) / len(values))
             range_ = f"mean; from {form.format(min(values))} to {form.format(max(values))}" if len(values) > 1 else ""
             figures.append(Figure(label, mean, range_))
-    seconds = [value for unit in restored if (value := _number(unit.get("seconds"))) is not None]
-    if seconds:
-        figures.append(Figure("Time", duration(sum(seconds))))
-    asked = {name: settings.get(name) for name in ("steps", "seed")}
-    return figures + [Figure(name.capitalize(), str(value)) for name, value in asked.items() if value is not None]
+    return figures + took(unit.get("seconds") for unit in restored) + told.asked("steps", "seed")
 
 
 def _number(value: object) -> float | None:

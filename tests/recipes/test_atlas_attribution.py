@@ -22,7 +22,7 @@ from recipes.cli import main
 from recipes.collector import Activations, collect
 from recipes.keeping import Positions
 from recipes.picture_sets import PictureSet, picture_set
-from recipes.run import Update
+from recipes.progress import Update
 
 NAMES = ["ant", "bee", "cat", "dog", "<b>elk"]
 

@@ -11,7 +11,7 @@ import recipes.cli
 import recipes.terminal
 from inverter import __version__
 from recipes.cli import main
-from recipes.run import Update
+from recipes.progress import Update
 
 Command = Callable[..., tuple[int, str, str]]
 GOOD = ("gallery", "--model", "nets.py:net", "--layer", "conv", "--channels", "0,2", "--size", "24", "--steps", "2")

@@ -16,7 +16,7 @@ from inverter import Model, encode, load_model
 from recipes.collector import Activations, collect
 from recipes.keeping import Extremes, Keep, Positions
 from recipes.pictures import fit, read_picture
-from recipes.run import Update
+from recipes.progress import Update
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from recipes.cli import INTERRUPTED, main
 from recipes.deepdream import ZOOM
 from recipes.dreaming import zoomed
 from recipes.pictures import read_picture
-from recipes.run import Update
+from recipes.progress import Update
 from recipes.spec import load_recipe
 
 

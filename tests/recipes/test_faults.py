@@ -19,7 +19,7 @@ from recipes import Gallery
 from recipes.cli import main
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
-from recipes.run import Update
+from recipes.progress import Update
 
 NET = """
 import torch

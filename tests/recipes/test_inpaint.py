@@ -20,8 +20,9 @@ from recipes.cli import main
 from recipes.inpaint import HOLES, STREWN
 from recipes.masks import check_mask, depth, random_mask, scaled, scaled_mask
 from recipes.pictures import read_picture
-from recipes.recipe import Problem
-from recipes.run import Report, Update
+from recipes.progress import Update
+from recipes.run import Report
+from recipes.units import Problem
 
 
 def save(path: Path, seed: int = 0, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> Path:

@@ -20,8 +20,10 @@ import recipes.work
 from inverter import Inversion, Model, Settings, load_model
 from recipes import Gallery
 from recipes.outputs.manifest import Manifest
-from recipes.recipe import Recipe, Unit
-from recipes.run import Update, batches
+from recipes.progress import RunProgress, Update
+from recipes.recipe import Recipe
+from recipes.run import batches
+from recipes.units import Unit
 
 
 def gallery(net: nn.Module, out: Path, **options: object) -> Gallery:
@@ -53,7 +55,7 @@ class Stop(KeyboardInterrupt):
     pass
 
 
-def stop_after(units: float) -> recipes.run.RunProgress:
+def stop_after(units: float) -> RunProgress:
     def progress(update: Update) -> None:
         if update.done >= units:
             raise Stop

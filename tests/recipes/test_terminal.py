@@ -7,7 +7,7 @@ import pytest
 
 import recipes.cli
 import recipes.terminal
-from recipes.run import Update
+from recipes.progress import Update
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from inverter import Model, encode, load_model
 from recipes import Gallery, Patches
 from recipes.cli import main
 from recipes.pictures import fit, read_picture
-from recipes.run import Report, Update
+from recipes.progress import Update
+from recipes.run import Report
 
 
 @pytest.fixture

@@ -6,19 +6,24 @@ import hashlib
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from recipes.outputs import page as page_module
-from recipes.outputs.page import picture_url, render_gallery
+from recipes.outputs import told as told_module
+from recipes.outputs.gallery import render_gallery
+from recipes.outputs.page import picture_url
 
 
-def test_imports_only_the_standard_library() -> None:
-    tree = ast.parse(Path(page_module.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [page_module, told_module])
+def test_a_page_needs_only_the_standard_library(module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {str(name).split(".")[0] for name in names} <= set(sys.stdlib_module_names)
+    own = {"recipes.outputs.told"}
+    assert {str(name).split(".")[0] for name in names - own} <= set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize(
