@@ -12,7 +12,7 @@ from inverter.decoder import Decoder
 from inverter.engine import unit_seeds
 from priors import Prior
 from recipes.naming import address
-from recipes.recipe import Unit
+from recipes.units import Unit
 
 
 class DecodedStarts:
