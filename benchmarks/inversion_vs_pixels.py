@@ -28,7 +28,7 @@ from objectives import Objective, code
 from priors import Fourier, Pixels, Prior
 from recipes.pictures import fit, read_picture
 
-STEPS = (8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 70, 85, 100, 120, 140, 170, 200, 240, 280, 340, 400, 560, 800)
+STEPS = sorted({round(8 * 1.12**i) for i in range(42)})
 RUNS: dict[str, dict[str, Any]] = {
     "Adam on pixels with TV": {"momentum": 0.9, "schedule": "cosine", "learning_rate": 0.1},
     "Fourier, L-BFGS": {"optimizer": "lbfgs", "learning_rate": 1.0},

@@ -46,7 +46,7 @@ def _pixels(stride: float) -> dict[str, Any]:
 
 
 def _pixels_stages(stride: float) -> list[dict[str, Any]]:
-    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)} | SLOWLY]
+    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.1, 0.1)} | SLOWLY]
 
 
 def _fourier_stages(stride: float) -> list[dict[str, Any]]:
