@@ -13,6 +13,9 @@ ENOUGH = 1e-4
 """The share of the decrease that the slope promises which a step must bring (Armijo; Nocedal & Wright, eq. 3.6a)."""
 FLAT = 1e-7
 """Curvature along a step below this, relative to what its length allows, is not worth remembering."""
+LONG = 0.25
+"""Where the scale of unseen directions lies between s.y / y.y (0; Nocedal & Wright, eq. 7.20) and s.s / s.y (1;
+Barzilai & Borwein 1988), as a weight of logarithms: units that switch on and off make y long, the first too small."""
 
 
 class LBFGS(Optimizer):
@@ -98,8 +101,10 @@ class LBFGS(Optimizer):
             q -= share[:, None] * bend
             shares.append(share)
         scale = self.first / self.slope.abs().amax(1).clamp_min(1e-38)
-        for bend, curvature in zip(self.bends, self.curvatures, strict=True):  # the newest that a picture has
-            scale = torch.where(curvature > 0, curvature / bend.square().sum(1).clamp_min(1e-38), scale)
+        for move, bend, curvature in zip(self.moves, self.bends, self.curvatures, strict=True):  # the newest counts
+            short = curvature / bend.square().sum(1).clamp_min(1e-38)
+            long = move.square().sum(1) / curvature.clamp_min(1e-38)
+            scale = torch.where(curvature > 0, short ** (1 - LONG) * long**LONG, scale)
         q *= scale[:, None]
         for move, bend, rho, share in zip(self.moves, self.bends, inverse, reversed(shares), strict=True):
             q += (share - rho * (bend * q).sum(1))[:, None] * move

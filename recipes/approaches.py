@@ -46,7 +46,7 @@ def _pixels(stride: float) -> dict[str, Any]:
 
 
 def _pixels_stages(stride: float) -> list[dict[str, Any]]:
-    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.2, 0.1)} | SLOWLY]
+    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.1, 0.1)} | SLOWLY]
 
 
 def _fourier_stages(stride: float) -> list[dict[str, Any]]:
@@ -74,6 +74,9 @@ APPROACHES: dict[str, Approach] = {
     "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01} | SLOWLY]),
 }
 """By the prior's name."""
+
+DECODED = ("fourier", "pixels", "pyramid")
+"""Priors that can start from any picture, and so from a decoder's guess at that of the code."""
 
 OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | SLOWLY])
 """What every other prior gets: its own options and learning rate."""

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Code, Model
+    from recipes.decoded_starts import DecodedStarts
     from recipes.outputs.manifest import Record
 
 DISTANCES = ("l2", "cosine", "l1")
+STARTS = ("decoder", "noise")
 ORIGINAL = "original"
 """The objective that the manifest gives to a picture that was given."""
 YARDSTICK = 32
@@ -52,6 +54,7 @@ class Invert(Recipe):
         "auto", f"auto (what suits the depth best), or {HELP}; may be repeated", repeat=True
     )
     attempts: int = option(1, "different pre-images of each code")
+    start: str = option("decoder", "decoder (a linear guess at the picture) or noise", choices=STARTS)
     distance: str = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
     judge: str | None = option(None, "a second network that is asked what it sees: as --model")
     judge_weights: str | None = option(None, "its weights file")
@@ -70,6 +73,8 @@ class Invert(Recipe):
                 raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
         if self.distance not in DISTANCES:
             raise ValueError(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
+        if self.start not in STARTS:
+            raise ValueError(f"unknown start {self.start!r}; expected one of {', '.join(STARTS)}")
         if not self.priors:
             raise ValueError(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
@@ -220,9 +225,15 @@ class Invert(Recipe):
             return self._code.layers[where][[self._names.index(str(unit.image)) for unit in units]]
         return encode(model, self._originals(model, units), where)[where]
 
+    @cached_property
+    def _starts(self) -> DecodedStarts:
+        from recipes.decoded_starts import DecodedStarts
+
+        return DecodedStarts(self.seed)
+
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         from objectives import code
-        from recipes.approaches import APPROACHES, OTHERS, planned, stride
+        from recipes.approaches import APPROACHES, DECODED, OTHERS, planned, stride
 
         if units[0].objective == ORIGINAL:
             return Given(self._originals(model, units))
@@ -232,6 +243,8 @@ class Invert(Recipe):
         names = [str(unit.image) for unit in units]
         objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
+        if self.start == "decoder" and choice.name in DECODED and target.ndim == 4:
+            prior = choice.at(self._starts.of(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, choice.finish(prior))

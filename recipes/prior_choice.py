@@ -125,6 +125,15 @@ class PriorChoice:
         except (TypeError, RuntimeError, OverflowError) as error:  # a list of the wrong things, say, or a huge number
             raise ValueError(f"prior {self}: {' '.join(str(error).split())}") from error
 
+    def at(self, images: Tensor, **defaults: Any) -> Prior:
+        """The prior that starts at `images` (B, 3, H, W) in [0, 1], of those that can and whose options are their own.
+
+        Args:
+            defaults: options that a recipe prefers to the prior's own.
+        """
+        prior: Prior = self._class().from_image(images, **(defaults | dict(self.options)))
+        return prior
+
     def window(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
         """(height, width) of what the network is shown of pictures of `size`: of a canvas, crops."""
         from inverter.augment import Augment

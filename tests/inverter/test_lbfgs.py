@@ -71,7 +71,7 @@ def test_it_never_ends_above_where_it_was(seed: int, steps: int, memory: int) ->
 def test_a_stopped_picture_ends_at_the_best_that_it_had() -> None:
     place = nn.Parameter(torch.tensor([[-1.2, 1.0, 0.0], [2.0, 0.0, 3.0]]))
     before = place.detach().clone()
-    run(place, 20, torch.tensor([False, True]))
+    run(place, 30, torch.tensor([False, True]))
     assert torch.equal(place[0], before[0])
     assert valley(place)[1] < 1e-2
 

@@ -16,6 +16,7 @@ from inverter import Model, encode, load_model
 from recipes import Invert
 from recipes.approaches import APPROACHES, best, stride
 from recipes.cli import main
+from recipes.invert import STARTS
 from recipes.outputs.manifest import Manifest
 from recipes.pictures import fit, read_picture
 from recipes.prior_choice import NAMES
@@ -136,6 +137,37 @@ def test_the_same_run_again_does_nothing_and_a_lost_picture_is_made_again(run: C
     assert all(abs(before[file].astype(int) - after[file]).max() <= 1 for file in before)
 
 
+@pytest.mark.parametrize("prior", ["pixels", "fourier", "pyramid"])
+def test_it_starts_from_the_decoder_unless_noise_is_asked_for(
+    run: Callable[..., Report], tmp_path: Path, prior: str
+) -> None:
+    """After one small step, the pictures of the decoder's start are nearer to the original than those of grey noise."""
+    known = {"layer": "stem", "prior": prior, "steps": 1, "learning_rate": 1e-6, "augment": "light"}
+    found = {start: run(start=start, out=str(tmp_path / start), **known).manifest.table[0] for start in STARTS}
+    assert found["decoder"]["psnr"] > found["noise"]["psnr"] + 1
+
+
+def test_attempts_differ_and_so_do_seeds(run: Callable[..., Report], tmp_path: Path) -> None:
+    run(attempts=2, prior="fourier:spread=.5", out=str(tmp_path / "one"))
+    run(attempts=2, prior="fourier:spread=.5", out=str(tmp_path / "again"))
+    run(attempts=2, prior="fourier:spread=.5", seed=1, out=str(tmp_path / "other"))
+    one, again, other = (pictures(tmp_path / name / "images") for name in ("one", "again", "other"))
+    assert len(one) == 4
+    names = sorted(one)
+    assert all(np.array_equal(one[name], again[name]) for name in names)
+    assert not any(np.array_equal(one[name], other[name]) for name in names)
+    assert len({picture.tobytes() for picture in one.values()}) == 4
+
+
+def test_priors_and_codes_without_a_decoder_start_from_noise(run: Callable[..., Report], tmp_path: Path) -> None:
+    for name, options in {"prior": {"prior": "maco"}, "vector": {"layer": "output"}}.items():
+        for start in STARTS:
+            run(start=start, out=str(tmp_path / name / start), **options)
+        decoder, noise = (pictures(tmp_path / name / start) for start in STARTS)
+        assert decoder.keys() == noise.keys()
+        assert all(np.array_equal(decoder[file], noise[file]) for file in decoder)
+
+
 def test_a_picture_does_not_depend_on_its_batch(run: Callable[..., Report], tmp_path: Path) -> None:
     together = pictures(run(out=str(tmp_path / "x")).out)
     alone = pictures(run(batch_size=1, out=str(tmp_path / "y")).out)
@@ -212,7 +244,7 @@ def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report])
 
 
 def test_steps_and_learning_rate_of_the_user_take_precedence(run: Callable[..., Report]) -> None:
-    gentle = run(learning_rate=1e-6, steps=7)
+    gentle = run(learning_rate=1e-6, steps=7, start="noise")
     assert {unit.steps for unit in gentle.manifest.units.values()} == {0, 7}
     spread = max(picture.std() for file, picture in pictures(gentle.out).items() if file.startswith("images"))
     assert spread < 10  # it has hardly moved from grey
@@ -235,6 +267,7 @@ def test_a_manifest_survives_its_file(run: Callable[..., Report]) -> None:
         ({"prior": "nonsense"}, "unknown prior 'nonsense'; expected one of fourier, pixels"),
         ({"prior": ()}, "prior: got none"),
         ({"distance": "l3"}, "unknown distance 'l3'"),
+        ({"start": "photo"}, "unknown start 'photo'; expected one of decoder, noise"),
         ({"layer": ()}, "layer: got none"),
         ({"layer": [3]}, "layer: expected text"),
         ({"attempts": 0}, "attempts must be"),

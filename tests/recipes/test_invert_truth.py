@@ -32,7 +32,7 @@ def test_a_shallow_layer_of_squeezenet_keeps_almost_everything(
 def test_features_7_of_squeezenet_is_met_and_the_photograph_comes_back(
     squeezenet: Model, photographs: Tensor, tmp_path: Path
 ) -> None:
-    """L-BFGS first: Adam alone meets the code as well, at 3 dB less."""
+    """From the decoder's guess, by L-BFGS first: Adam alone meets the code as well, at 3 dB less."""
     picture = (photographs[5].permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(picture).save(tmp_path / "photo.png")
     recipe = Invert(

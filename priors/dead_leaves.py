@@ -1,0 +1,64 @@
+"""Dead leaves: random pictures with what photographs have and noise has not, things with edges that hide each other."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from priors.base import Size, as_size
+from priors.color import from_image, recorrelate, to_image
+from priors.statistics import natural
+
+LEAVES = 40
+SMALLEST, LARGEST = 1 / 37, 1 / 1.4
+"""Radii of leaves, in sides of the picture; each octave between them is equally likely."""
+CONTRAST, TEXTURE = 1.2, 0.6
+"""Root mean squares before the sigmoid: between the colours of leaves, and within a leaf, on average."""
+
+
+def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
+    """Pictures of leaves fallen on each other (Lee, Mumford & Huang 2001), (B, 3, H, W) in [0, 1].
+
+    Ellipses and boxes of any size and direction, each of a colour of its own and with a texture of its own strength;
+    colours and textures have the statistics of natural images. Where a network's features have to be known on pictures
+    and there are none, its layers answer to these more as to photographs than to noise.
+
+    Args:
+        count: number of pictures, B, > 0.
+        size: pixels, one number or (height, width).
+        generator: of all draws, on the CPU.
+
+    Example:
+        >>> dead_leaves(2, (32, 48), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 3, 32, 48])
+    """
+    height, width = as_size(size)
+    statistics, side = natural(), max(height, width)
+    basis = statistics.color_basis()
+    basis = basis / basis.square().sum(1).mean().sqrt()  # normal numbers become colours with a root mean square of 1
+    mean = from_image(statistics.mean)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
+
+    def colour() -> Tensor:
+        return (mean + CONTRAST * torch.randn(count, len(mean), generator=generator) @ basis.T)[:, :, None, None]
+
+    down, right = torch.arange(height)[:, None], torch.arange(width)
+    colours, strength = colour().expand(-1, -1, height, width), uniform(0, 2 * TEXTURE)
+    for _ in range(LEAVES):
+        radius = side * uniform(math.log(SMALLEST), math.log(LARGEST)).exp()
+        angle, stretch = uniform(0, 2 * math.pi), uniform(-1, 1).exp()
+        y, x = down - height * uniform(-0.1, 1.1), right - width * uniform(-0.1, 1.1)
+        along, across = (y * angle.cos() + x * angle.sin()) * stretch, (x * angle.cos() - y * angle.sin()) / stretch
+        ellipse, box = along.square() + across.square() < radius.square(), along.abs().max(across.abs()) < radius
+        inside = torch.where(uniform(0, 1) < 0.5, box, ellipse)
+        colours = torch.where(inside, colour(), colours)
+        strength = torch.where(inside, uniform(0, 2 * TEXTURE), strength)
+    noise = torch.randn(count, len(mean), height, width, generator=generator)
+    texture = torch.fft.irfft2(torch.fft.rfft2(noise) * statistics.spectrum(height, width), (height, width))
+    texture = recorrelate(texture - texture.mean((2, 3), keepdim=True), basis)
+    texture = texture / texture.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+    return to_image(colours + strength * texture)
