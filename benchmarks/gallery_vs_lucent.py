@@ -31,7 +31,7 @@ LAYERS = (
     *(f"squeezenet:{layer}" for layer in ("features.3", "features.9", "features.12")),
     *(f"mobilenet:{layer}" for layer in ("features.3", "features.10", "features.18")),
 )
-TRIED = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64)
+TRIED = (8, 12, 16, 20, 24, 28, 32, 34, 36, 40, 48, 64)
 
 
 def seconds(model: Model, channels: list[int], make: Callable[[], object]) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.approaches import AUTO
@@ -293,21 +292,9 @@ class Invert(Recipe):
         return {}
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
-        """A row for each layer and prior: means over its pictures; a share where a figure is yes or no."""
-        rows: dict[tuple[str, str], list[Record]] = {}
-        for record in records:
-            if record.objective != ORIGINAL:
-                rows.setdefault((record.layer, str(record.prior)), []).append(record)
-        means = ("relative_error", "normalized_error", "psnr", "ssim", "same_class", "judge_recognises")
-        table = []
-        for (layer, prior), found in rows.items():
-            row: dict[str, Any] = {"layer": layer, "prior": prior, "pictures": len(found)}
-            for name in means:
-                values = [record.figures[name] for record in found if record.figures.get(name) is not None]
-                if values:
-                    row[name] = fmean(map(float, values))
-            table.append(row | {"steps": found[0].steps, "seconds": fmean(record.seconds for record in found)})
-        return table
+        from recipes.preimage_table import rows
+
+        return rows(record for record in records if record.objective != ORIGINAL)
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.outputs.preimages import render_invert
