@@ -52,9 +52,12 @@ class LBFGS(Optimizer):
         self.point, self.slope = here.clone(), torch.zeros_like(here)
         self.loss = here.new_full((count,), torch.inf)
         self.direction, self.length = torch.zeros_like(here), here.new_ones(count)
-        self.moves: list[Tensor] = []  # newest last; a move of zeros is none
-        self.bends: list[Tensor] = []
-        self.curvatures: list[Tensor] = []
+        # A ring for each picture: its last `memory` moves, and behind them the bends, the changes of the slope along
+        # them. Where it has fewer there are zeros.
+        self.kept = here.new_zeros(count, 2 * memory, here.shape[1])
+        self.products = here.new_zeros(count, 2 * memory, 2 * memory)  # of all kept vectors with each other
+        self.taken = torch.zeros(count, dtype=torch.long, device=here.device)
+        self.pictures = torch.arange(count, device=here.device)
 
     def _values(self) -> Tensor:
         """All parameters of each picture, (B, N)."""
@@ -70,45 +73,64 @@ class LBFGS(Optimizer):
         """
         here = self._values()
         slope = torch.cat([gradient.flatten(1) for gradient in self.gradients()], 1)
-        move = here - self.point
+        move, bend = here - self.point, slope - self.slope
         better = alive & (loss <= self.loss + ENOUGH * (self.slope * move).sum(1))  # the first loss is infinite
-        self._remember(better, move, slope - self.slope)
         self.point = torch.where(better[:, None], here, self.point)
         self.slope = torch.where(better[:, None], slope, self.slope)
         self.loss = torch.where(better, loss, self.loss)
-        self.direction = torch.where(better[:, None], self._downhill(), self.direction)
+        along = self._remember(better, move, bend)
+        self.direction = torch.where(better[:, None], self._downhill(along), self.direction)
         self.length = torch.where(better, 1.0, 0.5 * self.length)
         self._write(self.point + self.length[:, None] * self.direction)
 
-    def _remember(self, better: Tensor, move: Tensor, bend: Tensor) -> None:
+    def _remember(self, better: Tensor, move: Tensor, bend: Tensor) -> Tensor:
+        """Keeps the move of pictures that it taught something; returns the slope's products with all that is kept."""
         curvature = (move * bend).sum(1)
         useful = better & (curvature > FLAT * move.norm(dim=1) * bend.norm(dim=1))
-        if not bool(useful.any()):
-            return
-        mask = useful[:, None]
-        self.moves.append(torch.where(mask, move, 0))
-        self.bends.append(torch.where(mask, bend, 0))
-        self.curvatures.append(torch.where(useful, curvature, 0))
-        for kept in (self.moves, self.bends, self.curvatures):
-            del kept[: -self.memory]
+        slot = self.taken % self.memory
+        places = (slot, slot + self.memory)
+        for vector, place in zip((move, bend), places, strict=True):
+            self.kept[self.pictures, place] = torch.where(useful[:, None], vector, self.kept[self.pictures, place])
+        products = self.kept @ torch.stack([move, bend, self.slope], 2)
+        for new, place in zip(products.unbind(2), places, strict=False):
+            row = torch.where(useful[:, None], new, self.products[self.pictures, place])
+            self.products[self.pictures, place] = row
+            self.products[self.pictures, :, place] = row
+        self.taken += useful
+        return products[:, :, 2]
 
-    def _downhill(self) -> Tensor:
-        """The two-loop recursion: minus the inverse curvature times the slope, (B, N)."""
-        q, shares = self.slope.clone(), []
-        inverse = [torch.where(c > 0, 1 / c.clamp_min(1e-38), 0) for c in self.curvatures]
-        for move, bend, rho in zip(reversed(self.moves), reversed(self.bends), reversed(inverse), strict=True):
-            share = rho * (move * q).sum(1)
-            q -= share[:, None] * bend
-            shares.append(share)
-        scale = self.first / self.slope.abs().amax(1).clamp_min(1e-38)
-        for move, bend, curvature in zip(self.moves, self.bends, self.curvatures, strict=True):  # the newest counts
-            short = curvature / bend.square().sum(1).clamp_min(1e-38)
-            long = move.square().sum(1) / curvature.clamp_min(1e-38)
-            scale = torch.where(curvature > 0, short ** (1 - LONG) * long**LONG, scale)
-        q *= scale[:, None]
-        for move, bend, rho, share in zip(self.moves, self.bends, inverse, reversed(shares), strict=True):
-            q += (share - rho * (bend * q).sum(1))[:, None] * move
-        return -q
+    def _downhill(self, along: Tensor) -> Tensor:
+        """Minus the inverse curvature times the slope, (B, N), from the slope's products with all that is kept.
+
+        With S and Y of the moves and bends, oldest first, R the upper triangle of S'Y and D its diagonal, it is
+        g + S R^-T ((D + g Y'Y) R^-1 S' - g Y') - g Y R^-1 S' times the slope, g the scale of unseen directions (Byrd,
+        Nocedal & Schnabel 1994, eq. 2.6). It is the two-loop recursion, but what is large is read twice, not 4 times a
+        move, and the order of a picture's moves is that of small matrices.
+        """
+        count, memory = len(along), self.memory
+        order = (self.taken[:, None] + torch.arange(memory, device=along.device)) % memory
+        both = torch.cat([order, order + memory], 1)
+        # The triangle's inverse wants more digits than the vectors have; some accelerators have no more.
+        fine = torch.float32 if along.device.type == "mps" else torch.float64
+        products = self.products.gather(1, both[:, :, None].expand(-1, -1, 2 * memory))
+        products = products.gather(2, both[:, None].expand(-1, 2 * memory, -1)).to(fine)
+        along = along.gather(1, both).to(fine)
+        moves, bends = products[:, :memory, :memory], products[:, memory:, memory:]
+        triangle = products[:, :memory, memory:].triu()
+        curvature = triangle.diagonal(dim1=1, dim2=2)
+        short = curvature[:, -1] / bends[:, -1, -1].clamp_min(1e-38)
+        long = moves[:, -1, -1] / curvature[:, -1].clamp_min(1e-38)
+        start = self.first / self.slope.abs().amax(1).clamp_min(1e-38).to(fine)
+        scale = torch.where(curvature[:, -1] > 0, short.clamp_min(0) ** (1 - LONG) * long**LONG, start)[:, None, None]
+        solvable = triangle + torch.diag_embed((curvature == 0).to(fine))  # where there is no move yet
+        along_moves, along_bends = along[:, :memory, None], along[:, memory:, None]
+        p = torch.linalg.solve_triangular(solvable, along_moves, upper=True)
+        inner = curvature[..., None] * p + scale * (bends @ p - along_bends)
+        shares = torch.linalg.solve_triangular(solvable.mT, inner, upper=False)
+        weights = torch.zeros(count, 2 * memory, dtype=fine, device=along.device)
+        weights.scatter_(1, both, torch.cat([shares, -scale * p], 1)[..., 0])
+        step = scale[:, :, 0].to(self.slope) * self.slope
+        return -(step + (weights[:, None].to(self.slope) @ self.kept)[:, 0])
 
     def finish(self) -> None:
         """Goes back to the best that was found: the last move may not have been tried yet."""

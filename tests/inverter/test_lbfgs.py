@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from inverter import Model, Settings, optimize
-from inverter.lbfgs import LBFGS
+from inverter.lbfgs import LBFGS, LONG
 from objectives import channel, code
 from priors import Fourier
 
@@ -66,6 +66,43 @@ def test_it_never_ends_above_where_it_was(seed: int, steps: int, memory: int) ->
     place = nn.Parameter(start.clone())
     losses = run(place, steps, memory=memory)
     assert torch.allclose(valley(place), losses.min(0).values)  # the best of all that it looked at
+
+
+def two_loops(slope: Tensor, moves: list[Tensor], bends: list[Tensor], scale: float) -> Tensor:
+    """The direction of one picture as the book has it (Nocedal & Wright 2006, algorithm 7.4)."""
+    q, shares = slope.clone(), []
+    for move, bend in zip(reversed(moves), reversed(bends), strict=True):
+        shares.append(move @ q / (move @ bend))
+        q -= shares[-1] * bend
+    q *= scale
+    for move, bend, share in zip(moves, bends, reversed(shares), strict=True):
+        q += (share - bend @ q / (move @ bend)) * move
+    return -q
+
+
+@pytest.mark.parametrize("moves", [1, 2, 5, 8, 13])
+def test_the_direction_is_that_of_the_two_loop_recursion(moves: int) -> None:
+    memory, size = 5, 12
+    draw = torch.Generator().manual_seed(moves)
+    optimizer = LBFGS([nn.Parameter(torch.zeros(3, size, dtype=torch.float64))], first=0.1, memory=memory)
+    kept: list[tuple[list[Tensor], list[Tensor]]] = [([], []) for _ in range(3)]
+    along = torch.zeros(3, 2 * memory, dtype=torch.float64)
+    for number in range(moves):
+        move = torch.randn(3, size, generator=draw, dtype=torch.float64)
+        bend = move * torch.linspace(0.5, 20, size, dtype=torch.float64)
+        optimizer.slope = torch.randn(3, size, generator=draw, dtype=torch.float64)
+        better = torch.tensor([True, number % 2 == 0, number < 3])  # each picture remembers others
+        along = optimizer._remember(better, move, bend)
+        for picture in better.nonzero().flatten().tolist():
+            for known, new in zip(kept[picture], (move, bend), strict=True):
+                known.append(new[picture])
+                del known[:-memory]
+    found = optimizer._downhill(along)
+    for picture, (known_moves, known_bends) in enumerate(kept):
+        move, bend = known_moves[-1], known_bends[-1]
+        scale = (move @ bend / (bend @ bend)) ** (1 - LONG) * (move @ move / (move @ bend)) ** LONG
+        expected = two_loops(optimizer.slope[picture], known_moves, known_bends, float(scale))
+        torch.testing.assert_close(found[picture], expected, rtol=1e-8, atol=1e-10)
 
 
 def test_a_stopped_picture_ends_at_the_best_that_it_had() -> None:

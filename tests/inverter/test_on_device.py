@@ -216,14 +216,16 @@ def test_a_prior_may_start_from_a_picture_on_the_device(model: Model, pictures: 
 
 
 @pytest.mark.parametrize("redirect", [0, 16])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 @pytest.mark.parametrize("prior", ["fourier", "pixels", "pyramid", "maco"])
-def test_the_host_waits_no_more_often_for_more_steps(model: Model, prior: str, redirect: int) -> None:
+def test_the_host_waits_no_more_often_for_more_steps(model: Model, prior: str, optimizer: str, redirect: int) -> None:
     def waits(steps: int) -> PretendedDevice:
-        settings = Settings(steps=steps, redirect=redirect)
+        settings = Settings(steps=steps, redirect=redirect, optimizer=optimizer)
         with PretendedDevice() as gpu:
             optimize(model.on("cuda"), channel("deep", [0, 3]), PRIORS[prior](), settings)
         return gpu
 
+    waits(1)  # what is kept for the process is sent once
     few, many = waits(20), waits(28)
     assert many.waits == few.waits
     assert few.waits.total() > 0  # the results came back
