@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from inverter import Model
 from objectives import Objective, logit
 from recipes.attribution import explain
-from recipes.attribution.baselines import baseline_of
-from recipes.attribution.rise import placed, random_masks
+from recipes.attribution.methods.rise import placed, random_masks
+from recipes.attribution.scoring.baselines import baseline_of
 
 
 def captum_occlusion(model: Model, size: int, stride: int) -> Asked:

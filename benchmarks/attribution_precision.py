@@ -18,10 +18,10 @@ from contest import alike
 from torch import Tensor
 
 from inverter import Model, Settings
-from recipes.attribution.baselines import baseline_of
-from recipes.attribution.masked import AGREES
-from recipes.attribution.rise import fitted, random_masks
-from recipes.pictures import fit, read_picture
+from recipes.attribution.methods.rise import fitted, random_masks
+from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.scoring.masked_scores import AGREES
+from recipes.pictures.reading import fit, read_picture
 
 CELLS, KEEP = 7, 0.5
 TARGETS = {

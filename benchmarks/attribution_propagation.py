@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import Model
-from recipes.attribution.baselines import background_of
+from recipes.attribution.scoring.baselines import background_of
 
 CAPTUM, TORCHRAY = "captum 0.9.0", "torchray 1.0.0.2"
 
@@ -130,7 +130,7 @@ def excitation(model: Model) -> Iterator[Contest]:
         return grown(found, x)
 
     def not_to_one(x: Tensor, c: int) -> Tensor:
-        with patch("recipes.attribution.propagation._to_one", lambda maps: maps):
+        with patch("recipes.attribution.methods.propagation._to_one", lambda maps: maps):
             return contrast(x, c)
 
     name = "excitation-backprop:contrastive=true at features.7"

@@ -15,7 +15,7 @@ from contest import Contest, Whole, mine
 from torch import Tensor
 
 from inverter import Model
-from recipes.attribution.superpixels import superpixels
+from recipes.attribution.methods.superpixels import superpixels
 
 SAMPLES, SEGMENTS = 200, 30
 WIDTH = 0.25 * 2**0.5

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from inverter import Model, encode
 from objectives import logit, neuron
-from recipes.attribution.backprop import deconvolved, guided_gradient
+from recipes.attribution.methods.guided_backprop import deconvolved, guided_gradient
 
 LAYER = "features.12"
 

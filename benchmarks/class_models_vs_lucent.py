@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model, load_model, to_pil
-from recipes.class_model import ClassModel, burnt
-from recipes.judge import top_classes
-from recipes.pictures import read_picture
+from recipes.activations.predictions import top_classes
+from recipes.gallery.class_model import ClassModel, burnt
+from recipes.pictures.reading import read_picture
 
 SIZE = 224
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from inverter import Model
 from objectives import logit
 from recipes.attribution import explain
-from recipes.attribution.explaining import enlarged
-from recipes.pictures import fit, read_picture
+from recipes.attribution.api import enlarged
+from recipes.pictures.reading import fit, read_picture
 
 PHOTOGRAPHS = DATA / "images" / "imagenet"
 ENOUGH = 2.0

@@ -21,7 +21,7 @@ from common import SIZE, machine, squeezenet
 from inverter import Settings, optimize
 from objectives import channel
 from priors import Fourier
-from recipes.gallery import FOURIER_STEPS
+from recipes.gallery.gallery import FOURIER_STEPS
 
 
 def once(layer: str, count: int, steps: int, device: str) -> dict[str, float]:

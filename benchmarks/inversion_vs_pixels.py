@@ -26,7 +26,7 @@ from inverter import Model, Settings, encode, optimize
 from inverter.decoder import Decoder
 from objectives import Objective, code
 from priors import Fourier, Pixels, Prior
-from recipes.pictures import fit, read_picture
+from recipes.pictures.reading import fit, read_picture
 
 STEPS = sorted({round(8 * 1.12**i) for i in range(42)})
 RUNS: dict[str, dict[str, Any]] = {

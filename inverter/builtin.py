@@ -1,6 +1,6 @@
 """The bundled network: a small ReLU classifier of 56 drawn textures and things, shipped inside the package.
 
-It was trained by `python -m recipes.bundled train-network` on pictures that the project draws itself; docs/bundled.md
+It was trained by `python -m tools.bundled train-network` on pictures that the project draws itself; docs/bundled.md
 tells how, and `data/builtin.json` holds its categories, its normalisation and the record of its training.
 """
 

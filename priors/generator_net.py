@@ -1,6 +1,6 @@
 """The bundled generator: pictures of the drawn world from a latent of 80 normal numbers, shipped inside the package.
 
-It was trained by `python -m recipes.bundled train-generator` to draw (Dosovitskiy et al. 2015, "Learning to generate
+It was trained by `python -m tools.bundled train-generator` to draw (Dosovitskiy et al. 2015, "Learning to generate
 chairs with convolutional neural networks"); docs/bundled.md tells how, `data/generator.json` holds the record.
 """
 

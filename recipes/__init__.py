@@ -6,32 +6,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recipes.atlas import Atlas
-    from recipes.class_model import ClassModel
-    from recipes.deepdream import DeepDream
-    from recipes.dictionary import Dictionary
-    from recipes.explain import Explain
-    from recipes.gallery import Gallery
-    from recipes.grid import Grid
-    from recipes.inpaint import Inpaint
-    from recipes.invert import Invert
-    from recipes.judge_maps import JudgeMaps
-    from recipes.statistics import Statistics
-    from recipes.top_patches import Patches
+    from recipes.atlas.atlas import Atlas
+    from recipes.deepdream.deepdream import DeepDream
+    from recipes.gallery.class_model import ClassModel
+    from recipes.gallery.gallery import Gallery
+    from recipes.gallery.patches import Patches
+    from recipes.heatmaps.explain import Explain
+    from recipes.heatmaps.judge_maps import JudgeMaps
+    from recipes.inpainting.inpaint import Inpaint
+    from recipes.inversion.invert import Invert
+    from recipes.photo.dictionary import Dictionary
+    from recipes.photo.grid import Grid
+    from recipes.pictures.statistics import Statistics
 
 _HOMES = {
-    "Atlas": "recipes.atlas",
-    "ClassModel": "recipes.class_model",
-    "DeepDream": "recipes.deepdream",
-    "Dictionary": "recipes.dictionary",
-    "Explain": "recipes.explain",
-    "Gallery": "recipes.gallery",
-    "Grid": "recipes.grid",
-    "Inpaint": "recipes.inpaint",
-    "Invert": "recipes.invert",
-    "JudgeMaps": "recipes.judge_maps",
-    "Patches": "recipes.top_patches",
-    "Statistics": "recipes.statistics",
+    "Atlas": "recipes.atlas.atlas",
+    "ClassModel": "recipes.gallery.class_model",
+    "DeepDream": "recipes.deepdream.deepdream",
+    "Dictionary": "recipes.photo.dictionary",
+    "Explain": "recipes.heatmaps.explain",
+    "Gallery": "recipes.gallery.gallery",
+    "Grid": "recipes.photo.grid",
+    "Inpaint": "recipes.inpainting.inpaint",
+    "Invert": "recipes.inversion.invert",
+    "JudgeMaps": "recipes.heatmaps.judge_maps",
+    "Patches": "recipes.gallery.patches",
+    "Statistics": "recipes.pictures.statistics",
 }
 
 __all__ = [

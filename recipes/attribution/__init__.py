@@ -29,14 +29,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recipes.attribution.explaining import explain
+    from recipes.attribution.api import explain
 
 __all__ = ["explain"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "explain":  # imported when asked for, so that the command line's help does not wait for torch
-        from recipes.attribution.explaining import explain
+        from recipes.attribution.api import explain
 
         return explain
     raise AttributeError(f"module 'recipes.attribution' has no attribute {name!r}")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recipes.named_options import fits_type, parse_options, write_options
-from recipes.near import nearest
+from recipes.options.named import fits_type, parse_options, write_options
+from recipes.options.suggest import nearest
 
 if TYPE_CHECKING:
-    from recipes.attribution.declaration import Method
+    from recipes.attribution.method import Method
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "gradient": (
@@ -22,7 +22,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "smoothgrad-squared",
         "vargrad",
     ),
-    "backprop": ("guided-backprop", "guided-grad-cam", "deconvnet"),
+    "guided_backprop": ("guided-backprop", "guided-grad-cam", "deconvnet"),
     "cam": (
         "cam",
         "grad-cam",
@@ -35,14 +35,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "augmented_cam": ("augmented-grad-cam",),
     "occlusion": ("occlusion",),
     "rise": ("rise",),
-    "learned_masks": ("meaningful-perturbation",),
-    "extremal": ("extremal-perturbation",),
+    "meaningful_perturbation": ("meaningful-perturbation",),
+    "extremal_perturbation": ("extremal-perturbation",),
     "extremal_channels": ("extremal-channels",),
-    "activation_grid": ("spatial-attribution",),
+    "spatial": ("spatial-attribution",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
-"""Module of `recipes.attribution` -> the methods that it declares."""
+"""Module of `recipes.attribution.methods` -> the methods that it declares."""
 
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
@@ -56,8 +56,8 @@ def find(name: str) -> Method:
     """
     for family, names in FAMILIES.items():
         if name in names:
-            importlib.import_module(f"recipes.attribution.{family}")
-            from recipes.attribution.declaration import DECLARED
+            importlib.import_module(f"recipes.attribution.methods.{family}")
+            from recipes.attribution.method import DECLARED
 
             return DECLARED[name]
     raise ValueError(f"unknown method {name!r}{nearest(name, NAMES)}")

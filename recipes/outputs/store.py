@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.outputs.atomic import write_png, write_text
 from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
-from recipes.outputs.media import write_png, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.outputs.media import unfinished
+from recipes.outputs.atomic import unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -28,8 +28,8 @@ PUBLIC = {
     ),
     "recipes": "Explain Gallery Inpaint Invert JudgeMaps Patches",
 }
-SPEAKERS = {"recipes/cli.py", "recipes/terminal.py"}
-TOOLS = "recipes/bundled/"
+SPEAKERS = {"recipes/cli/main.py", "recipes/cli/terminal.py"}
+TOOLS = "tools/bundled/"
 """Programs that made the bundled networks: no part of the library."""
 
 
@@ -108,7 +108,7 @@ def test_no_error_is_swallowed_whole() -> None:
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom recipes.cli import main\n"
+        "import sys\nfrom recipes.cli.main import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'numpy', 'torchvision', 'kornia', 'PIL', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -10,18 +10,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import recipes.atlas_layout
+import recipes.atlas.layout
 from inverter import Model, Settings, optimize
 from objectives import Objective, Seen, layer
 from priors import Fourier
 from recipes import Atlas
-from recipes.atlas_classes import attributions
-from recipes.cli import main
-from recipes.collector import collect
-from recipes.dreaming import dream
-from recipes.halving import optimize_in_halves
-from recipes.judge import top_classes
-from recipes.keeping import Extremes, Keep, Positions
+from recipes.activations.collect import collect
+from recipes.activations.predictions import top_classes
+from recipes.activations.reducers import Extremes, Keep, Positions
+from recipes.atlas.class_effects import attributions
+from recipes.cli.main import main
+from recipes.deepdream.octaves import dream
+from recipes.runner.out_of_memory import optimize_in_halves
 from tests.pretended import PretendedDevice
 
 pytestmark = pytest.mark.usefixtures("float32_alone")
@@ -105,7 +105,7 @@ def test_what_is_collected_is_the_same(insects: Model, tmp_path: Path, keep: Kee
 
 
 def test_an_atlas_is_the_same(insects: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes.atlas_layout, "lay_out", lambda vectors, *_, **__: np.asarray(vectors[:, :2], float))
+    monkeypatch.setattr(recipes.atlas.layout, "lay_out", lambda vectors, *_, **__: np.asarray(vectors[:, :2], float))
     options = {"images": Noise(), "layer": "stem", "grid": "2", "steps": 2, "size": 12}
     Atlas(model=insects, out=str(tmp_path / "cpu"), batch_size=8, device="cpu", **options).run()
     with PretendedDevice() as gpu:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from recipes.attribution.ask import Score, grouped, own_rows
+from recipes.attribution.scoring.forward import Score, grouped, own_rows
 
 
 @torch.no_grad()

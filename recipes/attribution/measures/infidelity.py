@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from recipes.attribution.ask import Score, grouped, own_rows
+from recipes.attribution.scoring.forward import Score, grouped, own_rows
 
 SIDES = (0.1, 0.5)
 """Shortest and longest side of a square, as a share of the picture's."""

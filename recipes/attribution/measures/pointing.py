@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recipes.attribution.boxes import Box, hot_box
+from recipes.attribution.localization.boxes import Box, hot_box
 
 HOT = 0.2
 """Share of a map's maximum above which it is bounded (Zhou et al. 2016)."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.measures.alike import rank_correlation, similarity
+from recipes.attribution.measures.similarity import rank_correlation, similarity
 
 Ask = Callable[[Model, Tensor], Tensor]
 """A method with its target: a network and pictures (B, 3, H, W) -> maps (B, H, W)."""

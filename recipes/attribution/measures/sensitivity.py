@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inverter import Model, encode
 from objectives import OUTPUT
-from recipes.attribution.measures.alike import rank_correlation
+from recipes.attribution.measures.similarity import rank_correlation
 
 
 def runners_up(model: Model, images: Tensor, classes: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model, load_model
-from recipes.pictures import fit, read_picture
+from recipes.pictures.reading import fit, read_picture
 
 QUICK: dict[str, str] = {
     "augmented-grad-cam": "augmented-grad-cam:views=3,steps=5,scale=2",

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from inverter import Model
 from objectives import Objective, Seen, channel, logit
 from recipes.attribution import explain
-from recipes.attribution.ask import some_of
-from recipes.attribution.declaration import DECLARED
+from recipes.attribution.method import DECLARED
 from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, find
+from recipes.attribution.scoring.forward import some_of
 
 CLASSES = [4, 0, 2]
 Quick = Callable[[str], str]

@@ -9,10 +9,10 @@ from torch.utils._pytree import tree_flatten_with_path
 
 from inverter import Model, load_model
 from recipes.attribution import explain
-from recipes.attribution.asked import Batch
-from recipes.attribution.judging import Effort, Judge
+from recipes.attribution.measures.judge import Effort, Judge
 from recipes.attribution.registry import NAMES, MethodChoice
-from recipes.targets import Target
+from recipes.heatmaps.picture_batch import Batch
+from recipes.options.targets import Target
 from tests.pretended import PretendedDevice
 
 pytestmark = pytest.mark.usefixtures("float32_alone")

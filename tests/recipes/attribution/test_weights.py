@@ -11,8 +11,8 @@ from objectives import channel, logit
 from recipes.attribution import explain
 from recipes.attribution.measures.randomisation import randomisation, weighted_layers
 from recipes.attribution.registry import NAMES, find
-from recipes.bundled.world import TEXTURE_COUNT
-from recipes.bundled.world import pictures as drawn
+from tools.bundled.world import TEXTURE_COUNT
+from tools.bundled.world import pictures as drawn
 
 HARDLY = {"guided-backprop": 0.8, "guided-grad-cam": 0.5, "deconvnet": 0.55, "lrp": 0.75}
 """Methods that do not tell that the upper half of the layers is random, and how much of their maps stays at least.

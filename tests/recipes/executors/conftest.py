@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from recipes import Gallery
-from recipes.progress import Update
+from recipes.executors.progress import Update
 
 NETWORK = '''
 import os, signal

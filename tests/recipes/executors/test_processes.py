@@ -49,7 +49,7 @@ def alive(pid: int) -> bool:
 def test_no_process_outlives_the_run_and_the_next_one_goes_on(
     question: Any, tmp_path: Path, how: signal.Signals
 ) -> None:
-    main = "from recipes.cli import main; raise SystemExit(main())"
+    main = "from recipes.cli.main import main; raise SystemExit(main())"
     command = [sys.executable, "-c", main, "gallery", "--model", f"{tmp_path}/net.py:network"]
     options = {"layer": 3, "size": 16, "steps": 4, "batch-size": 2, "device": "cpu", "threads": 1, "workers": 2}
     command += [text for key, value in options.items() for text in (f"--{key}", str(value))]

@@ -17,11 +17,11 @@ from torch import nn
 import recipes.executors
 from inverter import Model, load_model
 from recipes import Atlas, ClassModel, Dictionary, Explain, Gallery, Grid, Inpaint, Invert, JudgeMaps, Patches
-from recipes.collector import collect
+from recipes.activations.collect import collect
 from recipes.executors import Results, Work
 from recipes.executors.machines import Machines
 from recipes.executors.worker import Worker, packed, portable
-from recipes.recipe import AnyRecipe
+from recipes.runner.recipe import AnyRecipe
 
 
 class Elsewhere:

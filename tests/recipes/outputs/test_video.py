@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recipes.outputs.media import unfinished
+from recipes.outputs.atomic import unfinished
 from recipes.outputs.video import open_video
 
 # imageio-ffmpeg does not close its pipes itself.

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from inverter import Model, evaluate
 from objectives import logit
 from recipes.attribution import explain
-from recipes.attribution.ask import asking, input_gradient
-from recipes.attribution.baselines import baseline_of
 from recipes.attribution.measures.shift import shift_change, taken_back
+from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.scoring.forward import asking, input_gradient
 
 
 def change(method: str, model: Model, pictures: Tensor) -> list[float]:

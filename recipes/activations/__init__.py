@@ -1,0 +1,1 @@
+"""Activations of a set of pictures: collected, reduced, ranked, and what networks predict for pictures."""

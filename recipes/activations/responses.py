@@ -1,0 +1,135 @@
+"""What natural pictures do to a unit: which excite it most and least, where, and how its activations are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recipes.activations.collect import Activations
+
+QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+"""In percent of the pictures."""
+BINS = 32
+"""Of the histogram of activations."""
+TOGETHER = 64
+"""Channels that are ranked at a time, which bounds the memory."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One picture at one unit.
+
+    Attributes:
+        picture: its index in the set.
+        value: the unit's activation there.
+        at: (y, x) in the map; None where the activation is the same all over it.
+    """
+
+    picture: int
+    value: float
+    at: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a unit does on a set of pictures, each of which counts once: with its highest activation.
+
+    Attributes:
+        most: the pictures that excite it most, strongest first; none where it is the same everywhere.
+        least: those that excite it least, weakest first.
+        quantiles: of the activations, at QUANTILES percent of the pictures.
+        counts: of pictures in BINS bins of equal width between the lowest and the highest activation.
+        fires: share of the pictures with an activation above 0.
+        active: mean share of the map's positions above 0.
+    """
+
+    most: list[Sighting]
+    least: list[Sighting]
+    quantiles: list[float]
+    counts: list[int]
+    fires: float
+    active: float
+
+
+def responses(found: Activations, layer: str, channels: Sequence[int], objective: str, count: int) -> list[Response]:
+    """Ranks the pictures for some units of a layer.
+
+    Args:
+        found: kept by `collect` with `Extremes`.
+        objective: "channel" looks at all positions, "neuron" at the centre alone; "logit" has only one.
+        count: of pictures in `most` and in `least`, at most.
+
+    A layer behind a ReLU is 0 somewhere in nearly every picture, and which of these zeros is least says nothing. Where
+    more than `count` pictures share the lowest value, `least` are those whose *highest* activation is least.
+    """
+    answers: list[Response] = []
+    for start in range(0, len(channels), TOGETHER):
+        answers += _ranked(found, layer, list(channels[start : start + TOGETHER]), objective, count)
+    return answers
+
+
+def _ranked(found: Activations, layer: str, channels: list[int], objective: str, count: int) -> list[Response]:
+    shape = found.shapes[layer]
+    height, width = shape[1:] if len(shape) == 3 else (1, 1)
+
+    def take(name: str) -> Array:
+        return np.nan_to_num(found.array(layer, name)[:, channels], nan=0.0)
+
+    if objective == "neuron":
+        high = low = take("centre")
+        high_at = low_at = np.full(high.shape, height // 2 * width + width // 2)
+        flat = np.zeros(high.shape, bool)
+    else:
+        high, low, high_at, low_at = take("high"), take("low"), take("high_at"), take("low_at")
+        flat = high == low
+    active, pictures = take("active").mean(0), found.array(layer, "picture")
+
+    def sightings(order: Array, values: Array, places: Array, column: int) -> list[Sighting]:
+        where = [None if flat[i, column] else (int(places[i]) // width, int(places[i]) % width) for i in order]
+        return [Sighting(int(pictures[i]), float(values[i]), at) for i, at in zip(order, where, strict=True)]
+
+    answers = []
+    for column in range(len(channels)):
+        values, at = high[:, column], high_at[:, column]
+        lowest, lowest_at = low[:, column], low_at[:, column]
+        dead = values.max() == lowest.min()
+        if (lowest == lowest.min()).sum() > count:
+            lowest, lowest_at = values, at
+        most, least = np.argsort(-values, kind="stable")[:count], np.argsort(lowest, kind="stable")[:count]
+        answers.append(
+            Response(
+                most=[] if dead else sightings(most, values, at, column),
+                least=[] if dead else sightings(least, lowest, lowest_at, column),
+                quantiles=np.percentile(values, QUANTILES).tolist(),
+                counts=np.histogram(values.astype(np.float64), BINS)[0].tolist(),
+                fires=float((values > 0).mean()),
+                active=float(active[column]),
+            )
+        )
+    return answers
+
+
+def measured(found: Activations, layer: str, channel: int, objective: str) -> Array:
+    """What a gallery's objective says of each picture, (N,): what an optimised picture's score compares with."""
+    if objective == "softmax":
+        logits = found.array(layer, "high").astype(np.float64)
+        logits -= logits.max(1, keepdims=True)
+        logarithms: Array = logits[:, channel] - np.log(np.exp(logits).sum(1))
+        return logarithms
+    name = {"channel": "mean", "neuron": "centre", "logit": "high"}[objective]
+    return np.asarray(found.array(layer, name)[:, channel])
+
+
+def percentile(values: Array, score: float) -> float:
+    """The share of `values` below `score`, in percent.
+
+    Example:
+        >>> percentile(np.array([1.0, 2.0, 3.0, 4.0]), 3.5)
+        75.0
+    """
+    return 100 * float((values < score).mean())

@@ -1,0 +1,124 @@
+"""What is told of each icon of an atlas: how well it shows its cell, the cell's classes, and example patches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inverter import Model, receptive_fields
+from recipes.atlas.cells import own_cell
+from recipes.atlas.class_effects import class_effects
+from recipes.atlas.survey import Survey
+from recipes.outputs.atomic import write_jpeg
+from recipes.outputs.manifest import Record
+
+PICTURES = "pictures"
+"""Folder, below the output folder, of the pictures as the network saw them."""
+SHOWN = 5
+"""How many of the classes that a cell supports most are told."""
+
+
+def figures(
+    model: Model,
+    layer: str,
+    survey: Survey,
+    files: Sequence[str],
+    images: Tensor,
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """For each icon of a batch: its cell's place, number of members and examples, the classes, and how true it is.
+
+    `cosine` is that between the mean direction of the cell and the activation at the centre of the icon as it is on
+    disk; `own` says whether no other cell of the grid has a nearer one; `no_classes`, why there are none to tell.
+
+    Args:
+        files: of the icons. images: (B, 3, H, W) in [0, 1]. folder: of the run; pictures of examples go below it.
+    """
+    places = survey.by_file()
+    grid = places[files[0]][0]
+    rows = [places[file][1] for file in files]
+    cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
+    examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
+    classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.means[rows])
+    field = receptive_fields(model, [layer], survey.found.size)[layer]
+    told = []
+    for i, row in enumerate(rows):
+        cell = grid.cells[row]
+        shown = []
+        for picture, y, x in survey.where[examples[i]].tolist():
+            file = f"{PICTURES}/{picture:06d}.jpg"
+            if not (folder / file).exists():
+                write_jpeg(folder / file, survey.pictures.read(picture, survey.found.size))
+            window = (0, 0, *survey.found.size) if field is None else field.window(y, x, survey.found.size)
+            shown.append({"picture": file, "name": survey.found.names[picture], "at": [y, x], "window": list(window)})
+        told.append(
+            {
+                "grid": grid.side,
+                "row": cell.row,
+                "column": cell.column,
+                "count": len(cell.members),
+                "direction": {"file": f"directions/{grid.side}.npy", "row": row},
+                "cosine": float(cosines[i]),
+                "own": bool(own[i]),
+                "classes": classes[i],
+                "examples": shown,
+                **({"no_classes": survey.no_classes} if survey.no_classes else {}),
+            }
+        )
+    return told
+
+
+def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
+    """What the icons of each grid say together: a row for each, and with several atlases their layers."""
+    rows = []
+    for _, icons in groupby(records, key=lambda record: record.file.rpartition("/")[0]):
+        made = list(icons)
+        rows.append(
+            {
+                **({"layer": made[0].layer} if several else {}),
+                "grid": "{0}x{0}".format(made[0].figures["grid"]),
+                "cells": len(made),
+                "activations": sum(record.figures["count"] for record in made),
+                "cosine": sum(record.figures["cosine"] for record in made) / len(made),
+                "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                "seconds_an_icon": sum(record.seconds for record in made) / len(made),
+            }
+        )
+    return rows
+
+
+def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
+    """Activations (B, C) at the centre of pictures, which are rounded to 8 bits as they will be on disk."""
+    shown = (images * 255).round() / 255
+    with torch.no_grad(), model.looking([layer]) as capture:
+        maps = capture(model.normalize(shown.to(model.device)))[layer]
+    centre: np.ndarray[Any, Any] = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].float().cpu().numpy()
+    return centre
+
+
+def _classes(
+    model: Model,
+    layer: str,
+    survey: Survey,
+    examples: Sequence[np.ndarray[Any, Any]],
+    directions: np.ndarray[Any, Any],
+) -> list[list[dict[str, Any]]]:
+    """The classes that each direction supports most."""
+    where = [survey.where[members] for members in examples]
+    effects = class_effects(model, layer, survey.pictures, survey.found.size, where, directions)
+    best = np.argsort(-effects, axis=1, kind="stable")[:, :SHOWN]
+    names = model.categories
+    return [
+        [
+            {"index": int(k), "name": names[k] if k < len(names) else None, "effect": float(effects[i, k])}
+            for k in best[i]
+            if effects[i, k] > 0
+        ]
+        for i in range(len(examples))
+    ]

@@ -1,0 +1,110 @@
+"""The one way to ask any method: checks what is asked, works in batches, brings maps to the pictures' size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inverter import Model, load_model
+from inverter.engine import default_batch
+from objectives import Objective
+from recipes.attribution.method import needs
+from recipes.attribution.registry import MethodChoice
+from recipes.attribution.scoring.forward import asking, some_of
+from recipes.attribution.scoring.layers import check_maps, check_passed, last_maps
+from recipes.attribution.scoring.pooled_head import pooled_layer
+from recipes.options.names import address
+from recipes.options.targets import Target
+
+
+def explain(
+    model: Model | nn.Module | str,
+    images: Tensor,
+    target: Objective | str,
+    method: str = "grad-cam",
+    *,
+    layer: str | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Heat maps: where in each picture lies what speaks for the target.
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        target: any objective, of one target or of one for each picture; or a text (`recipes.options.targets`).
+        method: `NAME` or `NAME:OPTION=VALUE,...` (`recipes.attribution.registry.NAMES`).
+        layer: for methods that look at one; default: the last one with maps before the target.
+        seed: of random draws, which are the same for all pictures.
+        batch_size: pictures worked on together (default: chosen for the device).
+
+    Returns:
+        (B, H, W) float32 on the CPU; 0 says nothing, above 0 speaks for the target, below 0 against it.
+
+    Raises:
+        ValueError, LookupError: bad input, in one line. ModuleNotFoundError: for a method whose library is missing.
+
+    Example:
+        >>> explain("builtin", torch.rand(2, 3, 64, 64), "logit:3", "grad-cam", layer="features.stage2").shape
+        torch.Size([2, 64, 64])
+    """
+    model = load_model(model)
+    check_images(model, images)
+    choice = MethodChoice.parse(method)
+    images = images.to(model.device, torch.float32)
+    objective = Target.parse(target).objective(model, images) if isinstance(target, str) else target
+    where = place(model, objective, choice, layer, (images.shape[2], images.shape[3]))
+    function, found = choice.method().function, list[Tensor]()
+    for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):
+        maps = function(model, images[rows], some_of(objective, rows), layer=where, seed=seed, **choice.options)
+        found.append(maps.detach().float())
+    return enlarged(torch.cat(found), images).cpu()
+
+
+def enlarged(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps (B, h, w) at the size of their pictures (B, 3, H, W)."""
+    if maps.shape[1:] == images.shape[2:]:
+        return maps
+    return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+
+
+def place(model: Model, target: Objective, choice: MethodChoice, layer: str | None, size: tuple[int, int]) -> str:
+    """The address that a method gets: a layer with maps where it needs one, else "".
+
+    Raises:
+        ValueError, LookupError: for what the method cannot work with: options, layer, network.
+        ModuleNotFoundError: for a library that is missing.
+    """
+    method = choice.method()
+    if method.extra:
+        needs(method.extra, method.name)
+    if not method.layer:
+        return ""
+    if method.pooled:
+        where = pooled_layer(model, target, size)
+        if layer is not None and address(layer) != where:
+            raise ValueError(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
+        return where
+    if layer is None:
+        return last_maps(model, target, size)
+    check_maps(model, address(layer), size)
+    check_passed(model, target, address(layer), size)
+    return address(layer)
+
+
+@torch.no_grad()
+def scored(model: Model, target: Objective, images: Tensor) -> list[float]:
+    """What the target says of each picture (B, 3, H, W)."""
+    check_images(model, images)
+    found: list[float] = []
+    for rows in torch.arange(len(images)).split(default_batch(model.device)):
+        with asking(model, some_of(target, rows)) as score:
+            found += score(images[rows].to(model.device)).tolist()
+    return found
+
+
+def check_images(model: Model, images: Tensor) -> None:
+    """Raises a `ValueError` unless these are pictures (B, C, H, W), of as many channels as the network takes."""
+    channels = len(model.mean)
+    if images.ndim != 4 or images.shape[1] != channels or not len(images):
+        raise ValueError(f"expected pictures (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")

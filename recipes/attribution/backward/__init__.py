@@ -1,0 +1,1 @@
+"""Modified backward passes: rules for functions, as LRP, DeepLIFT and excitation backpropagation need them."""

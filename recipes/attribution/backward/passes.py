@@ -1,0 +1,73 @@
+"""From a score back by rules: first through the target to what it reads, then from there through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inverter import Model
+from objectives import Objective, Seen
+from recipes.attribution.backward.function_rules import Rules
+from recipes.attribution.scoring.layers import edited
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """A forward pass that goes back by rules.
+
+    Attributes:
+        start: where multipliers arrive: the pictures (B, 3, H, W), or a layer's activation (B, C, h, w).
+        read: address -> what the target reads.
+    """
+
+    start: Tensor
+    read: Mapping[str, Tensor]
+
+    def back(self, multipliers: Mapping[str, Tensor]) -> Tensor:
+        """The multipliers of `start` from those of what is read, as often as asked; 0 where nothing depends on it."""
+        ends = [address for address, activation in self.read.items() if activation.requires_grad]
+        if not ends:
+            return torch.zeros_like(self.start)
+        outputs, given = [self.read[end] for end in ends], [multipliers[end] for end in ends]
+        return torch.autograd.grad(outputs, self.start, given, retain_graph=True)[0]
+
+
+def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer: str = "") -> Passed:
+    """The network's forward pass of pictures (B, 3, H, W), by rules, as far as the target reads.
+
+    Args:
+        layer: address of the layer where multipliers arrive; "" for the pictures.
+
+    Raises:
+        ValueError: if the target does not depend on the layer.
+    """
+    starts: list[Tensor] = []
+
+    def begin_here(activation: Tensor) -> Tensor:
+        starts.append(activation.detach().requires_grad_())
+        return starts[-1].clone()
+
+    images = images.detach().requires_grad_(not layer)
+    here = edited(model.module, layer, begin_here) if layer else nullcontext()
+    with torch.enable_grad(), here, model.looking(target.reads) as capture:
+        network_input = model.normalize(images)
+        with rules:
+            read = capture(network_input)
+    if layer and not (starts and any(activation.requires_grad for activation in read.values())):
+        raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+    return Passed(starts[0] if layer else images, read)
+
+
+def own_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """dS/dA of what a target reads, by address, and dS/dx of the pictures, as far as it looks at these itself."""
+    leaves = {address: activation.detach().requires_grad_() for address, activation in read.items()}
+    images = images.detach().requires_grad_()
+    with torch.enable_grad():
+        total = target.score(Seen(leaves, images)).sum()
+    inputs = [*leaves.values(), images]
+    found = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, found, strict=False)), found[-1]

@@ -1,0 +1,1 @@
+"""From heat maps to boxes and masks, and boxes read from files."""

@@ -1,0 +1,116 @@
+"""Extremal perturbation of a layer's channels: which few of them keep most of the target (Fong et al. 2019, 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inverter import Model, Settings, optimize
+from objectives import Objective, code
+from priors import Fourier
+from recipes.attribution.method import method
+from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, check_areas, rank_penalty, weights
+from recipes.attribution.methods.meaningful_perturbation import Share
+from recipes.attribution.scoring.forward import asking, own_rows
+from recipes.attribution.scoring.layers import edited
+
+
+@method(
+    "extremal-channels",
+    paper="Fong et al. 2019",
+    layer=True,
+    check=check_areas,
+    help={"areas": "of the masks, as shares of the channels", "steps": "of gradient descent"},
+)
+def extremal_channels(
+    model: Model,
+    images: Tensor,
+    target: Objective,
+    *,
+    layer: str,
+    seed: int,
+    areas: Sequence[float] = (0.05, 0.1, 0.2),
+    steps: int = 100,
+) -> Tensor:
+    """Where the channels that matter are active: sum over k of m_k |A_k|, m the mean mask of several areas.
+
+    A layer without a ReLU (a linear bottleneck) may say as much for the target by values below 0.
+    """
+    mask = channel_masks(model, images, target, layer, areas, steps).mean(0)
+    with torch.no_grad(), model.looking([layer]) as capture:
+        maps = capture(model.normalize(images))[layer].float()
+    return (mask[:, :, None, None] * maps.abs()).sum(1)
+
+
+@torch.enable_grad()
+def channel_masks(
+    model: Model, images: Tensor, target: Objective, layer: str, areas: Sequence[float], steps: int = 100
+) -> Tensor:
+    """m_a = argmax S(m A) over masks of a share a of a layer's channels, (len(areas), B, C) in [0, 1].
+
+    A channel that is masked is 0. What is maximised is the `Share` of the score less l R_a(m), as for pixels.
+
+    Raises:
+        ValueError: if the target does not depend on the layer.
+
+    Example:
+        >>> from inverter import load_model
+        >>> from objectives import logit
+        >>> model = load_model("builtin", device="cpu")
+        >>> channel_masks(model, torch.rand(2, 3, 64, 64), logit(3), "features.stage2", [0.1], steps=2).shape
+        torch.Size([1, 2, 128])
+    """
+    (count,) = {shape[1] for shape in model.shapes([layer], (images.shape[2], images.shape[3])).values()}
+    copies = len(areas)
+    wanted = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
+    mask = images.new_full((copies * len(images), count), 0.5, requires_grad=True)
+    shown, rows = images.repeat(copies, 1, 1, 1), own_rows(images, copies)
+    optimizer = torch.optim.SGD([mask], lr=RATE * count, momentum=MOMENTUM)
+    kept = torch.ones_like(mask)  # what the edited layer is multiplied with, in the pass to come
+
+    def multiply(activation: Tensor) -> Tensor:
+        return activation * kept[:, :, None, None]
+
+    with edited(model.module, layer, multiply), asking(model, target) as score:
+        with torch.no_grad():
+            whole = score(shown, rows)
+            kept = torch.zeros_like(mask)
+            share = Share(whole, score(shown, rows))
+        for weight in weights(steps):
+            kept = mask
+            left = share(score(shown, rows))
+            if not left.requires_grad:
+                raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+            (mask.grad,) = torch.autograd.grad((weight * rank_penalty(mask, wanted) - left).sum(), mask)
+            optimizer.step()
+            mask.data.clamp_(0, 1)
+    return mask.detach().view(copies, len(images), count)
+
+
+def diffed(
+    model: Model, images: Tensor, layer: str, masks: Tensor, settings: Settings | None = None
+) -> tuple[Tensor, Tensor]:
+    """Activation "diffing": what a layer saw, and what is left of it behind masks of its channels, each as a picture.
+
+    Both A and m A are inverted from the same start: what the second picture still shows is what the masked channels
+    stand for (figure 9).
+
+    Args:
+        masks: (B, C) in [0, 1], as one area of `channel_masks`.
+        settings: of both inversions.
+
+    Returns:
+        Pre-images of A and of m A, (B, 3, H, W) each.
+    """
+    with torch.no_grad(), model.looking([layer]) as capture:
+        maps = capture(model.normalize(images.to(model.device)))[layer].float()
+    masked = maps * masks.to(maps.device)[:, :, None, None]
+    how = settings or Settings()
+    names, size = [str(i) for i in range(len(images))], (images.shape[2], images.shape[3])
+    before, after = (
+        optimize(model, code(layer, wanted, names=names), Fourier(len(images), size), how, augment="none").images
+        for wanted in (maps, masked)
+    )
+    return before, after

@@ -1,0 +1,151 @@
+"""Gradient methods: what a small change of each pixel does to the target, and smoother relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inverter import Model
+from inverter.input_gradients import InputGradients
+from objectives import Objective
+from recipes.attribution.method import method, needs
+from recipes.attribution.scoring.baselines import HELP as BASELINES
+from recipes.attribution.scoring.baselines import baseline_of, check_baseline
+from recipes.attribution.scoring.forward import (
+    Score,
+    asking,
+    check_noise,
+    grouped,
+    input_gradient,
+    noise,
+    noise_level,
+    own_rows,
+    together,
+)
+
+
+@method(
+    "saliency",
+    paper="Simonyan et al. 2014",
+    help={"crops": "average over ten crops: corners and centre, and their mirror images"},
+)
+def saliency(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, crops: bool = False) -> Tensor:
+    """The largest absolute derivative over the channels: M_ij = max over c of |dS / dx_cij| (section 3.1)."""
+
+    def once(score: Score, images: Tensor) -> Tensor:
+        return input_gradient(score, images).abs().amax(1)
+
+    with asking(model, target) as score:
+        return _over_ten_crops(lambda crop: once(score, crop), images) if crops else once(score, images)
+
+
+def _over_ten_crops(saliency: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """The mean map (B, H, W) of what ten crops say of each place; pictures are enlarged by 8/7 to be cropped.
+
+    224 of 256 pixels, the corners, the centre and their mirror images: as the paper's network was trained and tested.
+    """
+    height, width = images.shape[2:]
+    large = F.interpolate(images, (height * 8 // 7, width * 8 // 7), mode="bilinear", align_corners=False)
+    down, right = large.shape[2] - height, large.shape[3] - width
+    total, seen = torch.zeros_like(large[:, 0]), torch.zeros_like(large[:, 0])
+    for top, left in ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)):
+        here = (slice(None), slice(top, top + height), slice(left, left + width))
+        crop = large[:, :, top : top + height, left : left + width]
+        total[here] += saliency(crop) + saliency(crop.flip(3)).flip(2)
+        seen[here] += 2
+    return F.interpolate((total / seen)[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+@method(
+    "gradient-x-input",
+    paper="Shrikumar et al. 2016",
+    signed=True,
+    check=check_baseline,
+    help={"baseline": BASELINES},
+)
+def gradient_x_input(
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, baseline: str = "mean"
+) -> Tensor:
+    """(x - x') dS/dx, summed over the channels; with the mean colour as x', the product at the network's own input."""
+    with asking(model, target) as score:
+        return ((images - baseline_of(model, images, baseline)) * input_gradient(score, images)).sum(1)
+
+
+def _check_steps(*, steps: int, baseline: str) -> None:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    check_baseline(baseline=baseline)
+
+
+@method(
+    "integrated-gradients",
+    paper="Sundararajan et al. 2017",
+    signed=True,
+    extra="captum.attr",
+    check=_check_steps,
+    help={"steps": "points on the way from the baseline, of a Gauss-Legendre quadrature", "baseline": BASELINES},
+)
+def integrated_gradients(
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, steps: int = 50, baseline: str = "black"
+) -> Tensor:
+    """(x - x') times the mean of dS/dx on the straight way from x' to x, summed over the channels (eq. 1).
+
+    Complete: the map sums to S(x) - S(x').
+    """
+    captum = needs("captum.attr")
+    start = baseline_of(model, images, baseline)
+    with asking(model, target) as score, InputGradients():
+        found = captum.IntegratedGradients(score).attribute(
+            images.detach().requires_grad_(),
+            start,
+            additional_forward_args=own_rows(images),
+            n_steps=steps,
+            internal_batch_size=together(model, images) * len(images),
+        )
+    return found.sum(1)
+
+
+def _moments(
+    model: Model, images: Tensor, target: Objective, seed: int, samples: int, spread: float
+) -> tuple[Tensor, Tensor]:
+    """Mean and mean square of dS/dx over noisy copies of the pictures, each (B, 3, H, W)."""
+    sigma = noise_level(images, spread)
+    first, second = torch.zeros_like(images), torch.zeros_like(images)
+    with asking(model, target) as score:
+        for draws in grouped(noise(seed, samples, images), together(model, images)):
+            noisy = images + sigma * draws[:, None]
+            gradient = input_gradient(score, noisy.flatten(0, 1), own_rows(images, len(draws))).view_as(noisy)
+            first += gradient.sum(0) / samples
+            second += gradient.square().sum(0) / samples
+    return first, second
+
+
+_NOISY = {"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"}
+
+
+@method("smoothgrad", paper="Smilkov et al. 2017", check=check_noise, help=_NOISY)
+def smoothgrad(
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
+) -> Tensor:
+    """The mean derivative over noisy copies, M = 1/n sum of dS/d(x + N(0, sigma^2)); its largest size over channels."""
+    return _moments(model, images, target, seed, samples, noise)[0].abs().amax(1)
+
+
+@method("smoothgrad-squared", paper="Hooker et al. 2019", check=check_noise, help=_NOISY)
+def smoothgrad_squared(
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
+) -> Tensor:
+    """The mean square of the derivative over noisy copies; its largest value over channels."""
+    return _moments(model, images, target, seed, samples, noise)[1].amax(1)
+
+
+@method("vargrad", paper="Adebayo et al. 2018", check=check_noise, help=_NOISY)
+def vargrad(
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
+) -> Tensor:
+    """The variance of the derivative over noisy copies; its largest value over channels."""
+    mean, square = _moments(model, images, target, seed, samples, noise)
+    return (square - mean.square()).clamp_min(0).amax(1)

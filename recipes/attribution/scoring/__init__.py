@@ -1,0 +1,1 @@
+"""The target as a function of pictures or activations: forward passes, gradients, layers, baselines."""

@@ -1,0 +1,80 @@
+"""The head of a classifier that ends with global average pooling and at most one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from inverter import Model
+from objectives import OUTPUT, Objective, Seen
+from recipes.attribution.scoring.layers import last_maps
+
+CLOSE = 1e-3
+"""By how much the head, computed anew, may miss the network's output, of the largest output."""
+
+
+@torch.no_grad()
+def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Tensor, Tensor]:
+    """The last maps A (B, C, h, w) and the weights w (B, C) that their means have for the target, w = W^T dS/dy.
+
+    For a class, w is the class's row of the last linear layer; without one, the class's own map alone.
+
+    Raises:
+        ValueError: for a target that reads something else than the output, or a network of another form.
+    """
+    where = _last_maps(model, target, (images.shape[2], images.shape[3]))
+    with model.looking([where, OUTPUT]) as capture:
+        seen = capture(model.normalize(images))
+    maps, output = seen[where], seen[OUTPUT].detach().requires_grad_()
+    head = _head(model, maps, output)
+    with torch.enable_grad():
+        total = target.score(Seen({OUTPUT: output}, images)).sum()
+    (gradient,) = torch.autograd.grad(total, output)
+    return maps, gradient if head is None else gradient @ head.weight
+
+
+@torch.no_grad()
+def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
+    """Address of the maps that are pooled, which a picture of noise of this size has shown to be so.
+
+    Raises:
+        ValueError: as `pooled_weights` does.
+    """
+    where = _last_maps(model, target, size)
+    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
+    with model.looking([where, OUTPUT]) as capture:
+        seen = capture(model.normalize(noise.to(model.device)))
+    _head(model, seen[where], seen[OUTPUT])
+    return where
+
+
+def _last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
+    if target.reads != (OUTPUT,):
+        reads = ", ".join(target.reads) or "pixels"
+        raise ValueError(
+            f"cam needs the maps that a classifier pools on its way to the output, but {target.label(0)} reads {reads}"
+        )
+    return last_maps(model, target, size)
+
+
+def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
+    """The linear layer from the means of maps to the output; None where they are the output already.
+
+    Found by what it computes, not by its name: any way to write the forward pass is covered.
+    """
+    means = maps.mean((2, 3))
+    off = CLOSE * float(output.abs().max())
+    if means.shape == output.shape and torch.allclose(means, output, rtol=0, atol=off):
+        return None
+    for part in model.module.modules():
+        if not isinstance(part, nn.Linear) or (part.in_features, part.out_features) != (
+            means.shape[1],
+            output.shape[-1],
+        ):
+            continue
+        if torch.allclose(part(means), output, rtol=0, atol=off):
+            return part
+    raise ValueError(
+        f"{model.spec} does not end with global average pooling and at most one linear layer, as cam needs it: take "
+        "grad-cam, which serves any network"
+    )

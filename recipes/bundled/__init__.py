@@ -1,4 +1,0 @@
-"""How the bundled network and the bundled generator were made: a drawn world of pictures and two trainings.
-
-Nothing here is needed to use the engine; `python -m recipes.bundled --help` shows what can be made again.
-"""

@@ -1,0 +1,124 @@
+"""Recipes as data: a dataclass's fields, the keys of a TOML file and the flags of the command line are one thing."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+from recipes.atlas.atlas import Atlas
+from recipes.deepdream.deepdream import DeepDream
+from recipes.gallery.class_model import ClassModel
+from recipes.gallery.gallery import Gallery
+from recipes.gallery.patches import Patches
+from recipes.heatmaps.explain import Explain
+from recipes.heatmaps.judge_maps import JudgeMaps
+from recipes.inpainting.inpaint import Inpaint
+from recipes.inversion.invert import Invert
+from recipes.options.fields import key_of
+from recipes.options.priors import PriorChoice
+from recipes.options.suggest import nearest
+from recipes.photo.dictionary import Dictionary
+from recipes.photo.grid import Grid
+from recipes.runner.recipe import AnyRecipe
+
+Known = AnyRecipe | DeepDream | Patches
+
+RECIPES: dict[str, type[Known]] = {
+    recipe.name: recipe
+    for recipe in (
+        Gallery,
+        ClassModel,
+        DeepDream,
+        Invert,
+        Inpaint,
+        Patches,
+        Dictionary,
+        Grid,
+        Atlas,
+        Explain,
+        JudgeMaps,
+    )
+}
+"""By name: a new recipe is known to TOML files and to the command line once it stands here."""
+
+LONGEST = 1 << 20
+"""Bytes of a recipe file, at most."""
+
+_KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
+
+
+def kind(field: Field[Any]) -> type:
+    """The type of a field's value on the command line: bool, int, float, or str for everything else."""
+    return _KINDS.get(str(field.type).split(" ")[0], str)
+
+
+def load_recipe(path: str | Path, **overrides: Any) -> Known:
+    """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
+
+    Args:
+        overrides: fields that take precedence over the file's.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: text that is no TOML, an unknown recipe or key (with near names), a value of another type.
+
+    Example of a file:
+        recipe = "gallery"
+        model = "builtin"
+        layer = ["features.stem"]
+        channels = "0-7"
+        out = "gallery"
+
+        [prior]
+        name = "pixels"
+        total_variation = 4
+    """
+    if "\0" in str(path):
+        raise FileNotFoundError(f"no recipe file {str(path)!r}")
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError(f"{path} is no recipe: it has more than {LONGEST} bytes")
+        data = tomllib.loads(text.decode())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no recipe file {str(path)!r}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is no recipe: it is nested too deeply") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    name = data.pop("recipe", "gallery")
+    if not isinstance(name, str) or name not in RECIPES:
+        raise ValueError(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
+    known = {key_of(field): field for field in fields(RECIPES[name]) if not field.metadata.get("hidden")}
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in known:
+            raise ValueError(f"{path}: unknown key {key!r}{nearest(key, known)}")
+        values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
+    return RECIPES[name](**(values | overrides))
+
+
+def _checked(where: str, field: Field[Any], value: Any) -> Any:
+    if field.name == "prior":
+        tables = [value] if isinstance(value, dict) else value  # `[prior]`, or several as `[[prior]]`
+        if isinstance(tables, list) and any(isinstance(table, dict) for table in tables):
+            texts = tuple(str(PriorChoice.parse(table)) for table in tables)
+            value = texts[0] if value is not tables else list(texts)
+    if field.name == "with_" and isinstance(value, dict):  # `[with]`
+        return value
+    wanted = kind(field)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted is str and isinstance(value, list) and "Sequence" in str(field.type):
+        return tuple(value)
+    if wanted is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ValueError(f"{where} must be {_NAMES[wanted]}, got {value!r}")
+    return value
+
+
+_NAMES: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

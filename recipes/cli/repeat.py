@@ -1,0 +1,188 @@
+"""`inverter repeat`: a picture of a finished run made again, from its manifest alone, and compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from inverter import Model, __version__
+from inverter.engine import default_batch
+from recipes.cli.recipe_file import RECIPES
+from recipes.options.fields import key_of
+from recipes.options.suggest import nearest
+from recipes.outputs.manifest import PASSING, Manifest, Record, versions
+from recipes.runner.recipe import AnyRecipe
+from recipes.runner.run import batches
+from recipes.runner.units import Unit
+
+if TYPE_CHECKING:
+    from recipes.executors.progress import RunProgress
+
+KEPT = ("activations", "layout")
+"""Folders, below an output folder, of what a recipe has measured once and takes from there."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A picture that was made again.
+
+    Attributes:
+        file: of the picture, below the output folder.
+        same: True if it is the same, bit for bit.
+        difference: what differs, in words; None if nothing does.
+        changes: what is other than when the run was made, and may be the reason.
+    """
+
+    file: str
+    same: bool
+    difference: str | None
+    changes: Sequence[str]
+
+
+def repeat(
+    manifest: str | Path,
+    unit: str,
+    *,
+    weights: str | None = None,
+    device: str | None = None,
+    progress: RunProgress | None = None,
+) -> list[Repeated]:
+    """Makes pictures of a run again and says of each whether it is the same; the run's folder is left as it is.
+
+    The last bits of a picture depend on the batch that it was optimised in, so its whole batch is made.
+
+    Args:
+        manifest: `manifest.json`, or the output folder that holds it.
+        unit: `LAYER/CHANNEL`, for all pictures of that unit, or the file of one picture, as in the manifest.
+        weights: where the weights lie now, if they are no longer where they were.
+        device: other than the run's.
+
+    Raises:
+        FileNotFoundError: no manifest, no picture to compare with, no weights.
+        ValueError: a manifest of another version, a model or pictures that were given from Python, changed weights.
+        LookupError: a unit that the run does not have.
+    """
+    path = Path(manifest) / "manifest.json" if Path(manifest).is_dir() else Path(manifest)
+    if not path.is_file():
+        raise FileNotFoundError(f"no manifest {str(path)!r}; expected OUT/manifest.json of a finished run")
+    known = Manifest.load(path)
+    records = _wanted(known, unit, path)
+    recipe = _recipe(known, path)
+    asked = {"weights": weights or known.settings.get("weights"), "device": device or known.model.get("device")}
+    asked |= {"threads": known.settings.get("threads")}  # sums are made in their order
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place)
+        _link(path.parent, out)
+        options = _options(recipe, known, path) | {"batch_size": known.settings.get("batch_size"), "out": place}
+        options |= {key: value for key, value in asked.items() if key in {field.name for field in fields(recipe)}}
+        part = _part(recipe, {record.file for record in records}, known)(**options)
+        part.run(progress)
+        changes = _changes(known, path)
+        return [_compared(record.file, path.parent, out, changes) for record in records]
+
+
+def _wanted(manifest: Manifest, unit: str, path: Path) -> list[Record]:
+    found = [r for r in manifest.units.values() if unit in (r.file, f"{r.layer}/{r.channel}")]
+    if not found:
+        names = [f"{r.layer}/{r.channel}" if r.channel is not None else r.file for r in manifest.units.values()]
+        raise LookupError(f"{path} has no unit {unit!r}{nearest(unit, dict.fromkeys(names))}")
+    for record in found:
+        if not (path.parent / record.file).is_file():
+            raise FileNotFoundError(f"no picture {str(path.parent / record.file)!r} to compare with")
+    return found
+
+
+def _recipe(manifest: Manifest, path: Path) -> type[AnyRecipe]:
+    recipe = RECIPES.get(manifest.recipe)
+    if recipe is None or not issubclass(recipe, AnyRecipe):
+        what = "makes no pictures by optimisation" if recipe else "is none that this version knows"
+        raise ValueError(f"{path}: the recipe {manifest.recipe!r} {what}, so there is nothing to repeat")
+    if manifest.settings.get("model") == "module":
+        raise ValueError(f"{path}: the model was given from Python as a module; only one with a name can be repeated")
+    return recipe
+
+
+def _options(recipe: type[AnyRecipe], manifest: Manifest, path: Path) -> dict[str, Any]:
+    """The recipe's fields as the run had them, without those that leave its pictures as they are."""
+    known, given = {key_of(field): field for field in fields(recipe)}, manifest.settings
+    foreign = [key for key in given if key not in known]
+    missing = [key for key, field in known.items() if key not in given and (field.default is MISSING or field.default)]
+    for keys, what in ((foreign, "has settings that this version does not know"), (missing, "lacks settings")):
+        if any(key not in PASSING for key in keys):
+            raise ValueError(f"{path} was made by another version of inverter: it {what} ({', '.join(keys)})")
+    return {known[key].name: value for key, value in given.items() if key in known and key not in PASSING}
+
+
+def _part(recipe: type[AnyRecipe], files: set[str], manifest: Manifest) -> type[AnyRecipe]:
+    """The recipe, of only those batches that these files are in, and without what it tells of its pictures."""
+
+    class Part(recipe):  # type: ignore[misc, valid-type]
+        def load(self) -> Model:
+            model: Model = super().load()
+            if model.sha256 != manifest.model.get("sha256"):
+                raise ValueError(
+                    f"the weights of {model.spec} have changed: their sha256 was {manifest.model.get('sha256')}, "
+                    f"and is {model.sha256}; give the old ones with --weights"
+                )
+            return model
+
+        def units(self, model: Model) -> list[Unit]:
+            found: list[Unit] = list(super().units(model))
+            size = self.batch_size or default_batch(model.device)
+            return [unit for batch in batches(found, size) if files & {unit.file for unit in batch} for unit in batch]
+
+        def prepare(self, *_: Any) -> None: ...
+
+        def figures(self, _model: Model, units: Sequence[Unit], _images: Any) -> list[dict[str, Any]]:
+            return [{} for _ in units]
+
+        def table(self, _records: Sequence[Record]) -> list[dict[str, Any]]:
+            return []
+
+        def page(self, _manifest: Mapping[str, Any]) -> str:
+            return ""
+
+        def run(self, progress: RunProgress | None = None) -> Any:
+            return AnyRecipe.run(self, progress)  # and not what a recipe makes of its finished pictures
+
+    return Part
+
+
+def _link(folder: Path, out: Path) -> None:
+    """Makes what the run has measured known to the new one; nothing there is written to, as it is finished."""
+    for source in (path for name in KEPT for path in (folder / name).rglob("*") if path.is_file()):
+        target = out / source.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.symlink_to(source.resolve())
+        except OSError:  # Windows, for who is no administrator
+            shutil.copyfile(source, target)
+
+
+def _changes(manifest: Manifest, path: Path) -> list[str]:
+    old = {"inverter": json.loads(path.read_bytes()).get("inverter"), **manifest.versions}
+    new = {"inverter": __version__, **versions()}
+    return [f"{name} was {old.get(name)}, is {value}" for name, value in new.items() if old.get(name) != value]
+
+
+def _compared(file: str, before: Path, after: Path, changes: Sequence[str]) -> Repeated:
+    pixels = []
+    for folder in (before, after):
+        with Image.open(folder / file) as picture:
+            pixels.append(np.asarray(picture).astype(np.int16))
+    old, new = pixels
+    if old.shape != new.shape:
+        return Repeated(file, False, f"its shape was {old.shape}, is {new.shape}", changes)
+    off = np.abs(old - new)
+    if not off.any():
+        return Repeated(file, True, None, changes)
+    difference = f"{np.count_nonzero(off)} of {off.size} values differ, by {off.max()} of 255 at most"
+    return Repeated(file, False, difference, changes)

@@ -1,0 +1,1 @@
+"""DeepDream (Mordvintsev et al. 2015)."""

@@ -1,0 +1,196 @@
+"""Class models: a picture of each class, as the network imagines it, and what a second network says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.options.fields import MOST, check_whole, option
+from recipes.options.indices import count_classes, parse_classes
+from recipes.options.names import OUTPUT_LAYER
+from recipes.options.priors import HELP, PriorChoice, PriorLike
+from recipes.runner.recipe import Recipe
+from recipes.runner.units import Problem, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from inverter import Model
+    from recipes.outputs.manifest import Record
+
+EDGE = 0.02
+"""A channel value this near to 0 or 1 counts as burnt."""
+SHOWN = 5
+"""How many of the likeliest classes are told."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset fills in where nothing was given."""
+
+    prior: str
+    steps: int
+    learning_rate: float
+    augment: str
+    tries: int
+
+
+PRESETS: dict[str, Preset] = {
+    "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
+    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
+}
+SIMONYAN_L2 = 100.0
+"""Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
+RIVALS = 2.0
+"""Weight of the log-probability beside the logit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassModel(Recipe):
+    """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
+
+    Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
+    random shifts, scales, rotations and noise: what survives them is the thing, not a texture at one scale. Preset
+    `simonyan` is the paper's: raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no
+    augmentation.
+
+    Raises:
+        ValueError: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
+
+    Example:
+        >>> ClassModel(model="builtin", class_="0-3", preset="simonyan", out="OUT").augment
+        'none'
+    """
+
+    name: ClassVar[str] = "classes"
+
+    class_: str | int | Sequence[int | str] = option(
+        "all", "names, or indices 9,40,71 and ranges 0-15; may be repeated", repeat=True
+    )
+    preset: str = option("best", "best, or simonyan: raw pixels with an L2 penalty", choices=tuple(PRESETS))
+    prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
+    judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
+    judge_weights: str | None = option(None, "the judge's weights file")
+    judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
+    judge_size: int | None = option(None, "side of the pictures for the judge (default: its input size)")
+    out: str = option("classes", "output folder")
+    steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
+    tries: int | None = option(None, "runs of each class, of which the best is kept (default: the preset's)")
+    augment: str = option("auto", "none, light, standard, strong, wide, or auto: the preset's")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.preset not in PRESETS:
+            raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
+            raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
+        if self.tries is not None:
+            check_whole("tries", self.tries, 1, MOST)
+        preset = PRESETS[self.preset]
+        name = PriorChoice.parse(self.prior or preset.prior).name
+        for key, value in asdict(preset).items():
+            if key == "learning_rate" and name != preset.prior:
+                continue  # another prior has its own
+            if getattr(self, key) in (None, "auto"):
+                object.__setattr__(self, key, value)
+
+    @cached_property
+    def _judge(self) -> Model | None:
+        from inverter import load_model
+
+        if self.judge is None:
+            return None
+        return load_model(self.judge, self.judge_weights, self.judge_normalize, self.device, self.judge_size)
+
+    @property
+    def _choice(self) -> PriorChoice:
+        return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
+
+    def settings(self) -> dict[str, Any]:
+        settings = super().settings() | {"prior": str(self._choice)}
+        if self.judge is not None and not isinstance(self.judge, str):
+            settings["judge"] = getattr(self.judge, "spec", "module")
+        return settings
+
+    def units(self, model: Model) -> list[Unit]:
+        classes = count_classes(model)
+        self._choice.check(self.picture_size(model), model)
+        if (judge := self._judge) and (knows := count_classes(judge)) != classes:
+            raise ValueError(
+                f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
+                "take a judge that was trained on the same classes"
+            )
+        return [
+            Unit(
+                layer=OUTPUT_LAYER,
+                channel=index,
+                objective="logit",
+                file=f"images/{OUTPUT_LAYER}/{index:04d}.png",
+                name=model.categories[index] if index < len(model.categories) else None,
+            )
+            for index in parse_classes(self.class_, classes, model.categories, model.spec)
+        ]
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+        from objectives import logit, softmax
+
+        classes = [unit.channel for unit in units if unit.channel is not None]
+        score = objective = logit(classes)
+        if self.preset == "best":
+            # As long as another class is ahead, its evidence has to go too; then the log-probability is 0, and silent.
+            objective = score + RIVALS * softmax(classes)
+        defaults: dict[str, Any] = {}
+        if self.preset == "simonyan" and self._choice.name == "pixels":
+            # The network's zero is the data mean: it is what normalisation takes away.
+            defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
+        prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
+        return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        from recipes.activations.predictions import top_classes
+
+        images = (images * 255).round() / 255  # as they are on disk
+        told: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
+        for who, network in (("network", model), ("judge", self._judge)):
+            if network is not None:
+                for figures, guesses in zip(told, top_classes(network, images, SHOWN), strict=True):
+                    figures[who] = [asdict(guess) for guess in guesses]
+        return told
+
+    def closing(self, records: Sequence[Record]) -> str:
+        count = len(records)
+        first = sum(_place(record, "network") == 0 for record in records)
+        parts = [f"the network puts {first} of {count} first"]
+        if self.judge is not None:
+            known = sum(_place(record, "judge") is not None for record in records)
+            parts.append(f"the judge has {known} of {count} in its top {SHOWN}")
+        share = sum(record.figures["burnt"] for record in records) / max(count, 1)
+        parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
+        return "; ".join(parts)
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.gallery.page import render_gallery
+
+        return render_gallery(manifest, kind="Class models")
+
+
+_JUDGES_OWN = ("judge_weights", "judge_normalize", "judge_size")
+
+
+def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
+    """The share of channel values within `edge` of 0 or 1, of each picture (B, C, H, W) in [0, 1], as (B,).
+
+    Example:
+        >>> import torch
+        >>> burnt(torch.tensor([0.0, 0.01, 0.5, 1.0]).view(1, 1, 2, 2))
+        tensor([0.7500])
+    """
+    return ((images < edge) | (images > 1 - edge)).flatten(1).float().mean(1)
+
+
+def _place(record: Record, who: str) -> int | None:
+    """Where the class itself stands among someone's likeliest ones, from 0; None if it is not among them."""
+    indices = [guess["index"] for guess in record.figures.get(who, ())]
+    return indices.index(record.channel) if record.channel in indices else None

@@ -1,0 +1,85 @@
+"""The page of pictures by layer and channel: `inverter gallery` and `inverter class-model`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from recipes.pages.html import located, picture_url, render_page
+from recipes.pages.manifest_view import Figure, Told, named, took
+
+__all__ = ["render_gallery"]
+
+
+def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") -> str:
+    """Return the complete `index.html` of a gallery, from its manifest alone.
+
+    Args:
+        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
+            missing leaves its figure out. An optional `planned` is the number of units that the whole run makes. Where
+            a unit's `figures` hold lists of likeliest classes, they stand below its picture.
+        kind: what the page is, for people.
+
+    Returns:
+        One self-contained HTML document; its pictures are found at the units' `file`, relative to the page.
+
+    Example:
+        >>> page = render_gallery({"recipe": "gallery", "units": []})
+        >>> page.startswith("<!doctype html>")
+        True
+    """
+    told = Told(manifest)
+    layers, groups = _layer_order(told.settings.get("layer"), told.units), _groups(told.units)
+    shape = told.shape
+    return render_page(
+        "gallery",
+        told,
+        subtitle=f"{kind} · {told.spec}" if told.named else kind,
+        figures=_figures(told, layers, len(groups)),
+        notices=told.notices("units"),
+        data={
+            "layers": layers,
+            "groups": groups,
+            "aspect": shape[1] / shape[0] if shape else 1,
+            "size": shape or (1, 1),
+        },
+        parts=["listing", "layers"],
+    )
+
+
+def _figures(told: Told, layers: Sequence[str], groups: int) -> list[Figure]:
+    figures = [Figure("Units", told.count)]
+    if groups != len(told.units):
+        classes = told.settings.get("objective") in ("logit", "softmax")
+        figures.append(Figure("Classes" if classes else "Channels", f"{groups:,}"))
+    figures += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in told.units), "a unit")]
+    if told.shape:
+        figures.append(Figure("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(told.shape))) + " px"))
+    figures += told.asked("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
+    return figures + told.weights()
+
+
+def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Gather the attempts of a neuron and its negative: what maximises first, each in the order of attempts."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for unit in units:
+        key = (str(unit.get("layer")), str(unit.get("channel")), str(unit.get("objective")))
+        shown = {**unit, "layer": key[0], "source": picture_url(unit.get("file"))}
+        if patches := (unit.get("figures") or {}).get("patches"):
+            shown["figures"] = {**unit["figures"], "patches": located(patches)}
+        groups.setdefault(key, []).append(shown)
+    return [
+        {
+            "layer": layer,
+            "channel": members[0].get("channel"),
+            "name": next((str(member["name"]) for member in members if member.get("name")), None),
+            "units": sorted(members, key=lambda unit: (unit.get("direction") == "min", unit.get("attempt") or 0)),
+        }
+        for (layer, _, _), members in groups.items()
+    ]
+
+
+def _layer_order(asked: object, units: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the layers that have units, in the order in which they were asked for, then of first appearance."""
+    seen = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
+    wanted = [asked] if isinstance(asked, str) else asked if isinstance(asked, Sequence) else []
+    first = [str(layer) for layer in dict.fromkeys(map(str, wanted)) if str(layer) in seen]
+    return first + [layer for layer in seen if layer not in first]

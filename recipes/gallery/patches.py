@@ -1,0 +1,167 @@
+"""Top patches: what makes a unit fire in real pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.executors.machines import Machines
+from recipes.gallery.gallery import Gallery
+from recipes.options.fields import MOST, check_whole, key_of, option
+from recipes.options.names import address
+from recipes.runner.guard import guarded
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import Dataset
+
+    from inverter import Model
+    from recipes.executors.progress import RunProgress
+    from recipes.outputs.manifest import Record
+    from recipes.runner.run import Report
+
+OBJECTIVES = ("channel", "neuron", "logit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches(Machines):
+    """What makes a unit fire in real pictures: the patches that excite it most and least, and how often it fires.
+
+    A patch is what the unit sees (its receptive field, Araujo et al. 2019) where it is most active in a picture; each
+    picture gives one patch at most. From such patches people tell what a unit does (Borowski et al. 2021).
+
+    Raises:
+        ValueError: for a count below 1, or anything that a gallery would not take.
+
+    Example:
+        >>> Patches(dataset="photos", layer="features.stage3", channels="0-3", out="OUT").name
+        'patches'
+    """
+
+    name: ClassVar[str] = "patches"
+
+    dataset: str | Sequence[str] | Dataset[Any] = option(
+        MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
+    )
+    model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
+    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
+    normalize: str | None = option(
+        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
+    )
+    layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
+    channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
+    objective: str = option("channel", "channel, neuron (the centre of the map) or logit", choices=OBJECTIVES)
+    count: int = option(8, "patches that excite a unit most, and as many that excite it least")
+    out: str = option("patches", "output folder")
+    size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
+    batch_size: int | None = option(None, "pictures in one forward pass (default: chosen for the device)")
+    device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
+    fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("count", self.count, 1, MOST)
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
+        _ = self._gallery
+
+    @property
+    def _gallery(self) -> Gallery:
+        """A gallery of the same units: it knows which these are, and what is wrong with them."""
+        return Gallery(
+            model=self.model,
+            layer=self.layer,
+            channels=self.channels,
+            objective=self.objective,
+            size=self.size,
+            dataset=self.dataset,
+            out=self.out,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """The fields as JSON values, for the manifest."""
+        values = {key_of(f): getattr(self, f.name) for f in fields(self) if not f.metadata.get("machines")}
+        known = self._gallery.settings()
+        return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
+
+    @guarded
+    def run(self, progress: RunProgress | None = None) -> Report:
+        """Looks at all pictures once, then again at those that are shown, for their heat maps.
+
+        Args:
+            progress: called with an `Update` as the work goes on; first in pictures, then in units.
+
+        Raises:
+            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
+            KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
+        """
+        from inverter import load_model, receptive_fields
+        from recipes.activations.collect import collect
+        from recipes.activations.reducers import Extremes
+        from recipes.executors import executor
+        from recipes.executors.progress import Update
+        from recipes.gallery.patch_records import Sightings
+        from recipes.outputs.manifest import Manifest, describe
+        from recipes.outputs.store import Store
+        from recipes.pictures.sets import picture_set
+        from recipes.runner.run import Report
+
+        started = time.perf_counter()
+        load = partial(load_model, self.model, self.weights, self.normalize, self.device)
+        model = load()
+        units, pictures = self._gallery.units(model), picture_set(self.dataset, len(model.mean))
+        size = self._gallery.picture_size(model)
+        layers = list(dict.fromkeys(unit.layer for unit in units))
+        sees = receptive_fields(model, [address(layer) for layer in layers], size)
+        manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
+        rows: dict[str, dict[str, Any]] = {}
+        files = [unit.file for unit in units]
+
+        def table(records: Sequence[Record]) -> list[dict[str, Any]]:
+            return [rows[layer] for layer in dict.fromkeys(record.layer for record in records) if layer in rows]
+
+        store = Store.open(Path(self.out), manifest, self.page, files, self.fresh, table)
+        found = collect(
+            model,
+            pictures,
+            [address(layer) for layer in layers],
+            Extremes(),
+            out=Path(self.out) / "activations",
+            size=size,
+            batch=self.batch_size,
+            fresh=self.fresh,
+            progress=progress,
+            executor=executor(self, load, model, self.device),
+        )
+        made, todo, saved = 0, sum(not store.has(unit.file) for unit in units), set[int]()
+        try:
+            for layer in layers:
+                where = address(layer)
+                seen = Sightings(model, pictures, found, where, sees[where], self.objective, self.count)
+                answers = seen.of([unit for unit in units if unit.layer == layer])
+                rows[layer] = {"layer": layer, **seen.summary(list(answers.values()))}
+                missing = {unit: answer for unit, answer in answers.items() if not store.has(unit.file)}
+                if missing:
+                    store.add(seen.finished(missing, Path(self.out), saved))
+                made += len(missing)
+                if progress is not None and todo:
+                    progress(Update(made, todo, len(units) - todo, "unit"))
+        finally:
+            page = store.write_page()
+        return Report(Path(self.out), page, store.manifest, made, time.perf_counter() - started)
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        """`index.html` of a manifest."""
+        from recipes.gallery.patches_page import render_patches
+
+        return render_patches(manifest)
+
+    def skipped(self) -> Mapping[str, str]:
+        """The pictures that could not be read, with the reason: known once it ran."""
+        from recipes.activations.collect import Activations
+
+        return Activations.load(Path(self.out) / "activations").skipped

@@ -1,0 +1,1 @@
+"""`inverter explain` and `inverter judge-maps`: heat maps over given pictures, and how true they are."""

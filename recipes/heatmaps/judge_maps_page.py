@@ -1,0 +1,49 @@
+"""The page of `inverter judge-maps`: a table and charts of methods, then what became of each map."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recipes.pages.by_picture import ORIGINAL, by_picture, seen, shown
+from recipes.pages.html import render_page
+from recipes.pages.manifest_view import Figure, Told
+
+__all__ = ["render_judge_maps"]
+
+
+def render_judge_maps(manifest: Mapping[str, Any]) -> str:
+    """Return the complete `index.html` of judged heat maps, from their manifest alone.
+
+    Args:
+        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; `table` makes the table;
+            every other key that is missing leaves its figure out.
+
+    Example:
+        >>> render_judge_maps({"recipe": "judge-maps", "units": []}).startswith("<!doctype html>")
+        True
+    """
+    told, units = Told(manifest), [shown(unit) for unit in manifest.get("units") or []]
+    methods = seen([unit["figures"] for unit in units if unit.get("objective") != ORIGINAL], "method")
+    notices = told.notices("pictures")
+    if hardly := [str(row.get("method")) for row in told.rows if row.get("weights") == "hardly"]:
+        notices.append(f"Hardly depends on the weights: {', '.join(hardly)}.")
+    shape = told.shape
+    return render_page(
+        "judge_maps",
+        told,
+        parts=["listing", "chart"],
+        subtitle="Which heat maps are true",
+        figures=[
+            Figure("Pictures", f"{len(seen(units, 'image')):,}"),
+            Figure("Methods", f"{len(methods):,}", ", ".join(methods)),
+            *told.asked("target", "against", "seed"),
+            *told.weights(),
+        ],
+        notices=notices,
+        data={
+            "aspect": shape[1] / shape[0] if shape else 1,
+            "size": list(shape or (1, 1)),
+            "methods": methods,
+            "table": told.rows,
+            "images": by_picture(units),
+        },
+    )

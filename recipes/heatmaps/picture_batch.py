@@ -1,0 +1,70 @@
+"""A batch of pictures and what targets say of them: whatever several methods want to know is asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from inverter import Model
+from objectives import Objective
+from recipes.attribution.api import scored
+from recipes.heatmaps.perception import perceived
+from recipes.options.targets import Target
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A target as an objective for B pictures, what it says of each, and the class or channel that it means there.
+
+    `channels` is empty for a target that means no single one.
+    """
+
+    objective: Objective
+    scores: Sequence[float]
+    channels: Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pictures (B, C, H, W) in [0, 1] by name.
+
+    Example:
+        >>> import torch
+        >>> from inverter import load_model
+        >>> batch = Batch(load_model("builtin"), ["noise"], torch.rand(1, 3, 64, 64))
+        >>> len(batch.answer(Target.parse("logit:3")).scores)
+        1
+    """
+
+    model: Model
+    names: Sequence[str]
+    images: Tensor
+
+    def answer(self, target: Target) -> Answer:
+        """What a target says of the pictures.
+
+        Raises:
+            ValueError, LookupError, OSError: for a class, channel, layer or file that is not there.
+        """
+        if target not in self._answers:
+            objective = target.objective(self.model, self.images)
+            channels = target.resolved(self.model).channels(self.model, self.images) if target.single else []
+            self._answers[target] = Answer(objective, scored(self.model, objective, self.images), channels)
+        return self._answers[target]
+
+    def perceived(self, layer: str, steps: int, seed: int) -> Tensor:
+        """What a layer keeps of the pictures, (B, C, H, W) in [0, 1]: see `perceived`."""
+        if layer not in self._perceived:
+            self._perceived[layer] = perceived(self.model, self.images, layer, steps, seed, self.names)
+        return self._perceived[layer]
+
+    @cached_property
+    def _answers(self) -> dict[Target, Answer]:
+        return {}
+
+    @cached_property
+    def _perceived(self) -> dict[str, Tensor]:
+        return {}

@@ -1,0 +1,1 @@
+"""Inpainting with the deep image prior (Ulyanov et al. 2018)."""

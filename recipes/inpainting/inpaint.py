@@ -1,0 +1,225 @@
+"""Inpainting: the missing pixels of pictures, restored by a network that has seen nothing but the rest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.options.fields import option
+from recipes.runner.recipe import AnyRecipe
+from recipes.runner.units import Given, Problem, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inverter import Model
+    from recipes.outputs.manifest import Record
+
+ORIGINAL, MASKED, RESTORED = "original", "masked", "restored"
+"""The objectives that the manifest gives to the picture that was given, to what is known of it, and to the result."""
+LEARNING_RATE = 0.01
+STREWN = {"skip": 16, "shake": 0.0, "average": 0.97}
+HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
+"""Options of the deep image prior where pixels or strokes are missing, and where whole areas are: what leads across the
+hourglass draws detail soon, but knows nothing of what surrounds a hole (no skip there: Ulyanov et al. 2018)."""
+STROKE = 4
+"""Pixels: a hole that is deeper than this is an area."""
+SMALLEST = 8
+"""Pixels each way that the deep image prior needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inpaint(AnyRecipe):
+    """Restores missing pixels of pictures with the deep image prior (Ulyanov et al. 2018).
+
+    x* = net_theta*(z), theta* = argmin |(net_theta(z) - x0) * m|^2, z noise, m 1 where the picture x0 is known. Known
+    pixels stay as they are.
+
+    Example:
+        >>> Inpaint(image="photo.jpg", mask="mask.png").name
+        'inpaint'
+    """
+
+    name: ClassVar[str] = "inpaint"
+
+    image: str | Sequence[str] = option((), "a picture, or a folder of pictures; may be repeated", repeat=True)
+    mask: str | Sequence[str] = option(
+        (),
+        "a picture of the same size, white where the picture is known, black where it is missing: one for all, or "
+        "(repeated, or a folder) one for each",
+        repeat=True,
+    )
+    missing: float | None = option(None, "instead of a mask: the share of pixels to hide, strewn at random, e.g. 0.25")
+    damaged: bool = option(False, "the masked pixels hold nothing true: leave out how near the result comes to them")
+    out: str = option("restored", "output folder")
+    steps: int | None = option(400, "optimisation steps for each picture")
+    size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
+    batch_size: int | None = option(
+        1, "pictures of one size optimised together (1: each is there as soon as it can be)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, values in (("image", self.images), ("mask", self.masks)):
+            if not all(isinstance(value, str) and value for value in values):
+                raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
+        if not self.images:
+            raise ValueError("image: got none; expected a picture, or a folder of pictures")
+        if bool(self.masks) == (self.missing is not None):
+            given = "both mask and missing" if self.masks else "neither mask nor missing"
+            raise ValueError(f"got {given}; expected a picture of what is known (--mask) or a share (--missing)")
+        if self.missing is not None and not 0 < self.missing < 1:
+            raise ValueError(f"missing must be a share above 0 and below 1, got {self.missing!r}")
+        if self.missing is not None and self.damaged:
+            raise ValueError("damaged says what a mask hides; with missing, whole pictures are given")
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return _texts(self.image)
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        return _texts(self.mask)
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"image": list(self.images), "mask": list(self.masks)}
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """The pictures that can be read, and why the others cannot."""
+        from recipes.pictures.reading import readable_pictures
+
+        return readable_pictures(self.images)
+
+    @property
+    def _files(self) -> dict[str, Path]:
+        """The pictures by a name that tells them apart."""
+        return self._found[0]
+
+    def skipped(self) -> Mapping[str, str]:
+        return self._found[1]
+
+    @cached_property
+    def _mask_files(self) -> dict[str, Path]:
+        """The mask of each picture, by the picture's name."""
+        from recipes.pictures.reading import named_pictures
+
+        pictures, masks = named_pictures(self.images), list(named_pictures(self.masks).values())
+        if len(masks) not in (1, len(pictures)):
+            raise ValueError(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
+        return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
+
+    def _read(self, name: str) -> tuple[Tensor, Tensor]:
+        """A picture (3, H, W) in [0, 1], and its mask (1, H, W) of zeros and ones."""
+        from inverter.engine import unit_seeds
+        from recipes.inpainting.masks import check_mask, random_mask, read_mask, scaled, scaled_mask
+        from recipes.pictures.reading import read_picture
+
+        picture = read_picture(self._files[name])
+        height, width = picture.shape[1:]
+        factor = self.size / max(height, width) if self.size else 1
+        size = max(1, round(height * factor)), max(1, round(width * factor))
+        if min(size) < SMALLEST:
+            raise ValueError(
+                f"{self._files[name]}: expected pictures of at least {SMALLEST} pixels each way, "
+                f"got {size[1]}x{size[0]} (width x height)"
+            )
+        if self.missing is not None:
+            (seed,) = unit_seeds((f"missing({name})",), self.seed)
+            return scaled(picture, size), random_mask(size, self.missing, seed)
+        file = self._mask_files[name]
+        mask = scaled_mask(read_mask(file, (height, width)), size)
+        return scaled(picture, size), check_mask(mask, f"mask {file} at {size[1]}x{size[0]} pixels")
+
+    def _batch(self, units: Sequence[Unit]) -> tuple[Tensor, Tensor]:
+        """The pictures (B, 3, H, W) of these units, and their masks (B, 1, H, W)."""
+        import torch
+
+        pictures, masks = zip(*(self._read(str(unit.image)) for unit in units), strict=True)
+        return torch.stack(pictures), torch.stack(masks)
+
+    def units(self, model: Model) -> list[Unit]:
+        # What cannot be read, or does not fit, is told before anything is written.
+        kinds = {name: self._kind(name) for name in self._files}
+        return [
+            Unit("", None, objective, f"{folder}/{name}.png", image=name, prior=prior, batch=f"{objective} {kind}")
+            for objective, folder, prior in (
+                (ORIGINAL, "originals", None),
+                (MASKED, "masked", None),
+                (RESTORED, "images", "deep-image"),
+            )
+            for name, kind in kinds.items()
+        ]
+
+    def _kind(self, name: str) -> str:
+        """What pictures that are restored in one batch have in common: the size, and how deep their holes are."""
+        from recipes.inpainting.masks import depth
+
+        picture, mask = self._read(name)
+        return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'strewn'}"
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+        from objectives import known_pixels
+        from priors import DeepImage
+        from recipes.inpainting.masks import depth
+
+        pictures, masks = self._batch(units)
+        if units[0].objective == ORIGINAL:
+            return Given(pictures)
+        seen = pictures * masks  # from here on, nothing knows what the masks hide
+        if units[0].objective == MASKED:
+            return Given(seen)
+        objective = known_pixels(seen, masks, [str(unit.image) for unit in units])
+        size, bfloat16 = (seen.shape[2], seen.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
+        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else STREWN  # a batch is of one kind
+        prior = DeepImage(len(units), size, bfloat16=bfloat16, **options)
+        stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
+        return Problem(objective, prior, objective, [stage], finish=lambda found: seen + (1 - masks) * found)
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        """The figures of the missing pixels as they are in the files, with 8 bits a channel."""
+        pictures, masks = self._batch(units)
+        height, width = pictures.shape[2:]
+        found: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]
+        if units[0].objective == ORIGINAL:
+            for figures, unit in zip(found, units, strict=True):
+                figures["source"] = self._files[str(unit.image)].name
+        if units[0].objective != RESTORED:
+            return found
+        known = pictures * masks
+        mean = known.sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
+        shares = (1 - masks).mean((1, 2, 3)).tolist()
+        restored = _missing_psnr(images.clamp(0, 1).mul(255).round().div(255), pictures, masks).tolist()
+        filled = _missing_psnr(mean, pictures, masks).tolist()
+        for figures, share, psnr, plain in zip(found, shares, restored, filled, strict=True):
+            figures["missing"] = share
+            if not self.damaged:
+                figures |= {"psnr": psnr, "psnr_of_mean": plain}
+        return found
+
+    def closing(self, records: Sequence[Record]) -> str | None:
+        found = [record.figures["psnr"] for record in records if "psnr" in record.figures]
+        if not found:
+            return None
+        least = f" on average, {min(found):.1f} dB at least" if len(found) > 1 else ""
+        return f"on the missing pixels: {fmean(found):.1f} dB{least}"
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.inpainting.page import render_inpaint
+
+        return render_inpaint(manifest)
+
+
+def _missing_psnr(images: Tensor, pictures: Tensor, masks: Tensor) -> Tensor:
+    """PSNR in dB, at most 99, of images (B, 3, H, W) to the pictures, on the pixels that the masks hide, as (B,)."""
+    missing = (1 - masks).expand_as(pictures)
+    error = ((images - pictures).square() * missing).flatten(1).sum(1) / missing.flatten(1).sum(1)
+    return (-10 * error.log10()).clamp(max=99.0)
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

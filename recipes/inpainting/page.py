@@ -1,0 +1,64 @@
+"""The page of `inverter inpaint`: each picture as it is known, as it was restored, and as it was, side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recipes.pages.html import picture_url, render_page
+from recipes.pages.manifest_view import Figure, Told, took
+
+__all__ = ["render_inpaint"]
+
+KINDS = ("masked", "restored", "original")
+
+
+def render_inpaint(manifest: Mapping[str, Any]) -> str:
+    """Return the complete `index.html` of restored pictures, from their manifest alone.
+
+    Args:
+        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
+            missing leaves its figure out.
+
+    Example:
+        >>> render_inpaint({"recipe": "inpaint", "units": []}).startswith("<!doctype html>")
+        True
+    """
+    told = Told(manifest)
+    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in told.units]
+    names = list(dict.fromkeys(str(unit.get("image")) for unit in units))
+    return render_page(
+        "inpaint",
+        told,
+        parts=["listing"],
+        title=told.named or "Inpainting",
+        subtitle="Missing pixels, restored by the deep image prior",
+        figures=_figures(told, units, len(names)),
+        notices=told.notices("pictures", of=len(names)),
+        data=[
+            {
+                "name": name,
+                "units": [
+                    unit
+                    for kind in KINDS
+                    for unit in units
+                    if unit.get("objective") == kind and str(unit.get("image")) == name
+                ],
+            }
+            for name in names
+        ],
+    )
+
+
+def _figures(told: Told, units: list[dict[str, Any]], pictures: int) -> list[Figure]:
+    restored = [unit for unit in units if unit.get("objective") == "restored"]
+    figures = [Figure("Pictures", f"{pictures:,}"), Figure("Restored", f"{len(restored):,}")]
+    for label, key, form in (("Missing", "missing", "{:.1%}"), ("PSNR of the missing", "psnr", "{:.1f} dB")):
+        values = [figure for unit in restored if (figure := _number((unit.get("figures") or {}).get(key))) is not None]
+        if values:
+            mean = form.format(sum(values) / len(values))
+            range_ = f"mean; from {form.format(min(values))} to {form.format(max(values))}" if len(values) > 1 else ""
+            figures.append(Figure(label, mean, range_))
+    return figures + took(unit.get("seconds") for unit in restored) + told.asked("steps", "seed")
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value == value else None

@@ -1,0 +1,1 @@
+"""Pre-images of layer codes (Mahendran & Vedaldi 2015)."""

@@ -1,0 +1,43 @@
+"""Where pre-images start: at a decoder's guess at the picture of their code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inverter import Model
+from inverter.decoder import Decoder
+from inverter.engine import unit_seeds
+from priors import Prior
+from recipes.options.names import address
+from recipes.runner.units import Unit
+
+
+class DecodedStarts:
+    """The starts of a run, whose decoders are learnt once a layer.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._decoders: dict[str, Decoder] = {}
+
+    @torch.no_grad()
+    def of(self, model: Model, units: Sequence[Unit], codes: Tensor, blank: Prior) -> Tensor:
+        """The decoder's guesses at `codes` (B, C, h, w) of units of one layer, (B, 3, H, W) in [0, 1].
+
+        Each has the noise that `blank`, a prior that has not started, would start from: without any, several attempts
+        at one code would be the same.
+        """
+        layer = units[0].layer
+        seeds = unit_seeds([f"{layer}/{unit.image}/{unit.attempt}" for unit in units], self.seed)
+        blank.reset([torch.Generator().manual_seed(seed) for seed in seeds])
+        noise = blank()
+        size = (noise.shape[2], noise.shape[3])
+        if layer not in self._decoders:
+            self._decoders[layer] = Decoder.fit(model, address(layer), size)
+        return (self._decoders[layer](codes, size) + noise - noise.mean((2, 3), keepdim=True)).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""What users write: fields, names, indices, priors and targets, parsed and checked."""

@@ -1,0 +1,111 @@
+"""Classes as people name them: by name, by index, by ranges."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inverter import Model
+
+
+def _number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) < 4000  # Python reads no longer ones
+
+
+def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -> list[int]:
+    """Channels as `all`, `3,17,40-60`, a number or a list of numbers: each once, in the order given.
+
+    Args:
+        count: how many there are. what: names them in an error, e.g. "layer features.9".
+
+    Raises:
+        ValueError: for text of another form, an empty range, or a channel that is not there.
+    """
+    if isinstance(channels, str):
+        if channels.strip() == "all":
+            return list(range(count))
+        numbers: list[int] = []
+        for part in channels.split(","):
+            first, dash, last = (piece.strip() for piece in part.partition("-"))
+            if not _number(first) or (dash and not _number(last)):
+                raise ValueError(
+                    f"channels {channels!r}: {part.strip()!r} is neither a number nor a range; "
+                    "expected all, a list 3,17,42 or ranges 0-15"
+                )
+            low, high = int(first), int(last) if dash else int(first)
+            if low > high:
+                raise ValueError(f"channels {channels!r}: the range {part.strip()} is empty; expected low-high")
+            if high >= count:
+                raise ValueError(f"channel {high} is out of range: {what} has {count} (0 to {count - 1})")
+            numbers += range(low, high + 1)
+    else:
+        numbers = [channels] if isinstance(channels, int) else list(channels)
+        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+            raise ValueError(f"channels: expected whole numbers, got {channels!r}")
+    if not numbers:
+        raise ValueError("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
+    for number in numbers:
+        if not 0 <= number < count:
+            raise ValueError(f"channel {number} is out of range: {what} has {count} (0 to {count - 1})")
+    return list(dict.fromkeys(numbers))
+
+
+def parse_classes(
+    classes: str | int | Sequence[int | str], count: int, names: Sequence[str], what: str = "the model"
+) -> list[int]:
+    """Class indices from names, indices and ranges: each once, in the order given.
+
+    Args:
+        classes: one entry or several. Text is `all`, the exact name of a class in any case, or such names, indices
+            and ranges separated by commas: `goldfish,130,200-207`.
+        count: how many classes there are. names: theirs, as far as they are known. what: the model, for errors.
+
+    Raises:
+        ValueError: for a name that no class has (with the nearest) or that several have, or an index out of range.
+
+    Example:
+        >>> parse_classes(["Cat", "0-1"], 3, ["ant", "bee", "cat"])
+        [2, 0, 1]
+    """
+    entries = [classes] if isinstance(classes, str | int) else list(classes)
+    known: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        known.setdefault(name.casefold(), []).append(index)
+    found: list[int] = []
+    for entry in entries:
+        if not isinstance(entry, str):
+            found += parse_channels([entry], count, f"the output of {what}")
+            continue
+        whole = entry.strip().casefold() in known  # a name may hold a comma
+        for part in [entry] if whole else entry.split(","):
+            name = part.strip().casefold()
+            if len(known.get(name, ())) > 1:
+                several = " and ".join(map(str, known[name]))
+                raise ValueError(f"class {part.strip()!r} is the name of {several}: give the index")
+            if name in known:
+                found += known[name]
+            elif any(letter.isalpha() for letter in name) and name != "all":
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+                hint = f"did you mean {' or '.join(near)}?" if near else "expected a name, an index, a range, or all"
+                raise ValueError(f"no class of {what} is named {part.strip()!r}; {hint}")
+            else:
+                found += parse_channels(part, count, f"the output of {what}")
+    if not found:
+        raise ValueError("class: got none; expected names, indices 9,40,71, ranges 0-15, or all")
+    return list(dict.fromkeys(found))
+
+
+def count_classes(model: Model) -> int:
+    """How many classes a network tells apart.
+
+    Raises:
+        ValueError: if its output is no vector of classes (B, K).
+    """
+    from objectives import OUTPUT
+
+    shape = model.shapes([OUTPUT])[OUTPUT]
+    if len(shape) != 2:
+        raise ValueError(f"{model.spec} puts out {tuple(shape)}, expected one number per class (B, K)")
+    return shape[1]

@@ -1,0 +1,180 @@
+"""Targets as text, for questions to real pictures: any objective of one unit, and the class that is strongest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipes.options.indices import count_classes, parse_classes
+from recipes.options.names import OUTPUT_LAYER, address
+from recipes.options.suggest import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inverter import Model
+    from objectives import Objective
+
+TOP = "top"
+"""The class that the network puts first, for each picture its own."""
+FORMS = {
+    "logit": "logit:CLASS",
+    "softmax": "softmax:CLASS",
+    "channel": "channel:LAYER:CHANNEL",
+    "neuron": "neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN",
+    "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
+    "layer": "layer:LAYER",
+}
+HELP = ", ".join(FORMS.values()) + "; CLASS is a name, an index, or top: the strongest class of each picture"
+_POSITION = re.compile(r"\d+:\d+,\d+|\d+")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target.
+
+    Attributes:
+        kind: logit, softmax, channel, neuron, direction or layer.
+        layer: address as people say it; "output" for classes.
+        which: what of the layer, as text.
+
+    Raises:
+        ValueError: for text of another form.
+
+    Example:
+        >>> Target.parse("neuron:features.9:17:3,4")
+        Target(kind='neuron', layer='features.9', which='17:3,4')
+        >>> str(Target.parse("logit: golden retriever"))
+        'logit:golden retriever'
+    """
+
+    kind: str
+    layer: str
+    which: str
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        kind, _, rest = (part.strip() for part in text.partition(":"))
+        if kind not in FORMS:
+            raise ValueError(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
+        wanted = ValueError(f"target {text!r}: expected {FORMS[kind]}")
+        if kind in ("logit", "softmax"):
+            layer, which = OUTPUT_LAYER, rest
+        else:
+            layer, _, which = (part.strip() for part in rest.partition(":"))
+        if not layer or (kind != "layer" and not which) or (kind == "layer" and which):
+            raise wanted
+        if (kind == "channel" and not _is_number(which)) or (kind == "neuron" and not _POSITION.fullmatch(which)):
+            raise wanted
+        return cls(kind, layer, which)
+
+    def __str__(self) -> str:
+        parts = [self.kind, self.layer, self.which]
+        return ":".join(parts[::2] if self.of_class else filter(None, parts))
+
+    @property
+    def of_class(self) -> bool:
+        return self.kind in ("logit", "softmax")
+
+    @property
+    def single(self) -> bool:
+        """True if it means one channel or class of a picture."""
+        return self.kind not in ("direction", "layer")
+
+    @property
+    def channel(self) -> int | None:
+        """Index of the channel or class, where there is one."""
+        first = self.which.partition(":")[0]
+        return int(first) if self.single and _is_number(first) else None
+
+    def resolved(self, model: Model) -> Target:
+        """This target with the class that it names as an index.
+
+        Raises:
+            ValueError: for a class that the network does not know. LookupError: for a layer that it does not have.
+        """
+        if not self.of_class:
+            model.check_layer(address(self.layer))
+            return self
+        if self.which == TOP:
+            count_classes(model)
+            return self
+        found = parse_classes(self.which, count_classes(model), model.categories, model.spec)
+        if len(found) > 1:
+            raise ValueError(f"target {self}: expected one class; several targets are given one by one")
+        return replace(self, which=str(found[0]))
+
+    def channels(self, model: Model, images: Tensor) -> list[int]:
+        """The class or channel that a resolved target means, for each of these pictures (B, 3, H, W).
+
+        Raises:
+            ValueError: for a target that means none.
+        """
+        if self.which == TOP:
+            from inverter import encode
+            from objectives import OUTPUT
+
+            return encode(model, images, OUTPUT)[OUTPUT].argmax(1).tolist()
+        if self.channel is None:
+            raise ValueError(f"target {self} means no single channel")
+        return [self.channel] * len(images)
+
+    def objective(self, model: Model, images: Tensor) -> Objective:
+        """What it means for these pictures (B, 3, H, W): one target, or for `top` one for each of them.
+
+        Raises:
+            ValueError, LookupError, OSError: for a class, layer or file that is not there.
+        """
+        import objectives
+
+        known, where = self.resolved(model), address(self.layer)
+        if known.of_class:
+            classes = known.channels(model, images)
+            score = objectives.logit if self.kind == "logit" else objectives.softmax
+            return score(classes if self.which == TOP else classes[0])
+        if self.kind == "layer":
+            return objectives.layer(where)
+        if self.kind == "direction":
+            count = model.shapes([where], (images.shape[2], images.shape[3]))[where][1]
+            return objectives.direction(where, _vector(self.which, count, str(self)))
+        channel, _, position = self.which.partition(":")
+        if self.kind == "channel":
+            return objectives.channel(where, int(channel))
+        return objectives.neuron(where, int(channel), *(int(number) for number in position.split(",") if number))
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii()
+
+
+def _vector(text: str, count: int, target: str) -> Sequence[float]:
+    """The (count,) numbers of a direction, from a file or from `CHANNEL*WEIGHT,...`."""
+    import numpy as np
+
+    if text.endswith(".npy"):
+        if not Path(text).is_file():
+            raise FileNotFoundError(f"target {target}: no file {text!r}")
+        try:
+            vector = np.load(text, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(f"target {target}: {text} is no array ({error})") from error
+        if vector.shape != (count,) or vector.dtype.kind not in "fiu":
+            raise ValueError(
+                f"target {target}: {text} holds an array of shape {vector.shape}, expected {count} numbers ({count},)"
+            )
+        return [float(value) for value in vector]
+    vector = [0.0] * count
+    for piece in text.split(","):
+        channel, _, weight = piece.partition("*")
+        try:
+            if not _is_number(channel.strip()):
+                raise ValueError
+            vector[int(channel)] = float(weight or 1)
+        except ValueError:
+            raise ValueError(f"target {target}: {piece.strip()!r} is no CHANNEL*WEIGHT, and no FILE.npy") from None
+        except IndexError:
+            raise ValueError(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
+    return vector

@@ -1,0 +1,1 @@
+"""The output folder: pictures, manifest, journal and lock, each written atomically."""

@@ -1,0 +1,139 @@
+"""The page of an output folder: one HTML file that opens from disk, made from the manifest alone.
+
+`render_page` builds what every recipe's page shares (shell, style, header with figures, lightbox, keys); a recipe adds
+`assets/RECIPE.html`, `.css` and `.js` and says which figures and which data its page has, as `gallery.py` does.
+
+Whatever a manifest holds is text: it is escaped on its way into the header, and travels to the scripts as JSON in which
+no tag can begin. A Content-Security-Policy that knows the page's own style and scripts by hash keeps out all others.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+from recipes.pages.manifest_view import Figure, Told, as_text
+
+__all__ = ["located", "picture_url", "render_page"]
+
+_ASSETS = resources.files("recipes.pages") / "assets"
+_LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold exactly; seeds may be larger
+
+
+def render_page(
+    recipe: str,
+    told: Told,
+    *,
+    subtitle: str,
+    title: str = "",
+    figures: Iterable[Figure],
+    notices: Iterable[str],
+    data: Any,
+    parts: Sequence[str] = (),
+) -> str:
+    """Return a page: the common shell around `assets/RECIPE.html`, the recipe's style and script after the common ones.
+
+    Args:
+        recipe: the name of the recipe's three files in `assets/`; from our own code, never from a manifest.
+        told: the manifest: heading, origin, and the tables in the collapsed part of the header.
+        subtitle: plain text beside the heading.
+        title: plain text of the heading, where it is not the manifest's.
+        figures: the figures that the header shows, in order.
+        notices: plain sentences that the reader must not miss.
+        data: what the scripts read; anything that `json` can write.
+        parts: names of further files in `assets/`, a script and perhaps a style each, before the recipe's own.
+    """
+    names = ("page", *parts, recipe)
+    styles = [_asset(f"{name}.css") for name in names if (_ASSETS / f"{name}.css").is_file()]
+    scripts = [_asset(f"{name}.js") for name in names]
+    policy = (
+        f"default-src 'none'; img-src 'self' file: data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return Template(_asset("page.html")).substitute(
+        policy=policy,
+        title=_escape(title or told.title),
+        subtitle=_escape(subtitle),
+        origin=_escape(told.origin),
+        figures="\n".join(_figure(figure) for figure in figures),
+        notices="\n".join(f'<p class="notice">{_escape(notice)}</p>' for notice in notices),
+        details="\n".join(_table(heading, rows) for heading, rows in told.details.items() if rows),
+        body=_asset(f"{recipe}.html"),
+        data=_json(data),
+        styles="\n".join(f"<style>{style}</style>" for style in styles),
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+    )
+
+
+def picture_url(file: object) -> str | None:
+    """Return the relative URL of a picture file, each segment of its path encoded; None where it leaves the folder.
+
+    Encoding the colon too keeps a name like `javascript:x` a file name, and `surrogateescape` gives back the bytes of
+    names that are not UTF-8.
+
+    Example:
+        >>> picture_url("images/a #1/0003.png")
+        'images/a%20%231/0003.png'
+    """
+    if not isinstance(file, str) or not file:
+        return None
+    segments = file.split("/")
+    if any(segment in ("", ".", "..") for segment in segments):
+        return None
+    return "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
+
+
+def located(patches: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return patches of real pictures with the URL of each picture as `source`."""
+    return [{**patch, "source": picture_url(patch.get("picture"))} for patch in patches or []]
+
+
+def _escape(text: str) -> str:
+    """Return text fit for HTML; a lone surrogate, which no file in UTF-8 can hold, becomes a question mark."""
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _figure(figure: Figure) -> str:
+    hint = f' title="{_escape(figure.hint)}"' if figure.hint else ""
+    return f"<div{hint}><dt>{_escape(figure.label)}</dt><dd>{_escape(figure.value)}</dd></div>"
+
+
+def _table(heading: str, rows: Mapping[str, Any]) -> str:
+    cells = ((_escape(str(name)), _escape(as_text(value))) for name, value in rows.items())
+    body = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in cells)
+    return f"<table><caption>{_escape(heading)}</caption><tbody>{body}</tbody></table>"
+
+
+def _json(data: Any) -> str:
+    """Write JSON that can stand inside a script element: without `<` it can neither end it nor open a comment."""
+    return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), default=str).replace("<", "\\u003c")
+
+
+def _plain(value: Any) -> Any:
+    """Replace what a script's JSON cannot hold: non-finite numbers become null, integers past 2^53 become text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > _LARGEST_EXACT:
+        return str(value)
+    return value
+
+
+def _hashes(texts: Iterable[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -1,0 +1,96 @@
+"""Semantic dictionaries: what each position of a photo is made of, as pictures instead of channel numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes.options.fields import option
+from recipes.options.names import safe_name
+from recipes.photo.icons import Icon, PhotoIcons
+from recipes.runner.units import Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALL = "all"
+
+
+def parse_positions(positions: str | Sequence[str], rows: int, columns: int, layer: str) -> list[tuple[int, int]]:
+    """Positions of a map as `all` or as `ROW,COLUMN`, each once.
+
+    Raises:
+        ValueError: for text of another form, or a position outside the map.
+
+    Example:
+        >>> parse_positions(["1,0", "0,1"], 2, 2, "conv")
+        [(1, 0), (0, 1)]
+    """
+    found: list[tuple[int, int]] = []
+    for text in [positions] if isinstance(positions, str) else positions:
+        if text == ALL:
+            found += [(y, x) for y in range(rows) for x in range(columns)]
+            continue
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
+            raise ValueError(f"positions: {text!r} is no position; expected all, or ROW,COLUMN such as 6,7")
+        y, x = int(parts[0]), int(parts[1])
+        if y >= rows or x >= columns:
+            raise ValueError(
+                f"position {y},{x} is outside the map of layer {layer!r}, which has {rows} rows and {columns} columns "
+                f"(0,0 to {rows - 1},{columns - 1})"
+            )
+        found.append((y, x))
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dictionary(PhotoIcons):
+    """What each position of a photo is made of: its strongest channels, and all, as pictures (Olah et al. 2018).
+
+    "The Building Blocks of Interpretability": a semantic dictionary pairs each neuron's activation with its picture.
+    Each channel is optimised once, however many positions it is strong at.
+
+    Example:
+        >>> Dictionary(image="photo.jpg", layer="features.stage3", positions="3,4", out="OUT").name
+        'dictionary'
+    """
+
+    name: ClassVar[str] = "dictionary"
+
+    positions: str | Sequence[str] = option(
+        ALL, "all, or ROW,COLUMN in the layer's map, from the upper left; may be repeated", repeat=True
+    )
+    out: str = option("dictionary", "output folder")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = (self.positions,) if isinstance(self.positions, str) else tuple(self.positions)
+        if not given or not all(isinstance(text, str) for text in given):
+            raise ValueError(f"positions: got {self.positions!r}; expected all, or texts ROW,COLUMN")
+
+    def settings(self) -> dict[str, Any]:
+        positions = [self.positions] if isinstance(self.positions, str) else list(self.positions)
+        return super().settings() | {"positions": positions}
+
+    def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+        rows, columns = maps.shape[1:]
+        found = []
+        for y, x in parse_positions(self.positions, rows, columns, layer):
+            if bool(maps[:, y, x].any()):
+                found.append(self.at(layer, maps, y, x))
+            elif ALL not in self.positions:
+                raise ValueError(f"position {y},{x} of layer {layer!r} is all zero for {self.image}: choose another")
+        channels = dict.fromkeys(each["channel"] for _, icon in found for each in icon.figures["channels"])
+        return found + [(self._channel(layer, channel), Icon(_unit(channel, len(maps)), {})) for channel in channels]
+
+    def _channel(self, layer: str, channel: int) -> Unit:
+        file = f"images/{safe_name(layer)}/channel-{channel:04d}.png"
+        return Unit(layer, channel, "channel", file, batch=f"{layer} channel")
+
+
+def _unit(channel: int, channels: int) -> Tensor:
+    import torch
+
+    return torch.eye(channels)[channel]

@@ -1,0 +1,201 @@
+"""What the network sees at each position of one photo: the core of dictionaries and grids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.options.fields import LARGEST, MOST, check_whole, option
+from recipes.options.names import safe_name
+from recipes.options.priors import HELP, PriorChoice, PriorLike
+from recipes.runner.recipe import Recipe
+from recipes.runner.units import Given, Problem, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inverter import Model
+
+ORIGINAL = "original"
+"""The objective that the manifest gives to the photo itself."""
+CONTRAST = 1.2
+"""Of icons with the Fourier prior: what photographs have or less, so that a small picture stays readable."""
+
+
+def strongest(vector: Tensor, count: int) -> list[tuple[int, float]]:
+    """The channels of an activation vector (C,) above 0, highest first, at most `count`, with their activations.
+
+    Example:
+        >>> import torch
+        >>> strongest(torch.tensor([0.0, 3.0, -1.0, 5.0]), 3)
+        [(3, 5.0), (1, 3.0)]
+    """
+    values, channels = vector.topk(min(count, len(vector)))
+    return [(int(c), float(v)) for c, v in zip(channels, values, strict=True) if v > 0]
+
+
+@dataclass(frozen=True)
+class Icon:
+    """What one picture is to show: an activation vector (C,), and what the manifest tells of it."""
+
+    vector: Tensor
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoIcons(Recipe):
+    """A photo's activation vectors a_(y,x), each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
+
+    The objective is Olah et al. 2018's dot product, times the cosine power of Carter et al. 2019; Phi(x) is taken at
+    all positions of the icon. A subclass says which icons it wants.
+
+    Raises:
+        ValueError: for options out of their range.
+    """
+
+    image: str = option("", "the photo")
+    layer: str | Sequence[str] = option("", "address of a layer that puts out maps; may be repeated", repeat=True)
+    count: int = option(4, "strongest channels that are told of each position")
+    icon: int = option(96, "side of the icons in pixels")
+    power: float = option(2.0, "of the cosine: 0 is the plain dot product")
+    prior: PriorLike = option("fourier", HELP)
+    size: int | None = option(
+        None, "side of the photo as the network sees it, in pixels (default: the model's input size)"
+    )
+    steps: int | None = option(32, "optimisation steps for each icon")
+    augment: str = option("light", "none, light, standard, strong or wide")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.image, str | Path) or not str(self.image):
+            raise ValueError(f"image: got {self.image!r}; expected a photo (--image FILE)")
+        if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
+            raise ValueError(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
+        check_whole("count", self.count, 1, MOST)
+        check_whole("icon", self.icon, 1, LARGEST)
+        if not 0 <= self.power <= 100:
+            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
+        PriorChoice.parse(self.prior)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,) if isinstance(self.layer, str) else tuple(dict.fromkeys(self.layer))
+
+    def settings(self) -> dict[str, Any]:
+        # One way to write what may be written in several, so that a run can be continued with any of them.
+        return super().settings() | {"layer": list(self.layers), "prior": str(PriorChoice.parse(self.prior))}
+
+    @cached_property
+    def _icons(self) -> dict[str, Icon]:
+        """By file: filled by `units`, read when they are made."""
+        return {}
+
+    @cached_property
+    def _maps(self) -> dict[str, Tensor]:
+        """The photo's activations (C, H, W) by layer: filled by `units`."""
+        return {}
+
+    def _photo(self, model: Model) -> Tensor:
+        from recipes.pictures.reading import fit, read_picture
+
+        return fit(read_picture(self.image), self.picture_size(model))
+
+    def look(self, model: Model) -> dict[str, Tensor]:
+        """The photo's activations (C, H, W) at each layer.
+
+        Raises:
+            ValueError: for a photo that cannot be read, a layer without maps or that the photo leaves silent.
+        """
+        from inverter import encode
+
+        if len(model.mean) != 3:
+            raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; icons are in colour, of 3")
+        photo, side = self._photo(model), (self.icon, self.icon)
+        choice = PriorChoice.parse(self.prior)
+        choice.check(side, model)
+        for layer in self.layers:
+            model.check_layer(layer)
+        for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
+            if len(shape) != 4:
+                raise ValueError(
+                    f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
+                    "another layer (inverter layers shows them)"
+                )
+        maps = {layer: code[0] for layer, code in encode(model, photo[None], self.layers).items()}
+        for layer, activations in maps.items():
+            if not bool(activations.any()):
+                raise ValueError(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
+        return maps
+
+    def _icon(self, model: Model, unit: Unit) -> Icon:
+        if not self._icons:  # in another process than the one that asked for the units
+            self.units(model)
+        return self._icons[unit.file]
+
+    def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+        """The icons of one layer, whose activations are `maps` (C, H, W)."""
+        raise TypeError(f"{type(self).__name__} must define wanted()")
+
+    def units(self, model: Model) -> list[Unit]:
+        self._maps.update(self.look(model))
+        found = [pair for layer, maps in self._maps.items() for pair in self.wanted(layer, maps)]
+        self._icons.update({unit.file: icon for unit, icon in found})
+        name = Path(self.image).stem
+        photo = Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL)
+        return [photo, *(unit for unit, _ in found)]
+
+    def at(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
+        """The icon of one position's whole vector."""
+        vector = maps[:, y, x]
+        figures = {
+            "position": [y, x],
+            "magnitude": float(vector.norm()),
+            "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
+        }
+        file = f"images/{safe_name(layer)}/position-{y:03d}-{x:03d}.png"
+        return Unit(layer, None, "direction", file, batch=f"{layer} direction"), Icon(vector, figures)
+
+    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+        import torch
+
+        from objectives import channel, direction
+
+        if units[0].objective == ORIGINAL:
+            return Given(self._photo(model)[None])
+        layer = units[0].layer
+        if units[0].objective == "channel":
+            objective = measure = channel(layer, [unit.channel for unit in units if unit.channel is not None])
+        else:
+            vectors = torch.stack([self._icon(model, unit).vector for unit in units])
+            vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a weak position deserves steps as large as others
+            objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
+        choice = PriorChoice.parse(self.prior)
+        defaults = {"contrast": CONTRAST} if choice.name == "fourier" else {}
+        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
+        return Problem(objective, prior, measure, finish=choice.finish(prior))
+
+    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        """The photo's maps; of icons, the cosine between their mean activation and the vector they are to show."""
+        from torch.nn import functional as F
+
+        from inverter import encode
+
+        if units[0].objective == ORIGINAL:
+            shapes = {layer: list(maps.shape[1:]) for layer, maps in (self._maps or self.look(model)).items()}
+            return [{"source": Path(self.image).name, "maps": shapes}]
+        layer = units[0].layer
+        found = []
+        means = encode(model, images, layer)[layer].mean((2, 3))
+        for unit, mean in zip(units, means, strict=True):
+            icon = self._icon(model, unit)
+            cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
+            found.append({**icon.figures, "cosine": cosine})
+        return found
+
+    def page(self, manifest: Mapping[str, Any]) -> str:
+        from recipes.photo.page import render_photo
+
+        return render_photo(manifest)

@@ -1,0 +1,71 @@
+"""The page of what a network sees at each position of a photo: `inverter dictionary` and `inverter grid`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recipes.pages.html import picture_url, render_page
+from recipes.pages.manifest_view import CONTINUES, Figure, Told, took
+
+__all__ = ["render_photo"]
+
+KINDS = {"dictionary": "Semantic dictionary", "grid": "Activation grid"}
+
+
+def render_photo(manifest: Mapping[str, Any]) -> str:
+    """Return the complete `index.html` of a photo's icons, from their manifest alone.
+
+    Args:
+        manifest: the content of `manifest.json`. Only `units` is needed; every other key that is missing leaves its
+            figure out.
+
+    Example:
+        >>> render_photo({"recipe": "dictionary", "units": []}).startswith("<!doctype html>")
+        True
+    """
+    told = Told(manifest)
+    photo: Mapping[str, Any] = next((unit for unit in told.units if unit.get("objective") == "original"), {})
+    figures = photo.get("figures") or {}
+    layers = [_layer(str(name), size, told.units) for name, size in (figures.get("maps") or {}).items()]
+    return render_page(
+        "photo",
+        told,
+        title=told.named or str(figures.get("source") or "photo"),
+        subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {told.spec}",
+        figures=_figures(told),
+        notices=told.notices("pictures", CONTINUES, "the manifest says why."),
+        data={
+            "photo": picture_url(photo.get("file")),
+            "size": list(told.shape or (1, 1)),
+            "layers": layers,
+            "grid": manifest.get("recipe") == "grid",
+        },
+    )
+
+
+def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One layer as the script wants it: its map's size, its positions in reading order, its channels' icons."""
+    here = [unit for unit in units if unit.get("layer") == name]
+    cells = [
+        {**(unit.get("figures") or {}), "source": picture_url(unit.get("file"))}
+        for unit in here
+        if unit.get("objective") == "direction"
+    ]
+    icons = {
+        str(unit.get("channel")): picture_url(unit.get("file")) for unit in here if unit.get("objective") == "channel"
+    }
+    groups = [
+        {**(unit.get("figures") or {}), "source": picture_url(unit.get("file"))}
+        for unit in here
+        if unit.get("objective") == "group"
+    ]
+    cells.sort(key=lambda cell: cell["position"])
+    return {"name": name, "size": list(size), "cells": cells, "icons": icons, "groups": groups}
+
+
+def _figures(told: Told) -> list[Figure]:
+    made = [unit for unit in told.units if unit.get("objective") != "original"]
+    figures = [Figure("Positions", f"{sum(unit.get('objective') == 'direction' for unit in made):,}")]
+    if channels := sum(unit.get("objective") == "channel" for unit in made):
+        figures.append(Figure("Channels", f"{channels:,}"))
+    figures += took((unit.get("seconds") for unit in made), "an icon")
+    return figures + told.asked("icon", "steps", "power", "prior", "seed") + told.weights()

@@ -1,0 +1,1 @@
+"""A user's pictures: read, gathered in sets, and measured."""

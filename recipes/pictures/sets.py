@@ -1,0 +1,207 @@
+"""Sets of pictures, from folders or from a torch Dataset: read ahead in threads, handed out in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from priors.measuring import check_picture
+from recipes.pictures.reading import UNREADABLE, fit, named_pictures, read_picture
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+READERS = 4
+"""At most so many files are decoded at a time; a Dataset is asked by one thread, as few of them expect more."""
+NARROW = 64
+"""A picture whose sides differ more than so many times is left out: next to nothing of it would be seen."""
+
+Pictures = Union["PictureSet", str, Path, Sequence[str | Path], "Dataset[Any]"]
+"""What stands for a set of pictures: places (files and folders), or a map-style torch Dataset."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pictures `start` to `stop` of a set, as far as they can be read.
+
+    Attributes:
+        indices: of the pictures in `images`, in the set.
+        images: (len(indices), C, H, W) in [0, 1].
+        skipped: why the others could not be read, by index.
+    """
+
+    start: int
+    stop: int
+    indices: list[int]
+    images: Tensor
+    skipped: dict[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSet:
+    """Pictures by index; `picture_set` makes one.
+
+    Attributes:
+        names: of each, to tell them apart.
+        load: the picture of an index as (C, H, W) in [0, 1], given the (height, width) that it will be cut to.
+        readers: threads that may load at a time.
+    """
+
+    names: Sequence[str]
+    load: Callable[[int, tuple[int, int]], Tensor]
+    readers: int = 1
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def digest(self) -> str:
+        """Of the names, in their order: two sets with the same digest are taken for the same."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            digest.update(f"{name}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+    def read(self, index: int, size: tuple[int, int]) -> Tensor:
+        """One picture at `size` (height, width): scaled to cover it, the centre cut out, as (C, *size) in [0, 1].
+
+        Raises:
+            ValueError: if it cannot be read, or is too narrow.
+        """
+        picture = self.load(index, size)
+        height, width = picture.shape[1:]
+        if max(height, width) > NARROW * min(height, width):
+            raise ValueError(f"{self.names[index]} is too narrow: {height}x{width} pixels")
+        return fit(picture, size)
+
+    def batches(self, size: tuple[int, int], count: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """The pictures from `start` to `stop`, `count` at a time, at `size`; the next ones are read meanwhile.
+
+        A batch spans `count` indices whether they can be read or not, so that it holds the same in every pass.
+        """
+
+        def attempt(index: int) -> Tensor | str:
+            try:
+                return self.read(index, size)
+            except (*UNREADABLE, LookupError, TypeError) as error:  # the last two: what a Dataset may raise
+                return " ".join(str(error).split()) or type(error).__name__
+
+        pool = ThreadPoolExecutor(self.readers)
+        end = len(self) if stop is None else min(stop, len(self))
+        upcoming = iter(range(start, end))
+        waiting: deque[Future[Tensor | str]] = deque()
+        try:
+            waiting.extend(pool.submit(attempt, index) for index in islice(upcoming, 2 * count))
+            for first in range(start, end, count):
+                indices, images, skipped = list[int](), list[Tensor](), dict[int, str]()
+                for index in range(first, min(first + count, end)):
+                    read = waiting.popleft().result()
+                    waiting.extend(pool.submit(attempt, after) for after in islice(upcoming, 1))
+                    if isinstance(read, str):
+                        skipped[index] = read
+                    else:
+                        indices.append(index)
+                        images.append(read)
+                stacked = torch.stack(images) if images else torch.empty(0, 0, *size)
+                yield Batch(first, min(first + count, end), indices, stacked, skipped)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
+    """A set of pictures from places or a Dataset.
+
+    Args:
+        pictures: a file, a folder (with all below it), several of them, or a map-style Dataset whose items are
+            pictures, or tuples that begin with one: tensors (C, H, W) in [0, 1] or of 8-bit numbers, or PIL images.
+        channels: 3 for colour, 1 for grey.
+
+    Raises:
+        FileNotFoundError: for a place that is not there.
+        ValueError: for a folder without pictures, an empty Dataset, or one without a length.
+    """
+    if isinstance(pictures, PictureSet):
+        return pictures
+    if isinstance(pictures, str | Path):
+        pictures = [pictures]
+    if isinstance(pictures, Sequence) and all(isinstance(place, str | Path) for place in pictures):
+        if not pictures:
+            raise ValueError("got no pictures; expected a folder, files, or a Dataset")
+        found = named_pictures(pictures)
+        files = [str(file) for file in found.values()]
+        readers = min(READERS, os.cpu_count() or 1)
+        return PictureSet(list(found), _Files(files, channels), readers)
+    if not (hasattr(pictures, "__getitem__") and hasattr(pictures, "__len__")):
+        kind = type(pictures).__name__
+        raise ValueError(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
+    dataset: Any = pictures
+    if not len(dataset):
+        raise ValueError(f"the {type(dataset).__name__} holds no pictures")
+    return PictureSet(_Numbers(len(dataset)), _Items(dataset, channels))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Pictures in files. A value and no closure, so that other processes can be given it."""
+
+    files: Sequence[str]
+    channels: int
+
+    def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
+        return read_picture(self.files[index], self.channels, size)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Pictures in a Dataset."""
+
+    dataset: Any
+    channels: int
+
+    def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
+        return _item(self.dataset[index], self.channels)
+
+
+def _item(item: Any, channels: int) -> Tensor:
+    """A Dataset's item as a picture; labels after it are not looked at."""
+    while isinstance(item, tuple | list) and item:
+        item = item[0]
+    if isinstance(item, Image.Image):
+        array = np.asarray(item.convert("RGB" if channels == 3 else "L"))
+        item = torch.from_numpy(array.reshape(*array.shape[:2], channels).copy()).permute(2, 0, 1)
+    if not isinstance(item, Tensor):
+        raise ValueError(f"expected a tensor (C, H, W) or a PIL image, got {type(item).__name__}")
+    return check_picture(item.float() / 255 if item.dtype == torch.uint8 else item, channels)
+
+
+class _Numbers(Sequence[str]):
+    """The names of pictures that have none: their numbers, made when asked for (a Dataset may hold millions)."""
+
+    def __init__(self, count: int) -> None:
+        self.total, self.digits = count, len(str(count - 1))
+
+    def __len__(self) -> int:
+        return self.total
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.total))]
+        if not 0 <= index < self.total:
+            raise IndexError(index)
+        return f"{index:0{self.digits}d}"

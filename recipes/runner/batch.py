@@ -1,0 +1,109 @@
+"""One batch of a recipe's units, from the problem to finished pictures: the same wherever it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from inverter import Model, Settings, Tick, evaluate
+from inverter.determinism import deterministic
+from inverter.scoring import whole
+from recipes.outputs.manifest import Record
+from recipes.runner.base import Plan
+from recipes.runner.out_of_memory import optimize_in_halves
+from recipes.runner.units import Given, Problem, Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A batch of finished pictures, (B, C, H, W) in [0, 1] on the CPU, and what there is to tell of each."""
+
+    records: Sequence[Record]
+    images: Tensor
+
+
+def make(
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+) -> Finished:
+    """Optimises one batch of units, measures and finishes it.
+
+    What comes out depends on the arguments, the machine and torch's number of threads alone: neither on other batches
+    nor on the process that calls this. In other company a unit draws the same numbers, but sums may be made in another
+    order; so a batch is always made as a whole.
+
+    Args:
+        settings: those of the run; the recipe's stages may differ from them.
+        told: called after every step with the share of the batch that is done, in [0, 1].
+    """
+    with deterministic(recipe.deterministic):  # a worker's process is not the one that the recipe was told in
+        return _made(recipe, settings, model, units, told)
+
+
+def _made(
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+) -> Finished:
+    work, count = recipe.problem(model, units), len(units)
+    if isinstance(work, Given):
+        images, outcomes, units = work.images, [_Outcome()] * count, work.units or units
+    else:
+        looking = work.model or model
+        stages = [replace(settings, **stage) for stage in work.stages]
+        steps, seconds, status = 0, 0.0, ["ok"] * count
+        total = sum(stage.steps for stage in stages)
+        for stage in stages:
+            tick = partial(_tick, told, steps / total, stage.steps / total)
+            result = optimize_in_halves(looking, work.objective, work.prior, stage, recipe.transforms, tick)
+            steps, seconds = steps + stage.steps, seconds + result.seconds
+            status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
+        images = result.images
+        scores = result.scores
+        if work.measure is not work.objective:
+            scores = evaluate(looking, work.measure, whole(looking, work.prior, images))
+        outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
+    figures = recipe.figures(model, units, images)
+    if isinstance(work, Problem) and work.finish:
+        images = work.finish(images)
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, figures)], images)
+
+
+def _tick(told: Callable[[float], None], before: float, share: float, at: Tick) -> None:
+    """Tells of a step of one of several stages, which has this share of the work, as a step of all of them."""
+    together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
+    told(before + share * (at.done + together * at.step / at.steps) / at.units)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What an optimisation made of one unit; as it stands, of a picture that needed none."""
+
+    score: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    status: str = "ok"
+
+
+def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int) -> Record:
+    score = outcome.score
+    return Record(
+        layer=unit.layer,
+        channel=unit.channel,
+        objective=unit.objective,
+        attempt=unit.attempt,
+        seed=seed,
+        file=unit.file,
+        score=score if score is not None and math.isfinite(score) else None,  # JSON knows no NaN
+        steps=outcome.steps,
+        seconds=outcome.seconds,
+        status=outcome.status,
+        direction=unit.direction,
+        name=unit.name,
+        image=unit.image,
+        prior=unit.prior,
+        figures=dict(figures),
+        beside=dict(unit.beside),
+    )

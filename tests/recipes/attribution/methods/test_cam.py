@@ -1,0 +1,151 @@
+"""Class activation maps: definitions, what they have in common, and what they see in photographs."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inverter import Model, evaluate, load_model
+from objectives import channel, logit
+from recipes.attribution import explain
+from recipes.attribution.localization.boxes import hot_box, largest_region
+from recipes.attribution.registry import FAMILIES
+from recipes.attribution.scoring.layers import last_maps, layer_gradient
+
+CAMS = [name for name in FAMILIES["cam"] if name != "score-cam"]
+
+
+def alike(a: Tensor, b: Tensor) -> float:
+    """Correlation of two maps."""
+    return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
+
+
+def test_cam_is_the_classes_row_times_the_pooled_maps(tiny: Model, pictures: Tensor) -> None:
+    with tiny.looking(["relu#1"]) as capture:
+        maps = capture(tiny.normalize(pictures))["relu#1"]
+    head = tiny.module.head
+    expected = torch.einsum("bchw,bc->bhw", maps, head.weight[[4, 0, 2]])
+    found = explain(tiny, pictures, logit([4, 0, 2]), "cam")
+    torch.testing.assert_close(found, expected.detach())
+    # Its mean is the logit, but for the bias.
+    scores = evaluate(tiny, logit([4, 0, 2]), pictures) - head.bias[[4, 0, 2]].detach()
+    torch.testing.assert_close(found.mean((1, 2)), scores, rtol=1e-4, atol=1e-4)
+
+
+def test_cam_is_grad_cam_up_to_scale_where_maps_are_pooled(tiny: Model, pictures: Tensor) -> None:
+    cam = explain(tiny, pictures, logit(3), "cam")
+    grad_cam = explain(tiny, pictures, logit(3), "grad-cam:relu=false")
+    torch.testing.assert_close(cam, grad_cam * 16 * 16, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_another_form_has_no_cam(tiny: Model, pictures: Tensor) -> None:
+    layers = (nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
+    flat = load_model(nn.Sequential(*layers), input_size=16, device="cpu")
+    with pytest.raises(ValueError, match=r"does not end with global average pooling.*take grad-cam"):
+        explain(flat, pictures, logit(0), "cam")
+    with pytest.raises(ValueError, match=r"needs the maps that a classifier pools.*reads mix"):
+        explain(tiny, pictures, channel("mix", 0), "cam")
+    with pytest.raises(ValueError, match="looks at the maps that are pooled, 'relu#1', not at 'stem'"):
+        explain(tiny, pictures, logit(0), "cam", layer="stem")
+
+
+def test_a_network_without_maps_is_told(pictures: Tensor) -> None:
+    flat = load_model(nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), input_size=16, device="cpu")
+    with pytest.raises(ValueError, match="has no layer with maps"):
+        explain(flat, pictures, logit(0), "grad-cam")
+
+
+def test_the_default_layer_is_the_last_with_maps_before_the_target(tiny: Model) -> None:
+    assert last_maps(tiny, logit(0), (16, 16)) == "relu#1"
+    assert last_maps(tiny, channel("mix", 0), (16, 16)) == "mix"
+    assert last_maps(tiny, channel("stem.0", 0), (16, 16)) == "stem.0"
+
+
+@pytest.mark.parametrize("call", ["relu", "relu#1"])
+def test_a_module_that_runs_twice_has_a_gradient_for_each_call(call: str, tiny: Model, pictures: Tensor) -> None:
+    maps, gradient = layer_gradient(tiny, pictures, logit(2), call)
+    with tiny.looking([call]) as capture:
+        torch.testing.assert_close(maps, capture(tiny.normalize(pictures))[call])
+    w = tiny.module.head.weight[2].detach()
+    last = w[None, :, None, None].expand(3, -1, 16, 16) / 256
+    if call == "relu#1":
+        torch.testing.assert_close(gradient, last)
+    else:
+        assert not torch.allclose(gradient, last)
+
+
+def test_the_weights_of_grad_cam_plus_plus_by_hand(tiny: Model, pictures: Tensor) -> None:
+    maps, g = layer_gradient(tiny, pictures, logit(1), "stem")
+    expected = torch.zeros(3, 16, 16)
+    for b in range(3):
+        for k in range(8):
+            a, d = maps[b, k], g[b, k]
+            alpha = d**2 / (2 * d**2 + a.sum() * d**3)
+            expected[b] += torch.where(d > 0, alpha * d, 0.0).sum() * a
+    found = explain(tiny, pictures, logit(1), "grad-cam++", layer="stem")
+    torch.testing.assert_close(found, expected.relu(), rtol=1e-3, atol=1e-5)
+
+
+def test_without_noise_smooth_grad_cam_plus_plus_is_grad_cam_plus_plus(tiny: Model, pictures: Tensor) -> None:
+    smooth = explain(tiny, pictures, logit(1), "smooth-grad-cam++:noise=0,samples=2", layer="stem")
+    torch.testing.assert_close(smooth, explain(tiny, pictures, logit(1), "grad-cam++", layer="stem"))
+
+
+def test_where_all_derivatives_are_positive_sharp_focus_is_grad_cam(tiny: Model, pictures: Tensor) -> None:
+    tiny.module.head.weight.data.abs_()
+    for other in ("sharpen-focus", "layer-cam"):
+        torch.testing.assert_close(
+            explain(tiny, pictures, logit(1), other), explain(tiny, pictures, logit(1), "grad-cam")
+        )
+
+
+def test_score_cam_weighs_a_map_by_what_its_mask_lets_through(pictures: Tensor) -> None:
+    # One map is red, the other blue, and the score is red: the mask of the red map alone keeps it.
+    net = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net[0].weight.data = torch.tensor([[50.0, 0, 0], [0, 0, 50.0]])[:, :, None, None]
+    model = load_model(net, normalize=((0, 0, 0), (1, 1, 1)), input_size=16, device="cpu")
+    halves = torch.zeros(1, 3, 16, 16)
+    halves[:, 0, :, :8], halves[:, 2, :, 8:] = 1, 1
+    (heat,) = explain(model, halves, logit(0), "score-cam", layer="1")
+    assert heat[:, :8].min() > 10 * heat[:, 8:].max()
+
+
+def test_score_cam_of_flat_maps_says_nothing(pictures: Tensor) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = load_model(net, input_size=16, device="cpu")
+    assert not explain(model, torch.zeros(2, 3, 16, 16), logit(0), "score-cam", layer="1").any()
+
+
+def test_score_cam_may_try_only_the_most_varied_maps(tiny: Model, pictures: Tensor) -> None:
+    all_, few = (explain(tiny, pictures, logit(1), f"score-cam:channels={n}", layer="stem") for n in (0, 2))
+    assert not torch.equal(all_, few)
+    torch.testing.assert_close(all_, explain(tiny, pictures, logit(1), "score-cam:channels=99", layer="stem"))
+
+
+def test_boxes_bound_the_largest_region() -> None:
+    heat = torch.zeros(20, 30)
+    heat[2:6, 3:9] = 1
+    heat[10:12, 20:22] = 5
+    assert hot_box(heat, 0.1) == (2, 3, 6, 9)
+    assert hot_box(heat, 0.2) == (10, 20, 12, 22)
+    assert hot_box(torch.zeros(4, 4), 0.2) is None
+    ring = torch.ones(5, 5, dtype=torch.bool)
+    ring[1:4, 1:4] = False
+    ring[2, 2] = True
+    assert torch.equal(
+        largest_region(ring), ring & ~torch.eye(5).bool().roll(0) | ring & (torch.arange(5) != 2)[:, None]
+    )
+
+
+@pytest.mark.parametrize("method", CAMS)
+def test_the_fish_lights_up_for_its_class(method: str, mobilenet: Model, photo: Callable[[str], Tensor]) -> None:
+    picture = photo("goldfish")
+    (heat,) = explain(mobilenet, picture, "logit:goldfish", method)
+    fish = picture[0, 0] - picture[0, 2] > 0.2  # gold on green
+    heat = heat.relu()
+    assert float(heat[fish].mean()) > 2 * float(heat[~fish].mean())
+    top, left, bottom, right = hot_box(heat, 0.2) or (0, 0, 0, 0)
+    inside = torch.zeros_like(fish)
+    inside[top:bottom, left:right] = True
+    assert (inside & fish).sum() / (inside | fish).sum() > 0.25

@@ -1,0 +1,152 @@
+"""The command line: the same fields as the recipe, one line for each mistake, and a way to go on."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import recipes.cli.main
+import recipes.cli.terminal
+from inverter import __version__
+from recipes.cli.main import main
+from recipes.executors.progress import Update
+
+Command = Callable[..., tuple[int, str, str]]
+GOOD = ("gallery", "--model", "nets.py:net", "--layer", "conv", "--channels", "0,2", "--size", "24", "--steps", "2")
+
+
+def test_a_gallery_is_made_and_the_same_command_again_does_nothing(command: Command, here: Path) -> None:
+    code, out, err = command(*GOOD, "--out", "OUT")
+    assert code == 0
+    assert "2 pictures in OUT (2 made in" in out
+    assert f"open {Path('OUT') / 'index.html'}" in out
+    assert "gallery: 2/2 units, all finished" in err
+    assert (here / "OUT/images/conv/0002.png").is_file()
+    assert (here / "OUT/index.html").is_file()
+    assert command(*GOOD, "--out", "OUT")[1].startswith("2 pictures in OUT (all were finished already)")
+
+
+def test_every_flag_reaches_the_manifest(command: Command, here: Path) -> None:
+    flags = "--steps 3 --size 24 --seed 9 --device cpu --precision float32 --batch-size 2 --augment light --attempts 2"
+    more = "--negative --objective neuron --prior pixels --learning-rate 0.5 --normalize half --out OUT"
+    layers = "--model nets.py:net --layer conv --layer wide --channels 1"
+    assert command("gallery", *layers.split(), *flags.split(), *more.split())[0] == 0
+    data = json.loads((here / "OUT/manifest.json").read_text())
+    expected = {
+        "model": "nets.py:net",
+        "layer": ["conv", "wide"],
+        "channels": "1",
+        "steps": 3,
+        "size": 24,
+        "seed": 9,
+        "device": "cpu",
+        "precision": "float32",
+        "batch_size": 2,
+        "augment": "light",
+        "attempts": 2,
+        "negative": True,
+        "objective": "neuron",
+        "prior": "pixels",
+        "learning_rate": 0.5,
+        "normalize": "half",
+        "out": "OUT",
+    }
+    assert {key: data["settings"][key] for key in expected} == expected
+    assert len(data["units"]) == 2 * 2 * 2
+
+
+def test_a_toml_file_makes_the_same_pictures_as_the_flags(command: Command, here: Path) -> None:
+    (here / "g.toml").write_text(
+        'recipe = "gallery"\nmodel = "nets.py:net"\nlayer = "conv"\nchannels = "0,2"\nsize = 24\nsteps = 2\nout = "A"\n'
+    )
+    assert command("run", "g.toml")[0] == 0
+    assert command("run", "g.toml", "--out", "C")[0] == 0
+    assert command(*GOOD, "--out", "B")[0] == 0
+    for name in ("0000.png", "0002.png"):
+        first = (here / "A/images/conv" / name).read_bytes()
+        assert first == (here / "B/images/conv" / name).read_bytes() == (here / "C/images/conv" / name).read_bytes()
+
+
+def test_fresh_starts_over_where_other_settings_are_refused(command: Command, here: Path) -> None:
+    assert command(*GOOD, "--out", "OUT")[0] == 0
+    code, _, err = command(*GOOD, "--seed", "1", "--out", "OUT")
+    assert code == 2
+    assert "seed is 0, not 1" in err
+    assert command(*GOOD, "--seed", "1", "--out", "OUT", "--fresh")[0] == 0
+    assert json.loads((here / "OUT/manifest.json").read_text())["settings"]["seed"] == 1
+
+
+def test_layers_are_shown_as_a_table(command: Command) -> None:
+    code, out, err = command("layers", "--model", "nets.py:net", "--size", "24")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert rows["conv"] == ["Conv2d", "1", "4", "20x20", "5", "*"]
+    assert rows["wide"] == ["Conv2d", "1", "6", "12x12", "13", "*"]
+    assert rows["head"] == ["Linear", "1", "3", "all"]
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    assert command("--version") == (0, f"inverter {__version__}\n", "")
+
+
+def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (*GOOD[:6], "0-3", *GOOD[7:], "--batch-size", "2", "--precision", "float32")
+    lines = recipes.cli.terminal._lines
+
+    def interrupting(*about: str) -> object:
+        @contextmanager
+        def shown() -> Iterator[object]:
+            with lines(*about) as callback:
+
+                def act(update: Update) -> None:
+                    callback(update)
+                    if update.done > 2:
+                        raise KeyboardInterrupt
+
+                yield act
+
+        return shown()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes.cli.terminal, "_lines", interrupting)
+        code, out, err = command(*whole, "--out", "OUT")
+    assert code == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "stopped; what is finished is kept, and the same command continues"
+    assert len(json.loads((here / "OUT/manifest.json").read_text())["units"]) == 2
+    assert (here / "OUT/index.html").is_file()
+    assert "4 pictures in OUT (2 made" in command(*whole, "--out", "OUT")[1]
+
+
+def test_a_reader_that_has_gone_is_no_error_message(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def gone(**_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(recipes.cli.main, "_layers", gone)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    assert main(["layers", "--model", "nets.py:net"]) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_traceback_is_there_for_who_asks(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVERTER_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="unknown model"):
+        command("layers", "--model", "nothing")
+
+
+def test_a_unit_that_stopped_is_told_and_the_command_succeeds(command: Command, here: Path) -> None:
+    (here / "broken.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x * float('nan')\n"
+        "def net():\n    return nn.Sequential(Net())\n"
+    )
+    flags = ("--layer", "0", "--channels", "1", "--size", "8", "--steps", "2", "--out", "OUT")
+    code, out, err = command("gallery", "--model", "broken.py:net", *flags)
+    assert code == 0
+    assert "images/0/0001.png: non-finite at step 0" in err
+    assert "1 pictures in OUT" in out

@@ -1,0 +1,212 @@
+"""The DeepDream recipe: the files of a dream, finished or stopped, and what is said of bad input."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+from torch import nn
+
+from inverter import Model
+from recipes import DeepDream
+from recipes.cli.main import INTERRUPTED, main
+from recipes.cli.recipe_file import load_recipe
+from recipes.deepdream.deepdream import ZOOM
+from recipes.deepdream.octaves import zoomed
+from recipes.executors.progress import Update
+from recipes.pictures.reading import read_picture
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 255, (8, 12, 3), dtype=np.uint8))
+    small.resize((90, 60), Image.Resampling.BICUBIC).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def model_of(net: nn.Module) -> Model:
+    return Model(net, normalize="half", input_size=(48, 48))
+
+
+def gif_frames(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as gif:
+        return [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
+
+
+def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    said = []
+    video = tmp_path / "frames" / "out.gif"
+    made = DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer=["body", "mix:2*0.5"], out=str(tmp_path / "out"), steps=2,
+        octaves=2, octave_scale=1.2, video=str(video), precision="float32",
+    )  # fmt: skip
+    assert made.run(said.append) == tmp_path / "out" / "dream.png"
+    assert read_picture(made.path).shape == (3, 60, 90)
+    with Image.open(video) as frames:
+        assert frames.size == (90, 60)
+        assert frames.n_frames == 1 + 4
+    assert [(update.done, update.units) for update in said] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert list(video.parent.iterdir()) == [video]
+
+
+def test_a_zoom_dream_has_a_frame_a_turn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    video = tmp_path / "zoom.gif"
+    out = str(tmp_path / "last.png")
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=1, octaves=1, size=60, zoom=2, video=str(video),
+        out=out, guide=str(photo), precision="float32",
+    ).run()  # fmt: skip
+    with Image.open(video) as frames:
+        assert frames.n_frames == 3
+    assert read_picture(out).shape == (3, 40, 60)
+
+
+def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=3, octaves=1, zoom=12, rate=0.05,
+        video=str(tmp_path / "zoom.gif"), out=str(tmp_path / "last.png"), precision="float32",
+    ).run()  # fmt: skip
+    contrasts = [frame.std() for frame in gif_frames(tmp_path / "zoom.gif")]
+    assert max(contrasts[1:]) < 1.1 * contrasts[0]
+
+
+def stop_after(steps: int) -> Callable[[Update], None]:
+    def progress(update: Update) -> None:
+        if update.done == steps:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def test_a_frame_is_the_photo_with_the_dream_so_far(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    video = tmp_path / "out.gif"
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=2,
+        octave_scale=1.2, video=str(video), precision="float32", rate=0.02,
+    ).run()  # fmt: skip
+    frames, shown = (
+        gif_frames(video),
+        [np.asarray(Image.open(path).convert("RGB"), int) for path in (photo, tmp_path / "a.png")],
+    )
+    assert np.abs(frames[0] - shown[0]).mean() < 12  # 256 colours a frame
+    assert np.abs(frames[-1] - shown[1]).mean() < 12
+    away = [np.abs(frame - shown[0]).mean() for frame in frames]
+    assert away[0] < away[1] < away[-1]
+
+
+def test_a_stopped_dream_is_kept_beside_the_finished_one(
+    tiny_net: nn.Module, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, video = tmp_path / "a.png", tmp_path / "a.gif"
+    recipe = DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(out), steps=2, octaves=2, octave_scale=1.2,
+        video=str(video), precision="float32",
+    )  # fmt: skip
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("recipes.deepdream.octaves.natural", _stop)
+        recipe.run()
+    assert list(tmp_path.iterdir()) == [photo]
+    out.write_bytes(b"old")
+    video.write_bytes(b"old")
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped after 1 of 4 steps; wrote .*a-unfinished.png and .*a-unfinished.gif"
+    ):
+        recipe.run(stop_after(1))
+    assert out.read_bytes() == video.read_bytes() == b"old"
+    kept = read_picture(tmp_path / "a-unfinished.png")
+    assert kept.shape == (3, 60, 90)  # of the photo, though the step was one of a smaller octave
+    assert 0.001 < float((kept - read_picture(photo)).abs().mean()) < 0.1
+    assert len(gif_frames(tmp_path / "a-unfinished.gif")) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a-unfinished.gif", "a-unfinished.png", "a.gif", "a.png", "photo.png",
+    ]  # fmt: skip
+
+
+def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+    video = tmp_path / "zoom.gif"
+    recipe = DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=1,
+        video=str(video), zoom=9, precision="float32",
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt, match="stopped after 5 of 11 steps"):
+        recipe.run(stop_after(5))
+    frames = gif_frames(tmp_path / "zoom-unfinished.gif")
+    assert len(frames) == 4  # three finished ones, and the next as far as it came
+    nearer = zoomed(torch.from_numpy(frames[0]).permute(2, 0, 1)[None] / 255, ZOOM)[0].permute(1, 2, 0) * 255
+    assert np.abs(nearer.numpy() - frames[1]).mean() < np.abs(frames[0].astype(int) - frames[1]).mean()
+
+
+def test_the_command_line_says_what_it_kept(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recipes.cli.terminal.shown", lambda *_: nullcontext(stop_after(1)))
+    arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "2"]
+    assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
+    assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"
+    assert read_picture(tmp_path / "a-unfinished.png").shape == (3, 60, 90)
+    monkeypatch.setattr("recipes.deepdream.octaves.natural", _stop)
+    assert main(["dream", *arguments, "--out", str(tmp_path / "b.png")]) == INTERRUPTED
+    assert capsys.readouterr().err == "stopped before the first step; nothing was written\n"
+
+
+def test_bad_input_is_one_line(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    out = ["--out", str(tmp_path / "never.png")]
+    image, good = ["--image", str(photo)], ["--layer", "features.stage1"]
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    for arguments, said in (
+        ([*image, "--layer", "features.stage9"], "features.stage1"),
+        ([*image, "--layer", ":3"], "expected ADDRESS"),
+        ([*image, "--layer", "features.stage1*x"], "no layer"),
+        ([*image, "--layer", "features.stage1:999"], "999"),
+        (["--image", str(tmp_path / "none.jpg"), *good], "no picture"),
+        ([*image, *good, "--zoom", "3"], "say where they go with video"),
+        ([*image, *good, "--video", "a.avi"], "ends in .gif or .mp4"),
+        ([*image, *good, "--video", str(tmp_path / "a.mp4")], "needs an encoder: pip install 'inverter[video]'"),
+        ([*image, *good, "--guide", str(tmp_path / "none.jpg")], "no picture"),
+        ([*image, "--layer", "features.stage1:3", "--guide", str(photo)], "leave out the channels"),
+        ([*image, *good, "--octave-scale", "1"], "octave_scale must be above 1"),
+        ([*image, *good, "--out", "a.jpg"], "expected a .png file or a folder"),
+        ([*image, *good, "--out", str(photo)], "would replace the picture it is made from"),
+        ([*image, *good, "--guide", str(photo), "--out", str(photo)], "would replace"),
+        ([*image, *good, "--out", str(photo / "a.png")], "below a file"),
+        (["--image", str(text), *good], "cannot be read as a picture"),
+    ):
+        assert main(["dream", *out, *arguments]) == 2, arguments
+        error = capsys.readouterr().err.splitlines()
+        assert len(error) == 1, error
+        assert said in error[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
+
+
+def test_a_network_that_sees_no_colours_is_told(photo: Path, tmp_path: Path) -> None:
+    grey = Model(nn.Conv2d(1, 2, 3), normalize=([0.5], [0.5]))
+    with pytest.raises(ValueError, match="takes pictures of 1 channels; dreams are in colour"):
+        DeepDream(model=grey, image=str(photo), layer="0", out=str(tmp_path / "a.png")).run()
+
+
+def test_command_line_and_toml(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "1"]
+    assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'a.png'}\n"
+    (tmp_path / "d.toml").write_text(f'recipe = "dream"\nimage = "{photo}"\nlayer = ["a", "b:3"]\nrate = 1\n')
+    loaded = load_recipe(tmp_path / "d.toml")
+    assert isinstance(loaded, DeepDream)
+    assert loaded.targets == [("a", None, 1.0), ("b", 3, 1.0)]
+    with pytest.raises(SystemExit) as stopped:
+        main(["dream", "--layer", "features.stage1"])
+    assert stopped.value.code == 2
+    assert "--image" in capsys.readouterr().err

@@ -1,0 +1,264 @@
+"""The spine: skips what is finished, keeps groups together, writes as it goes, and lets go of what it has written."""
+
+import gc
+import json
+import tracemalloc
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+import recipes.runner.batch
+import recipes.runner.run
+from inverter import Inversion, Model, Settings, load_model
+from recipes import Gallery
+from recipes.executors.progress import RunProgress, Update
+from recipes.outputs.manifest import Manifest
+from recipes.runner.recipe import Recipe
+from recipes.runner.run import batches
+from recipes.runner.units import Unit
+
+
+def gallery(net: nn.Module, out: Path, **options: object) -> Gallery:
+    known = {"layer": "body", "channels": "0-5", "steps": 4, "batch_size": 2, "precision": "float32"}
+    return Gallery(model=load_model(net, input_size=12), out=str(out), **(known | options))  # type: ignore[arg-type]
+
+
+def pictures(out: Path) -> dict[str, np.ndarray]:
+    found = {}
+    for path in sorted((out / "images").rglob("*.png")):
+        with Image.open(path) as picture:
+            found[path.relative_to(out).as_posix()] = np.asarray(picture).astype(int)
+    return found
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """The pictures' files, and all records but for their seconds."""
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "images").rglob("*.png"))}
+    units = json.loads((out / "manifest.json").read_text())["units"]
+    return found | {"records": json.dumps([{k: v for k, v in u.items() if k != "seconds"} for u in units]).encode()}
+
+
+def alike(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    """The same pictures up to a step of 8 bits: sums are made in another order in batches of another size."""
+    return a.keys() == b.keys() and all(abs(a[name] - b[name]).max() <= 1 for name in a)
+
+
+class Stop(KeyboardInterrupt):
+    pass
+
+
+def stop_after(units: float) -> RunProgress:
+    def progress(update: Update) -> None:
+        if update.done >= units:
+            raise Stop
+
+    return progress
+
+
+unit_lists = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=20).map(
+    lambda rows: [
+        Unit("a", i, "channel", f"{i}.png", batch=str(batch), group=f"{batch} {group}" if grouped else "")
+        for i, (batch, group, grouped) in enumerate(sorted(rows))
+    ]
+)
+
+
+@given(unit_lists, st.integers(1, 6))
+def test_batches_hold_every_unit_once_in_order_alike_and_with_whole_groups(units: Sequence[Unit], size: int) -> None:
+    found = list(batches(units, size))
+    assert [unit for batch in found for unit in batch] == list(units)
+    for batch in found:
+        assert batch
+        assert len({unit.batch for unit in batch}) == 1
+        largest = max(sum(u.group == unit.group for u in batch) if unit.group else 1 for unit in batch)
+        assert len(batch) <= max(size, largest)
+
+
+def test_batches_are_as_large_as_they_may_be() -> None:
+    units = [Unit("a", i, "channel", f"{i}.png") for i in range(7)]
+    assert [len(batch) for batch in batches(units, 3)] == [3, 3, 1]
+    assert list(batches([], 3)) == []
+
+
+def test_the_same_run_again_does_nothing(tiny_net: nn.Module, tmp_path: Path) -> None:
+    first = gallery(tiny_net, tmp_path).run()
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    updates: list[Update] = []
+    again = gallery(tiny_net, tmp_path).run(updates.append)
+    assert (first.made, again.made) == (6, 0)
+    assert updates == [Update(0, 0, 6)]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == stamps
+    assert again.manifest.units == first.manifest.units
+
+
+@pytest.mark.parametrize("options", [{}, {"attempts": 2, "channels": "0-2"}, {"negative": True, "channels": "0-2"}])
+def test_an_interrupted_run_continued_is_an_uninterrupted_one(tiny_net: nn.Module, tmp_path: Path, options) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    gallery(tiny_net, whole, **options).run()
+    for units in (2.5, 1.9):
+        with pytest.raises(Stop):
+            gallery(tiny_net, halves, **options).run(stop_after(units))
+        assert (halves / "index.html").is_file()
+    finished = len(pictures(halves))
+    assert 0 < finished < 6
+    assert {unit["file"] for unit in json.loads((halves / "manifest.json").read_text())["units"]} == set(
+        pictures(halves)
+    )
+    report = gallery(tiny_net, halves, **options).run()
+    assert report.made == 6 - finished
+    assert contents(halves) == contents(whole)
+    order = [Manifest.load(out / "manifest.json").units for out in (halves, whole)]
+    assert list(order[0]) == list(order[1])
+
+
+def test_a_picture_that_was_deleted_is_made_again(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path).run()
+    before = pictures(tmp_path)
+    (tmp_path / "images/body/0003.png").unlink()
+    assert gallery(tiny_net, tmp_path, batch_size=4).run().made == 1
+    assert alike(pictures(tmp_path), before)
+
+
+@given(lacking=st.sets(st.integers(0, 5), min_size=1))
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whichever_pictures_are_lacking_they_are_made_in_the_company_they_had(
+    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: set[int]
+) -> None:
+    companies: list[list[str]] = []
+    make = recipes.runner.run.make
+
+    def watched(recipe: Recipe, settings: Settings, model: Model, units: Sequence[Unit], told: object) -> object:
+        companies.append([unit.file for unit in units])
+        return make(recipe, settings, model, units, told)  # type: ignore[arg-type]
+
+    gallery(tiny_net, tmp_path, batch_size=4).run()
+    before = contents(tmp_path)
+    for channel in lacking:
+        (tmp_path / f"images/body/{channel:04d}.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes.runner.run, "make", watched)
+        assert gallery(tiny_net, tmp_path, batch_size=4).run().made == len(lacking)
+    assert contents(tmp_path) == before
+    whole = [[f"images/body/{channel:04d}.png" for channel in batch] for batch in (range(4), range(4, 6))]
+    assert companies == [batch for batch in whole if any(int(file[-8:-4]) in lacking for file in batch)]
+
+
+def test_of_several_attempts_all_are_made_again_together(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path, attempts=3, channels="0,1").run()
+    before = pictures(tmp_path)
+    (tmp_path / "images/body/0001-2.png").unlink()
+    assert gallery(tiny_net, tmp_path, attempts=3, channels="0,1").run().made == 3
+    assert alike(pictures(tmp_path), before)
+
+
+def test_other_settings_in_the_same_folder_are_an_error_that_names_them(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path).run()
+    before = pictures(tmp_path)
+    with pytest.raises(ValueError, match=r"its steps is 4, not 5.*--fresh"):
+        gallery(tiny_net, tmp_path, steps=5).run()
+    with torch.no_grad():
+        tiny_net.body.weight += 1
+    with pytest.raises(ValueError, match="weights"):
+        gallery(tiny_net, tmp_path).run()
+    assert alike(pictures(tmp_path), before)
+    assert gallery(tiny_net, tmp_path, steps=5, fresh=True).run().made == 6
+    assert not alike(pictures(tmp_path), before)
+
+
+def test_another_batch_size_or_device_continues(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path).run()
+    assert gallery(tiny_net, tmp_path, batch_size=5, device="cpu").run().made == 0
+
+
+def test_progress_only_grows_and_ends_with_everything(tiny_net: nn.Module, tmp_path: Path) -> None:
+    updates: list[Update] = []
+    gallery(tiny_net, tmp_path).run(updates.append)
+    done = [update.done for update in updates]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 6)
+    assert len(set(done)) == 6 // 2 * 4 + 1  # every step of every batch
+    assert {update.units for update in updates} == {6}
+
+
+def test_a_unit_that_stopped_is_reported_and_its_score_is_valid_json(tmp_path: Path) -> None:
+    class Broken(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, x[:, :1].detach() * float("nan")], dim=1)
+
+    report = gallery(nn.Sequential(Broken()), tmp_path, layer="0", channels="2,3").run()
+    assert [record.channel for record in report.failed] == [3]
+    assert report.failed[0].status == "non-finite at step 0"
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    units = json.loads((tmp_path / "manifest.json").read_text(), parse_constant=refuse)["units"]
+    assert units[1]["score"] is None
+    assert units[0]["status"] == "ok"
+    assert gallery(nn.Sequential(Broken()), tmp_path, layer="0", channels="2,3").run().made == 0
+
+
+def test_the_pictures_of_finished_batches_are_let_go(
+    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    tiny_net.body = nn.Conv2d(8, 80, 1)
+    tiny_net.relu, tiny_net.mix = nn.ReLU(), nn.Conv2d(80, 8, 1)
+    alive: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+    optimize = recipes.runner.batch.optimize_in_halves
+
+    def watched(*args: object, **options: object) -> Inversion:
+        nonlocal most
+        result = optimize(*args, **options)  # type: ignore[arg-type]
+        alive.append(weakref.ref(result.images))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return result
+
+    monkeypatch.setattr(recipes.runner.batch, "optimize_in_halves", watched)
+    gallery(tiny_net, tmp_path, channels="all", steps=1, batch_size=4, augment="none").run()
+    assert len(alive) == 20
+    assert most <= 2  # the batch that has just been made, and the one before it
+
+
+def test_memory_does_not_grow_with_the_number_of_channels(
+    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    tiny_net.body = nn.Conv2d(8, 240, 1)
+    tiny_net.relu, tiny_net.mix = nn.ReLU(), nn.Conv2d(240, 8, 1)
+    levels: list[int] = []
+
+    def watch(update: Update) -> None:
+        if update.done == round(update.done):
+            gc.collect()
+            levels.append(tracemalloc.get_traced_memory()[0])
+
+    gc.collect()
+    gc.freeze()  # what others left need not be looked through in each batch
+    tracemalloc.start()
+    try:
+        gallery(tiny_net, tmp_path, channels="all", steps=1, batch_size=10, augment="none", size=16).run(watch)
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    picture = 3 * 16 * 16  # bytes, even in 8 bits
+    quarter, end = levels[len(levels) // 4], levels[-1]
+    assert len(levels) > 20
+    assert end - quarter < 180 * (picture + 1500)  # a line of the manifest for each is all that may stay
+
+
+def test_a_recipe_of_ones_own_must_say_what_it_wants() -> None:
+    bare = Recipe()
+    model = load_model(nn.Identity())
+    for call in (lambda: bare.units(model), lambda: bare.problem(model, []), lambda: bare.page({})):
+        with pytest.raises(TypeError, match="Recipe must define"):
+            call()
