@@ -129,8 +129,8 @@ def row(contest: Contest, own: Runs, theirs: Runs, truth: list[Tensor]) -> str:
     if truth and contest.name.startswith("rise") and "sigmoid" not in contest.name:
         far = [mean([alike(heat, true) for (heat, _), true in zip(made, truth, strict=True)]) for made in (own, theirs)]
         held = f"{far[0]:.3f}, {far[1]:.3f}"
-    figures = f"{likeness:.4f} | {took:.2f} | {took_theirs:.2f} | {took_theirs / took:.1f}"
-    return f"| {contest.name} | {contest.peer} | {figures} | {held} |"
+    metrics = f"{likeness:.4f} | {took:.2f} | {took_theirs:.2f} | {took_theirs / took:.1f}"
+    return f"| {contest.name} | {contest.peer} | {metrics} | {held} |"
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ TARGETS = {
 def logits(model: Model, image: Tensor, masks: Tensor, precision: str) -> Tensor:
     """Of a picture behind masks (n, H, W): (n, classes)."""
     nothing = baseline_of(model, image, "mean")
-    with model.looking([""]) as capture, Settings(precision=precision).autocast(model.device):
+    with model.capture([""]) as capture, Settings(precision=precision).autocast(model.device):
         shown = (model.normalize(torch.lerp(nothing, image, group[:, None])) for group in masks.split(8))
         return torch.cat([capture(group)[""].float() for group in shown])
 
@@ -61,8 +61,8 @@ def main() -> None:
                 taken = "yes" if moved <= AGREES else "no"
                 shift = float((b - a).mean().abs() / a.std())
                 name = file.stem.split("_", 2)[2]
-                figures = f"{shift:.3f} | {moved:.3f} | {taken} | {alike(*maps):.5f}"
-                print(f"| {model.spec} | {name} | {target} | {figures} |", flush=True)
+                metrics = f"{shift:.3f} | {moved:.3f} | {taken} | {alike(*maps):.5f}"
+                print(f"| {model.spec} | {name} | {target} | {metrics} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,6 @@ def row(contest: Contest, pictures: Iterable[tuple[Tensor, int]], rounds: int) -
                 break
         if not place and len(seconds[0]) > 1:
             seconds = (seconds[0][1:], seconds[1][1:])  # the first call warms up
-    figures = f"{sum(likeness) / len(likeness):.5f} | {min(likeness):.5f}"
+    metrics = f"{sum(likeness) / len(likeness):.5f} | {min(likeness):.5f}"
     name = f"{contest.name} (sums {', '.join(sums)})" if contest.sums else contest.name
-    return f"| {name} | {contest.peer} | {figures} | {median(seconds[0]):.3f} | {median(seconds[1]):.3f} |"
+    return f"| {name} | {contest.peer} | {metrics} | {median(seconds[0]):.3f} | {median(seconds[1]):.3f} |"

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from inverter import PRESETS, Model, Settings, evaluate, optimize, to_pil
 from inverter.engine import default_batch
-from objectives import Seen, channel
+from objectives import Activations, channel
 from priors import Fourier
 from recipes.gallery.gallery import FOURIER_STEPS
 
@@ -95,13 +95,13 @@ def over_bare(model: Model, layer: str, steps: int = 16) -> float:
     def bare() -> float:
         _wait(model)
         started = time.perf_counter()
-        with model.looking([layer]) as capture:
+        with model.capture([layer]) as capture:
             for step in range(steps):
                 image.grad = None
                 shown = warp(image, step)
                 with settings.autocast(model.device):
                     seen = capture(model.normalize(shown))
-                objective.score(Seen(seen, shown)).sum().backward()
+                objective.score(Activations(seen, shown)).sum().backward()
         _wait(model)
         return time.perf_counter() - started
 

@@ -2,11 +2,11 @@
 
 from inverter.augment import PRESETS, Augment
 from inverter.codes import Code, encode, load_code
-from inverter.engine import Progress, Tick, optimize
-from inverter.layers import LayerInfo, layers, stages
+from inverter.engine import Progress, ProgressCallback, optimize
+from inverter.layer_info import LayerInfo, layers, stages
 from inverter.loading import load_model
 from inverter.models import Model, no_network
-from inverter.receptive_fields import ReceptiveField, receptive_fields
+from inverter.receptive_field import ReceptiveField, receptive_fields
 from inverter.result import Inversion, to_pil
 from inverter.scoring import evaluate
 from inverter.settings import Settings
@@ -21,9 +21,9 @@ __all__ = [
     "LayerInfo",
     "Model",
     "Progress",
+    "ProgressCallback",
     "ReceptiveField",
     "Settings",
-    "Tick",
     "__version__",
     "encode",
     "evaluate",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inverter.warp import view_grid, warp
+from inverter_errors import BadInput, BadType
 
 
 class Transform(Protocol):
@@ -45,12 +46,12 @@ class Augment:
     def __post_init__(self) -> None:
         low, high = self.scale
         if not (0 <= self.shift <= 1 and 0 < low <= high and 0 <= self.rotate <= 180 and self.noise >= 0):
-            raise ValueError(
+            raise BadInput(
                 f"augmentation out of range: {self}; "
                 "expected shift 0..1, 0 < scale low <= high, rotate 0..180, noise >= 0"
             )
         if not 0 < self.crop <= 1:
-            raise ValueError(f"augmentation crop must be in (0, 1], got {self.crop}")
+            raise BadInput(f"augmentation crop must be in (0, 1], got {self.crop}")
 
     def cropped(self, size: tuple[int, int], window: tuple[int, int]) -> Augment:
         """The same on crops of a canvas of `size` about as large as `window`, both (height, width) in pixels.
@@ -158,12 +159,12 @@ def as_augment(augment: Augmentation) -> Augment | Callable[[Tensor], Tensor]:
     """A preset by its name; an `Augment` or any `image -> image` (a kornia pipeline, say) as it is.
 
     Raises:
-        ValueError: for an unknown name.
+        BadInput: for an unknown name.
     """
     if isinstance(augment, str):
         if augment not in PRESETS:
-            raise ValueError(f"unknown augmentation {augment!r}; expected one of {', '.join(PRESETS)}")
+            raise BadInput(f"unknown augmentation {augment!r}; expected one of {', '.join(PRESETS)}")
         return PRESETS[augment]
     if not callable(augment) and not isinstance(augment, Augment):
-        raise TypeError(f"augment must be a preset's name, an Augment or a callable, got {type(augment).__name__}")
+        raise BadType(f"augment must be a preset's name, an Augment or a callable, got {type(augment).__name__}")
     return augment

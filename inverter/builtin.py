@@ -86,7 +86,7 @@ class BuiltinNet(nn.Module):
 def record() -> dict[str, Any]:
     """What is known of the shipped network: categories, normalisation, training settings, accuracies, sha256.
 
-    Raises FileNotFoundError if the package was installed without its data.
+    Raises MissingFile if the package was installed without its data.
     """
     known: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
     return known
@@ -100,7 +100,7 @@ def categories() -> tuple[str, ...]:
 def load_builtin() -> BuiltinNet:
     """The trained network, in float32, on the CPU and in eval mode.
 
-    It expects pictures (B,3,128,128) in [0, 1] normalised with MEAN and STD. Raises FileNotFoundError if the package
+    It expects pictures (B,3,128,128) in [0, 1] normalised with MEAN and STD. Raises MissingFile if the package
     was installed without its data.
 
     >>> logits = load_builtin()((picture - 0.5) / 0.5)  # doctest: +SKIP

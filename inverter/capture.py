@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadType, NotFound
 
-class _Seen(BaseException):
+
+class _StopForward(BaseException):
     """Ends a forward pass once every layer that is read has been seen; no `except Exception` of a network stops it."""
 
 
@@ -33,13 +35,13 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def check_address(module: nn.Module, address: str) -> None:
-    """Raises a `LookupError` that shows the nearest addresses if `address` names no module of the network."""
+    """Raises a `NotFound` that shows the nearest addresses if `address` names no module of the network."""
     name, _ = split_address(address)
     names = [known for known, _ in module.named_modules()]
     if name in names:
         return
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
-    raise LookupError(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
+    raise NotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 
 
 @contextmanager
@@ -91,7 +93,7 @@ class Capture:
     ends with it: a later in-place operation (a ReLU, `x += y`) would otherwise write into it.
 
     Raises:
-        LookupError: for an address that is not in the network, or a layer that its forward pass never reaches.
+        NotFound: for an address that is not in the network, or a layer that its forward pass never reaches.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 2))
@@ -132,14 +134,14 @@ class Capture:
                 return
             tensor = first_tensor(output)
             if tensor is None:
-                raise TypeError(
+                raise BadType(
                     f"layer {name!r} returned {type(output).__name__}, expected a tensor or something that holds one"
                 )
             last = len(self._found) + len(wanted[call]) == len(self.reads)
             tensor = tensor if last else tensor.clone()
             self._found.update(dict.fromkeys(wanted[call], tensor))
             if last:
-                raise _Seen
+                raise _StopForward
 
         return hook
 
@@ -150,12 +152,12 @@ class Capture:
             return {}
         try:
             self.module(x)
-        except _Seen:
+        except _StopForward:
             found, self._found = self._found, {}
             return found
         missing = [address for address in self.reads if address not in self._found]
         name, _ = split_address(missing[0])
-        raise LookupError(
+        raise NotFound(
             f"layer {missing[0]!r} was not reached: module {name!r} ran {self._calls.get(name, 0)} times in a forward "
             "pass (give another address, or name#k with a smaller k)"
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter_errors import BadInput, MissingFile
 
 TOGETHER = 16
 """Pictures in one forward pass of `encode`: enough to be fast, little enough for any memory."""
@@ -39,9 +40,9 @@ class Code:
         return len(next(iter(self.layers.values())))
 
     def check(self, model: Model) -> None:
-        """Raises a ValueError if another network, or the same with other weights, made this code."""
+        """Raises a BadInput if another network, or the same with other weights, made this code."""
         if self.sha256 != model.sha256:
-            raise ValueError(
+            raise BadInput(
                 f"the code was made by {self.model} with weights {self.sha256[:12]}..., not by {model.spec} with "
                 f"weights {model.sha256[:12]}...: give the model and the weights it was made with"
             )
@@ -63,8 +64,8 @@ def encode(
         Address -> (N, ...), float32 on the CPU, in the order asked for.
 
     Raises:
-        LookupError: for a layer that the network does not have, with the nearest addresses.
-        ValueError: for no layers, pictures of another shape, or a network that cannot take them.
+        NotFound: for a layer that the network does not have, with the nearest addresses.
+        BadInput: for no layers, pictures of another shape, or a network that cannot take them.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten())
@@ -74,12 +75,12 @@ def encode(
     model = load_model(model)
     addresses = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
     if not addresses:
-        raise ValueError("encode: got no layers; expected at least one address")
+        raise BadInput("encode: got no layers; expected at least one address")
     if images.ndim != 4 or images.shape[1] != len(model.mean) or not len(images):
-        raise ValueError(f"encode: expected pictures (N, {len(model.mean)}, H, W), got shape {tuple(images.shape)}")
+        raise BadInput(f"encode: expected pictures (N, {len(model.mean)}, H, W), got shape {tuple(images.shape)}")
     size = (images.shape[2], images.shape[3])
     model.shapes(addresses, size)
-    with model.looking(addresses) as capture:
+    with model.capture(addresses) as capture:
         parts = [capture(model.normalize(part.to(model.device))) for part in images.float().split(TOGETHER)]
     codes = {address: torch.cat([part[address].float().cpu() for part in parts]) for address in addresses}
     if path is not None:
@@ -91,13 +92,13 @@ def save_code(path: Path, code: Code) -> None:
     """Writes a code file; whoever opens it sees all of it or none.
 
     Raises:
-        ValueError: if its name does not end in `.safetensors`.
+        BadInput: if its name does not end in `.safetensors`.
         OSError: if it cannot be written.
     """
     from safetensors.torch import save
 
     if path.suffix != ".safetensors":
-        raise ValueError(f"a code is kept in a .safetensors file, got {str(path)!r}")
+        raise BadInput(f"a code is kept in a .safetensors file, got {str(path)!r}")
     about = {
         "inverter": "code",
         "model": code.model,
@@ -119,28 +120,28 @@ def load_code(path: str | Path) -> Code:
     """Reads a code file.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a damaged file, or one that `encode` did not write.
+        MissingFile: no such file.
+        BadInput: a damaged file, or one that `encode` did not write.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no code file {str(path)!r}")
+        raise MissingFile(f"no code file {str(path)!r}")
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
             layers = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error})") from error
+        raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
     try:
         height, width = (int(side) for side in about["size"].split("x"))
         if min(height, width) < 1:
-            raise ValueError("a picture without pixels")
+            raise BadInput("a picture without pixels")
         layers = {address: layers[address] for address in json.loads(about["layers"])}  # in the order asked for
         code = Code(layers, about["model"], about["sha256"], (height, width))
     except (KeyError, ValueError, TypeError, RecursionError):
-        raise ValueError(f"{path} holds no code: expected a file that inverter.encode(..., path=...) wrote") from None
+        raise BadInput(f"{path} holds no code: expected a file that inverter.encode(..., path=...) wrote") from None
     counts = {address: len(codes) if codes.ndim > 1 else 0 for address, codes in layers.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
-        raise ValueError(f"{path} holds no code: expected as many codes (N, ...) for each layer, got {counts}")
+        raise BadInput(f"{path} holds no code: expected as many codes (N, ...) for each layer, got {counts}")
     return code

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from inverter.codes import encode
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter_errors import BadInput
 from priors.color import from_image, to_image
 from priors.dead_leaves import dead_leaves
 
@@ -56,13 +57,13 @@ class Decoder:
         """The decoder of a layer for pictures of `size` (height, width), the same each time.
 
         Raises:
-            LookupError: for a layer that the network does not have.
-            ValueError: for a layer that puts out no map (B, C, h, w), or a network that cannot take such pictures.
+            NotFound: for a layer that the network does not have.
+            BadInput: for a layer that puts out no map (B, C, h, w), or a network that cannot take such pictures.
         """
         model = load_model(model)
         shape = tuple(model.shapes([layer], size)[layer])
         if len(shape) != 4:
-            raise ValueError(f"a decoder needs a map (B, C, h, w), but layer {layer!r} puts out {shape}")
+            raise BadInput(f"a decoder needs a map (B, C, h, w), but layer {layer!r} puts out {shape}")
         count = max(2, min(MOST, POSITIONS // (shape[2] * shape[3])))
         pictures = dead_leaves(count, size, torch.Generator().manual_seed(0))
         codes = encode(model, pictures, layer)[layer]

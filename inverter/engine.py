@@ -24,12 +24,13 @@ from inverter.rescue import Rescue
 from inverter.result import Inversion
 from inverter.scoring import choose_start, measured, whole
 from inverter.settings import Settings
-from objectives.base import Objective, Seen
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective
 from priors.base import Prior
 
 
 @dataclass(frozen=True)
-class Tick:
+class Progress:
     """How far an optimisation is: `step` of `steps` of the batch that runs, `done` of `units` pictures finished."""
 
     step: int
@@ -38,7 +39,7 @@ class Tick:
     units: int
 
 
-Progress = Callable[[Tick], None]
+ProgressCallback = Callable[[Progress], None]
 """Called after every step; an exception in it (KeyboardInterrupt too) ends the run with the prior as far as it came."""
 
 
@@ -48,7 +49,7 @@ def optimize(
     prior: Prior,
     settings: Settings = Settings(),  # noqa: B008 - a frozen value
     augment: Augmentation = "standard",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Inversion:
     """Finds the pictures that maximise an objective: argmax E[f(Phi(tau(g(theta))))] - R(g(theta)).
 
@@ -67,8 +68,8 @@ def optimize(
         Pictures, scores and their history.
 
     Raises:
-        LookupError: for a layer that the network does not have, with the nearest addresses.
-        ValueError: if targets and pictures do not match in number, or the network cannot take pictures of this size.
+        NotFound: for a layer that the network does not have, with the nearest addresses.
+        BadInput: if targets and pictures do not match in number, or the network cannot take pictures of this size.
 
     Example:
         >>> from objectives import channel
@@ -81,7 +82,7 @@ def optimize(
     if settings.tries == 1 or prior.started:
         return _climb(model, objective, prior, settings, augment, progress)
     if objective.coupled:
-        raise ValueError(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
+        raise BadInput(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
     best: Inversion | None = None
     everyone = torch.arange(prior.count)
     blank = prior.take(everyone)  # of the prior itself, the first try makes one that has started
@@ -100,7 +101,7 @@ def optimize(
     return best
 
 
-def _told(progress: Progress, number: int, settings: Settings, tick: Tick) -> None:
+def _told(progress: ProgressCallback, number: int, settings: Settings, tick: Progress) -> None:
     """Tells of a step of one of several tries as a step of all of them."""
     progress(replace(tick, step=number * settings.steps + tick.step, steps=settings.tries * settings.steps))
 
@@ -111,14 +112,14 @@ def _climb(
     prior: Prior,
     settings: Settings,
     augment: Augmentation,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     number: int = 0,
 ) -> Inversion:
     """One try, the `number`-th, of `optimize`."""
     transform, views = as_augment(augment), settings.views
     count = prior.count
     if objective.count not in (1, count):
-        raise ValueError(
+        raise BadInput(
             f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
@@ -138,12 +139,12 @@ def _climb(
     if fresh:
         prior.reset(generators)
     parts, done, started = [], 0, time.perf_counter()
-    with model.looking(objective.reads) as capture:
+    with model.capture(objective.reads) as capture:
         for rows in torch.arange(count).split(batch):
             # Stays bound to this batch's numbers: the loop calls it before the next batch begins.
             def tick(step: int, done: int = done) -> None:
                 if progress is not None:
-                    progress(Tick(step, settings.steps, done, count))
+                    progress(Progress(step, settings.steps, done, count))
 
             run = _Batch(model, objective, settings, rows)
             draws = [generators[i] for i in rows.tolist()]
@@ -238,7 +239,7 @@ class _Batch:
                     rescue.watch(step, entering)
                     with self.settings.autocast(device), quick, redirect, folding:
                         seen = capture(entering)
-                    part_of_it = self.objective.score(Seen(seen, view, rows)).float()
+                    part_of_it = self.objective.score(Activations(seen, view, rows)).float()
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 optimizer.clear()
                 loss = part.energy(image) - score

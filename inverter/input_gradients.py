@@ -53,8 +53,8 @@ def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) 
     tall, wide = -(-height // stride), -(-width // stride)
 
     def backward(gradient: Tensor) -> Tensor:
-        below, beside = tall - first - gradient.shape[2], wide - first - gradient.shape[3]
-        margin = max(last, below, beside, 0)
+        below, extra_files = tall - first - gradient.shape[2], wide - first - gradient.shape[3]
+        margin = max(last, below, extra_files, 0)
         # One margin on all sides, which the convolution adds by itself: padding would be a copy of the largest tensor.
         phases = F.conv2d(gradient, woven, None, 1, margin)[:, :, margin - last :, margin - last :]
         return F.pixel_shuffle(phases[:, :, :tall, :wide], stride)[:, :, :height, :width]

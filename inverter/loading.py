@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.models import Model, Normalize, as_device, as_normalization, first_line
+from inverter_errors import BadInput, MissingFile, MissingLibrary
 from priors.base import as_size
 
 Found = tuple[nn.Module, dict[str, Any]]
@@ -47,10 +48,10 @@ def load_model(
         input_size: pixels, one number or (height, width). Default: what the network's source says, else 224.
 
     Raises:
-        ValueError: unknown spec or name, weights that do not fit or are damaged, a device that is not here.
-        FileNotFoundError: no such file.
+        BadInput: unknown spec or name, weights that do not fit or are damaged, a device that is not here.
+        MissingFile: no such file.
         ConnectionError: the hub with the pretrained weights cannot be reached.
-        ModuleNotFoundError: timm is not installed.
+        MissingLibrary: timm is not installed.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
@@ -59,7 +60,7 @@ def load_model(
     """
     if isinstance(spec, Model):
         if weights is not None:
-            raise ValueError(f"{spec.spec} is loaded already: give weights where it is loaded first")
+            raise BadInput(f"{spec.spec} is loaded already: give weights where it is loaded first")
         if normalize is not None or input_size is not None:
             spec = copy.copy(spec)
         if normalize is not None:
@@ -68,7 +69,7 @@ def load_model(
             spec.input_size = as_size(input_size)
         return spec if device is None else spec.on(device)
     if weights is not None and not Path(weights).is_file():
-        raise FileNotFoundError(f"no weights file {str(weights)!r}")
+        raise MissingFile(f"no weights file {str(weights)!r}")
     known: dict[str, Any]
     if isinstance(spec, nn.Module):
         module, known, name = spec, {}, "module"
@@ -103,9 +104,7 @@ def _build(spec: str, pretrained: bool) -> Found:
     path, _, factory = spec.rpartition(":")
     if path.endswith(".py"):
         return _local(Path(path), factory), {}
-    raise ValueError(
-        f"unknown model {spec!r}; expected builtin, torchvision:NAME, timm:NAME or path/to/file.py:factory"
-    )
+    raise BadInput(f"unknown model {spec!r}; expected builtin, torchvision:NAME, timm:NAME or path/to/file.py:factory")
 
 
 def _builtin() -> Found:
@@ -129,7 +128,7 @@ def _torchvision(name: str, pretrained: bool) -> Found:
 
     names = models.list_models()
     if name not in names:
-        raise ValueError(f"torchvision has no model {name!r}{_near(name, names)}")
+        raise BadInput(f"torchvision has no model {name!r}{_near(name, names)}")
     meta = models.get_model_weights(name).DEFAULT
     try:
         with _quiet():
@@ -149,10 +148,10 @@ def _timm(name: str, pretrained: bool) -> Found:
     try:
         import timm
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("timm models need timm: pip install 'inverter[timm]'") from None
+        raise MissingLibrary("timm models need timm: pip install 'inverter[timm]'") from None
     names = timm.list_models() + timm.list_pretrained()
     if name not in names:
-        raise ValueError(f"timm has no model {name!r}{_near(name, names)}")
+        raise BadInput(f"timm has no model {name!r}{_near(name, names)}")
     try:
         with _quiet():
             module = timm.create_model(name, pretrained=pretrained)
@@ -189,7 +188,7 @@ def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:
 
 def _local(path: Path, factory: str) -> nn.Module:
     if not path.is_file():
-        raise FileNotFoundError(f"no Python file {str(path)!r} to take a model from")
+        raise MissingFile(f"no Python file {str(path)!r} to take a model from")
     spec = importlib.util.spec_from_file_location(f"inverter_model_{path.stem}", path)
     assert spec is not None and spec.loader is not None  # a .py file always has a loader
     source = importlib.util.module_from_spec(spec)
@@ -197,17 +196,17 @@ def _local(path: Path, factory: str) -> nn.Module:
     try:
         spec.loader.exec_module(source)
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{path} could not be imported: {type(error).__name__}: {error}") from error
+        raise BadInput(f"{path} could not be imported: {type(error).__name__}: {error}") from error
     make = getattr(source, factory, None)
     if not callable(make):
         names = [key for key, value in vars(source).items() if callable(value) and not key.startswith("_")]
-        raise ValueError(f"{path} has no function {factory!r}{_near(factory, names)}")
+        raise BadInput(f"{path} has no function {factory!r}{_near(factory, names)}")
     try:
         module = make()
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
+        raise BadInput(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"{factory}() of {path} returned {type(module).__name__}, expected an nn.Module")
+        raise BadInput(f"{factory}() of {path} returned {type(module).__name__}, expected an nn.Module")
     return module
 
 
@@ -215,13 +214,13 @@ def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
     """A module that is no model to look into, a generator say: from `path/to/file.py:factory`, with its weights.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_model`.
+        BadInput, MissingFile: as `load_model`.
     """
     path, _, factory = spec.rpartition(":")
     if not path.endswith(".py"):
-        raise ValueError(f"expected path/to/file.py:factory, got {spec!r}")
+        raise BadInput(f"expected path/to/file.py:factory, got {spec!r}")
     if weights is not None and not Path(weights).is_file():
-        raise FileNotFoundError(f"no weights file {str(weights)!r}")
+        raise MissingFile(f"no weights file {str(weights)!r}")
     module = _local(Path(path), factory)
     if weights is not None:
         load_weights(module, Path(weights))
@@ -232,7 +231,7 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a `.safetensors`, `.pt` or `.pth` file by name; never runs code that the file holds.
 
     Raises:
-        ValueError: for a damaged file, another kind of file, or one that holds more than tensors.
+        BadInput: for a damaged file, another kind of file, or one that holds more than tensors.
     """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -241,24 +240,24 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
         try:
             return load_file(path)
         except (SafetensorError, ValueError) as error:
-            raise ValueError(f"{path} is damaged or no safetensors file ({error})") from error
+            raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
     if path.suffix not in (".pt", ".pth"):
-        raise ValueError(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
+        raise BadInput(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch warns of is refused here, or harmless
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
+        raise BadInput(
             f"{path} holds more than tensors and was refused: save a state_dict() "
             "(loading code from it could run anything)"
         ) from error
     except Exception as error:  # torch raises many kinds for a damaged archive
-        raise ValueError(f"{path} is damaged or no torch file ({first_line(error)})") from error
+        raise BadInput(f"{path} is damaged or no torch file ({first_line(error)})") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state_dict: expected tensors by name, got {type(state).__name__}")
+        raise BadInput(f"{path} holds no state_dict: expected tensors by name, got {type(state).__name__}")
     return state
 
 
@@ -268,7 +267,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Names may carry DataParallel's `module.` prefix. Half-precision tensors are widened.
 
     Raises:
-        ValueError: if names or shapes do not fit; it names the first few.
+        BadInput: if names or shapes do not fit; it names the first few.
     """
     own = module.state_dict()
     prefix = "" if any(name.startswith("module.") for name in own) else "module."
@@ -286,5 +285,5 @@ def load_weights(module: nn.Module, path: Path) -> None:
         if names
     ]
     if problems:
-        raise ValueError(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}")
+        raise BadInput(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}")
     module.load_state_dict(state, strict=False)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from inverter.capture import Capture, check_address, frozen, unwrap
 from inverter.memory import keep_memory
+from inverter_errors import BadInput
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -32,7 +33,7 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
     Text may also spell the numbers: "0.5,0.5,0.5/0.5,0.5,0.5" (mean / std).
 
     Raises:
-        ValueError: for an unknown name, or numbers that are not as many means as positive deviations.
+        BadInput: for an unknown name, or numbers that are not as many means as positive deviations.
     """
     expected = "expected imagenet, half, none, or mean/std as 'm,m,m/s,s,s' (a number for each colour channel, std > 0)"
     if isinstance(normalize, str):
@@ -46,7 +47,7 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
         parts = [tuple(float(number) for number in part) for part in normalize]
     finite = all(math.isfinite(number) for part in parts for number in part)
     if len(parts) != 2 or len(parts[0]) != len(parts[1]) or min(parts[1]) <= 0 or not finite:
-        raise ValueError(f"unknown normalization {normalize!r}; {expected}")
+        raise BadInput(f"unknown normalization {normalize!r}; {expected}")
     return parts[0], parts[1]
 
 
@@ -54,7 +55,7 @@ def as_device(device: str | torch.device | None) -> torch.device:
     """A device that exists here; None and "auto" mean cuda, else mps, else cpu.
 
     Raises:
-        ValueError: for a device that torch does not know, or that this machine does not have.
+        BadInput: for a device that torch does not know, or that this machine does not have.
     """
     if device is None or device == "auto":
         if torch.cuda.is_available():
@@ -63,16 +64,16 @@ def as_device(device: str | torch.device | None) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError:
-        raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
+        raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
     if isinstance(device, str) and found.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
+        raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
+        raise BadInput(
             f"device {str(found)!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; "
             "use device auto or cpu"
         )
     if found.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device 'mps' was asked for, but this machine has none; use device auto or cpu")
+        raise BadInput("device 'mps' was asked for, but this machine has none; use device auto or cpu")
     return found
 
 
@@ -150,7 +151,7 @@ class Model:
         return moved
 
     def check_layer(self, address: str) -> None:
-        """Raises a `LookupError` that shows the nearest addresses if the network has no layer `address`."""
+        """Raises a `NotFound` that shows the nearest addresses if the network has no layer `address`."""
         check_address(self.module, address)
 
     def normalize(self, image: Tensor) -> Tensor:
@@ -159,7 +160,7 @@ class Model:
         return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
     @contextmanager
-    def looking(self, reads: Sequence[str]) -> Iterator[Capture]:
+    def capture(self, reads: Sequence[str]) -> Iterator[Capture]:
         """The context of one piece of work: the network frozen and eager, the layers of `reads` captured."""
         keep_memory()
         with frozen(self.module), Capture(self.module, reads) as capture:
@@ -170,23 +171,23 @@ class Model:
         """The shape of each layer's activation for one picture of `size` (default: `input_size`).
 
         Raises:
-            LookupError: for an unknown layer.
-            ValueError: if the network cannot process a picture of this size as far as these layers.
+            NotFound: for an unknown layer.
+            BadInput: if the network cannot process a picture of this size as far as these layers.
         """
         height, width = size or self.input_size
         try:
             picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
-            with self.looking(reads) as capture:
+            with self.capture(reads) as capture:
                 seen = capture(self.normalize(picture))
         except FORWARD_ERRORS as error:
-            raise ValueError(
+            raise BadInput(
                 f"{self.spec} cannot process a picture of {height}x{width} pixels "
                 f"as far as {', '.join(map(repr, reads))}"
                 f" ({first_line(error)}); its own size is {self.input_size[0]}x{self.input_size[1]}"
             ) from error
         for address, tensor in seen.items():
             if 0 in tensor.shape:
-                raise ValueError(
+                raise BadInput(
                     f"layer {address!r} of {self.spec} is empty for a picture of {height}x{width} pixels; "
                     f"give a larger size (its own is {self.input_size[0]}x{self.input_size[1]})"
                 )

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadInput, BadType
+
 
 class Optimizer:
     """Over parameters, each (B, ...). A subclass implements `step`; every call of it follows one backward pass."""
@@ -23,11 +25,11 @@ class Optimizer:
         """What the last backward pass left, (B, ...) each.
 
         Raises:
-            ValueError: if it did not reach one of the parameters.
+            BadInput: if it did not reach one of the parameters.
         """
         found = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if len(found) < len(self.parameters):
-            raise ValueError(
+            raise BadInput(
                 "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
                 "image, or the network runs it under no_grad"
             )
@@ -40,7 +42,7 @@ class Optimizer:
 
     def step(self, alive: Tensor, loss: Tensor) -> None:
         """Moves the pictures that are `alive` (B,), of which the last backward pass found the `loss` (B,)."""
-        raise TypeError(f"{type(self).__name__} must define step()")
+        raise BadType(f"{type(self).__name__} must define step()")
 
     def finish(self) -> None:
         """Goes to where the optimisation ends; by default it is there."""

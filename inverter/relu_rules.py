@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inverter_errors import BadType
+
 
 class _Redirected(torch.autograd.Function):
     """clamp(x, 0, ceiling), whose gradient goes on for those stuck images for which all of it would be blocked."""
@@ -58,7 +60,7 @@ class ReLURule(TorchFunctionMode):
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
         """clamp(x, 0, ceiling), with a gradient of its own."""
-        raise TypeError(f"{type(self).__name__} must define relu()")
+        raise BadType(f"{type(self).__name__} must define relu()")
 
     def suits(self, x: Tensor) -> bool:
         """True for what the rule is for; all else is computed as usual."""

@@ -84,7 +84,7 @@ class Inversion:
 
     def _repr_html_(self) -> str:
         """The pictures with their targets and scores, for notebooks."""
-        figures = []
+        metrics = []
         for picture, label, score, status in zip(
             self.to_pil(), self.labels, self.scores.tolist(), self.status, strict=True
         ):
@@ -92,8 +92,8 @@ class Inversion:
             picture.save(buffer, format="PNG")
             data = base64.b64encode(buffer.getvalue()).decode()
             caption = html.escape(f"{label} · {score:.4g}" + ("" if status == "ok" else f" · {status}"))
-            figures.append(
+            metrics.append(
                 f'<figure style="display:inline-block;margin:4px"><img src="data:image/png;base64,{data}">'
                 f"<figcaption>{caption}</figcaption></figure>"
             )
-        return "".join(figures)
+        return "".join(metrics)

@@ -11,14 +11,14 @@ from torch.nn import functional as F
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.settings import Settings
-from objectives.base import Objective, Seen
+from objectives.base import Activations, Objective
 from priors.base import Prior
 
 
 def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
     """The objective on given pictures (B, 3, H, W) in [0, 1], without augmentation, in float32, as (B,) on the CPU."""
     model = load_model(model)
-    with torch.no_grad(), model.looking(objective.reads) as capture:
+    with torch.no_grad(), model.capture(objective.reads) as capture:
         return measured(model, objective, capture, images.to(model.device), None).cpu()
 
 
@@ -30,7 +30,7 @@ def measured(
     rows: Tensor | None,
 ) -> Tensor:
     """The objective on pictures as they are, (B,)."""
-    return objective.score(Seen(capture(model.normalize(image)), image, rows)).float()
+    return objective.score(Activations(capture(model.normalize(image)), image, rows)).float()
 
 
 def whole(model: Model, prior: Prior, image: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from inverter_errors import BadInput
+
 OPTIMIZERS = ("adam", "lbfgs")
 SCHEDULES = ("trapezoid", "cosine", "linear", "constant")
 TAIL = 0.3
@@ -44,7 +46,7 @@ class Settings:
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`; None stays where the model is.
 
     Raises:
-        ValueError: for a value out of its range.
+        BadInput: for a value out of its range.
     """
 
     steps: int = 64
@@ -72,12 +74,12 @@ class Settings:
                 _whole(name, getattr(self, name), 1, 2**31 - 1)
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and 0 < rate < LARGEST_RATE):
-            raise ValueError(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
+            raise BadInput(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
         if self.momentum is not None and not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
+            raise BadInput(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
-                raise ValueError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
+                raise BadInput(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
 
     def rates(self, peak: float) -> list[float]:
         """The learning rate of each step."""
@@ -101,9 +103,9 @@ class Settings:
 
 def _whole(name: str, value: object, least: int, most: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise BadInput(f"{name} must be a whole number of at least {least}, got {value!r}")
     if most is not None and value > most:
-        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+        raise BadInput(f"{name} must be at most {most}, got {value!r}")
 
 
 def has_bfloat16(device: torch.device) -> bool:

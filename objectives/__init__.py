@@ -1,9 +1,9 @@
 """Objectives: what to look for in a picture, as a score per image computed from activations."""
 
-from objectives.base import OUTPUT, Objective, Seen
-from objectives.code import DISTANCES, code
-from objectives.direction import direction
-from objectives.diversity import diverse, diversity
+from objectives.base import OUTPUT, Activations, Objective
+from objectives.codes import DISTANCES, code
+from objectives.directions import direction
+from objectives.gram import diverse, diversity
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
 from objectives.units import channel, layer, neuron
@@ -11,8 +11,8 @@ from objectives.units import channel, layer, neuron
 __all__ = [
     "DISTANCES",
     "OUTPUT",
+    "Activations",
     "Objective",
-    "Seen",
     "channel",
     "code",
     "direction",

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput, BadType, NotFound
+
 OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
 
 
-class Seen(Mapping[str, Tensor]):
+class Activations(Mapping[str, Tensor]):
     """What one forward pass showed: activations by layer address, and the image itself.
 
     Args:
@@ -31,14 +33,14 @@ class Seen(Mapping[str, Tensor]):
     @property
     def image(self) -> Tensor:
         if self._image is None:
-            raise LookupError("this objective reads the image itself: give Seen(..., image=...)")
+            raise NotFound("this objective reads the image itself: give Seen(..., image=...)")
         return self._image
 
     def __getitem__(self, layer: str) -> Tensor:
         try:
             return self._activations[layer]
         except KeyError:
-            raise LookupError(
+            raise NotFound(
                 f"layer {layer!r} was not captured; captured: {', '.join(map(repr, self._activations)) or 'nothing'}"
             ) from None
 
@@ -58,7 +60,7 @@ class Seen(Mapping[str, Tensor]):
         return targets if self.rows is None else targets[self.rows.to(targets.device)]
 
 
-Score = Callable[[Seen], Tensor]
+Score = Callable[[Activations], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Objective:
     Attributes:
         name: for people, e.g. `channel(features.9)`.
         reads: addresses of the layers that `score` needs; the forward pass ends after the deepest of them.
-        score: `Seen -> (B,)`.
+        score: `Activations -> (B,)`.
         labels: the name of each target, one per unit, or a single one for all. They identify a unit: its random
             draws depend on its label and the seed, not on the batch it runs in.
         coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
@@ -78,7 +80,7 @@ class Objective:
 
     Example:
         >>> brightness = Objective("brightness", (), lambda seen: seen.image.mean((1, 2, 3)))
-        >>> (2 * brightness).score(Seen({}, image=torch.ones(1, 3, 4, 4)))
+        >>> (2 * brightness).score(Activations({}, image=torch.ones(1, 3, 4, 4)))
         tensor([2.])
     """
 
@@ -102,7 +104,7 @@ class Objective:
     def _combine(self, other: Objective, sign: str, score: Score) -> Objective:
         counts = {self.count, other.count} - {1}
         if len(counts) > 1:
-            raise ValueError(
+            raise BadInput(
                 f"cannot combine {self.name} of {self.count} targets with {other.name} of {other.count}: "
                 "give both the same number of targets, or one of them a single target"
             )
@@ -161,16 +163,16 @@ def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: 
     """One whole number, or one per image, as an int64 tensor (N,).
 
     Raises:
-        TypeError: if an entry is not a whole number.
-        ValueError: if there is none, or one is negative.
+        BadType: if an entry is not a whole number.
+        BadInput: if there is none, or one is negative.
     """
     numbers = value.tolist() if isinstance(value, Tensor) else value
     entries = list(numbers) if isinstance(numbers, Iterable) else [numbers]
     if not entries:
-        raise ValueError(f"{what}: got an empty list, expected at least one index")
+        raise BadInput(f"{what}: got an empty list, expected at least one index")
     if not all(hasattr(entry, "__index__") and not isinstance(entry, bool) for entry in entries):
-        raise TypeError(f"{what}: expected whole numbers, got {value!r}")
+        raise BadType(f"{what}: expected whole numbers, got {value!r}")
     entries = [operator.index(entry) for entry in entries]  # NumPy's are whole numbers too
     if min(entries) < 0:
-        raise ValueError(f"{what}: got {min(entries)}, expected an index of at least 0")
+        raise BadInput(f"{what}: got {min(entries)}, expected an index of at least 0")
     return torch.tensor(entries, dtype=torch.long)

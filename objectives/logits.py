@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from objectives.base import OUTPUT, Objective, Seen, as_targets
+from objectives.base import OUTPUT, Activations, Objective, as_targets
 from objectives.units import Index, as_map, by_device, check_channels, select_channels
 
 
@@ -19,7 +19,7 @@ def logit(target: Index) -> Objective:
         IndexError: when scored, if the model has fewer classes.
 
     Example:
-        >>> logit(1).score(Seen({OUTPUT: torch.tensor([[1.0, 5.0]])}))
+        >>> logit(1).score(Activations({OUTPUT: torch.tensor([[1.0, 5.0]])}))
         tensor([5.])
     """
     return _of_output("logit", target, log_probability=False)
@@ -35,7 +35,7 @@ def softmax(target: Index) -> Objective:
         target: class index, or one per image. An output (B, K, H, W) is averaged over its positions first.
 
     Example:
-        >>> softmax(0).score(Seen({OUTPUT: torch.zeros(1, 4)})).exp()
+        >>> softmax(0).score(Activations({OUTPUT: torch.zeros(1, 4)})).exp()
         tensor([0.2500])
     """
     return _of_output("softmax", target, log_probability=True)
@@ -45,7 +45,7 @@ def _of_output(name: str, target: Index, log_probability: bool) -> Objective:
     classes = as_targets(target, f"class of {name}")
     targets, highest = by_device(classes), classes.max()
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         output = as_map(seen[OUTPUT], OUTPUT).float().mean((2, 3))
         check_channels(highest, output.shape[1], OUTPUT)
         if log_probability:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from objectives.base import Objective, Seen
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective
 from objectives.units import by_device
 
 
@@ -22,35 +23,35 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
         names: of the pictures, for their labels; by default their numbers.
 
     Raises:
-        ValueError: for shapes that do not fit, or a mask that hides a whole picture; when scored, for pictures of
+        BadInput: for shapes that do not fit, or a mask that hides a whole picture; when scored, for pictures of
             another size.
 
     Example:
         >>> import torch
         >>> target, mask = torch.ones(1, 3, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
-        >>> known_pixels(target, mask).score(Seen({}, image=torch.zeros(1, 3, 1, 2)))
+        >>> known_pixels(target, mask).score(Activations({}, image=torch.zeros(1, 3, 1, 2)))
         tensor([-1.])
     """
     if target.ndim != 4 or mask.shape != (target.shape[0], 1, *target.shape[2:]):
-        raise ValueError(
+        raise BadInput(
             "known_pixels: expected targets (N, 3, H, W) and masks (N, 1, H, W), "
             f"got shapes {tuple(target.shape)} and {tuple(mask.shape)}"
         )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
-        raise ValueError(f"known_pixels: got {len(names)} names for {len(target)} targets; expected one for each")
+        raise BadInput(f"known_pixels: got {len(names)} names for {len(target)} targets; expected one for each")
     weights = mask.detach().float()
     if not bool((weights >= 0).all()):
-        raise ValueError("known_pixels: expected masks of weights >= 0, 1 where the picture is known")
+        raise BadInput("known_pixels: expected masks of weights >= 0, 1 where the picture is known")
     count = weights.flatten(1).sum(1) * target.shape[1]
     if not bool((count > 0).all()):
-        raise ValueError(f"known_pixels: the mask of picture {names[int(count.argmin())]} hides all of it")
+        raise BadInput(f"known_pixels: the mask of picture {names[int(count.argmin())]} hides all of it")
     on_target, on_weights = by_device(target.detach().float()), by_device(weights / count.view(-1, 1, 1, 1))
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         wanted, weight = (seen.pick(on(seen.image.device)) for on in (on_target, on_weights))
         if wanted.shape[1:] != seen.image.shape[1:]:
-            raise ValueError(
+            raise BadInput(
                 f"the target has shape {tuple(wanted.shape[1:])}, but the pictures have {tuple(seen.image.shape[1:])}"
             )
         return -((seen.image - wanted).square() * weight).flatten(1).sum(1)

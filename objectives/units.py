@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from objectives.base import Objective, Seen, as_targets
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
 
@@ -17,12 +18,12 @@ def as_map(activation: Tensor, layer: str) -> Tensor:
     """An activation as a map (B, C, H, W); a vector (B, C) becomes a map of one position.
 
     Raises:
-        ValueError: for any other number of dimensions.
+        BadInput: for any other number of dimensions.
     """
     if activation.ndim == 2:
         return activation[:, :, None, None]
     if activation.ndim != 4:
-        raise ValueError(
+        raise BadInput(
             f"layer {layer!r} puts out a tensor of shape {tuple(activation.shape)}, "
             "expected a map (B, C, H, W) or a vector (B, C): choose another layer"
         )
@@ -44,13 +45,11 @@ def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
     """Channel channels[i] of image i: (B, C, H, W) -> (B, H, W), in float32.
 
     Raises:
-        ValueError: if there are more targets than one, and not one for each image.
+        BadInput: if there are more targets than one, and not one for each image.
     """
     images = activation.shape[0]
     if channels.shape[0] not in (1, images):
-        raise ValueError(
-            f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image"
-        )
+        raise BadInput(f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image")
     if channels.shape[0] == 1:
         return activation.index_select(1, channels).squeeze(1).float()
     return activation[torch.arange(images, device=activation.device), channels].float()
@@ -67,13 +66,13 @@ def channel(layer: str, channel: Index) -> Objective:
         IndexError: when scored, if the layer has no such channel.
 
     Example:
-        >>> channel("conv", [0, 1]).score(Seen({"conv": torch.ones(2, 3, 4, 4)}))
+        >>> channel("conv", [0, 1]).score(Activations({"conv": torch.ones(2, 3, 4, 4)}))
         tensor([1., 1.])
     """
     channels = as_targets(channel, f"channel of {layer!r}")
     targets, highest = by_device(channels), channels.max()
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         activation = as_map(seen[layer], layer)
         check_channels(highest, activation.shape[1], layer)
         return select_channels(activation, seen.pick(targets(activation.device)), layer).mean((1, 2))
@@ -93,7 +92,7 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         IndexError: when scored, if there is no such channel or position.
 
     Example:
-        >>> neuron("conv", 1, y=0, x=2).score(Seen({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
+        >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
         tensor([11.])
     """
     channels = as_targets(channel, f"channel of {layer!r}")
@@ -102,9 +101,9 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
     on = [None if place is None else by_device(place) for place in places]
     most = [None if place is None else int(place.max()) for place in places]
     if len(lengths := {len(t) for t in (channels, *places) if t is not None} - {1}) > 1:
-        raise ValueError(f"neuron: channel, y and x must have the same number of targets, got {sorted(lengths)}")
+        raise BadInput(f"neuron: channel, y and x must have the same number of targets, got {sorted(lengths)}")
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         activation = as_map(seen[layer], layer)
         check_channels(highest, activation.shape[1], layer)
         maps = select_channels(activation, seen.pick(targets(activation.device)), layer)
@@ -138,11 +137,11 @@ def layer(layer: str) -> Objective:
         layer: address of any layer that puts out a tensor (B, ...).
 
     Example:
-        >>> layer("conv").score(Seen({"conv": torch.full((2, 3, 4, 4), 2.0)}))
+        >>> layer("conv").score(Activations({"conv": torch.full((2, 3, 4, 4), 2.0)}))
         tensor([4., 4.])
     """
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         return seen[layer].float().square().flatten(1).mean(1)
 
     return Objective(f"layer({layer})", (layer,), score)

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadInput
 from priors.base import Prior, check_images
 from priors.fourier import Fourier
 from priors.frozen import Frozen, Shared
@@ -32,7 +33,7 @@ class Accentuate(Prior):
             module is copied and frozen; of a function, the weights behind it must not ask for gradients.
 
     Raises:
-        ValueError: for images of another shape or range, a strength below 0, or a start that gives another batch.
+        BadInput: for images of another shape or range, a strength below 0, or a start that gives another batch.
 
     Example:
         >>> photo = torch.rand(1, 3, 16, 16)
@@ -53,14 +54,14 @@ class Accentuate(Prior):
         images = check_images(images, images.shape[-3] if images.ndim in (3, 4) else 3)
         super().__init__(len(images))
         if not strength >= 0:
-            raise ValueError(f"strength must be >= 0, got {strength!r}")
+            raise BadInput(f"strength must be >= 0, got {strength!r}")
         self.start, self.strength = Shared(start), strength
         self.features: Callable[[Tensor], Tensor] | None = None
         if features is not None:
             self.features = Frozen(features) if isinstance(features, nn.Module) else Shared(features)
         self.prior = start(images)
         if not isinstance(self.prior, Prior) or self.prior.count != self.count or not self.prior.started:
-            raise ValueError(f"start made {self.prior!r}, expected a prior that has started with {self.count} pictures")
+            raise BadInput(f"start made {self.prior!r}, expected a prior that has started with {self.count} pictures")
         self.batched = ("reference", *(f"prior.{name}" for name in self.prior.batched))  # type: ignore[misc]
         # A start from nothing has far to go; here the first steps must not leave what the distance has yet to hold.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
@@ -79,7 +80,7 @@ class Accentuate(Prior):
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Back to the images: there is nothing to draw, and every attempt starts there."""
         if len(generators) != self.count:
-            raise ValueError(f"expected {self.count} generators, one for each picture, got {len(generators)}")
+            raise BadInput(f"expected {self.count} generators, one for each picture, got {len(generators)}")
         fresh = self.start(self.reference.cpu())
         self.prior.load_state_dict(fresh.state_dict())
 

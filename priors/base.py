@@ -9,6 +9,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadInput, BadType
+
 Size = int | tuple[int, int]
 
 
@@ -16,11 +18,11 @@ def as_size(size: Size) -> tuple[int, int]:
     """`size` as (height, width) in pixels; one number means a square.
 
     Raises:
-        ValueError: if a side is not a positive whole number.
+        BadInput: if a side is not a positive whole number.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
-        raise ValueError(f"size must be a positive whole number or a pair of them (height, width), got {size!r}")
+        raise BadInput(f"size must be a positive whole number or a pair of them (height, width), got {size!r}")
     return height, width
 
 
@@ -28,15 +30,15 @@ def check_images(images: Tensor, channels: int = 3) -> Tensor:
     """`images` as float32 (B, C, H, W) on the CPU, where priors begin, after checking shape and range.
 
     Raises:
-        ValueError: if the shape is not (B, C, H, W) or (C, H, W), or a value is not in [0, 1].
+        BadInput: if the shape is not (B, C, H, W) or (C, H, W), or a value is not in [0, 1].
     """
     if images.ndim == 3:
         images = images[None]
     if images.ndim != 4 or images.shape[1] != channels:
-        raise ValueError(f"expected images of shape (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
+        raise BadInput(f"expected images of shape (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
     images = images.detach().cpu().float()
     if not bool(((images >= 0) & (images <= 1)).all()):
-        raise ValueError("expected image values in [0, 1]: divide 8-bit pictures by 255")
+        raise BadInput("expected image values in [0, 1]: divide 8-bit pictures by 255")
     return images
 
 
@@ -73,13 +75,13 @@ class Prior(nn.Module):
     def __init__(self, count: int) -> None:
         super().__init__()
         if not isinstance(count, int) or count < 1:
-            raise ValueError(f"a prior needs at least one picture, got count={count!r}")
+            raise BadInput(f"a prior needs at least one picture, got count={count!r}")
         self.count = count
         self.started = False
 
     def forward(self) -> Tensor:
         """The pictures, (B, 3, H, W) in [0, 1]."""
-        raise TypeError(f"{type(self).__name__} must define forward()")
+        raise BadType(f"{type(self).__name__} must define forward()")
 
     def draft(self) -> Tensor:
         """The pictures of a start, (B, 3, H, W) in [0, 1], good enough to compare it with others."""
@@ -87,7 +89,7 @@ class Prior(nn.Module):
 
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
-        raise TypeError(f"{type(self).__name__} must define reset()")
+        raise BadType(f"{type(self).__name__} must define reset()")
 
     def energy(self, image: Tensor) -> Tensor:
         """The penalty R of each picture of `image` (B, 3, H, W), as (B,) numbers >= 0."""

@@ -8,6 +8,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput
+
 HALF_STEP: Final = 0.5 / 255
 """Half a step of an 8-bit picture: how near to 0 and 1 `from_image` looks, for logit(0) is minus infinity."""
 
@@ -19,7 +21,7 @@ LUCID_BASIS: Final = _LUCID / _LUCID.norm(dim=0).max()
 
 def _check(image: Tensor, basis: Tensor) -> None:
     if image.ndim != 4 or basis.shape != (image.shape[1], image.shape[1]):
-        raise ValueError(
+        raise BadInput(
             "expected pictures (B, C, H, W) and a colour basis (C, C), "
             f"got shapes {tuple(image.shape)} and {tuple(basis.shape)}"
         )
@@ -45,7 +47,7 @@ def recorrelate(channels: Tensor, basis: Tensor) -> Tensor:
         (B, C, H, W), any range: give it to `to_image`.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        BadInput: if the shapes do not fit.
 
     Example:
         >>> recorrelate(torch.ones(1, 3, 1, 1), 2 * torch.eye(3)).flatten().tolist()
@@ -66,7 +68,7 @@ def decorrelate(image: Tensor, basis: Tensor) -> Tensor:
         (B, C, H, W).
 
     Raises:
-        ValueError: if the shapes do not fit, or the basis has no inverse.
+        BadInput: if the shapes do not fit, or the basis has no inverse.
 
     Example:
         >>> decorrelate(torch.ones(1, 3, 1, 1), 2 * torch.eye(3)).flatten().tolist()
@@ -76,7 +78,7 @@ def decorrelate(image: Tensor, basis: Tensor) -> Tensor:
     # Inverted in double precision on the CPU: some accelerators have no float64, and the matrix is tiny.
     inverse, singular = torch.linalg.inv_ex(basis.detach().cpu().double())
     if singular or not bool(inverse.isfinite().all()):
-        raise ValueError("the colour basis has no inverse: its columns must be linearly independent")
+        raise BadInput("the colour basis has no inverse: its columns must be linearly independent")
     return _mix(inverse, image)
 
 
@@ -98,14 +100,14 @@ def from_image(image: Tensor, margin: float = HALF_STEP) -> Tensor:
         margin: in (0, 1/2): what lies nearer than this to 0 or 1 cannot be told from it.
 
     Raises:
-        ValueError: if the margin is not in (0, 1/2).
+        BadInput: if the margin is not in (0, 1/2).
 
     Example:
         >>> from_image(torch.tensor([0.5])).item()
         0.0
     """
     if not 0 < margin < 0.5:
-        raise ValueError(f"expected a margin between 0 and 1/2, got {margin!r}")
+        raise BadInput(f"expected a margin between 0 and 1/2, got {margin!r}")
     return torch.logit(image, eps=margin)
 
 
@@ -123,7 +125,7 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
         Two tensors (C,), to four digits.
 
     Raises:
-        ValueError: if there is no such distribution.
+        BadInput: if there is no such distribution.
 
     Example:
         >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))[1].round(decimals=2)
@@ -131,7 +133,7 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     """
     target, wanted = mean.detach().cpu().double(), deviation.detach().cpu().double()
     if not bool(((wanted > 0) & (wanted <= 0.951 * (target * (1 - target)).sqrt())).all()):
-        raise ValueError(
+        raise BadInput(
             "expected means in (0, 1) and standard deviations of at most .95 sqrt(mean (1 - mean)), "
             f"got {mean.tolist()} and {deviation.tolist()}"
         )

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
 
@@ -36,7 +37,7 @@ class Cppn(Prior):
             it starts from.
 
     Raises:
-        ValueError: for a count, size, width or depth out of its range.
+        BadInput: for a count, size, width or depth out of its range.
 
     Example:
         >>> prior = Cppn(2, size=(16, 24))
@@ -63,7 +64,7 @@ class Cppn(Prior):
         self.size = as_size(size)
         for name, value in (("width", width), ("depth", depth)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+                raise BadInput(f"{name} must be a whole number of at least 1, got {value!r}")
         self.frequency, self.spread = frequency, spread
         inputs = [2, *[2 * width] * depth]
         outputs = [*[width] * depth, 3]
@@ -97,7 +98,7 @@ class Cppn(Prior):
         A `size` of another shape shows more or less of the plane along a side.
 
         Raises:
-            ValueError: if a side is not a positive whole number.
+            BadInput: if a side is not a positive whole number.
         """
         height, width = as_size(size)
         parts = [self._colours(places) for places in _places((height, width)).to(self.places).split(ROWS)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
 
@@ -39,7 +40,7 @@ class DeepImage(Prior):
         bfloat16: compute in it; None does so where the hardware multiplies in it.
 
     Raises:
-        ValueError: for a count, size or number of channels out of its range.
+        BadInput: for a count, size or number of channels out of its range.
 
     Example:
         >>> prior = DeepImage(2, size=(32, 48), channels=(8, 16))
@@ -70,12 +71,12 @@ class DeepImage(Prior):
         super().__init__(count)
         self.size = height, width = as_size(size)
         if min(self.size) < 8:
-            raise ValueError(f"size must be at least 8 pixels each way, got {height}x{width}")
+            raise BadInput(f"size must be at least 8 pixels each way, got {height}x{width}")
         widths = list(channels)
         if not widths or not all(isinstance(n, int) and n >= 1 for n in [*widths, inputs]) or skip < 0:
-            raise ValueError(f"expected channels and inputs >= 1 and skip >= 0, got {widths}, {inputs} and {skip}")
+            raise BadInput(f"expected channels and inputs >= 1 and skip >= 0, got {widths}, {inputs} and {skip}")
         if not 0 <= average < 1 or not shake >= 0:
-            raise ValueError(f"expected an average in [0, 1) and shake >= 0, got {average!r} and {shake!r}")
+            raise BadInput(f"expected an average in [0, 1) and shake >= 0, got {average!r} and {shake!r}")
         self.channels = widths[: int(math.log2(min(self.size) / 4))]
         self.skip, self.shake, self.average, self.in_bfloat16 = skip, shake, average, bfloat16
         self.kernels, self.gains, self.shifts = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()

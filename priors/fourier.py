@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
 from priors.contrast import limited, unlimited
@@ -51,7 +52,7 @@ class Fourier(Prior):
             to one cycle a picture, is multiplied by it, > 0. Below 1, a picture takes on less of one colour.
 
     Raises:
-        ValueError: for a count or size out of its range, or a file that holds no statistics.
+        BadInput: for a count or size out of its range, or a file that holds no statistics.
 
     Example:
         >>> Fourier(2, size=(32, 48))().shape
@@ -81,9 +82,9 @@ class Fourier(Prior):
         self.size = as_size(size)
         self.spread = spread
         if not contrast > 0:
-            raise ValueError(f"contrast must be above 0, got {contrast!r}")
+            raise BadInput(f"contrast must be above 0, got {contrast!r}")
         if not cast > 0:
-            raise ValueError(f"cast must be above 0, got {cast!r}")
+            raise BadInput(f"cast must be above 0, got {cast!r}")
         self.register_buffer("limit", torch.full((count,), float(contrast)))
         natural = as_statistics(statistics)
         mean = from_image(natural.mean) if natural_mean else torch.zeros(natural.channels)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size
 from priors.frozen import Frozen
 from priors.generator_net import SIZE, BundledGenerator, load_generator
@@ -39,8 +40,8 @@ class GanLatent(Prior):
         spread: standard deviation of the latents that it starts from.
 
     Raises:
-        ValueError: for an option out of its range, or a generator whose output is no picture.
-        FileNotFoundError: if the package was installed without the bundled generator.
+        BadInput: for an option out of its range, or a generator whose output is no picture.
+        MissingFile: if the package was installed without the bundled generator.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4)), nn.Sigmoid())
@@ -66,16 +67,16 @@ class GanLatent(Prior):
         super().__init__(count)
         self.size = None if size is None else as_size(size)
         if span not in SPANS:
-            raise ValueError(f"unknown span {span!r}; expected unit for [0, 1] or signed for [-1, 1]")
+            raise BadInput(f"unknown span {span!r}; expected unit for [0, 1] or signed for [-1, 1]")
         if not penalty >= 0:
-            raise ValueError(f"penalty must be >= 0, got {penalty!r}")
+            raise BadInput(f"penalty must be >= 0, got {penalty!r}")
         low, high = (-bound, bound) if isinstance(bound, int | float) else bound or (-torch.inf, torch.inf)
         if not low < high:
-            raise ValueError(f"bound must be a number > 0 or a pair low < high, or None, got {bound!r}")
+            raise BadInput(f"bound must be a number > 0 or a pair low < high, or None, got {bound!r}")
         module = load_generator() if generator is None else generator
         wanted = latent_size or getattr(module, "latent_size", None)
         if not isinstance(wanted, int) or wanted < 1:
-            raise ValueError(
+            raise BadInput(
                 f"latent_size must be a whole number of at least 1, got {wanted!r}: say how many numbers "
                 f"{type(module).__name__} reads"
             )
@@ -85,25 +86,25 @@ class GanLatent(Prior):
         self._check_generator()
 
     def _check_generator(self) -> None:
-        """Raises ValueError if two ordinary latents do not become two pictures."""
+        """Raises BadInput if two ordinary latents do not become two pictures."""
         name = type(self.generator.module).__name__
         latent = torch.randn(2, self.latent.shape[1], generator=torch.Generator().manual_seed(0))
         try:
             with torch.no_grad():
                 drawn = self.generator(latent)
         except (RuntimeError, ValueError) as error:
-            raise ValueError(
+            raise BadInput(
                 f"the generator {name} does not read latents (B, {latent.shape[1]}): {error}; give its latent_size"
             ) from error
         if not isinstance(drawn, Tensor) or drawn.ndim != 4 or drawn.shape[0] != 2 or drawn.shape[1] not in (1, 3):
             given = f"shape {tuple(drawn.shape)}" if isinstance(drawn, Tensor) else type(drawn).__name__
-            raise ValueError(
+            raise BadInput(
                 f"the generator {name} puts out {given}, expected pictures (B, 3, H, W) or (B, 1, H, W); "
                 "append nn.Unflatten(1, (1, H, W)) to one that puts out rows of numbers"
             )
         low, high = SPANS[self.span]
         if not bool(((drawn >= low - 1e-3) & (drawn <= high + 1e-3)).all()):
-            raise ValueError(
+            raise BadInput(
                 f"the generator {name} puts out values from {drawn.min():.3g} to {drawn.max():.3g}, expected "
                 f"[{low:g}, {high:g}]: choose span={'signed' if self.span == 'unit' else 'unit'!r}, or append a sigmoid"
             )
@@ -156,7 +157,7 @@ class PlugAndPlay(GanLatent):
         noise: eps3, >= 0.
 
     Raises:
-        ValueError: as in `GanLatent`; for a step or noise out of range or a denoiser that changes the shape.
+        BadInput: as in `GanLatent`; for a step or noise out of range or a denoiser that changes the shape.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4)), nn.Sigmoid())
@@ -187,16 +188,16 @@ class PlugAndPlay(GanLatent):
     ) -> None:
         super().__init__(count, size, generator, latent_size, span, penalty, bound, spread)
         if not 0 <= prior_step <= 1:
-            raise ValueError(f"prior_step must be in [0, 1], got {prior_step!r}")
+            raise BadInput(f"prior_step must be in [0, 1], got {prior_step!r}")
         if not noise >= 0:
-            raise ValueError(f"noise must be >= 0, got {noise!r}")
+            raise BadInput(f"noise must be >= 0, got {noise!r}")
         self.prior_step, self.noise = prior_step, noise
         self.denoiser: Callable[[Tensor], Tensor] = Frozen(denoiser) if denoiser is not None else torch.zeros_like
         self.register_buffer("walk", torch.zeros(count, WALK, self.latent.shape[1]))
         with torch.no_grad():
             shape = self.denoiser(self.latent.detach()).shape
         if shape != self.latent.shape:
-            raise ValueError(
+            raise BadInput(
                 f"the denoiser makes {tuple(shape)} of latents {tuple(self.latent.shape)}; expected the same shape"
             )
 

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter_errors import BadInput
+
 DATA = Path(__file__).parent / "data"
 WEIGHTS = DATA / "generator.safetensors"
 RECORD = DATA / "generator.json"
@@ -82,10 +84,10 @@ class BundledGenerator(nn.Module):
     def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Class weights (B,56), summing to 1, and pose numbers (B,24) in (0, 1) of latents (B,80).
 
-        Raises ValueError if the latents are not (B,80).
+        Raises BadInput if the latents are not (B,80).
         """
         if latent.ndim != 2 or latent.shape[1] != self.latent_size:
-            raise ValueError(f"expected latents (B, {self.latent_size}), got {tuple(latent.shape)}")
+            raise BadInput(f"expected latents (B, {self.latent_size}), got {tuple(latent.shape)}")
         scores = latent[:, :CLASSES]
         soft, hard = scores.softmax(1), (scores / SHARPNESS).softmax(1)
         pose = 0.5 * (1 + torch.erf(latent[:, CLASSES:] / math.sqrt(2)))
@@ -123,7 +125,7 @@ class BundledGenerator(nn.Module):
 def load_generator() -> BundledGenerator:
     """The trained generator, in float32, on the CPU and in eval mode.
 
-    Raises FileNotFoundError if the package was installed without its data.
+    Raises MissingFile if the package was installed without its data.
 
     >>> pictures = load_generator()(torch.randn(16, 80))  # doctest: +SKIP
     """

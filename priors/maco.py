@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, logit_moments, recorrelate, to_image
 from priors.spectrum import multiplicity
@@ -47,7 +48,7 @@ class Maco(Prior):
         contrast: standard deviation of the pixels relative to natural images, > 0.
 
     Raises:
-        ValueError: for a count, size or contrast out of range, or a file that holds no statistics.
+        BadInput: for a count, size or contrast out of range, or a file that holds no statistics.
 
     Example:
         >>> prior = Maco(2, size=(512, 768))
@@ -76,7 +77,7 @@ class Maco(Prior):
         super().__init__(count)
         self.size = height, width = as_size(size)
         if not contrast > 0:
-            raise ValueError(f"contrast must be > 0, got {contrast!r}")
+            raise BadInput(f"contrast must be > 0, got {contrast!r}")
         natural = as_statistics(statistics)
         deviation = natural.covariance.diagonal().sqrt()
         centre, spread = logit_moments(natural.mean, contrast * deviation)
@@ -106,7 +107,7 @@ class Maco(Prior):
             keep_magnitude: fix the magnitudes of each image in place of the natural ones.
 
         Raises:
-            ValueError: if the images have another shape or range; for the rest see the constructor.
+            BadInput: if the images have another shape or range; for the rest see the constructor.
         """
         statistics = as_statistics(statistics)
         images = check_images(images, statistics.channels)
@@ -217,18 +218,18 @@ def transparency(importance: Tensor, percentile: float = 80.0) -> Tensor:
         (B, 1, H, W) in [0, 1]; 0 where nothing ever mattered. It serves as the alpha channel of the picture.
 
     Raises:
-        ValueError: if the shape, a value or the percentile is out of range.
+        BadInput: if the shape, a value or the percentile is out of range.
 
     Example:
         >>> transparency(torch.ones(1, 3, 8, 8)).unique().item()
         1.0
     """
     if importance.ndim != 4:
-        raise ValueError(f"expected accumulated gradients (B, C, H, W), got shape {tuple(importance.shape)}")
+        raise BadInput(f"expected accumulated gradients (B, C, H, W), got shape {tuple(importance.shape)}")
     if not 0 < percentile <= 100:
-        raise ValueError(f"expected a percentile in (0, 100], got {percentile!r}")
+        raise BadInput(f"expected a percentile in (0, 100], got {percentile!r}")
     if not bool((importance >= 0).all()):
-        raise ValueError("expected accumulated gradients >= 0: sum their absolute values")
+        raise BadInput("expected accumulated gradients >= 0: sum their absolute values")
     mean = importance.detach().float().mean(1, keepdim=True)
     flat = mean.flatten(1)
     # kthvalue and not quantile, which refuses more than 2^24 numbers: a batch of large canvases.

@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput
 from priors.color import decorrelate
 from priors.spectrum import multiplicity, periodic_spectrum, radial_frequencies
 from priors.statistics import ImageStatistics
@@ -32,7 +33,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         source: what they are, for people.
 
     Raises:
-        ValueError: if there is no picture, one has another shape or range, they can be read only once, or their
+        BadInput: if there is no picture, one has another shape or range, they can be read only once, or their
             channels depend on each other.
 
     Example:
@@ -40,7 +41,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         tensor(True)
     """
     if isinstance(images, Iterator):
-        raise ValueError(
+        raise BadInput(
             f"expected pictures that can be read twice, got an iterator ({type(images).__name__}): give a list, or an "
             "object whose __iter__ starts again"
         )
@@ -51,7 +52,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         mean = mean + pixels.mean(1)
         second = second + pixels @ pixels.T / pixels.shape[1]
     if count == 0:
-        raise ValueError("expected one or more pictures to measure, got none")
+        raise BadInput("expected one or more pictures to measure, got none")
     mean = mean / count
     covariance = second / count - mean.outer(mean)
     # Anything that is wrong with the colours shows here, before the long second reading.
@@ -72,7 +73,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         weights += torch.bincount(bins, weight, weights.numel())
         logs += torch.bincount(bins, weight * log_frequency, weights.numel())
     if again != count:
-        raise ValueError(f"expected the same pictures at both readings, got {count} and then {again}")
+        raise BadInput(f"expected the same pictures at both readings, got {count} and then {again}")
 
     octave = -0.5 - (torch.arange(weights.numel()).double() + 0.5) / _FINE  # log2 of the frequency of each bin
     lowest = octave[weights > 0].min().item() - 1 / _FINE
@@ -102,15 +103,15 @@ def check_picture(picture: Tensor, channels: int | None = None) -> Tensor:
     """One picture as float32 (C, H, W) on the CPU, after checking what `measure` expects.
 
     Raises:
-        ValueError: if it is not (C, H, W) with sides of 8 px or more and values in [0, 1], or has other channels.
+        BadInput: if it is not (C, H, W) with sides of 8 px or more and values in [0, 1], or has other channels.
     """
     if picture.ndim != 3 or min(picture.shape) < 1 or min(picture.shape[1:]) < 8:
-        raise ValueError(f"expected (C, H, W) with sides of 8 px or more, got shape {tuple(picture.shape)}")
+        raise BadInput(f"expected (C, H, W) with sides of 8 px or more, got shape {tuple(picture.shape)}")
     if channels not in (None, picture.shape[0]):
-        raise ValueError(f"expected {channels} channels, got {picture.shape[0]}")
+        raise BadInput(f"expected {channels} channels, got {picture.shape[0]}")
     picture = picture.detach().cpu().float()
     if not bool(((picture >= 0) & (picture <= 1)).all()):
-        raise ValueError("expected values in [0, 1]: divide 8-bit pictures by 255")
+        raise BadInput("expected values in [0, 1]: divide 8-bit pictures by 255")
     return picture
 
 
@@ -120,5 +121,5 @@ def _checked(images: Iterable[Tensor]) -> Iterator[Tensor]:
         try:
             yield check_picture(image, channels)
         except ValueError as error:
-            raise ValueError(f"picture {index}: {error}") from None
+            raise BadInput(f"picture {index}: {error}") from None
         channels = image.shape[0]

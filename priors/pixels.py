@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size, check_images
 from priors.penalties import alpha_norm, l2, total_variation
 
@@ -35,7 +36,7 @@ class Pixels(Prior):
             2016, B+); None for none.
 
     Raises:
-        ValueError: for a count, size, weight, colour, blur or bound out of its range.
+        BadInput: for a count, size, weight, colour, blur or bound out of its range.
 
     Example:
         >>> Pixels(2, size=32, total_variation=10.0)().shape
@@ -64,16 +65,16 @@ class Pixels(Prior):
         weights = {"l2": l2, "alpha_norm": alpha_norm, "total_variation": total_variation}
         for name, weight in weights.items():
             if not weight >= 0:
-                raise ValueError(f"the weight {name} must be >= 0, got {weight!r}")
+                raise BadInput(f"the weight {name} must be >= 0, got {weight!r}")
         self.weights = weights
         self.alpha, self.beta, self.spread = alpha, beta, spread
         if not blur >= 0 or not isinstance(blur_every, int) or blur_every < 1:
-            raise ValueError(
+            raise BadInput(
                 f"expected a blur of >= 0 pixels every whole number >= 1 of steps, got blur={blur!r} and "
                 f"blur_every={blur_every!r}"
             )
         if bound is not None and not bound > 0:
-            raise ValueError(f"bound must be > 0, or None for no bound, got {bound!r}")
+            raise BadInput(f"bound must be > 0, or None for no bound, got {bound!r}")
         self.blur, self.blur_every, self.bound = blur, blur_every, bound
         self.register_buffer("mean", _colour(mean), persistent=False)
         self.pixels = nn.Parameter(self.mean.expand(count, 3, *as_size(size)).clone())
@@ -122,7 +123,7 @@ def _colour(mean: float | Sequence[float]) -> Tensor:
     """`mean` as (3, 1, 1), after checking it."""
     colour = torch.tensor([mean] * 3 if isinstance(mean, int | float) else list(mean), dtype=torch.float32)
     if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
-        raise ValueError(f"mean must be a number in [0, 1] or one for each of 3 channels, got {mean!r}")
+        raise BadInput(f"mean must be a number in [0, 1] or one for each of 3 channels, got {mean!r}")
     return colour.view(3, 1, 1)
 
 

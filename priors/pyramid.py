@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
 from priors.contrast import limited, unlimited
@@ -34,7 +35,7 @@ class Pyramid(Prior):
             the bundled ones. They say how many colour channels the pictures have.
 
     Raises:
-        ValueError: for a count, size or number of levels out of its range, or a file that holds no statistics.
+        BadInput: for a count, size or number of levels out of its range, or a file that holds no statistics.
 
     Example:
         >>> prior = Pyramid(2, size=(32, 48))
@@ -62,10 +63,10 @@ class Pyramid(Prior):
         super().__init__(count)
         self.size = as_size(size)
         if levels is not None and (not isinstance(levels, int) or levels < 1):
-            raise ValueError(f"levels must be a whole number of at least 1, or None, got {levels!r}")
+            raise BadInput(f"levels must be a whole number of at least 1, or None, got {levels!r}")
         self.spread = spread
         if not contrast > 0:
-            raise ValueError(f"contrast must be above 0, got {contrast!r}")
+            raise BadInput(f"contrast must be above 0, got {contrast!r}")
         self.register_buffer("limit", torch.full((count,), float(contrast)))
         natural = as_statistics(statistics)
         basis = natural.color_basis()

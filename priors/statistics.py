@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput
 from priors.spectrum import radial_frequencies
 
 BUNDLED: Final = Path(__file__).parent / "data" / "natural.json"
@@ -34,7 +35,7 @@ class ImageStatistics:
         source: what they were, for people.
 
     Raises:
-        ValueError: if the shapes do not fit, a number is not finite, or the covariance is not positive definite.
+        BadInput: if the shapes do not fit, a number is not finite, or the covariance is not positive definite.
 
     Example:
         >>> natural().spectrum(224, 224).shape
@@ -53,24 +54,24 @@ class ImageStatistics:
             value = getattr(self, name).detach().cpu().float()
             object.__setattr__(self, name, value)
             if not bool(value.isfinite().all()):
-                raise ValueError(f"expected finite numbers in {name} of the image statistics, got {value.tolist()}")
+                raise BadInput(f"expected finite numbers in {name} of the image statistics, got {value.tolist()}")
         channels, points = self.mean.numel(), self.frequencies.numel()
         shapes = {"mean": (channels,), "covariance": (channels,) * 2, "frequencies": (points,)}
         for name, shape in (shapes | {"magnitude": (channels, points)}).items():
             if tuple(getattr(self, name).shape) != shape:
-                raise ValueError(
+                raise BadInput(
                     f"expected {name} of shape {shape} in image statistics of {channels} channels at {points} "
                     f"frequencies, got {tuple(getattr(self, name).shape)}"
                 )
         if points < 2 or not bool((self.frequencies.diff() > 0).all() and self.frequencies[0] > 0):
-            raise ValueError(f"expected two or more rising positive frequencies, got {self.frequencies.tolist()}")
+            raise BadInput(f"expected two or more rising positive frequencies, got {self.frequencies.tolist()}")
         if not bool((self.magnitude > 0).all()):
-            raise ValueError("expected positive magnitudes in image statistics: is some channel constant?")
+            raise BadInput("expected positive magnitudes in image statistics: is some channel constant?")
         values = torch.linalg.eigvalsh(self.covariance.double())
         if not bool(values[0] > max(1e-6 * values[-1].item(), 1e-12)) or not torch.allclose(
             self.covariance, self.covariance.T
         ):
-            raise ValueError(
+            raise BadInput(
                 "expected a symmetric positive definite colour covariance, got eigenvalues "
                 f"{[float(f'{value:.3g}') for value in values]}: constant channels and combinations of others (grey "
                 "pictures read as RGB) have no inverse; measure grey pictures with one channel"
@@ -102,11 +103,11 @@ class ImageStatistics:
             low, high: the range of frequencies in cycles per pixel.
 
         Raises:
-            ValueError: if fewer than two measured frequencies lie in the range.
+            BadInput: if fewer than two measured frequencies lie in the range.
         """
         inside = (self.frequencies >= low) & (self.frequencies <= high)
         if int(inside.sum()) < 2:
-            raise ValueError(
+            raise BadInput(
                 f"expected a range with two or more of the frequencies {self.frequencies[0]:.4g} .. "
                 f"{self.frequencies[-1]:.4g} cycles per pixel, got {low:.4g} .. {high:.4g}"
             )
@@ -122,7 +123,7 @@ class ImageStatistics:
         canvas: that is about the mean magnitude of natural pictures (their means vary too).
 
         Raises:
-            ValueError: if a side is not positive.
+            BadInput: if a side is not positive.
 
         Example:
             >>> phase = 6.28 * torch.rand(3, 64, 33)
@@ -130,7 +131,7 @@ class ImageStatistics:
             torch.Size([3, 64, 64])
         """
         if height < 1 or width < 1:
-            raise ValueError(f"expected a canvas of at least one pixel, got height {height} and width {width}")
+            raise BadInput(f"expected a canvas of at least one pixel, got height {height} and width {width}")
         radius = radial_frequencies(height, width)
         radius[0, 0] = 0.5 / max(height, width)
         x, known, values = radius.log(), self.frequencies.double().log(), self.magnitude.double().log()
@@ -165,21 +166,21 @@ class ImageStatistics:
         """Reads what `save` wrote: exactly the same numbers.
 
         Raises:
-            ValueError: if the file holds no image statistics, or wrong ones; the message names the file.
+            BadInput: if the file holds no image statistics, or wrong ones; the message names the file.
             OSError: if it cannot be read.
         """
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path}: expected image statistics as JSON, got something else ({error})") from None
+            raise BadInput(f"{path}: expected image statistics as JSON, got something else ({error})") from None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             given = found.get("format") if isinstance(found, dict) else type(found).__name__
-            raise ValueError(f'{path}: expected image statistics with "format": "{FORMAT}", got {given!r}')
+            raise BadInput(f'{path}: expected image statistics with "format": "{FORMAT}", got {given!r}')
         missing = [name for name in cls.__dataclass_fields__ if name not in found]
         if missing:
-            raise ValueError(f"{path}: image statistics lack {', '.join(missing)}: measure them again")
+            raise BadInput(f"{path}: image statistics lack {', '.join(missing)}: measure them again")
         if not isinstance(found["images"], int) or not isinstance(found["source"], str):
-            raise ValueError(f"{path}: expected a whole number of images and a text as source")
+            raise BadInput(f"{path}: expected a whole number of images and a text as source")
         try:
             tensors = {
                 name: torch.tensor(found[name], dtype=torch.float32)
@@ -187,7 +188,7 @@ class ImageStatistics:
             }
             return cls(**tensors, images=found["images"], source=found["source"])
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise BadInput(f"{path}: {error}") from None
 
 
 def _numbers(tensor: Tensor) -> Any:

@@ -15,19 +15,20 @@ from torch import nn
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
+from inverter_errors import BadInput, MissingFile, NotFound
 from priors.base import as_size
-from recipes.activations.forward_pass import Look, Seen
+from recipes.activations.forward_pass import BatchRows, ForwardPass
 from recipes.activations.npy_writer import GrowingArray
-from recipes.activations.reducers import Keep, Positions
+from recipes.activations.reducers import Positions, Reducer
 from recipes.executors import Executor
 from recipes.executors.in_process import InProcess
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.options.names import safe_name
 from recipes.outputs.atomic import write_text
 from recipes.pictures.sets import Pictures, PictureSet, picture_set
 
 if TYPE_CHECKING:
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 COMMIT_EVERY = 2.0
 """Seconds between two notes of how far a pass is; what is done after the last one is done again."""
@@ -35,7 +36,7 @@ STATE, NAMES = "activations.json", "pictures.json"
 
 
 @dataclass(frozen=True)
-class Activations:
+class CollectedActivations:
     """What a pass has kept, on disk.
 
     Attributes:
@@ -56,11 +57,11 @@ class Activations:
         """One array of a layer, memory-mapped: see `Positions` and `Extremes` for their names.
 
         Raises:
-            LookupError: for a layer or an array that was not kept.
+            NotFound: for a layer or an array that was not kept.
         """
         path = _path(self.folder, layer, name)
         if layer not in self.shapes or not path.exists():
-            raise LookupError(f"{self.folder} keeps no {name} of layer {layer!r}; it has {', '.join(self.shapes)}")
+            raise NotFound(f"{self.folder} keeps no {name} of layer {layer!r}; it has {', '.join(self.shapes)}")
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r")
         return array
 
@@ -73,19 +74,19 @@ class Activations:
         return self.array(layer, "where")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Activations:
+    def load(cls, folder: str | Path) -> CollectedActivations:
         """What `collect` left in a folder.
 
         Raises:
-            FileNotFoundError: if there is nothing.
-            ValueError: if it is not finished, or damaged.
+            MissingFile: if there is nothing.
+            BadInput: if it is not finished, or damaged.
         """
         folder = Path(folder)
         if not (folder / STATE).is_file():
-            raise FileNotFoundError(f"{folder} holds no activations (no {STATE})")
+            raise MissingFile(f"{folder} holds no activations (no {STATE})")
         state = _State.load(folder / STATE)
         if not state.finished:
-            raise ValueError(f"{folder} is not finished: {state.done} pictures are done; the same call continues")
+            raise BadInput(f"{folder} is not finished: {state.done} pictures are done; the same call continues")
         names = json.loads((folder / NAMES).read_bytes())
         shapes = {layer: tuple(shape) for layer, shape in state.shapes.items()}
         size = (state.asked["size"][0], state.asked["size"][1])
@@ -108,7 +109,7 @@ class _State:
         try:
             return cls(**json.loads(path.read_bytes()))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); start over (fresh), or give another folder") from error
+            raise BadInput(f"{path} is damaged ({error}); start over (fresh), or give another folder") from error
 
     def save(self, folder: Path) -> None:
         write_text(folder / STATE, json.dumps(asdict(self), indent=1))
@@ -118,15 +119,15 @@ def collect(
     model: Model | nn.Module | str,
     pictures: Pictures,
     layers: str | Sequence[str],
-    keep: Keep | None = None,
+    reducer: Reducer | None = None,
     *,
     out: str | Path,
     size: int | tuple[int, int] | None = None,
     batch: int | None = None,
     fresh: bool = False,
-    progress: RunProgress | None = None,
+    progress: RunProgressCallback | None = None,
     executor: Executor | None = None,
-) -> Activations:
+) -> CollectedActivations:
     """Phi(x) for every picture x of a set, at several layers in one truncated pass; what is kept goes to disk at once.
 
     Memory holds two batches of pictures and one of activations, however many there are. A pass that was stopped goes on
@@ -143,11 +144,11 @@ def collect(
         batch: pictures in one forward pass (default: chosen for the device). A pass goes on only with the same: in
             other company, a picture's activations differ in their last bits.
         fresh: start over where the folder holds something else.
-        progress: called with an `Update`, in pictures.
+        progress: called with an `RunProgress`, in pictures.
         executor: shares the work out, by default to this process alone: the bytes are the same.
 
     Raises:
-        FileNotFoundError, ValueError, LookupError: places without pictures, a layer that is not there or of which
+        MissingFile, BadInput, NotFound: places without pictures, a layer that is not there or of which
             nothing can be kept, a folder that holds a pass with other settings, no picture that can be read.
         KeyboardInterrupt: passes through; the same call continues.
 
@@ -157,20 +158,20 @@ def collect(
         (400, 64)
     """
     model = load_model(model)
-    keep = keep or Positions()
+    reducer = reducer or Positions()
     addresses = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
     if not addresses:
-        raise ValueError("collect: got no layers; expected at least one address")
+        raise BadInput("collect: got no layers; expected at least one address")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
-        raise ValueError(f"batch must be a whole number of at least 1, got {batch!r}")
+        raise BadInput(f"batch must be a whole number of at least 1, got {batch!r}")
     found = picture_set(pictures, len(model.mean))
     sides = model.input_size if size is None else as_size(size)
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
-    arrays = {address: keep.arrays(address, shapes[address]) for address in addresses}
+    arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}
     executor = executor or InProcess(model)
     together = batch or default_batch(executor.device)
     asked = {
-        **keep.about(),
+        **reducer.about(),
         "layers": addresses,
         "size": list(sides),
         "batch": together,
@@ -191,23 +192,23 @@ def collect(
                     array = GrowingArray(_path(folder, layer, name), shape, dtype, state.rows[layer])
                     files[layer][name] = array
                     stack.callback(array.close)
-            look = Look(found, keep, tuple(addresses), sides, together)
+            look = ForwardPass(found, reducer, tuple(addresses), sides, together)
             _Pass(look, executor, state, files, folder).run(progress)
     if len(state.skipped) == len(found):
         reason = next(iter(state.skipped.values()))
-        raise ValueError(f"none of the {len(found)} pictures can be read; the first: {reason}")
-    return Activations.load(folder)
+        raise BadInput(f"none of the {len(found)} pictures can be read; the first: {reason}")
+    return CollectedActivations.load(folder)
 
 
 def _begin(folder: Path, asked: dict[str, Any], shapes: dict[str, Any], pictures: PictureSet, fresh: bool) -> _State:
     """The state that an earlier pass left for this one, or a new one."""
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output {str(folder)!r} is a file; expected a folder")
+        raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
     if (folder / STATE).exists() and not fresh:
         state = _State.load(folder / STATE)
         for key in state.asked | asked:
             if state.asked.get(key) != asked.get(key):
-                raise ValueError(
+                raise BadInput(
                     f"{folder} holds activations of other settings: its {key} is {state.asked.get(key)!r}, not "
                     f"{asked.get(key)!r}; give another folder, or fresh to start over"
                 )
@@ -224,18 +225,18 @@ def _begin(folder: Path, asked: dict[str, Any], shapes: dict[str, Any], pictures
 class _Pass:
     """The pass itself, from `state.done` to the end of the set: the one writer of what is seen, in order."""
 
-    look: Look
+    look: ForwardPass
     executor: Executor
     state: _State
     files: dict[str, dict[str, GrowingArray]]
     folder: Path
 
-    def run(self, progress: RunProgress | None) -> None:
+    def run(self, progress: RunProgressCallback | None) -> None:
         start, total, noted = self.state.done, len(self.look.pictures), time.monotonic()
 
         def update() -> None:
             if progress is not None:
-                progress(Update(self.state.done - start, total - start, start, "picture"))
+                progress(RunProgress(self.state.done - start, total - start, start, "picture"))
 
         update()
         try:
@@ -250,7 +251,7 @@ class _Pass:
         finally:
             self._commit()
 
-    def _add(self, seen: Seen) -> None:
+    def _add(self, seen: BatchRows) -> None:
         for layer, rows in seen.kept.items():
             for name, array in self.files[layer].items():
                 array.append(rows[name])

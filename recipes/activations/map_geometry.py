@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inverter import ReceptiveField
-from recipes.activations.responses import Sighting
+from recipes.activations.responses import PatchRecord
 
 
-def window(field: ReceptiveField | None, seen: Sighting, size: tuple[int, int]) -> list[int]:
+def window(field: ReceptiveField | None, seen: PatchRecord, size: tuple[int, int]) -> list[int]:
     """What the unit saw, [top, left, bottom, right] in pixels; the whole picture where no part of it stands out."""
     return [0, 0, *size] if field is None or seen.at is None else list(field.window(*seen.at, size))
 

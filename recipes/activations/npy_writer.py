@@ -10,6 +10,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike, DTypeLike
 
+from inverter_errors import BadInput
+
 
 class GrowingArray:
     """Appends rows to an `.npy` file, from a row that is known to be whole.
@@ -24,7 +26,7 @@ class GrowingArray:
         rows: keep so many rows of an earlier run, and cut off what follows them.
 
     Raises:
-        ValueError: if the file has fewer rows than that.
+        BadInput: if the file has fewer rows than that.
         OSError: if it cannot be written.
 
     Example:
@@ -44,7 +46,7 @@ class GrowingArray:
             path.unlink()
         end = len(self._header()) + rows * self.dtype.itemsize * int(np.prod(shape))
         if rows and (not path.exists() or path.stat().st_size < end):
-            raise ValueError(f"{path} has lost rows that were finished: start over (fresh), or give another folder")
+            raise BadInput(f"{path} has lost rows that were finished: start over (fresh), or give another folder")
         self._file = path.open("r+b" if rows else "w+b")
         self._file.truncate(end)
         self._file.seek(end)
@@ -53,7 +55,7 @@ class GrowingArray:
         """Adds rows (N, *shape)."""
         array = np.ascontiguousarray(rows, self.dtype)
         if array.shape[1:] != self.shape:
-            raise ValueError(f"{self.path.name}: expected rows of shape {self.shape}, got {array.shape[1:]}")
+            raise BadInput(f"{self.path.name}: expected rows of shape {self.shape}, got {array.shape[1:]}")
         self._file.write(array.data)
         self.rows += len(array)
 

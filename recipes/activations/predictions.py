@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import OUTPUT
 
 
@@ -31,17 +32,17 @@ def top_classes(model: Model, images: Tensor, count: int = 5, batch: int = 16) -
         images: (B, C, H, W) in [0, 1], of any size: they are scaled to the model's own.
 
     Raises:
-        ValueError: if the model's output is no vector of classes (B, K).
+        BadInput: if the model's output is no vector of classes (B, K).
     """
     guesses: list[list[Guess]] = []
-    with model.looking([OUTPUT]) as capture:
+    with model.capture([OUTPUT]) as capture:
         for part in images.split(batch):
             shown = part.to(model.device)
             if shown.shape[2:] != model.input_size:
                 shown = F.interpolate(shown, model.input_size, mode="bilinear", antialias=True, align_corners=False)
             output = capture(model.normalize(shown))[OUTPUT].float()
             if output.ndim != 2:
-                raise ValueError(f"{model.spec} puts out {tuple(output.shape)}, expected one number per class (B, K)")
+                raise BadInput(f"{model.spec} puts out {tuple(output.shape)}, expected one number per class (B, K)")
             best = output.softmax(1).topk(min(count, output.shape[1]), dim=1)
             guesses += [
                 [Guess(i, class_name(model.categories, i), p) for i, p in zip(indices, chances, strict=True)]
@@ -72,13 +73,13 @@ def recognise(
     The network itself has to put the same class first; a judge must only have its own first class among its five.
     """
     guesses = top_classes(network, images)
-    for figures, best in zip(found, guesses, strict=True):
-        figures[name] = [_plain(guess) for guess in best]
+    for metrics, best in zip(found, guesses, strict=True):
+        metrics[name] = [_plain(guess) for guess in best]
     if originals is None:
         return
     verdict, among = ("same_class", 1) if name == "top5" else ("judge_recognises", 5)
-    for figures, best, (first, *_) in zip(found, guesses, top_classes(network, originals), strict=True):
-        figures[verdict] = first.index in [guess.index for guess in best[:among]]
+    for metrics, best, (first, *_) in zip(found, guesses, top_classes(network, originals), strict=True):
+        metrics[verdict] = first.index in [guess.index for guess in best[:among]]
 
 
 def _plain(guess: Guess) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput
 from objectives.units import as_map
 
 Arrays = dict[str, tuple[tuple[int, ...], str]]
@@ -19,14 +20,14 @@ Rows = dict[str, np.ndarray[Any, Any]]
 """Name of an array -> rows to append to it, as many for each name."""
 
 
-class Keep(Protocol):
+class Reducer(Protocol):
     """Turns activations into rows. It has no memory, so that a pass can go on wherever it was stopped."""
 
     def arrays(self, layer: str, shape: Sequence[int]) -> Arrays:
         """The arrays that are kept of a layer whose activation of one picture has this shape.
 
         Raises:
-            ValueError: if nothing of the kind can be kept of such a layer.
+            BadInput: if nothing of the kind can be kept of such a layer.
         """
         ...
 
@@ -53,7 +54,7 @@ class Positions:
         dtype: of the vectors, float16 or float32.
 
     Raises:
-        ValueError: for other values.
+        BadInput: for other values.
 
     Example:
         >>> Positions("all").rows("conv", torch.zeros(2, 8, 5, 5), [0, 1])["vectors"].shape  # two times 3x3
@@ -68,18 +69,18 @@ class Positions:
     def __post_init__(self) -> None:
         number = isinstance(self.positions, int) and not isinstance(self.positions, bool) and self.positions > 0
         if not number and self.positions not in ("one", "all"):
-            raise ValueError(f"positions must be one, all, or a whole number of at least 1, got {self.positions!r}")
+            raise BadInput(f"positions must be one, all, or a whole number of at least 1, got {self.positions!r}")
         if self.dtype not in ("float16", "float32"):
-            raise ValueError(f"dtype must be float16 or float32, got {self.dtype!r}")
+            raise BadInput(f"dtype must be float16 or float32, got {self.dtype!r}")
         if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+            raise BadInput(f"seed must be at least 0, got {self.seed}")
 
     def about(self) -> dict[str, Any]:
-        return {"keep": "positions", **asdict(self)}
+        return {"reducer": "positions", **asdict(self)}
 
     def arrays(self, layer: str, shape: Sequence[int]) -> Arrays:
         if len(shape) != 3:
-            raise ValueError(
+            raise BadInput(
                 f"layer {layer!r} puts out {tuple(shape)} for a picture and no map (C, H, W): it has no positions; "
                 "choose another layer (inverter layers shows them)"
             )
@@ -93,7 +94,7 @@ class Positions:
         chosen = torch.from_numpy(picture * height * width + places).to(activation.device)
         vectors = activation.permute(0, 2, 3, 1).flatten(0, 2)[chosen].float().cpu()
         if self.dtype == "float16" and float(vectors.abs().max()) > torch.finfo(torch.float16).max:
-            raise ValueError(f"layer {layer!r} puts out numbers too large for float16: take dtype float32")
+            raise BadInput(f"layer {layer!r} puts out numbers too large for float16: take dtype float32")
         where = np.stack([np.repeat(indices, each), places // width, places % width], axis=1)
         return {"vectors": vectors.numpy(), "where": where}
 
@@ -117,8 +118,9 @@ class SharedPositions(Positions):
             that holds the same point, both maps spread over the whole picture.
 
     Example:
-        >>> keep, deep, early = SharedPositions("all", frame=(3, 3)), torch.zeros(1, 8, 3, 3), torch.zeros(1, 4, 7, 7)
-        >>> keep.rows("deep", deep, [5])["where"].tolist(), keep.rows("early", early, [5])["where"].tolist()
+        >>> reducer = SharedPositions("all", frame=(3, 3))
+        >>> deep, early = torch.zeros(1, 8, 3, 3), torch.zeros(1, 4, 7, 7)
+        >>> reducer.rows("deep", deep, [5])["where"].tolist(), reducer.rows("early", early, [5])["where"].tolist()
         ([[5, 1, 1]], [[5, 3, 3]])
     """
 
@@ -148,7 +150,7 @@ class Extremes:
     """
 
     def about(self) -> dict[str, Any]:
-        return {"keep": "extremes"}
+        return {"reducer": "extremes"}
 
     def arrays(self, layer: str, shape: Sequence[int]) -> Arrays:
         channels = as_map(torch.empty(1, *shape, device="meta"), layer).shape[1]

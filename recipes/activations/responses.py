@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.activations.collect import Activations
+from recipes.activations.collect import CollectedActivations
 
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 """In percent of the pictures."""
@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Sighting:
+class PatchRecord:
     """One picture at one unit.
 
     Attributes:
@@ -48,15 +48,17 @@ class Response:
         active: mean share of the map's positions above 0.
     """
 
-    most: list[Sighting]
-    least: list[Sighting]
+    most: list[PatchRecord]
+    least: list[PatchRecord]
     quantiles: list[float]
     counts: list[int]
     fires: float
     active: float
 
 
-def responses(found: Activations, layer: str, channels: Sequence[int], objective: str, count: int) -> list[Response]:
+def responses(
+    found: CollectedActivations, layer: str, channels: Sequence[int], objective: str, count: int
+) -> list[Response]:
     """Ranks the pictures for some units of a layer.
 
     Args:
@@ -73,7 +75,7 @@ def responses(found: Activations, layer: str, channels: Sequence[int], objective
     return answers
 
 
-def _ranked(found: Activations, layer: str, channels: list[int], objective: str, count: int) -> list[Response]:
+def _ranked(found: CollectedActivations, layer: str, channels: list[int], objective: str, count: int) -> list[Response]:
     shape = found.shapes[layer]
     height, width = shape[1:] if len(shape) == 3 else (1, 1)
 
@@ -89,9 +91,9 @@ def _ranked(found: Activations, layer: str, channels: list[int], objective: str,
         flat = high == low
     active, pictures = take("active").mean(0), found.array(layer, "picture")
 
-    def sightings(order: Array, values: Array, places: Array, column: int) -> list[Sighting]:
+    def records(order: Array, values: Array, places: Array, column: int) -> list[PatchRecord]:
         where = [None if flat[i, column] else (int(places[i]) // width, int(places[i]) % width) for i in order]
-        return [Sighting(int(pictures[i]), float(values[i]), at) for i, at in zip(order, where, strict=True)]
+        return [PatchRecord(int(pictures[i]), float(values[i]), at) for i, at in zip(order, where, strict=True)]
 
     answers = []
     for column in range(len(channels)):
@@ -103,8 +105,8 @@ def _ranked(found: Activations, layer: str, channels: list[int], objective: str,
         most, least = np.argsort(-values, kind="stable")[:count], np.argsort(lowest, kind="stable")[:count]
         answers.append(
             Response(
-                most=[] if dead else sightings(most, values, at, column),
-                least=[] if dead else sightings(least, lowest, lowest_at, column),
+                most=[] if dead else records(most, values, at, column),
+                least=[] if dead else records(least, lowest, lowest_at, column),
                 quantiles=np.percentile(values, QUANTILES).tolist(),
                 counts=np.histogram(values.astype(np.float64), BINS)[0].tolist(),
                 fires=float((values > 0).mean()),
@@ -114,7 +116,7 @@ def _ranked(found: Activations, layer: str, channels: list[int], objective: str,
     return answers
 
 
-def measured(found: Activations, layer: str, channel: int, objective: str) -> Array:
+def measured(found: CollectedActivations, layer: str, channel: int, objective: str) -> Array:
     """What a gallery's objective says of each picture, (N,): what an optimised picture's score compares with."""
     if objective == "softmax":
         logits = found.array(layer, "high").astype(np.float64)

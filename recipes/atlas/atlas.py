@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
-from recipes.atlas.layer_choice import Look, LookChoice, LookLike
+from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.options.fields import option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.guard import guarded
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.atlas.survey import Survey
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
     from recipes.runner.run import Report
 
@@ -54,7 +55,7 @@ class Atlas(Recipe):
     that matter in the first.
 
     Raises:
-        ValueError: for numbers out of their range, or (in `run`) an unknown class, too few activations for the grid.
+        BadInput: for numbers out of their range, or (in `run`) an unknown class, too few activations for the grid.
 
     Example:
         >>> Atlas(images="photos", layer="features.stage3", grid="10,20", out="OUT").sides
@@ -67,7 +68,7 @@ class Atlas(Recipe):
         MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
     )
     layer: str = option(MISSING, "address of a layer that puts out maps")
-    with_: LookLike | None = option(None, WITH_HELP)
+    with_: LayerLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
     positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
     least: int = option(10, "members that a cell must have")
@@ -89,32 +90,32 @@ class Atlas(Recipe):
         _ = self.sides, self.drawn
         PriorChoice.parse(self.prior)
         if not isinstance(self.layer, str) or not self.layer:
-            raise ValueError(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
+            raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
         if self.with_ is not None:
-            LookChoice.parse(self.with_)
+            LayerChoice.parse(self.with_)
         if self.layout not in LAYOUTS:
-            raise ValueError(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
+            raise BadInput(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
         for key, lowest in (("least", 1), ("neighbors", 2)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ValueError(f"{key} must be a whole number of at least {lowest}, got {value!r}")
+                raise BadInput(f"{key} must be a whole number of at least {lowest}, got {value!r}")
         if self.share is not None and self.class_ is None:
-            raise ValueError("share is given but no class: say which with class")
+            raise BadInput("share is given but no class: say which with class")
         if self.share is not None and not 0 < self.share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, got {self.share!r}")
+            raise BadInput(f"share must be above 0 and at most 1, got {self.share!r}")
         if not 0 <= self.power <= 100:
-            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
+            raise BadInput(f"power must be in [0, 100], got {self.power!r}")
         if not 0 <= self.distance <= 1:
-            raise ValueError(f"distance must be in [0, 1], got {self.distance!r}")
+            raise BadInput(f"distance must be in [0, 1], got {self.distance!r}")
         if self.whiten is not None and not self.whiten > 0:
-            raise ValueError(f"whiten must be a ridge above 0, got {self.whiten!r}")
+            raise BadInput(f"whiten must be a ridge above 0, got {self.whiten!r}")
 
     @property
     def sides(self) -> tuple[int, ...]:
         """The grids, coarse to fine."""
         parts = str(self.grid).split(",")
         if not all(part.strip().isdecimal() and 1 <= int(part) <= 200 for part in parts):
-            raise ValueError(f"grid must be whole numbers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
+            raise BadInput(f"grid must be whole numbers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
         return tuple(sorted({int(part) for part in parts}))
 
     @property
@@ -123,7 +124,7 @@ class Atlas(Recipe):
         if str(self.positions) in ("all", "one"):
             return str(self.positions)
         if not str(self.positions).isdecimal() or int(self.positions) < 1:
-            raise ValueError(f"positions must be all, one, or a whole number of at least 1, got {self.positions!r}")
+            raise BadInput(f"positions must be all, one, or a whole number of at least 1, got {self.positions!r}")
         return int(self.positions)
 
     def settings(self) -> dict[str, Any]:
@@ -140,14 +141,14 @@ class Atlas(Recipe):
         return settings | {"with": other.told(first)}
 
     @guarded
-    def run(self, progress: RunProgress | None = None) -> Report:
+    def run(self, progress: RunProgressCallback | None = None) -> Report:
         """Collects, lays out, makes all icons that are not finished yet, and puts them together.
 
         Args:
-            progress: called with an `Update` as the work goes on; first in pictures, then in units.
+            progress: called with an `RunProgress` as the work goes on; first in pictures, then in units.
 
         Raises:
-            ValueError, LookupError, OSError: bad input, in one line.
+            BadInput, NotFound, OSError: bad input, in one line.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
         from recipes.atlas.page import write_atlas
@@ -163,7 +164,7 @@ class Atlas(Recipe):
         finally:
             write_atlas(Path(self.out))
 
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgressCallback | None) -> None:
         for folder, survey in self._surveys().items():
             survey.write_directions(Path(self.out) / folder)
 
@@ -175,16 +176,16 @@ class Atlas(Recipe):
         return model
 
     @cached_property
-    def _looks(self) -> list[Look]:
+    def _looks(self) -> list[AtlasLayer]:
         """What the atlas shows: its layer, and what it is asked to lay out with it."""
-        first = Look(self.load(), self.layer)
-        return [first] if self.with_ is None else [first, LookChoice.parse(self.with_).look(first, self.device)]
+        first = AtlasLayer(self.load(), self.layer)
+        return [first] if self.with_ is None else [first, LayerChoice.parse(self.with_).look(first, self.device)]
 
-    def _look(self, units: Sequence[Unit]) -> Look:
+    def _look(self, units: Sequence[Unit]) -> AtlasLayer:
         """That of a batch of icons."""
         return next(look for look in reversed(self._looks) if units[0].file.startswith(look.folder))
 
-    def _surveys(self, progress: RunProgress | None = None) -> dict[str, Survey]:
+    def _surveys(self, progress: RunProgressCallback | None = None) -> dict[str, Survey]:
         """The map of each look, by its folder; made once, whoever asks first."""
         from recipes.atlas.survey import surveys
 
@@ -265,7 +266,7 @@ class Atlas(Recipe):
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
-    def _share(self, look: Look) -> float:
+    def _share(self, look: AtlasLayer) -> float:
         """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
         from inverter import receptive_fields
 
@@ -273,13 +274,13 @@ class Atlas(Recipe):
         field = receptive_fields(look.model, [look.layer], size)[look.layer]
         return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        from recipes.atlas.icon_metrics import figures
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        from recipes.atlas.icon_metrics import metrics
 
         look = self._look(units)
         files = [unit.file.removeprefix(look.folder) for unit in units]
         survey = self._surveys()[look.folder]
-        return figures(look.model, look.layer, survey, files, images, Path(self.out) / look.folder)
+        return metrics(look.model, look.layer, survey, files, images, Path(self.out) / look.folder)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import table
@@ -289,12 +290,12 @@ class Atlas(Recipe):
     def closing(self, records: Sequence[Record]) -> str | None:
         from recipes.atlas.page import told_of_classes
 
-        return told_of_classes([record.figures for record in records])
+        return told_of_classes([record.metrics for record in records])
 
     def skipped(self) -> Mapping[str, str]:
-        from recipes.activations.collect import Activations
+        from recipes.activations.collect import CollectedActivations
 
-        return Activations.load(Path(self.out) / "activations").skipped
+        return CollectedActivations.load(Path(self.out) / "activations").skipped
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.atlas.page import render_atlas

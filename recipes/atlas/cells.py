@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from inverter_errors import BadInput
+
 Array = np.ndarray[Any, Any]
 
 
@@ -39,7 +41,7 @@ def unit_square(layout: Array, low: float = 1, high: float = 99, margin: float =
         margin: of their distance, which is left on both sides; what lies beyond it moves to its edge.
 
     Raises:
-        ValueError: for another shape, or numbers that are not finite.
+        BadInput: for another shape, or numbers that are not finite.
 
     Example:
         >>> unit_square(np.array([[0.0, 5.0], [1.0, 6.0], [2.0, 7.0]]), low=0, high=100).tolist()
@@ -47,9 +49,9 @@ def unit_square(layout: Array, low: float = 1, high: float = 99, margin: float =
     """
     layout = np.asarray(layout, dtype=np.float64)
     if layout.ndim != 2 or layout.shape[1] != 2 or not len(layout):
-        raise ValueError(f"expected a layout (N, 2), got shape {layout.shape}")
+        raise BadInput(f"expected a layout (N, 2), got shape {layout.shape}")
     if not np.isfinite(layout).all():
-        raise ValueError("the layout holds numbers that are not finite")
+        raise BadInput("the layout holds numbers that are not finite")
     first, last = np.percentile(layout, [low, high], axis=0)
     room = margin * (last - first)
     kept = np.clip(layout, first - room, last + room)
@@ -104,14 +106,14 @@ def whitened(directions: Array, moment: Array, ridge: float) -> Array:
         directions: (cells, C). moment: A^T A / N, (C, C). ridge: > 0.
 
     Raises:
-        ValueError: for a ridge that is not above 0.
+        BadInput: for a ridge that is not above 0.
 
     Example:
         >>> whitened(np.array([[3.0, 4.0]]), np.diag([1.0, 1.0]), ridge=1.0).tolist()
         [[3.0, 4.0]]
     """
     if not ridge > 0:
-        raise ValueError(f"ridge must be above 0, got {ridge!r}")
+        raise BadInput(f"ridge must be above 0, got {ridge!r}")
     channels = len(moment)
     size = np.trace(moment) / channels
     turned = np.linalg.solve(moment + ridge * size * np.eye(channels), np.asarray(directions, dtype=np.float64).T).T

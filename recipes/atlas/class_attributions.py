@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recipes.activations.collect import COMMIT_EVERY, Activations
+from inverter_errors import BadInput
+from recipes.activations.collect import COMMIT_EVERY, CollectedActivations
 from recipes.activations.npy_writer import GrowingArray
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.options.indices import count_classes, parse_classes
 from recipes.outputs.atomic import write_text
 from recipes.pictures.sets import PictureSet
 
 if TYPE_CHECKING:
     from inverter import Model
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 Array = np.ndarray[Any, Any]
 
@@ -27,14 +28,14 @@ Array = np.ndarray[Any, Any]
 def collect_attributions(
     model: Model,
     pictures: PictureSet,
-    found: Activations,
+    found: CollectedActivations,
     layer: str,
     index: int,
     *,
     out: Path,
     batch: int | None = None,
     fresh: bool = False,
-    progress: RunProgress | None = None,
+    progress: RunProgressCallback | None = None,
 ) -> Array:
     """What each collected activation contributes to the logit of a class, (N,) float32, memory-mapped.
 
@@ -43,10 +44,10 @@ def collect_attributions(
 
     Args:
         found: what `collect` has kept of `layer`. index: of the class. out: folder for the array. fresh: start over.
-        progress: called with an `Update`, in pictures.
+        progress: called with an `RunProgress`, in pictures.
 
     Raises:
-        ValueError: if the network has no classes, or a picture can no longer be read.
+        BadInput: if the network has no classes, or a picture can no longer be read.
         KeyboardInterrupt: passes through; the same call continues.
     """
     from inverter.engine import default_batch
@@ -72,13 +73,13 @@ def collect_attributions(
             rows = np.asarray(where[first:last])
             if lost := set(rows[:, 0].tolist()) - set(part.indices):
                 number = min(lost)
-                raise ValueError(f"{found.names[number]} can no longer be read: {part.skipped[number]}")
+                raise BadInput(f"{found.names[number]} can no longer be read: {part.skipped[number]}")
             if len(rows):
                 maps = attributions(model, layer, part.images, index).numpy()
                 array.append(maps[np.searchsorted(part.indices, rows[:, 0]), rows[:, 1], rows[:, 2]])
             state.done, state.rows = part.stop, array.rows
             if progress is not None:
-                progress(Update(state.done - start, len(pictures) - start, start, "picture"))
+                progress(RunProgress(state.done - start, len(pictures) - start, start, "picture"))
             if time.monotonic() - noted > COMMIT_EVERY:
                 array.flush()
                 state.save(notes)
@@ -93,16 +94,16 @@ def one_class(given: str | int, model: Model, layer: str) -> int:
     """Index of the one class that is meant, by name or index.
 
     Raises:
-        ValueError: for an unknown class or several, or where the network, or what follows the layer, has none.
+        BadInput: for an unknown class or several, or where the network, or what follows the layer, has none.
     """
     from recipes.atlas.class_effects import without_classes
 
     count = count_classes(model)
     if reason := without_classes(model, layer, model.input_size):
-        raise ValueError(f"class {given!r}: {reason}")
+        raise BadInput(f"class {given!r}: {reason}")
     found = parse_classes(given, count, model.categories, model.spec)
     if len(found) != 1:
-        raise ValueError(f"class {given!r} means {len(found)} classes; an atlas is about one")
+        raise BadInput(f"class {given!r} means {len(found)} classes; an atlas is about one")
     return found[0]
 
 

@@ -15,6 +15,7 @@ from torch.autograd import forward_ad
 from inverter import Model
 from inverter.capture import first_tensor, frozen, split_address
 from inverter.models import FORWARD_ERRORS, first_line
+from inverter_errors import BadInput
 from recipes.pictures.sets import PictureSet
 
 
@@ -29,7 +30,7 @@ def pushed(model: Model, layer: str, images: Tensor, at: Sequence[tuple[int, int
         images: (B, 3, H, W) in [0, 1]. at: (y, x) in the map, one for each. directions: (B, C).
 
     Raises:
-        ValueError: if the network's output does not depend on the layer, or is no vector (B, K).
+        BadInput: if the network's output does not depend on the layer, or is no vector (B, K).
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
@@ -48,7 +49,7 @@ def pushed(model: Model, layer: str, images: Tensor, at: Sequence[tuple[int, int
         warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)
         effect = forward_ad.unpack_dual(_logits(model, images)).tangent
         if effect is None:
-            raise ValueError(_APART.format(model.spec, layer))
+            raise BadInput(_APART.format(model.spec, layer))
         return effect.detach().float().cpu()
 
 
@@ -62,7 +63,7 @@ def attributions(model: Model, layer: str, images: Tensor, index: int) -> Tensor
         layer: as in `pushed`. images: (B, 3, H, W) in [0, 1]. index: of the class.
 
     Raises:
-        ValueError: as `pushed`.
+        BadInput: as `pushed`.
 
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
@@ -78,7 +79,7 @@ def attributions(model: Model, layer: str, images: Tensor, index: int) -> Tensor
     with torch.enable_grad(), _exchanged(model, layer, watch):
         logits = _logits(model, images)
         if not seen or not logits.requires_grad:
-            raise ValueError(_APART.format(model.spec, layer))
+            raise BadInput(_APART.format(model.spec, layer))
         (gradient,) = torch.autograd.grad(logits[:, index].sum(), seen[0])
     return (gradient * seen[0].detach()).sum(1).float().cpu()
 
@@ -104,7 +105,7 @@ _APART = "the output of {} does not depend on layer {!r}: it has no classes to t
 def _logits(model: Model, images: Tensor) -> Tensor:
     output = first_tensor(model.module(model.normalize(images.to(model.device))))
     if output is None or output.ndim != 2:
-        raise ValueError(f"{model.spec} puts out no vector of classes (B, K)")
+        raise BadInput(f"{model.spec} puts out no vector of classes (B, K)")
     return output
 
 
@@ -120,7 +121,7 @@ def _exchanged(model: Model, layer: str, exchange: Callable[[Tensor], Tensor]) -
         if calls - 1 != wanted:
             return None
         if not isinstance(output, Tensor):
-            raise ValueError(f"layer {layer!r} puts out no plain tensor: choose another layer")
+            raise BadInput(f"layer {layer!r} puts out no plain tensor: choose another layer")
         return exchange(output)
 
     handle = model.module.get_submodule(name).register_forward_hook(hook)
@@ -162,5 +163,5 @@ def class_effects(
             total = np.zeros((len(where), effect.shape[1]), dtype=np.float64)
         np.add.at(total, owners, effect)
     if total is None:
-        raise ValueError("no cell has a member to look at")
+        raise BadInput("no cell has a member to look at")
     return total / np.array([[max(len(rows), 1)] for rows in where])

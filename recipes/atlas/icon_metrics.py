@@ -24,7 +24,7 @@ SHOWN = 5
 """How many of the classes that a cell supports most are told."""
 
 
-def figures(
+def metrics(
     model: Model,
     layer: str,
     survey: Survey,
@@ -82,11 +82,11 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
         rows.append(
             {
                 **({"layer": made[0].layer} if several else {}),
-                "grid": "{0}x{0}".format(made[0].figures["grid"]),
+                "grid": "{0}x{0}".format(made[0].metrics["grid"]),
                 "cells": len(made),
-                "activations": sum(record.figures["count"] for record in made),
-                "cosine": sum(record.figures["cosine"] for record in made) / len(made),
-                "own_cell_nearest": sum(record.figures["own"] for record in made) / len(made),
+                "activations": sum(record.metrics["count"] for record in made),
+                "cosine": sum(record.metrics["cosine"] for record in made) / len(made),
+                "own_cell_nearest": sum(record.metrics["own"] for record in made) / len(made),
                 "seconds_an_icon": sum(record.seconds for record in made) / len(made),
             }
         )
@@ -96,7 +96,7 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
 def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
     """Activations (B, C) at the centre of pictures, which are rounded to 8 bits as they will be on disk."""
     shown = (images * 255).round() / 255
-    with torch.no_grad(), model.looking([layer]) as capture:
+    with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(shown.to(model.device)))[layer]
     centre: np.ndarray[Any, Any] = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].float().cpu().numpy()
     return centre

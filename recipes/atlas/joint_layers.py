@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recipes.activations.collect import Activations, collect
+from inverter_errors import BadInput
+from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.reducers import Positions, SharedPositions
-from recipes.atlas.layer_choice import Look
+from recipes.atlas.layer_choice import AtlasLayer
 from recipes.atlas.layout import Rows
 from recipes.pictures.sets import Pictures, picture_set
 
 if TYPE_CHECKING:
     from inverter import Model
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 Array = np.ndarray[Any, Any]
 
@@ -51,11 +52,11 @@ class Together:
         keep: how the places were drawn.
     """
 
-    looks: Sequence[Look]
-    found: Sequence[Activations]
-    keep: Positions
+    looks: Sequence[AtlasLayer]
+    found: Sequence[CollectedActivations]
+    reducer: Positions
 
-    def of(self, look: Look) -> Activations:
+    def of(self, look: AtlasLayer) -> CollectedActivations:
         """One look's activations."""
         return self.found[self.looks.index(look)]
 
@@ -101,7 +102,7 @@ def living(vectors: Array) -> Array:
 
 
 def collect_together(
-    looks: Sequence[Look],
+    looks: Sequence[AtlasLayer],
     pictures: Pictures,
     *,
     out: Path,
@@ -109,7 +110,7 @@ def collect_together(
     seed: int,
     batch: int | None = None,
     fresh: bool = False,
-    progress: RunProgress | None = None,
+    progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
 ) -> Together:
     """The activations of all looks at the same places: one pass for each network, below `out`.
@@ -117,17 +118,17 @@ def collect_together(
     Places of several are inner positions of the smallest map, and found again in the others: as many a picture in each.
 
     Raises:
-        ValueError, LookupError, OSError: as `collect`; a picture that one network alone can be shown.
+        BadInput, NotFound, OSError: as `collect`; a picture that one network alone can be shown.
     """
-    keep, maps = Positions(positions, seed=seed), []
+    reducer, maps = Positions(positions, seed=seed), []
     for look in looks:
         shape = look.model.shapes([look.layer], look.model.input_size)[look.layer]
         Positions().arrays(look.layer, shape[1:])  # tells of a layer without maps
         maps.append(shape[2:])
     if len(looks) > 1:
         frame = (min(height for height, _ in maps), min(width for _, width in maps))
-        keep = SharedPositions(positions, seed=seed, frame=frame)
-    passes: dict[str, Activations] = {}
+        reducer = SharedPositions(positions, seed=seed, frame=frame)
+    passes: dict[str, CollectedActivations] = {}
     found = []
     for look in looks:
         own = next(other for other in looks if other.model is look.model)
@@ -136,7 +137,7 @@ def collect_together(
                 own.model,
                 picture_set(pictures, len(own.model.mean)),
                 [other.layer for other in looks if other.model is own.model],
-                keep,
+                reducer,
                 out=out / own.folder / "activations",
                 batch=batch,
                 fresh=fresh,
@@ -146,5 +147,5 @@ def collect_together(
         found.append(passes[own.folder])
     everywhere = set(found[0].skipped).intersection(*(each.skipped for each in found))
     for name in [name for each in found for name in each.skipped if name not in everywhere]:
-        raise ValueError(f"{name} can be shown to one of the networks only: leave it out")
-    return Together(looks, found, keep)
+        raise BadInput(f"{name} can be shown to one of the networks only: leave it out")
+    return Together(looks, found, reducer)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from inverter_errors import BadInput, MissingLibrary
 from recipes.outputs.atomic import write_bytes, write_text
 
 LAYOUTS = ("umap", "tsne")
@@ -38,20 +39,20 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
         neighbors: how many count as near; the perplexity of t-SNE is a third of it. distance: UMAP's `min_dist`.
 
     Raises:
-        ValueError: for fewer activations than neighbours, or fewer directions, or another method.
-        ModuleNotFoundError: if the library is not installed.
+        BadInput: for fewer activations than neighbours, or fewer directions, or another method.
+        MissingLibrary: if the library is not installed.
     """
     if method not in LAYOUTS:
-        raise ValueError(f"unknown layout {method!r}; expected one of {', '.join(LAYOUTS)}")
+        raise BadInput(f"unknown layout {method!r}; expected one of {', '.join(LAYOUTS)}")
     if len(vectors) <= neighbors + 1:
-        raise ValueError(
+        raise BadInput(
             f"{len(vectors)} activations are too few for a layout with {neighbors} neighbors: "
             "give more pictures, or --positions all"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
     first, which = directions(vectors)
     if len(first) <= neighbors + 1:
-        raise ValueError(
+        raise BadInput(
             f"{len(vectors)} activations point in only {len(first)} directions, too few for a layout with {neighbors} "
             "neighbors: give other pictures, or another layer"
         )
@@ -127,11 +128,11 @@ def lay_out_all(vectors: Rows, rows: Array, method: str, seed: int, most: int = 
     fitted /= np.linalg.norm(fitted, axis=1, keepdims=True)
     for start in range(0, len(others), CHUNK):
         part = others[start : start + CHUNK]
-        places[part] = beside(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[drawn])
+        places[part] = extra_files(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[drawn])
     return places
 
 
-def beside(vectors: Array, fitted: Array, places: Array) -> Array:
+def extra_files(vectors: Array, fitted: Array, places: Array) -> Array:
     """The place of the nearest by angle, for activations (n, C): (n, 2).
 
     The mean of several would lie between regions. Measured, of 12,000 activations the half: the cosine of an activation
@@ -141,7 +142,7 @@ def beside(vectors: Array, fitted: Array, places: Array) -> Array:
         vectors: (n, C). fitted: (N, C) of length 1, with their places (N, 2).
 
     Example:
-        >>> beside(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
+        >>> extra_files(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
         [[7.0, 8.0]]
     """
     return np.asarray(places[(vectors @ fitted.T).argmax(axis=1)])
@@ -176,6 +177,6 @@ def _library(module: str, package: str, method: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingLibrary(
             f"layout {method} needs {package}, which is not installed: pip install 'inverter[atlas]'"
         ) from error

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.outputs.atomic import write_text
 from recipes.outputs.manifest import Manifest
 from recipes.pages.html import located, picture_url, render_page
-from recipes.pages.manifest_view import CONTINUES, Figure, Told, took
+from recipes.pages.manifest_view import CONTINUES, ManifestView, Stat, took
 
-__all__ = ["BESIDE", "render_atlas", "told_of_classes", "write_atlas"]
-
-BESIDE = "with/"
-"""Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
+__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
 
 
 def write_atlas(folder: Path) -> None:
@@ -35,12 +33,12 @@ def write_atlas(folder: Path) -> None:
     for below, about in _looks(manifest).items():
         grids = []
         for side, units in _by_grid(manifest["units"], below).items():
-            icons = {(unit["figures"]["row"], unit["figures"]["column"]): folder / unit["file"] for unit in units}
+            icons = {(unit["metrics"]["row"], unit["metrics"]["column"]): folder / unit["file"] for unit in units}
             write_grid(folder / below, side, icons)
-            listed = [{"icon": unit["file"].removeprefix(below), **unit["figures"]} for unit in units]
+            listed = [{"icon": unit["file"].removeprefix(below), **unit["metrics"]} for unit in units]
             grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
-        told = {**made, **asked, **about, "grids": grids}
-        write_text(folder / below / "atlas.json", json.dumps(told, indent=1))
+        view = {**made, **asked, **about, "grids": grids}
+        write_text(folder / below / "atlas.json", json.dumps(view, indent=1))
 
 
 def render_atlas(manifest: Mapping[str, Any]) -> str:
@@ -54,39 +52,39 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         >>> render_atlas({"recipe": "atlas", "units": []}).startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    units = told.units
-    notices = told.notices("icons", CONTINUES)
-    if silent := told_of_classes([unit.get("figures") or {} for unit in units]):
+    view = ManifestView(manifest)
+    units = view.units
+    notices = view.notices("icons", CONTINUES)
+    if silent := told_of_classes([unit.get("metrics") or {} for unit in units]):
         notices.append(f"{silent[0].upper()}{silent[1:]}.")
     meant = next((unit["name"] for unit in units if unit.get("name")), None)
     return render_page(
         "atlas",
-        told,
+        view,
         subtitle="Activation atlas" if meant is None else f"Activation atlas of the class {meant}",
-        figures=_figures(told),
+        stats=_stats(view),
         notices=notices,
         parts=["atlas_map"],
         data={
             "across": ACROSS,
             "atlases": [
-                _atlas(told.settings.get("size"), about, below, _by_grid(units, below))
+                _atlas(view.settings.get("size"), about, below, _by_grid(units, below))
                 for below, about in _looks(manifest).items()
             ],
         },
     )
 
 
-def told_of_classes(figures: Sequence[Mapping[str, Any]]) -> str | None:
+def told_of_classes(stats: Sequence[Mapping[str, Any]]) -> str | None:
     """Why cells have no classes, or none with a name, in one line, from the figures of icons; None if they have.
 
     Example:
         >>> told_of_classes([{"classes": [{"index": 3, "name": None, "effect": 1.0}]}])
         'classes are told by their numbers: the network does not say their names'
     """
-    if reason := next((told["no_classes"] for told in figures if told.get("no_classes")), None):
+    if reason := next((view["no_classes"] for view in stats if view.get("no_classes")), None):
         return f"classes are not told: {reason}"
-    found = [guess for told in figures for guess in told.get("classes") or ()]
+    found = [guess for view in stats for guess in view.get("classes") or ()]
     if found and all(guess.get("name") is None for guess in found):
         return "classes are told by their numbers: the network does not say their names"
     return None
@@ -97,14 +95,14 @@ def _looks(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     settings = manifest.get("settings") or {}
     first = {"model": manifest.get("model") or {}, "layer": settings.get("layer")}
     second = settings.get("with")
-    return {"": first} if second is None else {"": first, BESIDE: first | second}
+    return {"": first} if second is None else {"": first, SECOND_FOLDER: first | second}
 
 
 def _by_grid(units: Iterable[Mapping[str, Any]], below: str) -> dict[int, list[Mapping[str, Any]]]:
     grids: dict[int, list[Mapping[str, Any]]] = {}
     for unit in units:
-        if str(unit.get("file")).startswith(BESIDE) == (below == BESIDE):
-            grids.setdefault(int(unit["figures"]["grid"]), []).append(unit)
+        if str(unit.get("file")).startswith(SECOND_FOLDER) == (below == SECOND_FOLDER):
+            grids.setdefault(int(unit["metrics"]["grid"]), []).append(unit)
     return dict(sorted(grids.items()))
 
 
@@ -125,33 +123,29 @@ def _atlas(
 
 
 def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
-    told = unit["figures"]
-    examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in told.get("examples") or []]
+    view = unit["metrics"]
+    examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in view.get("examples") or []]
     return {
-        **{key: told.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
+        **{key: view.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),
-        "sheet": picture_url(below + sheet_file(told["grid"], told["row"], told["column"])),
+        "sheet": picture_url(below + sheet_file(view["grid"], view["row"], view["column"])),
         "examples": located(examples),
     }
 
 
-def _figures(told: Told) -> list[Figure]:
-    rows, figures = told.rows, [Figure("Icons", told.count), *told.asked("layer")]
-    if second := told.settings.get("with"):
-        figures.append(Figure("With", str(second.get("layer")), str((second.get("model") or told.model).get("spec"))))
+def _stats(view: ManifestView) -> list[Stat]:
+    rows, stats = view.rows, [Stat("Icons", view.count), *view.asked("layer")]
+    if second := view.settings.get("with"):
+        stats.append(Stat("With", str(second.get("layer")), str((second.get("model") or view.model).get("spec"))))
     if rows:
-        figures.append(Figure("Grid", ", ".join(dict.fromkeys(str(row["grid"]) for row in rows))))
-        figures.append(
-            Figure("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells that are shown")
-        )
+        stats.append(Stat("Grid", ", ".join(dict.fromkeys(str(row["grid"]) for row in rows))))
+        stats.append(Stat("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells that are shown"))
         cells = sum(row["cells"] for row in rows)
         cosine = sum(row["cosine"] * row["cells"] for row in rows) / cells
         own = sum(row["own_cell_nearest"] * row["cells"] for row in rows) / cells
         hint = "between an icon's activation at its centre and its cell's mean direction, on average"
-        figures.append(Figure("Cosine", f"{cosine:.2f}", hint))
-        figures.append(
-            Figure("Nearest to its own cell", f"{own:.1%}", "icons whose nearest cell direction is their own")
-        )
-    figures += took((unit.get("seconds") for unit in told.units), "an icon")
-    return figures + told.asked("layout", "steps") + told.weights()
+        stats.append(Stat("Cosine", f"{cosine:.2f}", hint))
+        stats.append(Stat("Nearest to its own cell", f"{own:.1%}", "icons whose nearest cell direction is their own"))
+    stats += took((unit.get("seconds") for unit in view.units), "an icon")
+    return stats + view.asked("layout", "steps") + view.weights()

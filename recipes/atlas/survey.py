@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recipes.activations.collect import Activations
+from inverter_errors import BadInput
+from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import Cell, cells, mean_directions, second_moment, unit_square, whitened
 from recipes.atlas.class_attributions import collect_attributions, strongest
 from recipes.atlas.class_effects import without_classes
 from recipes.atlas.joint_layers import collect_together
-from recipes.atlas.layer_choice import Look
+from recipes.atlas.layer_choice import AtlasLayer
 from recipes.atlas.layout import kept_layout
 from recipes.outputs.atomic import write_bytes
 from recipes.pictures.sets import Pictures, PictureSet, picture_set
@@ -23,7 +24,7 @@ from recipes.pictures.sets import Pictures, PictureSet, picture_set
 if TYPE_CHECKING:
     from inverter import Model
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 Array = np.ndarray[Any, Any]
 EXAMPLES = 4
@@ -59,7 +60,7 @@ class Survey:
     """
 
     pictures: PictureSet
-    found: Activations
+    found: CollectedActivations
     vectors: Array
     where: Array
     places: Array
@@ -96,7 +97,7 @@ def icon_file(side: int, row: int, column: int) -> str:
 
 
 def surveys(
-    looks: Sequence[Look],
+    looks: Sequence[AtlasLayer],
     images: Pictures,
     *,
     out: Path,
@@ -111,7 +112,7 @@ def surveys(
     share: float = 1.0,
     seed: int,
     fresh: bool = False,
-    progress: RunProgress | None = None,
+    progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
 ) -> dict[str, Survey]:
     """Collects, lays out and bins; what is on disk already is taken from there. One map for all looks, by folder.
@@ -123,7 +124,7 @@ def surveys(
             `inverter.recipes.Atlas`.
 
     Raises:
-        ValueError, LookupError, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
+        BadInput, NotFound, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
             a grid without a cell that has enough members.
     """
     together = collect_together(
@@ -131,11 +132,11 @@ def surveys(
     )
     first, alive = looks[0], together.alive
     if not len(alive):
-        raise ValueError(
+        raise BadInput(
             f"layer {first.layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
         )
     pictures = {look.folder: picture_set(images, len(look.model.mean)) for look in looks}
-    about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.keep.about()}
+    about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.reducer.about()}
     kind, more = "", "--positions all"
     if class_index is not None:
         values = collect_attributions(
@@ -153,7 +154,7 @@ def surveys(
         kind, more = " that matter for the class", "a larger --share, --positions all"
     for side in grids:
         if len(alive) < side * side:
-            raise ValueError(
+            raise BadInput(
                 f"{len(alive)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
                 f"give more pictures, {more}, or a smaller --grid"
             )
@@ -163,7 +164,7 @@ def surveys(
     for side in grids:
         binned[side] = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(flat, side, least)]
         if not binned[side]:
-            raise ValueError(
+            raise BadInput(
                 f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations{kind}: "
                 "give more pictures, a smaller --grid, or a smaller --least"
             )
@@ -177,9 +178,9 @@ def surveys(
 
 
 def _survey(
-    look: Look,
+    look: AtlasLayer,
     pictures: PictureSet,
-    found: Activations,
+    found: CollectedActivations,
     places: Array,
     binned: Mapping[int, Sequence[Cell]],
     ridge: float | None,

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import needs
 from recipes.attribution.registry import MethodChoice
@@ -42,7 +43,7 @@ def explain(
         (B, H, W) float32 on the CPU; 0 says nothing, above 0 speaks for the target, below 0 against it.
 
     Raises:
-        ValueError, LookupError: bad input, in one line. ModuleNotFoundError: for a method whose library is missing.
+        BadInput, NotFound: bad input, in one line. MissingLibrary: for a method whose library is missing.
 
     Example:
         >>> explain("builtin", torch.rand(2, 3, 64, 64), "logit:3", "grad-cam", layer="features.stage2").shape
@@ -72,8 +73,8 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
     """The address that a method gets: a layer with maps where it needs one, else "".
 
     Raises:
-        ValueError, LookupError: for what the method cannot work with: options, layer, network.
-        ModuleNotFoundError: for a library that is missing.
+        BadInput, NotFound: for what the method cannot work with: options, layer, network.
+        MissingLibrary: for a library that is missing.
     """
     method = choice.method()
     if method.extra:
@@ -83,7 +84,7 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
     if method.pooled:
         where = pooled_layer(model, target, size)
         if layer is not None and address(layer) != where:
-            raise ValueError(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
+            raise BadInput(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
         return where
     if layer is None:
         return last_maps(model, target, size)
@@ -104,7 +105,7 @@ def scored(model: Model, target: Objective, images: Tensor) -> list[float]:
 
 
 def check_images(model: Model, images: Tensor) -> None:
-    """Raises a `ValueError` unless these are pictures (B, C, H, W), of as many channels as the network takes."""
+    """Raises a `BadInput` unless these are pictures (B, C, H, W), of as many channels as the network takes."""
     channels = len(model.mean)
     if images.ndim != 4 or images.shape[1] != channels or not len(images):
-        raise ValueError(f"expected pictures (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
+        raise BadInput(f"expected pictures (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from inverter import Model
+from inverter_errors import BadType, MissingLibrary
 from objectives import Objective
 
 
@@ -36,7 +37,7 @@ class Method:
         channels: True if the layer's strongest channels are told with the map.
         box: share of the maximum above which a map is bounded by a box; None draws none.
         extra: a library that it needs, of the extra `attribution`.
-        check: raises a `ValueError` for options out of their range; it gets all of them, by name.
+        check: raises a `BadInput` for options out of their range; it gets all of them, by name.
         help: what each option means.
     """
 
@@ -81,7 +82,7 @@ def method(name: str, *, help: Mapping[str, str] | None = None, **facts: Any) ->
     def declare(function: Any) -> Any:
         declared = Method(name, function, help=dict(help or {}), **facts)
         if set(declared.options) != set(declared.help):
-            raise TypeError(f"method {name}: help must have a sentence for each of {', '.join(declared.options)}")
+            raise BadType(f"method {name}: help must have a sentence for each of {', '.join(declared.options)}")
         DECLARED[name] = declared
         return function
 
@@ -92,11 +93,9 @@ def needs(library: str, who: str = "this method") -> ModuleType:
     """An optional library, and who needs it.
 
     Raises:
-        ModuleNotFoundError: if it is not there; it says how to install it.
+        MissingLibrary: if it is not there; it says how to install it.
     """
     try:
         return importlib.import_module(library)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{who} needs {library.partition('.')[0]}: pip install 'inverter[attribution]'"
-        ) from error
+        raise MissingLibrary(f"{who} needs {library.partition('.')[0]}: pip install 'inverter[attribution]'") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput
 from recipes.options.named import fits_type, parse_options, write_options
 from recipes.options.suggest import nearest
 
@@ -52,7 +53,7 @@ def find(name: str) -> Method:
     """The method of this name; imports its family.
 
     Raises:
-        ValueError: for an unknown name, with near ones.
+        BadInput: for an unknown name, with near ones.
     """
     for family, names in FAMILIES.items():
         if name in names:
@@ -60,7 +61,7 @@ def find(name: str) -> Method:
             from recipes.attribution.method import DECLARED
 
             return DECLARED[name]
-    raise ValueError(f"unknown method {name!r}{nearest(name, NAMES)}")
+    raise BadInput(f"unknown method {name!r}{nearest(name, NAMES)}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class MethodChoice:
     """A method's name with options.
 
     Raises:
-        ValueError: for an unknown name (with near ones), or text that is no option; `method` checks the options.
+        BadInput: for an unknown name (with near ones), or text that is no option; `method` checks the options.
 
     Example:
         >>> str(MethodChoice.parse("grad-cam: relu=false"))
@@ -80,7 +81,7 @@ class MethodChoice:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise ValueError(f"unknown method {self.name!r}{nearest(self.name, NAMES)}")
+            raise BadInput(f"unknown method {self.name!r}{nearest(self.name, NAMES)}")
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
@@ -93,16 +94,16 @@ class MethodChoice:
         """The method, which takes these options.
 
         Raises:
-            ValueError: for an unknown option (with near ones), or a value of another type or out of its range.
+            BadInput: for an unknown option (with near ones), or a value of another type or out of its range.
         """
         found = find(self.name)
         for key, value in self.options.items():
             if key not in found.options:
                 known = nearest(key, found.options) if found.options else "; it has none"
-                raise ValueError(f"method {self.name} has no option {key!r}{known}")
+                raise BadInput(f"method {self.name} has no option {key!r}{known}")
             kind = str(found.options[key].annotation)
             if not fits_type(value, kind):
-                raise ValueError(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
+                raise BadInput(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
         if found.check is not None:
             found.check(**{key: option.default for key, option in found.options.items()} | dict(self.options))
         return found

@@ -20,7 +20,7 @@ from recipes.options.fields import LARGEST, check_whole, key_of
 from recipes.runner.recipe import AnyRecipe, Recipe
 
 if TYPE_CHECKING:
-    from recipes.executors.progress import Update
+    from recipes.executors.progress import RunProgress
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -200,9 +200,9 @@ def _patches(recipe: Patches) -> None:
 def _recipe(recipe: AnyRecipe) -> None:
     from recipes.cli.terminal import clock, print_table, shown
 
-    said: list[Update] = []
+    said: list[RunProgress] = []
 
-    def told(update: Update) -> None:
+    def told(update: RunProgress) -> None:
         said[:] = [update]
         progress(update)
 
@@ -282,12 +282,12 @@ def _repeat(manifest: str, unit: str, weights: str | None, device: str | None) -
 
 def _statistics(images: str, out: str, channels: int, source: str) -> None:
     from recipes.cli.terminal import shown
-    from recipes.executors.progress import Update
+    from recipes.executors.progress import RunProgress
     from recipes.pictures.statistics import Statistics
 
     with shown("statistics", "file") as progress:
         statistics = Statistics(images=images, out=out, channels=channels, source=source)
-        found = statistics.run(lambda done, files, _: progress(Update(done, files, finished=0)))
+        found = statistics.run(lambda done, files, _: progress(RunProgress(done, files, finished=0)))
     _skipped({str(path): reason for path, reason in found.skipped})
     slopes = ", ".join(f"{slope:.2f}" for slope in found.statistics.slope().tolist())
     print(f"{found.statistics.images} pictures measured, {len(found.skipped)} skipped; spectrum slopes {slopes}")

@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from inverter_errors import BadInput, MissingFile
 from recipes.atlas.atlas import Atlas
 from recipes.deepdream.deepdream import DeepDream
 from recipes.gallery.class_model import ClassModel
@@ -61,8 +62,8 @@ def load_recipe(path: str | Path, **overrides: Any) -> Known:
         overrides: fields that take precedence over the file's.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: text that is no TOML, an unknown recipe or key (with near names), a value of another type.
+        MissingFile: no such file.
+        BadInput: text that is no TOML, an unknown recipe or key (with near names), a value of another type.
 
     Example of a file:
         recipe = "gallery"
@@ -76,27 +77,27 @@ def load_recipe(path: str | Path, **overrides: Any) -> Known:
         total_variation = 4
     """
     if "\0" in str(path):
-        raise FileNotFoundError(f"no recipe file {str(path)!r}")
+        raise MissingFile(f"no recipe file {str(path)!r}")
     try:
         with Path(path).open("rb") as file:
             text = file.read(LONGEST + 1)
         if len(text) > LONGEST:
-            raise ValueError(f"{path} is no recipe: it has more than {LONGEST} bytes")
+            raise BadInput(f"{path} is no recipe: it has more than {LONGEST} bytes")
         data = tomllib.loads(text.decode())
     except FileNotFoundError:
-        raise FileNotFoundError(f"no recipe file {str(path)!r}") from None
+        raise MissingFile(f"no recipe file {str(path)!r}") from None
     except RecursionError:
-        raise ValueError(f"{path} is no recipe: it is nested too deeply") from None
+        raise BadInput(f"{path} is no recipe: it is nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
+        raise BadInput(f"{path} is no TOML: {error}") from error
     name = data.pop("recipe", "gallery")
     if not isinstance(name, str) or name not in RECIPES:
-        raise ValueError(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
+        raise BadInput(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
     known = {key_of(field): field for field in fields(RECIPES[name]) if not field.metadata.get("hidden")}
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
-            raise ValueError(f"{path}: unknown key {key!r}{nearest(key, known)}")
+            raise BadInput(f"{path}: unknown key {key!r}{nearest(key, known)}")
         values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
     return RECIPES[name](**(values | overrides))
 
@@ -117,7 +118,7 @@ def _checked(where: str, field: Field[Any], value: Any) -> Any:
     if wanted is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
         return value
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise ValueError(f"{where} must be {_NAMES[wanted]}, got {value!r}")
+        raise BadInput(f"{where} must be {_NAMES[wanted]}, got {value!r}")
     return value
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from inverter import Model, __version__
 from inverter.engine import default_batch
+from inverter_errors import BadInput, MissingFile, NotFound
 from recipes.cli.recipe_file import RECIPES
 from recipes.options.fields import key_of
 from recipes.options.suggest import nearest
@@ -24,7 +25,7 @@ from recipes.runner.run import batches
 from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 KEPT = ("activations", "layout")
 """Folders, below an output folder, of what a recipe has measured once and takes from there."""
@@ -53,7 +54,7 @@ def repeat(
     *,
     weights: str | None = None,
     device: str | None = None,
-    progress: RunProgress | None = None,
+    progress: RunProgressCallback | None = None,
 ) -> list[Repeated]:
     """Makes pictures of a run again and says of each whether it is the same; the run's folder is left as it is.
 
@@ -66,13 +67,13 @@ def repeat(
         device: other than the run's.
 
     Raises:
-        FileNotFoundError: no manifest, no picture to compare with, no weights.
-        ValueError: a manifest of another version, a model or pictures that were given from Python, changed weights.
-        LookupError: a unit that the run does not have.
+        MissingFile: no manifest, no picture to compare with, no weights.
+        BadInput: a manifest of another version, a model or pictures that were given from Python, changed weights.
+        NotFound: a unit that the run does not have.
     """
     path = Path(manifest) / "manifest.json" if Path(manifest).is_dir() else Path(manifest)
     if not path.is_file():
-        raise FileNotFoundError(f"no manifest {str(path)!r}; expected OUT/manifest.json of a finished run")
+        raise MissingFile(f"no manifest {str(path)!r}; expected OUT/manifest.json of a finished run")
     known = Manifest.load(path)
     records = _wanted(known, unit, path)
     recipe = _recipe(known, path)
@@ -93,10 +94,10 @@ def _wanted(manifest: Manifest, unit: str, path: Path) -> list[Record]:
     found = [r for r in manifest.units.values() if unit in (r.file, f"{r.layer}/{r.channel}")]
     if not found:
         names = [f"{r.layer}/{r.channel}" if r.channel is not None else r.file for r in manifest.units.values()]
-        raise LookupError(f"{path} has no unit {unit!r}{nearest(unit, dict.fromkeys(names))}")
+        raise NotFound(f"{path} has no unit {unit!r}{nearest(unit, dict.fromkeys(names))}")
     for record in found:
         if not (path.parent / record.file).is_file():
-            raise FileNotFoundError(f"no picture {str(path.parent / record.file)!r} to compare with")
+            raise MissingFile(f"no picture {str(path.parent / record.file)!r} to compare with")
     return found
 
 
@@ -104,9 +105,9 @@ def _recipe(manifest: Manifest, path: Path) -> type[AnyRecipe]:
     recipe = RECIPES.get(manifest.recipe)
     if recipe is None or not issubclass(recipe, AnyRecipe):
         what = "makes no pictures by optimisation" if recipe else "is none that this version knows"
-        raise ValueError(f"{path}: the recipe {manifest.recipe!r} {what}, so there is nothing to repeat")
+        raise BadInput(f"{path}: the recipe {manifest.recipe!r} {what}, so there is nothing to repeat")
     if manifest.settings.get("model") == "module":
-        raise ValueError(f"{path}: the model was given from Python as a module; only one with a name can be repeated")
+        raise BadInput(f"{path}: the model was given from Python as a module; only one with a name can be repeated")
     return recipe
 
 
@@ -117,7 +118,7 @@ def _options(recipe: type[AnyRecipe], manifest: Manifest, path: Path) -> dict[st
     missing = [key for key, field in known.items() if key not in given and (field.default is MISSING or field.default)]
     for keys, what in ((foreign, "has settings that this version does not know"), (missing, "lacks settings")):
         if any(key not in PASSING for key in keys):
-            raise ValueError(f"{path} was made by another version of inverter: it {what} ({', '.join(keys)})")
+            raise BadInput(f"{path} was made by another version of inverter: it {what} ({', '.join(keys)})")
     return {known[key].name: value for key, value in given.items() if key in known and key not in PASSING}
 
 
@@ -128,7 +129,7 @@ def _part(recipe: type[AnyRecipe], files: set[str], manifest: Manifest) -> type[
         def load(self) -> Model:
             model: Model = super().load()
             if model.sha256 != manifest.model.get("sha256"):
-                raise ValueError(
+                raise BadInput(
                     f"the weights of {model.spec} have changed: their sha256 was {manifest.model.get('sha256')}, "
                     f"and is {model.sha256}; give the old ones with --weights"
                 )
@@ -141,7 +142,7 @@ def _part(recipe: type[AnyRecipe], files: set[str], manifest: Manifest) -> type[
 
         def prepare(self, *_: Any) -> None: ...
 
-        def figures(self, _model: Model, units: Sequence[Unit], _images: Any) -> list[dict[str, Any]]:
+        def metrics(self, _model: Model, units: Sequence[Unit], _images: Any) -> list[dict[str, Any]]:
             return [{} for _ in units]
 
         def table(self, _records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -150,7 +151,7 @@ def _part(recipe: type[AnyRecipe], files: set[str], manifest: Manifest) -> type[
         def page(self, _manifest: Mapping[str, Any]) -> str:
             return ""
 
-        def run(self, progress: RunProgress | None = None) -> Any:
+        def run(self, progress: RunProgressCallback | None = None) -> Any:
             return AnyRecipe.run(self, progress)  # and not what a recipe makes of its finished pictures
 
     return Part

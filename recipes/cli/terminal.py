@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recipes.executors.progress import RunProgress, Update
+    from recipes.executors.progress import RunProgress, RunProgressCallback
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
@@ -32,7 +32,7 @@ class _Rate:
         self.noun = noun
         self.started = time.monotonic()
 
-    def text(self, update: Update) -> str:
+    def text(self, update: RunProgress) -> str:
         noun = update.noun or self.noun
         count = f"{update.finished + int(update.done)}/{update.units + update.finished} {noun}s"
         if update.done >= update.units:
@@ -45,7 +45,7 @@ class _Rate:
 
 
 @contextmanager
-def shown(what: str, noun: str = "unit") -> Iterator[RunProgress]:
+def shown(what: str, noun: str = "unit") -> Iterator[RunProgressCallback]:
     """A callback that shows progress on standard error while the context lasts."""
     rate = _Rate(noun)
     with _bar(what, rate) if sys.stderr.isatty() else _lines(what, rate) as callback:
@@ -53,28 +53,28 @@ def shown(what: str, noun: str = "unit") -> Iterator[RunProgress]:
 
 
 @contextmanager
-def _bar(what: str, rate: _Rate) -> Iterator[RunProgress]:
+def _bar(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[metrics]}"))
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
-        task = progress.add_task(escape(what), total=1, figures="")
+        task = progress.add_task(escape(what), total=1, metrics="")
 
-        def callback(update: Update) -> None:
+        def callback(update: RunProgress) -> None:
             total = update.units + update.finished
             completed = update.finished + update.done
-            progress.update(task, total=max(total, 1), completed=completed, figures=rate.text(update))
+            progress.update(task, total=max(total, 1), completed=completed, metrics=rate.text(update))
 
         yield callback
 
 
 @contextmanager
-def _lines(what: str, rate: _Rate) -> Iterator[RunProgress]:
+def _lines(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
     last, over = 0.0, False
 
-    def callback(update: Update) -> None:
+    def callback(update: RunProgress) -> None:
         nonlocal last, over
         finished, text = update.done >= update.units, rate.text(update)
         said, over = over, finished  # a run of several parts begins anew after each of them

@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from inverter_errors import BadInput
 from recipes.options.fields import LARGEST, check_out, check_whole, option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from objectives import Objective
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
 """Suffixes of `out` that promise something else than the .png that is written."""
@@ -32,7 +33,7 @@ class DeepDream:
     """What layers or channels see in a photo of any size, amplified (Mordvintsev et al. 2015, "Inceptionism").
 
     Raises:
-        ValueError: for a number out of its range, a layer of another form, or frames that have no video to go to.
+        BadInput: for a number out of its range, a layer of another form, or frames that have no video to go to.
 
     Example:
         >>> dream = DeepDream(image="photo.jpg", layer=["features.9", "features.4:17*0.5"])
@@ -75,18 +76,18 @@ class DeepDream:
             if getattr(self, key) is not None or key not in ("octaves", "size"):
                 check_whole(key, getattr(self, key), least, most)
         if not 1 < self.octave_scale <= 100:
-            raise ValueError(f"octave_scale must be above 1 and at most 100, got {self.octave_scale!r}")
+            raise BadInput(f"octave_scale must be above 1 and at most 100, got {self.octave_scale!r}")
         if not 0 < self.rate <= 1:
-            raise ValueError(f"rate must be above 0 and at most 1, got {self.rate!r}")
+            raise BadInput(f"rate must be above 0 and at most 1, got {self.rate!r}")
         check_out(self.out)
         if Path(self.out).suffix.lower() in OTHERS:
-            raise ValueError(f"out {self.out!r}: expected a .png file or a folder")
+            raise BadInput(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
-            raise ValueError("zoom makes frames: say where they go with video")
+            raise BadInput("zoom makes frames: say where they go with video")
         if not self.targets:
-            raise ValueError("layer: got none; expected an address (inverter layers shows them)")
+            raise BadInput("layer: got none; expected an address (inverter layers shows them)")
         if self.guide is not None and any(channel is not None for _, channel, _ in self.targets):
-            raise ValueError("a guide speaks to whole layers: leave out the channels")
+            raise BadInput("a guide speaks to whole layers: leave out the channels")
 
     @property
     def targets(self) -> list[tuple[str, int | None, float]]:
@@ -100,7 +101,7 @@ class DeepDream:
                 channel = int(match["channel"]) if match["channel"] else None
                 found.append((match["address"], channel, float(match["weight"] or 1)))
             except ValueError:
-                raise ValueError(f"layer {text!r}: expected ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT") from None
+                raise BadInput(f"layer {text!r}: expected ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT") from None
         return found
 
     @property
@@ -121,7 +122,7 @@ class DeepDream:
             check_video(Path(self.video))
         for given in filter(None, (self.image, self.guide)):
             if Path(given).resolve() in [path.resolve() for path in self.files]:
-                raise ValueError(f"the dream would replace the picture it is made from, {given}: give another file")
+                raise BadInput(f"the dream would replace the picture it is made from, {given}: give another file")
 
     def _photo(self) -> Tensor:
         """The photo (1, 3, H, W) in [0, 1], at the size that is asked for."""
@@ -152,22 +153,22 @@ class DeepDream:
             found.append((part, weight))
         return found
 
-    def run(self, progress: RunProgress | None = None) -> Path:
+    def run(self, progress: RunProgressCallback | None = None) -> Path:
         """Writes the picture (and the video), and returns the picture's path.
 
         Args:
-            progress: called with an `Update` as the work begins, and after every step.
+            progress: called with an `RunProgress` as the work begins, and after every step.
 
         Raises:
-            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
-            ModuleNotFoundError: for .mp4 without its encoder.
+            BadInput, NotFound, OSError: bad input, in one line, before anything is written.
+            MissingLibrary: for .mp4 without its encoder.
             KeyboardInterrupt: passes through; after the first step it tells where the unfinished dream was written.
         """
         import torch
 
         from inverter import load_model
         from recipes.deepdream.octaves import carried, dream, octave_sizes, retoned, tone_of, zoomed
-        from recipes.executors.progress import Update
+        from recipes.executors.progress import RunProgress
         from recipes.outputs.atomic import check_writable, unfinished, write_png
         from recipes.outputs.video import open_video
 
@@ -176,7 +177,7 @@ class DeepDream:
         size = (photo.shape[2], photo.shape[3])
         model = load_model(self.model, self.weights, self.normalize, self.device)
         if len(model.mean) != 3:
-            raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
+            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
         parts = self.parts(model)
         for path in self.files:
             check_writable(path)
@@ -189,7 +190,7 @@ class DeepDream:
         with ExitStack() as stack:
             frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
 
-            def told(shown: Tensor) -> None:
+            def on_progress(shown: Tensor) -> None:
                 nonlocal done, picture
                 done, picture = done + 1, shown
                 if frame and not self.zoom:
@@ -197,10 +198,10 @@ class DeepDream:
                         frame(photo[0])
                     frame(carried(shown, photo, size)[0])
                 if progress is not None:
-                    progress(Update(done, total, 0))
+                    progress(RunProgress(done, total, 0))
 
             if progress is not None:
-                progress(Update(0, total, 0))
+                progress(RunProgress(0, total, 0))
             try:
                 for turn, steps in enumerate(turns):
                     if turn:
@@ -216,7 +217,7 @@ class DeepDream:
                         tile=self.tile,
                         generator=generator,
                         precision=self.precision,
-                        told=told,
+                        on_progress=on_progress,
                     )
                     if frame and self.zoom:
                         frame(picture[0])
@@ -240,10 +241,8 @@ def _guided(model: Model, address: str, guide: str) -> Objective:
     from recipes.pictures.reading import fit, read_picture
 
     shown = fit(read_picture(guide), model.input_size)[None].to(model.device)
-    with torch.no_grad(), model.looking([address]) as capture:
+    with torch.no_grad(), model.capture([address]) as capture:
         seen = capture(model.normalize(shown))[address]
     if seen.ndim != 4:
-        raise ValueError(
-            f"layer {address!r} puts out {tuple(seen.shape)}: a guide needs a layer with maps (B, C, H, W)"
-        )
+        raise BadInput(f"layer {address!r} puts out {tuple(seen.shape)}: a guide needs a layer with maps (B, C, H, W)")
     return guided(address, seen)

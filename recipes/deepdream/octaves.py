@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from inverter import Model, Settings
 from inverter.capture import Capture
-from objectives import Objective, Seen
+from inverter_errors import BadInput
+from objectives import Activations, Objective
 from recipes.deepdream.tiles import by_tiles, shortest
 
 START = 128
@@ -41,7 +42,7 @@ def dream(
     tile: int = 512,
     generator: torch.Generator | None = None,
     precision: str = "auto",
-    told: Callable[[Tensor], None] | None = None,
+    on_progress: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """What a network sees in a picture, amplified (Mordvintsev et al. 2015, "Inceptionism").
 
@@ -68,7 +69,7 @@ def dream(
         (1, 3, H, W) in [0, 1], on the model's device.
 
     Raises:
-        ValueError: if the network cannot process the smallest tile, or the picture has no gradient at all.
+        BadInput: if the network cannot process the smallest tile, or the picture has no gradient at all.
 
     Example:
         >>> from objectives import layer
@@ -92,7 +93,7 @@ def dream(
 
         return by_tiles(picture, of_tile, tile, generator)
 
-    with model.looking(reads) as capture:
+    with model.capture(reads) as capture:
         for size in sizes:
             picture = carried(picture, image, size)
             objective = balanced(parts, lambda part: float(climb(part).std()))
@@ -102,15 +103,15 @@ def dream(
                 spreads.append(step.std())
                 picture.add_(step.mul_(torch.where(spreads[-1] > 0, rate / spreads[-1], 0))).clamp_(0, 1)
                 del step  # before the next octave's pictures are made
-                if told is not None:
-                    told(picture)
+                if on_progress is not None:
+                    on_progress(picture)
             # Asked after every step, the host would wait for a GPU as often, and the GPU for the next step.
             most = float(torch.stack(spreads).max()) if spreads else 0.0
             if not math.isfinite(most):
-                raise ValueError(f"{objective.name} has a gradient that is not finite: use precision float32")
+                raise BadInput(f"{objective.name} has a gradient that is not finite: use precision float32")
             moved = moved or most > 0
     if not moved:
-        raise ValueError(
+        raise BadInput(
             f"{objective.name} sees nothing in this picture: its gradient is zero; choose another channel or layer"
         )
     return picture
@@ -133,7 +134,7 @@ def balanced(parts: Sequence[tuple[Objective, float]], scale: Callable[[Objectiv
 def _gradient(model: Model, capture: Capture, objective: Objective, part: Tensor) -> Tensor:
     with torch.enable_grad():
         shown = part.detach().requires_grad_()
-        score = objective.score(Seen(capture(model.normalize(shown)), shown)).sum()
+        score = objective.score(Activations(capture(model.normalize(shown)), shown)).sum()
     return torch.autograd.grad(score, shown)[0]
 
 
@@ -221,12 +222,12 @@ def guided(layer: str, guide: Tensor) -> Objective:
         layer: address of a layer that puts out maps. guide: (1, C, h, w), its activations for the guide picture.
 
     Example:
-        >>> guided("conv", torch.ones(1, 3, 2, 2)).score(Seen({"conv": torch.ones(1, 3, 4, 4)}))
+        >>> guided("conv", torch.ones(1, 3, 2, 2)).score(Activations({"conv": torch.ones(1, 3, 4, 4)}))
         tensor([3.])
     """
     places = guide.detach().float().flatten(2)[0]  # (C, N)
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         maps = seen[layer].float().flatten(2).transpose(1, 2)  # (B, M, C)
         there = places.to(maps.device)
         with torch.no_grad():  # in slices: all products at once would need more memory than the layer itself

@@ -1,8 +1,8 @@
 """Where a recipe's work is done: in this process, in several on this machine, or in those of a Ray cluster.
 
-Work is a function `work(model, job, told)` of the network, of one job and of a callback for the share that is done. An
-executor calls it for every job and hands out what comes back, to one writer. Workers hold the network, not the state of
-the run: which of them does a job, and when, does not show in the result.
+Work is a function `work(model, job, on_progress)` of the network, of one job and of a callback for the share that is
+done. An executor calls it for every job and hands the results to one writer. Workers hold the network, not the state
+of the run: which of them does a job, and when, does not show in the result.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.executors.machines import Machines
 
-Told = Callable[[float], None]
+JobProgressCallback = Callable[[float], None]
 """Called with the share of a job that is done, in [0, 1]."""
 
-Work = Callable[["Model", Any, Told], Any]
+Work = Callable[["Model", Any, JobProgressCallback], Any]
 """Done with the network, for one job."""
 
 Results = Generator[tuple[int, Any], None, None]
@@ -37,7 +37,7 @@ class Executor(Protocol):
     threads: int
     device: torch.device
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+    def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         """The result of each job, with the job's index, as they come. Closing the iterator ends all that was begun.
 
         Args:
@@ -58,9 +58,9 @@ def executor(machines: Machines, load: Callable[[], Model], model: Model, device
         device: as it was asked for. If that leaves open which GPU, each worker gets one of its own.
 
     Raises:
-        ModuleNotFoundError: if Ray is asked for but not installed.
+        MissingLibrary: if Ray is asked for but not installed.
         ConnectionError: if its cluster cannot be reached.
-        ValueError: if not one worker would find room in it.
+        BadInput: if not one worker would find room in it.
     """
     spread = device in (None, "auto", "cuda")
     if machines.ray is not None:

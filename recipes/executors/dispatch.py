@@ -24,7 +24,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Told:
+class Progressed:
     """A worker has done this share of its job."""
 
     worker: int
@@ -55,7 +55,7 @@ class Lost:
     how: str
 
 
-Event = Ready | Told | Done | Failed | Lost
+Event = Ready | Progressed | Done | Failed | Lost
 
 
 class Crew(Protocol):
@@ -80,7 +80,7 @@ class Crew(Protocol):
         ...
 
 
-def dispatch(crew: Crew, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+def dispatch(crew: Crew, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
     """The result of each job, with its index, as they come: see `Executor.map`."""
     todo, busy, idle = deque(range(len(jobs))), dict[int, int](), deque[int]()
     lost, deaths = Counter[int](), 0
@@ -98,9 +98,9 @@ def dispatch(crew: Crew, jobs: Sequence[Any], told: Callable[[int, float], None]
                 match event:
                     case Ready():
                         idle.append(worker)
-                    case Told(share=share):
+                    case Progressed(share=share):
                         if worker in busy:
-                            told(busy[worker], share)
+                            on_progress(busy[worker], share)
                     case Done(result=result):
                         deaths = 0
                         idle.append(worker)
@@ -115,7 +115,7 @@ def dispatch(crew: Crew, jobs: Sequence[Any], told: Callable[[int, float], None]
                         if index >= 0:
                             lost[index] += 1
                             todo.appendleft(index)
-                            told(index, 0.0)
+                            on_progress(index, 0.0)
                         if lost[index] >= TRIES or deaths > TRIES * crew.size:
                             raise RuntimeError(_given_up(index, how))
                         crew.start(worker)

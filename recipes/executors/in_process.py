@@ -24,10 +24,10 @@ class InProcess:
         self.model, self.device = model, model.device
         self.threads = threads or torch.get_num_threads()
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+    def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         for index, job in enumerate(jobs):
             with self.threaded():
-                result = work(self.model, job, partial(told, index))
+                result = work(self.model, job, partial(on_progress, index))
             yield index, result
 
     @contextmanager

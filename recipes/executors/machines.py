@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from inverter_errors import BadInput
+
 MOST = 10_000
 """Workers, and threads of each, at most: more are a mistake."""
 
@@ -26,12 +28,12 @@ class Machines:
         for key in ("workers", "threads"):
             value = getattr(self, key)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"{key} must be a whole number of at least 1, got {value!r}")
+                raise BadInput(f"{key} must be a whole number of at least 1, got {value!r}")
             if value is not None and value > MOST:
-                raise ValueError(f"{key} must be at most {MOST}, got {value!r}")
+                raise BadInput(f"{key} must be at most {MOST}, got {value!r}")
         if self.ray is not None and (not isinstance(self.ray, str) or not self.ray):
-            raise ValueError(f"ray must be local, auto, or the address of a cluster, got {self.ray!r}")
+            raise BadInput(f"ray must be local, auto, or the address of a cluster, got {self.ray!r}")
         if self.ray_gpus is not None and not (isinstance(self.ray_gpus, int | float) and self.ray_gpus >= 0):
-            raise ValueError(f"ray_gpus must be a number of at least 0, got {self.ray_gpus!r}")
+            raise BadInput(f"ray_gpus must be a number of at least 0, got {self.ray_gpus!r}")
         if self.ray_gpus is not None and self.ray is None:
-            raise ValueError("ray_gpus says what a worker in a Ray cluster gets, but there is none: give ray")
+            raise BadInput("ray_gpus says what a worker in a Ray cluster gets, but there is none: give ray")

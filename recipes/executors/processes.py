@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
-from recipes.executors.dispatch import Done, Event, Failed, Lost, Ready, Told, dispatch
+from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
 from recipes.executors.worker import Worker, packed, portable
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Processes:
         self.threads = threads or max(1, torch.get_num_threads() // workers)
         self.gpus = _visible_gpus() if spread and device.type == "cuda" else []
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+    def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         payload = packed(pickle.dumps, self.load, work)
-        return dispatch(_Crew(payload, self.workers, self.threads, self.gpus), jobs, told)
+        return dispatch(_Crew(payload, self.workers, self.threads, self.gpus), jobs, on_progress)
 
 
 def _visible_gpus() -> list[str]:
@@ -122,7 +122,7 @@ def _end(process: Any) -> None:
 def _event(worker: int, connection: Connection) -> Event:
     kind, content = pickle.loads(connection.recv_bytes())
     if kind == "told":
-        return Told(worker, content)
+        return Progressed(worker, content)
     if kind == "ready":
         return Ready(worker)
     return Done(worker, pickle.loads(content)) if kind == "done" else Failed(worker, pickle.loads(content))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Update:
+class RunProgress:
     """How far a run is: units finished (with the fraction of those under way), of all that it has to do.
 
     A run may have several parts, one after the other; `noun` says what is counted where that is no unit.
@@ -19,5 +19,5 @@ class Update:
     noun: str | None = None
 
 
-RunProgress = Callable[[Update], None]
+RunProgressCallback = Callable[[RunProgress], None]
 """Called as the work goes on."""

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.executors.dispatch import Done, Event, Failed, Lost, Ready, Told, dispatch
+from inverter_errors import BadInput, MissingLibrary
+from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
 from recipes.executors.worker import Worker, packed, portable
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ class RayCluster:
         self.workers = workers or max(1, cores // self.threads)
         self.device = torch.device("cuda") if self.gpus else device
         if self.threads > cores or self.gpus > gpus:
-            raise ValueError(
+            raise BadInput(
                 f"one worker wants {self.threads} cores and {self.gpus:g} GPUs, but the whole Ray cluster has {cores} "
                 f"and {gpus:g}: give smaller threads or ray_gpus"
             )
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+    def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         payload = packed(self.ray.cloudpickle.dumps, self.load, work)
-        return dispatch(_Crew(self.ray, payload, self.workers, self.threads, self.gpus), jobs, told)
+        return dispatch(_Crew(self.ray, payload, self.workers, self.threads, self.gpus), jobs, on_progress)
 
 
 def _connected(where: str, cores: int) -> Any:
@@ -65,7 +66,7 @@ def _connected(where: str, cores: int) -> Any:
     try:
         import ray
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("ray is not installed: pip install 'inverter[ray]'") from None
+        raise MissingLibrary("ray is not installed: pip install 'inverter[ray]'") from None
     if ray.is_initialized():
         return ray
     local = {"num_cpus": max(cores, os.cpu_count() or 1), "include_dashboard": False} if where == "local" else {}
@@ -120,12 +121,12 @@ class _Crew:
 
     def _shares(self) -> Iterator[Event]:
         """How far each busy worker is; one that does not answer at once is asked again later."""
-        if not (asked := {self.actors[worker].told.remote(): worker for worker in self.busy}):
+        if not (asked := {self.actors[worker].on_progress.remote(): worker for worker in self.busy}):
             return
         answers, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=LOOK_EVERY)
         for answer in answers:
             with suppress(self.ray.exceptions.RayError):  # its job's answer will say that it is lost
-                yield Told(asked[answer], self.ray.get(answer))
+                yield Progressed(asked[answer], self.ray.get(answer))
 
     def _forget(self, worker: int) -> None:
         self.busy.discard(worker)
@@ -161,7 +162,7 @@ class _Actor:
     def _tell(self, share: float) -> None:
         self.share = share
 
-    def told(self) -> float:
+    def on_progress(self) -> float:
         return self.share
 
 

@@ -7,9 +7,11 @@ import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput
+
 if TYPE_CHECKING:
     from inverter import Model
-    from recipes.executors import Told, Work
+    from recipes.executors import JobProgressCallback, Work
 
 
 def packed(dumps: Callable[[Any], bytes], load: Callable[[], Model], work: Work) -> bytes:
@@ -19,12 +21,12 @@ def packed(dumps: Callable[[Any], bytes], load: Callable[[], Model], work: Work)
         dumps: how to pickle them.
 
     Raises:
-        ValueError: for a network, a picture set or anything else that cannot be pickled.
+        BadInput: for a network, a picture set or anything else that cannot be pickled.
     """
     try:
         return dumps((load, work))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ValueError(
+        raise BadInput(
             f"this cannot be sent to other processes ({' '.join(str(error).split())}): name the model as "
             "path/to/file.py:factory and pictures by their folder, or leave out workers"
         ) from error
@@ -45,18 +47,18 @@ class Worker:
         try:
             load, self.work = pickle.loads(payload)
         except (AttributeError, ImportError) as error:
-            raise ValueError(
+            raise BadInput(
                 f"another process cannot find what it is to work with ({' '.join(str(error).split())}): name the "
                 "model as path/to/file.py:factory, or put its class into a module that can be imported"
             ) from error
         self.model: Model = load()
 
-    def answer(self, job: Any, told: Told) -> bytes:
+    def answer(self, job: Any, on_progress: JobProgressCallback) -> bytes:
         """What comes of a job, pickled: tensors as their bytes, which outlive this process."""
         import torch
 
         torch.set_num_threads(self.threads)  # it is a setting of the calling thread
-        return pickle.dumps(self.work(self.model, job, told))
+        return pickle.dumps(self.work(self.model, job, on_progress))
 
 
 def portable(error: Exception) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.options.fields import MOST, check_whole, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
@@ -57,7 +58,7 @@ class ClassModel(Recipe):
     augmentation.
 
     Raises:
-        ValueError: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
+        BadInput: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
 
     Example:
         >>> ClassModel(model="builtin", class_="0-3", preset="simonyan", out="OUT").augment
@@ -83,9 +84,9 @@ class ClassModel(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.preset not in PRESETS:
-            raise ValueError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
+            raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
-            raise ValueError(f"{given[0]} is given but no judge: say which network with judge")
+            raise BadInput(f"{given[0]} is given but no judge: say which network with judge")
         if self.tries is not None:
             check_whole("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
@@ -118,7 +119,7 @@ class ClassModel(Recipe):
         classes = count_classes(model)
         self._choice.check(self.picture_size(model), model)
         if (judge := self._judge) and (knows := count_classes(judge)) != classes:
-            raise ValueError(
+            raise BadInput(
                 f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
                 "take a judge that was trained on the same classes"
             )
@@ -148,15 +149,15 @@ class ClassModel(Recipe):
         prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
         return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import top_classes
 
         images = (images * 255).round() / 255  # as they are on disk
         told: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
         for who, network in (("network", model), ("judge", self._judge)):
             if network is not None:
-                for figures, guesses in zip(told, top_classes(network, images, SHOWN), strict=True):
-                    figures[who] = [asdict(guess) for guess in guesses]
+                for metrics, guesses in zip(told, top_classes(network, images, SHOWN), strict=True):
+                    metrics[who] = [asdict(guess) for guess in guesses]
         return told
 
     def closing(self, records: Sequence[Record]) -> str:
@@ -166,7 +167,7 @@ class ClassModel(Recipe):
         if self.judge is not None:
             known = sum(_place(record, "judge") is not None for record in records)
             parts.append(f"the judge has {known} of {count} in its top {SHOWN}")
-        share = sum(record.figures["burnt"] for record in records) / max(count, 1)
+        share = sum(record.metrics["burnt"] for record in records) / max(count, 1)
         parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
         return "; ".join(parts)
 
@@ -192,5 +193,5 @@ def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
 
 def _place(record: Record, who: str) -> int | None:
     """Where the class itself stands among someone's likeliest ones, from 0; None if it is not among them."""
-    indices = [guess["index"] for guess in record.figures.get(who, ())]
+    indices = [guess["index"] for guess in record.metrics.get(who, ())]
     return indices.index(record.channel) if record.channel in indices else None

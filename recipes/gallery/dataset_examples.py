@@ -10,7 +10,7 @@ from inverter import Model, receptive_fields
 from recipes.activations.collect import collect
 from recipes.activations.reducers import Extremes
 from recipes.activations.responses import measured, percentile
-from recipes.gallery.patch_records import PICTURES, Sightings
+from recipes.gallery.patch_records import PICTURES, PatchRecords
 from recipes.options.names import address
 from recipes.outputs.atomic import write_jpeg
 from recipes.pictures.sets import Pictures, picture_set
@@ -18,13 +18,13 @@ from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
 
 SHOWN = 4
 """Patches beside each picture."""
 
 
-class Beside:
+class DatasetExamples:
     """The pictures of a set, as the units of a gallery see them: it looks at all of them once, when it is made.
 
     Args:
@@ -41,7 +41,7 @@ class Beside:
         size: tuple[int, int],
         out: Path,
         fresh: bool = False,
-        progress: RunProgress | None = None,
+        progress: RunProgressCallback | None = None,
         executor: Executor | None = None,
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
@@ -61,7 +61,7 @@ class Beside:
             executor=executor,
         )
 
-    def figures(self, units: Sequence[Unit], scores: Sequence[float]) -> list[dict[str, Any]]:
+    def metrics(self, units: Sequence[Unit], scores: Sequence[float]) -> list[dict[str, Any]]:
         """For units of one layer with these scores, as JSON: `percentile`, `natural_highest` and `patches`.
 
         `percentile` is the share of the natural pictures, in percent, that score below the optimised one on the same
@@ -72,19 +72,19 @@ class Beside:
         # Classes are ranked by their logits, whatever the objective: probabilities all but tie at 0 and 1.
         kind = units[0].objective
         ranked = "logit" if kind == "softmax" else kind
-        seen = Sightings(self.model, self.pictures, self.found, layer, self.fields[layer], ranked, SHOWN)
+        seen = PatchRecords(self.model, self.pictures, self.found, layer, self.fields[layer], ranked, SHOWN)
         answers, told = seen.of(units), list[dict[str, Any]]()
         for unit, score in zip(units, scores, strict=True):
             natural = measured(self.found, layer, unit.channel or 0, kind)
             places = answers[unit].most if unit.direction == "max" else answers[unit].least
-            figures: dict[str, Any] = {
+            metrics: dict[str, Any] = {
                 "percentile": percentile(natural, score),
                 "natural_highest": float(natural.max()),
                 "natural_pictures": len(natural),
             }
             if places:
-                figures["patches"] = [seen.patch(place) for place in places]
-            told.append(figures)
+                metrics["patches"] = [seen.patch(place) for place in places]
+            told.append(metrics)
             for place in places:
                 self._save(place.picture)
         return told

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.options.fields import MOST, check_whole, option
 from recipes.options.indices import parse_channels
 from recipes.options.names import OUTPUT_LAYER, safe_name
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from objectives import Objective
-    from recipes.executors.progress import RunProgress
-    from recipes.gallery.dataset_examples import Beside
+    from recipes.executors.progress import RunProgressCallback
+    from recipes.gallery.dataset_examples import DatasetExamples
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
 CLASSES = ("logit", "softmax")
@@ -57,15 +58,15 @@ class Gallery(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.objective not in OBJECTIVES:
-            raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
+            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         PriorChoice.parse(self.prior)
         check_whole("attempts", self.attempts, 1, MOST)
         if not self.layers:
-            raise ValueError("layer: got none; expected an address, or all")
+            raise BadInput("layer: got none; expected an address, or all")
         if not all(isinstance(layer, str) and layer for layer in self.layers):
-            raise ValueError(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them), or all")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them), or all")
         if self.objective in CLASSES and self.layers != ("all",):
-            raise ValueError(f"objective {self.objective} looks at the model's output: leave out layer")
+            raise BadInput(f"objective {self.objective} looks at the model's output: leave out layer")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -85,7 +86,7 @@ class Gallery(Recipe):
         choice.check(size, model)
         for layer, shape in shapes.items():
             if len(shape) not in (2, 4):
-                raise ValueError(
+                raise BadInput(
                     f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
                     "vector (B, C): choose another layer (inverter layers shows them)"
                 )
@@ -96,7 +97,7 @@ class Gallery(Recipe):
                 channels = parse_channels(self.channels, shape[1], f"layer {layer!r}")
             units += self._units(layer, channels)
         if not units:
-            raise ValueError(f"channels {self.channels!r}: no layer has any of them")
+            raise BadInput(f"channels {self.channels!r}: no layer has any of them")
         return units
 
     def settings(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class Gallery(Recipe):
         for layer in self.layers:
             if layer == "all":
                 if not (known := stages(model, size)):
-                    raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
+                    raise BadInput(f"{model.spec} has no stages that put out maps: name its layers with --layer")
                 found += known
             else:
                 model.check_layer(layer)
@@ -160,27 +161,27 @@ class Gallery(Recipe):
         return Problem(objective, prior, measure, [stage], choice.finish(prior))
 
     @cached_property
-    def _beside(self) -> list[Beside]:
+    def _beside(self) -> list[DatasetExamples]:
         """The natural pictures beside ours, once `prepare` has looked at them."""
         return []
 
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None = None) -> None:
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgressCallback | None = None) -> None:
         if self.dataset is not None:
-            from recipes.gallery.dataset_examples import Beside
+            from recipes.gallery.dataset_examples import DatasetExamples
 
             size, out, executor = self.picture_size(model), Path(self.out), self.executor(model)
-            self._beside[:] = [Beside(model, self.dataset, units, size, out, self.fresh, progress, executor)]
+            self._beside[:] = [DatasetExamples(model, self.dataset, units, size, out, self.fresh, progress, executor)]
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         from inverter.scoring import evaluate, whole
 
         if self.dataset is None:
-            return super().figures(model, units, images)
+            return super().metrics(model, units, images)
         if not self._beside:  # in another process than the one that looked at the pictures: it finds them on disk
             self.prepare(model, self.units(model))
         work = self.problem(model, units)
         scores = evaluate(model, work.measure, whole(model, work.prior, images))
-        return self._beside[0].figures(units, scores.tolist())
+        return self._beside[0].metrics(units, scores.tolist())
 
     def _style_layer(self, model: Model, layer: str) -> str:
         """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from recipes.pages.html import located, picture_url, render_page
-from recipes.pages.manifest_view import Figure, Told, named, took
+from recipes.pages.manifest_view import ManifestView, Stat, named, took
 
 __all__ = ["render_gallery"]
 
@@ -15,7 +15,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
     Args:
         manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
             missing leaves its figure out. An optional `planned` is the number of units that the whole run makes. Where
-            a unit's `figures` hold lists of likeliest classes, they stand below its picture.
+            a unit's `stats` hold lists of likeliest classes, they stand below its picture.
         kind: what the page is, for people.
 
     Returns:
@@ -26,15 +26,15 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         >>> page.startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    layers, groups = _layer_order(told.settings.get("layer"), told.units), _groups(told.units)
-    shape = told.shape
+    view = ManifestView(manifest)
+    layers, groups = _layer_order(view.settings.get("layer"), view.units), _groups(view.units)
+    shape = view.shape
     return render_page(
         "gallery",
-        told,
-        subtitle=f"{kind} · {told.spec}" if told.named else kind,
-        figures=_figures(told, layers, len(groups)),
-        notices=told.notices("units"),
+        view,
+        subtitle=f"{kind} · {view.spec}" if view.named else kind,
+        stats=_stats(view, layers, len(groups)),
+        notices=view.notices("units"),
         data={
             "layers": layers,
             "groups": groups,
@@ -45,16 +45,16 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
     )
 
 
-def _figures(told: Told, layers: Sequence[str], groups: int) -> list[Figure]:
-    figures = [Figure("Units", told.count)]
-    if groups != len(told.units):
-        classes = told.settings.get("objective") in ("logit", "softmax")
-        figures.append(Figure("Classes" if classes else "Channels", f"{groups:,}"))
-    figures += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in told.units), "a unit")]
-    if told.shape:
-        figures.append(Figure("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(told.shape))) + " px"))
-    figures += told.asked("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
-    return figures + told.weights()
+def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]:
+    stats = [Stat("Units", view.count)]
+    if groups != len(view.units):
+        classes = view.settings.get("objective") in ("logit", "softmax")
+        stats.append(Stat("Classes" if classes else "Channels", f"{groups:,}"))
+    stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "a unit")]
+    if view.shape:
+        stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))
+    stats += view.asked("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
+    return stats + view.weights()
 
 
 def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -63,8 +63,8 @@ def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for unit in units:
         key = (str(unit.get("layer")), str(unit.get("channel")), str(unit.get("objective")))
         shown = {**unit, "layer": key[0], "source": picture_url(unit.get("file"))}
-        if patches := (unit.get("figures") or {}).get("patches"):
-            shown["figures"] = {**unit["figures"], "patches": located(patches)}
+        if patches := (unit.get("metrics") or {}).get("patches"):
+            shown["metrics"] = {**unit["metrics"], "patches": located(patches)}
         groups.setdefault(key, []).append(shown)
     return [
         {

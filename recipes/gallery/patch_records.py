@@ -15,9 +15,9 @@ from torch import Tensor
 from inverter import Model, ReceptiveField
 from inverter.engine import default_batch
 from objectives.units import as_map
-from recipes.activations.collect import Activations
+from recipes.activations.collect import CollectedActivations
 from recipes.activations.map_geometry import Overlay, overlay, window
-from recipes.activations.responses import QUANTILES, Response, Sighting, responses
+from recipes.activations.responses import QUANTILES, PatchRecord, Response, responses
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
 from recipes.pictures.sets import PictureSet
@@ -28,7 +28,7 @@ PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
-class Sightings:
+class PatchRecords:
     """The units of one layer in the pictures of a set.
 
     Attributes:
@@ -39,7 +39,7 @@ class Sightings:
 
     model: Model
     pictures: PictureSet
-    found: Activations
+    found: CollectedActivations
     layer: str
     field: ReceptiveField | None
     objective: str
@@ -61,7 +61,7 @@ class Sightings:
             "silent": sum(not answer.most for answer in answers),
         }
 
-    def patch(self, seen: Sighting) -> dict[str, Any]:
+    def patch(self, seen: PatchRecord) -> dict[str, Any]:
         """A sighting as JSON: the picture, what the unit saw of it, and how it answered."""
         return {
             "picture": f"{PICTURES}/{seen.picture:06d}.jpg",
@@ -71,7 +71,7 @@ class Sightings:
             "window": window(self.field, seen, self.found.size),
         }
 
-    def figures(self, answer: Response) -> dict[str, Any]:
+    def metrics(self, answer: Response) -> dict[str, Any]:
         """What the manifest says of a unit."""
         values = asdict(answer)
         for kind in ("most", "least"):
@@ -114,7 +114,7 @@ class Sightings:
         """Some pictures with the layer's maps: (index, picture (C, H, W), maps (channels, h, w))."""
         names = [self.pictures.names[index] for index in chosen]
         part = PictureSet(names, lambda index, size: self.pictures.load(chosen[index], size), self.pictures.readers)
-        with self.model.looking([self.layer]) as capture, torch.no_grad():
+        with self.model.capture([self.layer]) as capture, torch.no_grad():
             for batch in part.batches(self.found.size, default_batch(self.model.device)):
                 if not batch.indices:
                     continue
@@ -137,7 +137,7 @@ class Sightings:
             seconds=0.0,
             status="ok" if answer.most else "the same in all pictures",
             name=unit.name,
-            figures=self.figures(answer),
+            metrics=self.metrics(answer),
         )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MOST, check_whole, key_of, option
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from inverter import Model
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
     from recipes.runner.run import Report
 
@@ -35,7 +36,7 @@ class Patches(Machines):
     picture gives one patch at most. From such patches people tell what a unit does (Borowski et al. 2021).
 
     Raises:
-        ValueError: for a count below 1, or anything that a gallery would not take.
+        BadInput: for a count below 1, or anything that a gallery would not take.
 
     Example:
         >>> Patches(dataset="photos", layer="features.stage3", channels="0-3", out="OUT").name
@@ -66,7 +67,7 @@ class Patches(Machines):
         super().__post_init__()
         check_whole("count", self.count, 1, MOST)
         if self.objective not in OBJECTIVES:
-            raise ValueError(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
+            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
 
     @property
@@ -89,22 +90,22 @@ class Patches(Machines):
         return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
     @guarded
-    def run(self, progress: RunProgress | None = None) -> Report:
+    def run(self, progress: RunProgressCallback | None = None) -> Report:
         """Looks at all pictures once, then again at those that are shown, for their heat maps.
 
         Args:
-            progress: called with an `Update` as the work goes on; first in pictures, then in units.
+            progress: called with an `RunProgress` as the work goes on; first in pictures, then in units.
 
         Raises:
-            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
+            BadInput, NotFound, OSError: bad input, in one line, before anything is written.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
         from inverter import load_model, receptive_fields
         from recipes.activations.collect import collect
         from recipes.activations.reducers import Extremes
         from recipes.executors import executor
-        from recipes.executors.progress import Update
-        from recipes.gallery.patch_records import Sightings
+        from recipes.executors.progress import RunProgress
+        from recipes.gallery.patch_records import PatchRecords
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import Store
         from recipes.pictures.sets import picture_set
@@ -141,7 +142,7 @@ class Patches(Machines):
         try:
             for layer in layers:
                 where = address(layer)
-                seen = Sightings(model, pictures, found, where, sees[where], self.objective, self.count)
+                seen = PatchRecords(model, pictures, found, where, sees[where], self.objective, self.count)
                 answers = seen.of([unit for unit in units if unit.layer == layer])
                 rows[layer] = {"layer": layer, **seen.summary(list(answers.values()))}
                 missing = {unit: answer for unit, answer in answers.items() if not store.has(unit.file)}
@@ -149,7 +150,7 @@ class Patches(Machines):
                     store.add(seen.finished(missing, Path(self.out), saved))
                 made += len(missing)
                 if progress is not None and todo:
-                    progress(Update(made, todo, len(units) - todo, "unit"))
+                    progress(RunProgress(made, todo, len(units) - todo, "unit"))
         finally:
             page = store.write_page()
         return Report(Path(self.out), page, store.manifest, made, time.perf_counter() - started)
@@ -162,6 +163,6 @@ class Patches(Machines):
 
     def skipped(self) -> Mapping[str, str]:
         """The pictures that could not be read, with the reason: known once it ran."""
-        from recipes.activations.collect import Activations
+        from recipes.activations.collect import CollectedActivations
 
-        return Activations.load(Path(self.out) / "activations").skipped
+        return CollectedActivations.load(Path(self.out) / "activations").skipped

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recipes.pages.html import located, picture_url, render_page
-from recipes.pages.manifest_view import CONTINUES, Figure, Told, named
+from recipes.pages.manifest_view import CONTINUES, ManifestView, Stat, named
 
 __all__ = ["render_patches"]
 
@@ -20,9 +20,9 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         >>> render_patches({"recipe": "patches", "units": []}).startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    settings, units, rows = told.settings, told.units, told.rows
-    notices = told.notices("units", CONTINUES)
+    view = ManifestView(manifest)
+    settings, units, rows = view.settings, view.units, view.rows
+    notices = view.notices("units", CONTINUES)
     if skipped := max((row.get("skipped") or 0 for row in rows), default=0):
         notices.append(f"{skipped:,} pictures could not be read and were left out.")
     if any(row.get("sees") == "unknown" for row in rows):
@@ -33,25 +33,25 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     if isinstance(asked, int) and 0 < pictures < asked:
         notices.append(f"{asked} patches were asked for, but there are only {pictures} pictures.")
     layers = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
-    figures = [Figure("Units", told.count)]
+    stats = [Stat("Units", view.count)]
     if pictures:
         places = settings.get("dataset") or []
-        figures.append(Figure("Pictures", f"{pictures:,}", ", ".join(map(str, places))))
-    figures.append(named("Layer", layers, "Layers"))
+        stats.append(Stat("Pictures", f"{pictures:,}", ", ".join(map(str, places))))
+    stats.append(named("Layer", layers, "Layers"))
     if len(rows) == 1:
-        figures.append(Figure("A unit sees", str(rows[0].get("sees"))))
+        stats.append(Stat("A unit sees", str(rows[0].get("sees"))))
     if silent := sum(row.get("silent") or 0 for row in rows):
-        figures.append(Figure("Silent units", f"{silent:,}", "the same in all pictures"))
-    figures += told.asked("objective") + told.weights()
+        stats.append(Stat("Silent units", f"{silent:,}", "the same in all pictures"))
+    stats += view.asked("objective") + view.weights()
     return render_page(
         "patches",
-        told,
+        view,
         parts=["listing", "layers"],
         subtitle="Top patches",
-        figures=figures,
+        stats=stats,
         notices=notices,
         data={
-            "size": list(told.shape or (1, 1)),
+            "size": list(view.shape or (1, 1)),
             "sees": {str(row.get("layer")): str(row.get("sees")) for row in rows},
             "layers": layers,
             "units": [
@@ -62,9 +62,9 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
                     "objective": unit.get("objective"),
                     "file": unit.get("file"),
                     "maps": picture_url(unit.get("file")),
-                    "figures": {
-                        **(unit.get("figures") or {}),
-                        **{kind: located((unit.get("figures") or {}).get(kind)) for kind in ("most", "least")},
+                    "metrics": {
+                        **(unit.get("metrics") or {}),
+                        **{kind: located((unit.get("metrics") or {}).get(kind)) for kind in ("most", "least")},
                     },
                 }
                 for unit in units

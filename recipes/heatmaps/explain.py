@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.attribution.registry import MethodChoice
 from recipes.heatmaps.shared import PictureQuestions, asked_units, original_units, texts, with_channels
 from recipes.options.fields import check_whole, option
@@ -54,7 +55,7 @@ class Explain(PictureQuestions):
     it has the thing that was cut out, too (`NAME-thing.png`, all else transparent).
 
     Raises:
-        ValueError: for a missing picture or target, text of another form, or (in `run`) what does not fit the model.
+        BadInput: for a missing picture or target, text of another form, or (in `run`) what does not fit the model.
 
     Example:
         >>> Explain(image="photo.jpg", target="logit:207", method=["grad-cam", "saliency"], out="OUT").name
@@ -82,9 +83,9 @@ class Explain(PictureQuestions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not all(isinstance(layer, str) and layer for layer in self._layers):
-            raise ValueError(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers shows them)")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers shows them)")
         if self.box not in BOXES:
-            raise ValueError(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
+            raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
         if self.perceive is not None:
             check_whole("perceive", self.perceive, 1, MOST_STEPS)
 
@@ -102,7 +103,7 @@ class Explain(PictureQuestions):
         if self.box == "graph-cut":
             open_cv()  # all is told before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
-            raise ValueError(
+            raise BadInput(
                 f"layer {self._layers[0]!r} is given, but no method looks at a layer of your choice: leave it out"
             )
         questions, names = self._questions(model), self._readable(model)
@@ -134,12 +135,12 @@ class Explain(PictureQuestions):
     def _with_files(self, unit: Unit, question: Question) -> Unit:
         """A unit that knows which files will lie beside its picture."""
         stem = unit.file.removesuffix(".png")
-        beside = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
+        extra_files = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
         if self.box == "graph-cut":
-            beside["thing"] = f"{stem}-thing.png"
+            extra_files["thing"] = f"{stem}-thing.png"
         if self.perceive and question.choice.method().layer:
-            beside["perceived"] = f"{stem}-perceived.png"
-        return replace(unit, beside=beside)
+            extra_files["perceived"] = f"{stem}-perceived.png"
+        return replace(unit, extra_files=extra_files)
 
     @cached_property
     def _batch(self) -> Callable[[Model, tuple[str, ...]], Batch]:
@@ -189,7 +190,7 @@ class Explain(PictureQuestions):
 
     @cached_property
     def _told(self) -> dict[str, dict[str, Any]]:
-        """What the manifest tells of a unit, by file: on its way from `problem` to `figures`."""
+        """What the manifest tells of a unit, by file: on its way from `problem` to `metrics`."""
         return {}
 
     def _kept(
@@ -204,7 +205,7 @@ class Explain(PictureQuestions):
         from recipes.outputs.colormap import cut_out, plain
 
         method, picture, buffer = question.choice.method(), batch.images[row], io.BytesIO()
-        files = {kind: Path(self.out) / file for kind, file in unit.beside.items()}
+        files = {kind: Path(self.out) / file for kind, file in unit.extra_files.items()}
         write_png(files["plain"], plain(heat, signed))
         np.save(buffer, heat.numpy())
         write_bytes(files["array"], buffer.getvalue())
@@ -225,7 +226,7 @@ class Explain(PictureQuestions):
             told["channels"] = _channels(batch.model, question.target, picture, where)
         return told
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import classifies, recognise
 
         if units[0].objective != ORIGINAL:

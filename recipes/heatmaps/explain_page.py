@@ -5,7 +5,7 @@ from typing import Any
 
 from recipes.pages.by_picture import ORIGINAL, by_picture, seen, shown
 from recipes.pages.html import render_page
-from recipes.pages.manifest_view import Figure, Told, took
+from recipes.pages.manifest_view import ManifestView, Stat, took
 
 __all__ = ["render_explain"]
 
@@ -21,29 +21,29 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         >>> render_explain({"recipe": "explain", "units": []}).startswith("<!doctype html>")
         True
     """
-    told, units = Told(manifest), [shown(unit) for unit in manifest.get("units") or []]
+    view, units = ManifestView(manifest), [shown(unit) for unit in manifest.get("units") or []]
     made = [unit for unit in units if unit.get("objective") != ORIGINAL]
-    shape = told.shape
+    shape = view.shape
     return render_page(
         "explain",
-        told,
+        view,
         parts=["listing"],
         subtitle="Where in a picture it lies",
-        figures=_figures(told, made),
-        notices=told.notices("pictures"),
+        stats=_stats(view, made),
+        notices=view.notices("pictures"),
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
-            "views": [view for view in ("thing", "perceived") if any(unit["beside"].get(view) for unit in made)],
+            "views": [view for view in ("thing", "perceived") if any(unit["extra_files"].get(view) for unit in made)],
             "images": by_picture(units),
         },
     )
 
 
-def _figures(told: Told, made: Sequence[Mapping[str, Any]]) -> list[Figure]:
-    each = [unit["figures"] for unit in made]
-    figures = [Figure("Pictures", f"{len(seen(told.units, 'image')):,}")]
+def _stats(view: ManifestView, made: Sequence[Mapping[str, Any]]) -> list[Stat]:
+    each = [unit["metrics"] for unit in made]
+    stats = [Stat("Pictures", f"{len(seen(view.units, 'image')):,}")]
     for label, key in (("Targets", "target"), ("Methods", "method")):
         names = seen(each, key)
-        figures.append(Figure(label, f"{len(names):,}", ", ".join(names)))
-    return figures + took(figure.get("seconds") for figure in each) + told.asked("seed") + told.weights()
+        stats.append(Stat(label, f"{len(names):,}", ", ".join(names)))
+    return stats + took(stat.get("seconds") for stat in each) + view.asked("seed") + view.weights()

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.attribution.localization.box_files import HELP as BOXES
 from recipes.attribution.registry import MethodChoice
 from recipes.heatmaps.shared import PictureQuestions, asked_units, original_units, with_channels
@@ -42,7 +43,7 @@ class JudgeMaps(PictureQuestions):
     what it becomes as the weights are drawn anew from the top layer down (`NAME-randomised.png`).
 
     Raises:
-        ValueError: for a missing picture, text of another form, or (in `run`) what does not fit the model or the boxes.
+        BadInput: for a missing picture, text of another form, or (in `run`) what does not fit the model or the boxes.
 
     Example:
         >>> JudgeMaps(image="photo.jpg", method=["grad-cam", "guided-backprop"], out="OUT").name
@@ -69,7 +70,7 @@ class JudgeMaps(PictureQuestions):
         for key, least in (("margin", 0), ("points", 1), ("depths", 0), ("squares", 1)):
             check_whole(key, getattr(self, key), least, LARGEST)
         if len(self._targets) > 1:
-            raise ValueError(f"target: got {self.target!r}; expected one, and --against for another to compare with")
+            raise BadInput(f"target: got {self.target!r}; expected one, and --against for another to compare with")
         _ = self._against
 
     @property
@@ -93,7 +94,7 @@ class JudgeMaps(PictureQuestions):
         from recipes.attribution.api import place
 
         if self.layer is not None and not any(choice.method().movable for choice in self._choices):
-            raise ValueError(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
+            raise BadInput(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
         names, target = self._readable(model), self._target.resolved(model)
         judge = self._judge(model, tuple(names[:1]))
         _ = self._boxes, judge.scores  # all is told before anything is written
@@ -110,7 +111,7 @@ class JudgeMaps(PictureQuestions):
 
     @cached_property
     def _told(self) -> dict[str, dict[str, Any]]:
-        """What the manifest tells of a unit, by file: on its way from `problem` to `figures`."""
+        """What the manifest tells of a unit, by file: on its way from `problem` to `metrics`."""
         return {}
 
     @cached_property
@@ -149,17 +150,17 @@ class JudgeMaps(PictureQuestions):
 
         judge = self._judge(model, tuple(str(unit.image) for unit in units))
         if units[0].objective == ORIGINAL:
-            for unit, figures, boxes in zip(units, judge.chance(), judge.boxes, strict=True):
-                told = {"method": CHANCE, **figures} | ({"boxes": [list(box) for box in boxes]} if boxes else {})
+            for unit, metrics, boxes in zip(units, judge.chance(), judge.boxes, strict=True):
+                told = {"method": CHANCE, **metrics} | ({"boxes": [list(box) for box in boxes]} if boxes else {})
                 self._told[unit.file] = told | {"source": self._files[str(unit.image)].name}
             return Given(judge.images)
         choice = self._folders[units[0].file.rpartition("/")[0]]
         verdicts, shown = judge(choice), []
         for unit, image, verdict, score in zip(units, judge.images, verdicts, judge.scores, strict=True):
             told = {"method": str(choice), "target": str(self._target), "value": score}
-            self._told[unit.file] = told | verdict.figures
+            self._told[unit.file] = told | verdict.metrics
             self._keep(unit, verdict)
-            shown.append(overlay(image, verdict.map, verdict.figures["signed"]))
+            shown.append(overlay(image, verdict.map, verdict.metrics["signed"]))
         if self._target.single:
             units = with_channels(model, self._target, units, judge.channels)
         return Given(torch.stack(shown), units)
@@ -171,16 +172,16 @@ class JudgeMaps(PictureQuestions):
         from recipes.outputs.atomic import write_png
         from recipes.outputs.colormap import plain
 
-        strip = [plain(heat, verdict.figures["signed"]) for heat in (verdict.map, *verdict.randomised)]
-        write_png(Path(self.out) / unit.beside["strip"], torch.cat(strip, 2))
+        strip = [plain(heat, verdict.metrics["signed"]) for heat in (verdict.map, *verdict.randomised)]
+        write_png(Path(self.out) / unit.extra_files["strip"], torch.cat(strip, 2))
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         return [self._told.pop(unit.file) for unit in units]
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """Means over the pictures, a row for each method; the last row is what a map of noise would reach."""
-        methods = list(dict.fromkeys(record.figures["method"] for record in records))
-        rows = [_row(method, [r.figures for r in records if r.figures["method"] == method]) for method in methods]
+        methods = list(dict.fromkeys(record.metrics["method"] for record in records))
+        rows = [_row(method, [r.metrics for r in records if r.metrics["method"] == method]) for method in methods]
         return sorted(rows, key=lambda row: row["method"] == CHANCE)
 
     def closing(self, records: Sequence[Record]) -> str | None:
@@ -196,12 +197,12 @@ class JudgeMaps(PictureQuestions):
         return render_judge_maps(manifest)
 
 
-def _row(method: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _row(method: str, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The means of what the measures say of a method's maps; a measure that none of them has is left out."""
-    row: dict[str, Any] = {"method": method, "pictures": len(figures)}
-    columns = {name: [each.get(name) for each in figures] for name in MEASURES}
-    columns["randomised_half"] = [each.get("upper") for each in figures]
-    columns["randomised_all"] = [depths[-1]["size"] for each in figures if (depths := each.get("cascade"))]
+    row: dict[str, Any] = {"method": method, "pictures": len(metrics)}
+    columns = {name: [each.get(name) for each in metrics] for name in MEASURES}
+    columns["randomised_half"] = [each.get("upper") for each in metrics]
+    columns["randomised_all"] = [depths[-1]["size"] for each in metrics if (depths := each.get("cascade"))]
     for name, values in columns.items():
         if known := [value for value in values if value is not None]:
             row[name] = sum(known) / len(known)
@@ -211,4 +212,4 @@ def _row(method: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _with_strip(unit: Unit) -> Unit:
-    return replace(unit, beside={"strip": f"{unit.file.removesuffix('.png')}-randomised.png"})
+    return replace(unit, extra_files={"strip": f"{unit.file.removesuffix('.png')}-randomised.png"})

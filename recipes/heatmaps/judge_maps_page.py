@@ -5,7 +5,7 @@ from typing import Any
 
 from recipes.pages.by_picture import ORIGINAL, by_picture, seen, shown
 from recipes.pages.html import render_page
-from recipes.pages.manifest_view import Figure, Told
+from recipes.pages.manifest_view import ManifestView, Stat
 
 __all__ = ["render_judge_maps"]
 
@@ -21,29 +21,29 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
         >>> render_judge_maps({"recipe": "judge-maps", "units": []}).startswith("<!doctype html>")
         True
     """
-    told, units = Told(manifest), [shown(unit) for unit in manifest.get("units") or []]
-    methods = seen([unit["figures"] for unit in units if unit.get("objective") != ORIGINAL], "method")
-    notices = told.notices("pictures")
-    if hardly := [str(row.get("method")) for row in told.rows if row.get("weights") == "hardly"]:
+    view, units = ManifestView(manifest), [shown(unit) for unit in manifest.get("units") or []]
+    methods = seen([unit["metrics"] for unit in units if unit.get("objective") != ORIGINAL], "method")
+    notices = view.notices("pictures")
+    if hardly := [str(row.get("method")) for row in view.rows if row.get("weights") == "hardly"]:
         notices.append(f"Hardly depends on the weights: {', '.join(hardly)}.")
-    shape = told.shape
+    shape = view.shape
     return render_page(
         "judge_maps",
-        told,
+        view,
         parts=["listing", "chart"],
         subtitle="Which heat maps are true",
-        figures=[
-            Figure("Pictures", f"{len(seen(units, 'image')):,}"),
-            Figure("Methods", f"{len(methods):,}", ", ".join(methods)),
-            *told.asked("target", "against", "seed"),
-            *told.weights(),
+        stats=[
+            Stat("Pictures", f"{len(seen(units, 'image')):,}"),
+            Stat("Methods", f"{len(methods):,}", ", ".join(methods)),
+            *view.asked("target", "against", "seed"),
+            *view.weights(),
         ],
         notices=notices,
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
             "methods": methods,
-            "table": told.rows,
+            "table": view.rows,
             "images": by_picture(units),
         },
     )

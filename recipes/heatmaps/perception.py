@@ -29,7 +29,7 @@ def perceived(
         (B, 3, H, W) in [0, 1] on the CPU; black where a layer is silent for a picture, and so keeps nothing of it.
 
     Raises:
-        LookupError: for an unknown layer.
+        NotFound: for an unknown layer.
     """
     target = encode(model, images, layer)[layer]
     heard = target.flatten(1).any(1).cpu()

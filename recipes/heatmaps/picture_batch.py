@@ -47,7 +47,7 @@ class Batch:
         """What a target says of the pictures.
 
         Raises:
-            ValueError, LookupError, OSError: for a class, channel, layer or file that is not there.
+            BadInput, NotFound, OSError: for a class, channel, layer or file that is not there.
         """
         if target not in self._answers:
             objective = target.objective(self.model, self.images)

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
 from recipes.options.fields import option
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CHECKED = (32, 32)
 """Size in pixels at which pictures are read to see if they can be: a JPEG is decoded no larger than that needs."""
-BESIDE = ("-map", "-thing", "-perceived", "-randomised")
+EXTRA = ("-map", "-thing", "-perceived", "-randomised")
 """How names of files end that lie beside a picture's own."""
 
 
@@ -55,7 +56,7 @@ class PictureQuestions(Recipe):
         for key in ("image", "target", "method"):
             values = texts(getattr(self, key))
             if not values or not all(isinstance(value, str | Path) and str(value) for value in values):
-                raise ValueError(f"{key}: got {getattr(self, key)!r}; expected one or more texts (--{key})")
+                raise BadInput(f"{key}: got {getattr(self, key)!r}; expected one or more texts (--{key})")
         _ = self._targets, self._choices
 
     @cached_property
@@ -73,7 +74,7 @@ class PictureQuestions(Recipe):
 
         found: dict[str, Path] = {}
         for name, file in named_pictures(texts(self.image)).items():
-            while name.endswith(BESIDE) or safe_name(name) in found:
+            while name.endswith(EXTRA) or safe_name(name) in found:
                 name += "~"
             found[safe_name(name)] = file
         return found
@@ -97,7 +98,7 @@ class PictureQuestions(Recipe):
         """Names of the pictures that can be read; of a folder, the others are skipped.
 
         Raises:
-            ValueError: for a file that was named itself and cannot be read, or if none can.
+            BadInput: for a file that was named itself and cannot be read, or if none can.
         """
         from recipes.pictures.sets import READERS
 
@@ -106,10 +107,10 @@ class PictureQuestions(Recipe):
         for batch in self._set(model, names).batches(CHECKED, READERS):
             for index, reason in batch.skipped.items():
                 if self._files[names[index]] in given:
-                    raise ValueError(reason)
+                    raise BadInput(reason)
                 unreadable[names[index]] = reason
         if len(unreadable) == len(names):
-            raise ValueError(f"none of the {len(names)} pictures can be read; the first: {unreadable[names[0]]}")
+            raise BadInput(f"none of the {len(names)} pictures can be read; the first: {unreadable[names[0]]}")
         self._unreadable.update({str(self._files[name]): reason for name, reason in unreadable.items()})
         return [name for name in names if name not in unreadable]
 
@@ -124,7 +125,7 @@ class PictureQuestions(Recipe):
         """Pictures by name as the network sees them, (B, C, H, W) in [0, 1]."""
         (batch,) = self._set(model, names).batches(self.picture_size(model), len(names))
         for reason in batch.skipped.values():
-            raise ValueError(reason)  # it could be read when the run began
+            raise BadInput(reason)  # it could be read when the run began
         return batch.images
 
     def _batches(self, model: Model, names: Sequence[str]) -> Iterator[Sequence[str]]:

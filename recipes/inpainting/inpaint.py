@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.options.fields import option
 from recipes.runner.recipe import AnyRecipe
 from recipes.runner.units import Given, Problem, Unit
@@ -66,16 +67,16 @@ class Inpaint(AnyRecipe):
         super().__post_init__()
         for key, values in (("image", self.images), ("mask", self.masks)):
             if not all(isinstance(value, str) and value for value in values):
-                raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
+                raise BadInput(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
         if not self.images:
-            raise ValueError("image: got none; expected a picture, or a folder of pictures")
+            raise BadInput("image: got none; expected a picture, or a folder of pictures")
         if bool(self.masks) == (self.missing is not None):
             given = "both mask and missing" if self.masks else "neither mask nor missing"
-            raise ValueError(f"got {given}; expected a picture of what is known (--mask) or a share (--missing)")
+            raise BadInput(f"got {given}; expected a picture of what is known (--mask) or a share (--missing)")
         if self.missing is not None and not 0 < self.missing < 1:
-            raise ValueError(f"missing must be a share above 0 and below 1, got {self.missing!r}")
+            raise BadInput(f"missing must be a share above 0 and below 1, got {self.missing!r}")
         if self.missing is not None and self.damaged:
-            raise ValueError("damaged says what a mask hides; with missing, whole pictures are given")
+            raise BadInput("damaged says what a mask hides; with missing, whole pictures are given")
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ class Inpaint(AnyRecipe):
 
         pictures, masks = named_pictures(self.images), list(named_pictures(self.masks).values())
         if len(masks) not in (1, len(pictures)):
-            raise ValueError(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
+            raise BadInput(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
         return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
 
     def _read(self, name: str) -> tuple[Tensor, Tensor]:
@@ -124,7 +125,7 @@ class Inpaint(AnyRecipe):
         factor = self.size / max(height, width) if self.size else 1
         size = max(1, round(height * factor)), max(1, round(width * factor))
         if min(size) < SMALLEST:
-            raise ValueError(
+            raise BadInput(
                 f"{self._files[name]}: expected pictures of at least {SMALLEST} pixels each way, "
                 f"got {size[1]}x{size[0]} (width x height)"
             )
@@ -180,14 +181,14 @@ class Inpaint(AnyRecipe):
         stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
         return Problem(objective, prior, objective, [stage], finish=lambda found: seen + (1 - masks) * found)
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the missing pixels as they are in the files, with 8 bits a channel."""
         pictures, masks = self._batch(units)
         height, width = pictures.shape[2:]
         found: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]
         if units[0].objective == ORIGINAL:
-            for figures, unit in zip(found, units, strict=True):
-                figures["source"] = self._files[str(unit.image)].name
+            for metrics, unit in zip(found, units, strict=True):
+                metrics["source"] = self._files[str(unit.image)].name
         if units[0].objective != RESTORED:
             return found
         known = pictures * masks
@@ -195,14 +196,14 @@ class Inpaint(AnyRecipe):
         shares = (1 - masks).mean((1, 2, 3)).tolist()
         restored = _missing_psnr(images.clamp(0, 1).mul(255).round().div(255), pictures, masks).tolist()
         filled = _missing_psnr(mean, pictures, masks).tolist()
-        for figures, share, psnr, plain in zip(found, shares, restored, filled, strict=True):
-            figures["missing"] = share
+        for metrics, share, psnr, plain in zip(found, shares, restored, filled, strict=True):
+            metrics["missing"] = share
             if not self.damaged:
-                figures |= {"psnr": psnr, "psnr_of_mean": plain}
+                metrics |= {"psnr": psnr, "psnr_of_mean": plain}
         return found
 
     def closing(self, records: Sequence[Record]) -> str | None:
-        found = [record.figures["psnr"] for record in records if "psnr" in record.figures]
+        found = [record.metrics["psnr"] for record in records if "psnr" in record.metrics]
         if not found:
             return None
         least = f" on average, {min(found):.1f} dB at least" if len(found) > 1 else ""

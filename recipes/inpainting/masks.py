@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inverter_errors import BadInput
 from recipes.pictures.reading import read_picture
 
 
@@ -18,11 +19,11 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
         size: (height, width) of the picture that it is for.
 
     Raises:
-        FileNotFoundError, ValueError: if it cannot be read, has another size, or hides nothing or everything.
+        MissingFile, BadInput: if it cannot be read, has another size, or hides nothing or everything.
     """
     mask = (read_picture(path, channels=1) >= 0.5).float()
     if mask.shape[1:] != size:
-        raise ValueError(
+        raise BadInput(
             f"mask {path} is of another size: {mask.shape[2]}x{mask.shape[1]} pixels, "
             f"but its picture has {size[1]}x{size[0]} (width x height)"
         )
@@ -45,9 +46,9 @@ def random_mask(size: tuple[int, int], missing: float, seed: int) -> Tensor:
 def check_mask(mask: Tensor, what: str) -> Tensor:
     """The mask itself, if it leaves both something to restore and something to restore it from."""
     if bool(mask.all()):
-        raise ValueError(f"{what} hides nothing: black is missing, white is known")
+        raise BadInput(f"{what} hides nothing: black is missing, white is known")
     if not bool(mask.any()):
-        raise ValueError(f"{what} hides everything: black is missing, white is known")
+        raise BadInput(f"{what} hides everything: black is missing, white is known")
     return mask
 
 

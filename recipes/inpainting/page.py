@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recipes.pages.html import picture_url, render_page
-from recipes.pages.manifest_view import Figure, Told, took
+from recipes.pages.manifest_view import ManifestView, Stat, took
 
 __all__ = ["render_inpaint"]
 
@@ -22,17 +22,17 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
         >>> render_inpaint({"recipe": "inpaint", "units": []}).startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in told.units]
+    view = ManifestView(manifest)
+    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in view.units]
     names = list(dict.fromkeys(str(unit.get("image")) for unit in units))
     return render_page(
         "inpaint",
-        told,
+        view,
         parts=["listing"],
-        title=told.named or "Inpainting",
+        title=view.named or "Inpainting",
         subtitle="Missing pixels, restored by the deep image prior",
-        figures=_figures(told, units, len(names)),
-        notices=told.notices("pictures", of=len(names)),
+        stats=_stats(view, units, len(names)),
+        notices=view.notices("pictures", of=len(names)),
         data=[
             {
                 "name": name,
@@ -48,16 +48,16 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(told: Told, units: list[dict[str, Any]], pictures: int) -> list[Figure]:
+def _stats(view: ManifestView, units: list[dict[str, Any]], pictures: int) -> list[Stat]:
     restored = [unit for unit in units if unit.get("objective") == "restored"]
-    figures = [Figure("Pictures", f"{pictures:,}"), Figure("Restored", f"{len(restored):,}")]
+    stats = [Stat("Pictures", f"{pictures:,}"), Stat("Restored", f"{len(restored):,}")]
     for label, key, form in (("Missing", "missing", "{:.1%}"), ("PSNR of the missing", "psnr", "{:.1f} dB")):
-        values = [figure for unit in restored if (figure := _number((unit.get("figures") or {}).get(key))) is not None]
+        values = [stat for unit in restored if (stat := _number((unit.get("metrics") or {}).get(key))) is not None]
         if values:
             mean = form.format(sum(values) / len(values))
             range_ = f"mean; from {form.format(min(values))} to {form.format(max(values))}" if len(values) > 1 else ""
-            figures.append(Figure(label, mean, range_))
-    return figures + took(unit.get("seconds") for unit in restored) + told.asked("steps", "seed")
+            stats.append(Stat(label, mean, range_))
+    return stats + took(unit.get("seconds") for unit in restored) + view.asked("steps", "seed")
 
 
 def _number(value: object) -> float | None:

@@ -21,7 +21,7 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     for (layer, prior), found in groups.items():
         row: dict[str, Any] = {"layer": layer, "prior": prior, "pictures": len(found)}
         for name in MEANS:
-            values = [record.figures[name] for record in found if record.figures.get(name) is not None]
+            values = [record.metrics[name] for record in found if record.metrics.get(name) is not None]
             if values:
                 row[name] = fmean(map(float, values))
         table.append(row | {"steps": found[0].steps, "seconds": fmean(record.seconds for record in found)})

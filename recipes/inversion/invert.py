@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput, NotFound
 from recipes.inversion.schedules import AUTO
 from recipes.options.fields import MOST, check_whole, option
 from recipes.options.names import OUTPUT_LAYER, address, safe_name
@@ -66,21 +67,21 @@ class Invert(Recipe):
         super().__post_init__()
         if bool(self.images) == (self.code is not None):
             given = "both image and code" if self.images else "neither image nor code"
-            raise ValueError(f"got {given}; expected pictures (--image) or a file of codes (--code)")
+            raise BadInput(f"got {given}; expected pictures (--image) or a file of codes (--code)")
         for key, values in (("image", self.images), ("layer", self.layers)):
             if not all(isinstance(value, str) and value for value in values):
-                raise ValueError(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
+                raise BadInput(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
         if self.distance not in DISTANCES:
-            raise ValueError(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
+            raise BadInput(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
         if self.start not in STARTS:
-            raise ValueError(f"unknown start {self.start!r}; expected one of {', '.join(STARTS)}")
+            raise BadInput(f"unknown start {self.start!r}; expected one of {', '.join(STARTS)}")
         if not self.priors:
-            raise ValueError(f"prior: got none; expected auto, or {HELP}")
+            raise BadInput(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
-            raise ValueError("layer: got none; expected an address, output, or all")
+            raise BadInput("layer: got none; expected an address, output, or all")
         check_whole("attempts", self.attempts, 1, MOST)
         if self.judge is None and (self.judge_weights or self.judge_normalize):
-            raise ValueError("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
+            raise BadInput("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -130,7 +131,7 @@ class Invert(Recipe):
 
         judge = load_model(self.judge, self.judge_weights, self.judge_normalize, self.device)
         if not classifies(judge):
-            raise ValueError(f"judge {self.judge} puts out no vector of classes: expected a classifier")
+            raise BadInput(f"judge {self.judge} puts out no vector of classes: expected a classifier")
         return judge
 
     def picture_size(self, model: Model) -> tuple[int, int]:
@@ -146,13 +147,11 @@ class Invert(Recipe):
 
         code, size = self._code, self.picture_size(model)
         if len(model.mean) != 3:
-            raise ValueError(
-                f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3"
-            )
+            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3")
         if code is not None:
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
-                raise ValueError(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
+                raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
         _ = self._found  # what cannot be read is told before anything is written
         _ = self._judge
         units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in self._files]
@@ -190,16 +189,16 @@ class Invert(Recipe):
             elif known := stages(model, size):
                 wanted += known
             else:
-                raise ValueError(f"{model.spec} has no stages that put out maps: name its layers with --layer")
+                raise BadInput(f"{model.spec} has no stages that put out maps: name its layers with --layer")
         shapes: dict[str, Sequence[int]] = {}
         for layer in dict.fromkeys(wanted):
             where = address(layer)
             if code is not None and where not in code.layers:
                 known_layers = ", ".join(known or OUTPUT_LAYER for known in code.layers)
-                raise LookupError(f"{self.code} holds no code of layer {layer!r}; it has {known_layers}")
+                raise NotFound(f"{self.code} holds no code of layer {layer!r}; it has {known_layers}")
             shape = tuple(model.shapes([where], size)[where])
             if code is not None and tuple(code.layers[where].shape[1:]) != shape[1:]:
-                raise ValueError(
+                raise BadInput(
                     f"{self.code}: the code of layer {layer!r} has shape {tuple(code.layers[where].shape[1:])}, but "
                     f"{model.spec} puts out {shape[1:]} there for a picture of {size[0]}x{size[1]} pixels"
                 )
@@ -248,7 +247,7 @@ class Invert(Recipe):
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, choice.finish(prior))
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the pictures as they are in their files, with 8 bits a channel."""
         from inverter import encode
         from recipes.activations.predictions import classifies, recognise
@@ -261,20 +260,20 @@ class Invert(Recipe):
             if network is not None:
                 recognise(found, name, network, images, originals if units[0].objective != ORIGINAL else None)
         if units[0].objective == ORIGINAL:
-            for figures, unit in zip(found, units, strict=True):
-                figures["source"] = self._files[str(unit.image)].name
+            for metrics, unit in zip(found, units, strict=True):
+                metrics["source"] = self._files[str(unit.image)].name
             return found
         where = address(units[0].layer)
         target = self._targets(model, units).flatten(1)
         distance = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
         between = self._between(model, units[0].layer)
-        for figures, off, size in zip(found, distance.tolist(), target.norm(dim=1).tolist(), strict=True):
-            figures["relative_error"] = off / size
+        for metrics, off, size in zip(found, distance.tolist(), target.norm(dim=1).tolist(), strict=True):
+            metrics["relative_error"] = off / size
             if between:
-                figures["normalized_error"] = off / between
+                metrics["normalized_error"] = off / between
         if originals is not None:
-            for figures, alike in zip(found, likeness(images, originals), strict=True):
-                figures |= alike
+            for metrics, alike in zip(found, likeness(images, originals), strict=True):
+                metrics |= alike
         return found
 
     def _between(self, model: Model, layer: str) -> float | None:

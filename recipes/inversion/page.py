@@ -5,7 +5,7 @@ from typing import Any
 
 from recipes.pages.by_picture import ORIGINAL, by_picture, seen
 from recipes.pages.html import picture_url, render_page
-from recipes.pages.manifest_view import Figure, Told, took
+from recipes.pages.manifest_view import ManifestView, Stat, took
 
 __all__ = ["render_invert"]
 
@@ -21,31 +21,31 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
         >>> render_invert({"recipe": "invert", "units": []}).startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in told.units]
+    view = ManifestView(manifest)
+    units = [dict(unit, source=picture_url(unit.get("file"))) for unit in view.units]
     made = [unit for unit in units if unit.get("objective") != ORIGINAL]
     layers, priors = seen(made, "layer"), seen(made, "prior")
-    shape = told.shape
+    shape = view.shape
     return render_page(
         "invert",
-        told,
+        view,
         parts=["listing", "chart"],
         subtitle="Pre-images of layer codes",
-        figures=[
-            Figure("Pictures", f"{len(seen(units, 'image')):,}"),
-            Figure("Pre-images", f"{len(made):,}"),
-            Figure("Layers", f"{len(layers):,}", ", ".join(layers)),
-            Figure("Priors" if len(priors) > 1 else "Prior", ", ".join(priors)),
+        stats=[
+            Stat("Pictures", f"{len(seen(units, 'image')):,}"),
+            Stat("Pre-images", f"{len(made):,}"),
+            Stat("Layers", f"{len(layers):,}", ", ".join(layers)),
+            Stat("Priors" if len(priors) > 1 else "Prior", ", ".join(priors)),
             *took((unit.get("seconds") for unit in made), "a pre-image"),
-            *told.asked("distance", "attempts", "judge", "seed"),
-            *told.weights(),
+            *view.asked("distance", "attempts", "judge", "seed"),
+            *view.weights(),
         ],
-        notices=told.notices("pictures"),
+        notices=view.notices("pictures"),
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "images": by_picture(units),
             "layers": layers,
             "priors": priors,
-            "table": told.rows,
+            "table": view.rows,
         },
     )

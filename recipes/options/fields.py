@@ -6,6 +6,8 @@ from dataclasses import Field, field
 from pathlib import Path
 from typing import Any
 
+from inverter_errors import BadInput
+
 LARGEST = 16384
 """Pixels of a picture's side, at most: more are a mistake, which should not end in a machine without memory."""
 MOST = 1000
@@ -23,17 +25,17 @@ def option(default: Any, help: str, **more: Any) -> Any:
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Raises a ValueError for what is no whole number from `least` to `most`."""
+    """Raises a BadInput for what is no whole number from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise BadInput(f"{name} must be a whole number of at least {least}, got {value!r}")
     if value > most:
-        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+        raise BadInput(f"{name} must be at most {most}, got {value!r}")
 
 
 def check_out(out: str | Path) -> None:
-    """Raises a ValueError for what can be the name of no folder and no file."""
+    """Raises a BadInput for what can be the name of no folder and no file."""
     if not str(out) or "\0" in str(out):
-        raise ValueError(f"out is {str(out)!r}; expected a folder" if str(out) else "out is empty; expected a folder")
+        raise BadInput(f"out is {str(out)!r}; expected a folder" if str(out) else "out is empty; expected a folder")
 
 
 def key_of(field: Field[Any]) -> str:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from inverter_errors import BadInput
+
 if TYPE_CHECKING:
     from inverter import Model
 
@@ -21,7 +23,7 @@ def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -
         count: how many there are. what: names them in an error, e.g. "layer features.9".
 
     Raises:
-        ValueError: for text of another form, an empty range, or a channel that is not there.
+        BadInput: for text of another form, an empty range, or a channel that is not there.
     """
     if isinstance(channels, str):
         if channels.strip() == "all":
@@ -30,25 +32,25 @@ def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -
         for part in channels.split(","):
             first, dash, last = (piece.strip() for piece in part.partition("-"))
             if not _number(first) or (dash and not _number(last)):
-                raise ValueError(
+                raise BadInput(
                     f"channels {channels!r}: {part.strip()!r} is neither a number nor a range; "
                     "expected all, a list 3,17,42 or ranges 0-15"
                 )
             low, high = int(first), int(last) if dash else int(first)
             if low > high:
-                raise ValueError(f"channels {channels!r}: the range {part.strip()} is empty; expected low-high")
+                raise BadInput(f"channels {channels!r}: the range {part.strip()} is empty; expected low-high")
             if high >= count:
-                raise ValueError(f"channel {high} is out of range: {what} has {count} (0 to {count - 1})")
+                raise BadInput(f"channel {high} is out of range: {what} has {count} (0 to {count - 1})")
             numbers += range(low, high + 1)
     else:
         numbers = [channels] if isinstance(channels, int) else list(channels)
         if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
-            raise ValueError(f"channels: expected whole numbers, got {channels!r}")
+            raise BadInput(f"channels: expected whole numbers, got {channels!r}")
     if not numbers:
-        raise ValueError("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
+        raise BadInput("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
     for number in numbers:
         if not 0 <= number < count:
-            raise ValueError(f"channel {number} is out of range: {what} has {count} (0 to {count - 1})")
+            raise BadInput(f"channel {number} is out of range: {what} has {count} (0 to {count - 1})")
     return list(dict.fromkeys(numbers))
 
 
@@ -63,7 +65,7 @@ def parse_classes(
         count: how many classes there are. names: theirs, as far as they are known. what: the model, for errors.
 
     Raises:
-        ValueError: for a name that no class has (with the nearest) or that several have, or an index out of range.
+        BadInput: for a name that no class has (with the nearest) or that several have, or an index out of range.
 
     Example:
         >>> parse_classes(["Cat", "0-1"], 3, ["ant", "bee", "cat"])
@@ -83,17 +85,17 @@ def parse_classes(
             name = part.strip().casefold()
             if len(known.get(name, ())) > 1:
                 several = " and ".join(map(str, known[name]))
-                raise ValueError(f"class {part.strip()!r} is the name of {several}: give the index")
+                raise BadInput(f"class {part.strip()!r} is the name of {several}: give the index")
             if name in known:
                 found += known[name]
             elif any(letter.isalpha() for letter in name) and name != "all":
                 near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
                 hint = f"did you mean {' or '.join(near)}?" if near else "expected a name, an index, a range, or all"
-                raise ValueError(f"no class of {what} is named {part.strip()!r}; {hint}")
+                raise BadInput(f"no class of {what} is named {part.strip()!r}; {hint}")
             else:
                 found += parse_channels(part, count, f"the output of {what}")
     if not found:
-        raise ValueError("class: got none; expected names, indices 9,40,71, ranges 0-15, or all")
+        raise BadInput("class: got none; expected names, indices 9,40,71, ranges 0-15, or all")
     return list(dict.fromkeys(found))
 
 
@@ -101,11 +103,11 @@ def count_classes(model: Model) -> int:
     """How many classes a network tells apart.
 
     Raises:
-        ValueError: if its output is no vector of classes (B, K).
+        BadInput: if its output is no vector of classes (B, K).
     """
     from objectives import OUTPUT
 
     shape = model.shapes([OUTPUT])[OUTPUT]
     if len(shape) != 2:
-        raise ValueError(f"{model.spec} puts out {tuple(shape)}, expected one number per class (B, K)")
+        raise BadInput(f"{model.spec} puts out {tuple(shape)}, expected one number per class (B, K)")
     return shape[1]

@@ -9,6 +9,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from inverter_errors import BadInput
+
 _PIECE = re.compile(r"""(?:[^,\["']|\[[^\]]*\]|"[^"]*"|'[^']*')+""")
 
 
@@ -19,7 +21,7 @@ def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
         what: kind of thing that is named, for errors.
 
     Raises:
-        ValueError: for a piece that is no OPTION=VALUE.
+        BadInput: for a piece that is no OPTION=VALUE.
 
     Example:
         >>> parse_options("pixels:blur=.6, l2=1", "prior")
@@ -30,7 +32,7 @@ def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
     for piece in _PIECE.findall(rest):
         key, equals, value = piece.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"{what} {text!r}: {piece.strip()!r} is no OPTION=VALUE")
+            raise BadInput(f"{what} {text!r}: {piece.strip()!r} is no OPTION=VALUE")
         options[key.strip()] = _value(value.strip())
     return name.strip(), options
 

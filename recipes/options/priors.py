@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput
 from recipes.options.named import fits_type, parse_options, write_options
 from recipes.options.suggest import nearest
 
@@ -47,7 +48,7 @@ class PriorChoice:
       features measure the distance (default: pixels).
 
     Raises:
-        ValueError: for an unknown name or option (with near ones), or a value of another type.
+        BadInput: for an unknown name or option (with near ones), or a value of another type.
 
     Example:
         >>> PriorChoice.parse("pixels:blur=.6, l2=1")
@@ -61,13 +62,13 @@ class PriorChoice:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise ValueError(f"unknown prior {self.name!r}{nearest(self.name, NAMES)}")
+            raise BadInput(f"unknown prior {self.name!r}{nearest(self.name, NAMES)}")
         for key, value in self.options.items() if self.options else ():
             known = self._known()
             if key not in known:
-                raise ValueError(f"prior {self.name} has no option {key!r}{nearest(key, known)}")
+                raise BadInput(f"prior {self.name} has no option {key!r}{nearest(key, known)}")
             if not fits_type(value, known[key]):
-                raise ValueError(f"prior {self.name}: {key} must be of type {known[key]}, got {value!r}")
+                raise BadInput(f"prior {self.name}: {key} must be of type {known[key]}, got {value!r}")
 
     @classmethod
     def parse(cls, given: PriorLike) -> PriorChoice:
@@ -76,10 +77,10 @@ class PriorChoice:
             options = dict(given)
             name = options.pop("name", None)
             if not isinstance(name, str):
-                raise ValueError(f"prior: a table needs a name, one of {', '.join(NAMES)}; got {dict(given)!r}")
+                raise BadInput(f"prior: a table needs a name, one of {', '.join(NAMES)}; got {dict(given)!r}")
             return cls(name, options)
         if not isinstance(given, str):
-            raise ValueError(f"prior must be text or a table with a name, got {given!r}")
+            raise BadInput(f"prior must be text or a table with a name, got {given!r}")
         return cls(*parse_options(given, "prior"))
 
     def __str__(self) -> str:
@@ -108,7 +109,7 @@ class PriorChoice:
             defaults: options that a recipe prefers to the prior's own.
 
         Raises:
-            ValueError, OSError: if the prior does not take an option's value, or a file of it cannot be read.
+            BadInput, OSError: if the prior does not take an option's value, or a file of it cannot be read.
         """
         options = defaults | dict(self.options)
         if self.name == "accentuate":
@@ -119,11 +120,11 @@ class PriorChoice:
             if isinstance(spec := options.get(module), str):
                 options[module] = _module(spec, options.pop(weights, None))
             elif options.pop(weights, None) is not None:
-                raise ValueError(f"prior {self.name}: {weights} says nothing without {module}=FILE.py:FACTORY")
+                raise BadInput(f"prior {self.name}: {weights} says nothing without {module}=FILE.py:FACTORY")
         try:
             return self._class()(count, size, **options)
         except (TypeError, RuntimeError, OverflowError) as error:  # a list of the wrong things, say, or a huge number
-            raise ValueError(f"prior {self}: {' '.join(str(error).split())}") from error
+            raise BadInput(f"prior {self}: {' '.join(str(error).split())}") from error
 
     def at(self, images: Tensor, **defaults: Any) -> Prior:
         """The prior that starts at `images` (B, 3, H, W) in [0, 1], of those that can and whose options are their own.
@@ -176,9 +177,9 @@ def _accentuate(
     from recipes.pictures.reading import fit, read_picture
 
     if image is None:
-        raise ValueError("prior accentuate needs the picture to keep near to: accentuate:image=PHOTO")
+        raise BadInput("prior accentuate needs the picture to keep near to: accentuate:image=PHOTO")
     if start not in STARTS:
-        raise ValueError(f"prior accentuate: unknown start {start!r}{nearest(start, STARTS)}")
+        raise BadInput(f"prior accentuate: unknown start {start!r}{nearest(start, STARTS)}")
     starts: dict[str, Callable[[Tensor], Prior]] = {
         "fourier": priors.Fourier.from_image,
         "pixels": priors.Pixels.from_image,
@@ -193,7 +194,7 @@ def _features(model: Model, layer: str) -> Callable[[Tensor], Tensor]:
     model.check_layer(layer)
 
     def features(image: Tensor) -> Tensor:
-        with model.looking([layer]) as capture:
+        with model.capture([layer]) as capture:
             return capture(model.normalize(image))[layer]
 
     return features

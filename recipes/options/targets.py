@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inverter_errors import BadInput, MissingFile
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.suggest import nearest
@@ -42,7 +43,7 @@ class Target:
         which: what of the layer, as text.
 
     Raises:
-        ValueError: for text of another form.
+        BadInput: for text of another form.
 
     Example:
         >>> Target.parse("neuron:features.9:17:3,4")
@@ -59,7 +60,7 @@ class Target:
     def parse(cls, text: str) -> Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
         if kind not in FORMS:
-            raise ValueError(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
+            raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
         wanted = ValueError(f"target {text!r}: expected {FORMS[kind]}")
         if kind in ("logit", "softmax"):
             layer, which = OUTPUT_LAYER, rest
@@ -94,7 +95,7 @@ class Target:
         """This target with the class that it names as an index.
 
         Raises:
-            ValueError: for a class that the network does not know. LookupError: for a layer that it does not have.
+            BadInput: for a class that the network does not know. NotFound: for a layer that it does not have.
         """
         if not self.of_class:
             model.check_layer(address(self.layer))
@@ -104,14 +105,14 @@ class Target:
             return self
         found = parse_classes(self.which, count_classes(model), model.categories, model.spec)
         if len(found) > 1:
-            raise ValueError(f"target {self}: expected one class; several targets are given one by one")
+            raise BadInput(f"target {self}: expected one class; several targets are given one by one")
         return replace(self, which=str(found[0]))
 
     def channels(self, model: Model, images: Tensor) -> list[int]:
         """The class or channel that a resolved target means, for each of these pictures (B, 3, H, W).
 
         Raises:
-            ValueError: for a target that means none.
+            BadInput: for a target that means none.
         """
         if self.which == TOP:
             from inverter import encode
@@ -119,14 +120,14 @@ class Target:
 
             return encode(model, images, OUTPUT)[OUTPUT].argmax(1).tolist()
         if self.channel is None:
-            raise ValueError(f"target {self} means no single channel")
+            raise BadInput(f"target {self} means no single channel")
         return [self.channel] * len(images)
 
     def objective(self, model: Model, images: Tensor) -> Objective:
         """What it means for these pictures (B, 3, H, W): one target, or for `top` one for each of them.
 
         Raises:
-            ValueError, LookupError, OSError: for a class, layer or file that is not there.
+            BadInput, NotFound, OSError: for a class, layer or file that is not there.
         """
         import objectives
 
@@ -156,13 +157,13 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
 
     if text.endswith(".npy"):
         if not Path(text).is_file():
-            raise FileNotFoundError(f"target {target}: no file {text!r}")
+            raise MissingFile(f"target {target}: no file {text!r}")
         try:
             vector = np.load(text, allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f"target {target}: {text} is no array ({error})") from error
+            raise BadInput(f"target {target}: {text} is no array ({error})") from error
         if vector.shape != (count,) or vector.dtype.kind not in "fiu":
-            raise ValueError(
+            raise BadInput(
                 f"target {target}: {text} holds an array of shape {vector.shape}, expected {count} numbers ({count},)"
             )
         return [float(value) for value in vector]
@@ -174,7 +175,7 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
                 raise ValueError
             vector[int(channel)] = float(weight or 1)
         except ValueError:
-            raise ValueError(f"target {target}: {piece.strip()!r} is no CHANNEL*WEIGHT, and no FILE.npy") from None
+            raise BadInput(f"target {target}: {piece.strip()!r} is no CHANNEL*WEIGHT, and no FILE.npy") from None
         except IndexError:
-            raise ValueError(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
+            raise BadInput(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
     return vector

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from inverter_errors import BadInput
+
 LOCK = ".lock"
 """The file that a run locks. It stays: whoever removed it could take a lock that another run still holds."""
 
@@ -25,7 +27,7 @@ def held(folder: Path) -> Iterator[None]:
     several times over. A folder that was made for a run which then wrote nothing goes again.
 
     Raises:
-        ValueError: if `folder` is a file, or a link in it leads out of it.
+        BadInput: if `folder` is a file, or a link in it leads out of it.
         BlockingIOError: if another run has it.
         OSError: if it cannot be made or written to.
 
@@ -38,7 +40,7 @@ def held(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output {str(folder)!r} is a file; expected a folder")
+        raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.resolve() / LOCK, timeout=0, is_singleton=True)
@@ -71,7 +73,7 @@ def _sweep(folder: Path) -> None:
         place = Path(path)
         for name in folders:
             if not (target := (place / name).resolve()).is_relative_to(root):
-                raise ValueError(
+                raise BadInput(
                     f"{str(place / name)!r} is a link that leads out of the output folder, to {str(target)!r}: "
                     "remove it, or give another output folder"
                 )

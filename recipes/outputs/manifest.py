@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter import __version__
+from inverter_errors import BadInput, BadType
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -61,27 +62,27 @@ class Record:
     name: str | None = None
     image: str | None = None
     prior: str | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
-    beside: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    extra_files: dict[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> list[str]:
         """All that belongs to it: the picture, and what lies beside it."""
-        return [self.file, *self.beside.values()]
+        return [self.file, *self.extra_files.values()]
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Record:
-        """A line of a manifest, each of its values of the right type; raises a ValueError or TypeError."""
+        """A line of a manifest, each of its values of the right type; raises a BadInput or BadType."""
         record = cls(**data)
         for known in fields(cls):
             value, wanted = getattr(record, known.name), _TYPES[str(known.type).split(" |")[0]]
             if not (isinstance(value, wanted) or (value is None and "None" in str(known.type))):
-                raise TypeError(f"{known.name} is {value!r}")
+                raise BadType(f"{known.name} is {value!r}")
         for file in record.files:
             if not isinstance(file, str):
-                raise TypeError(f"beside names {file!r}")
+                raise BadType(f"beside names {file!r}")
             if "\0" in file or ".." in Path(file).parts or Path(file).is_absolute():
-                raise ValueError(f"the file {file!r} leads out of its folder")
+                raise BadInput(f"the file {file!r} leads out of its folder")
         return record
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
-        """Raises a ValueError if the file is no manifest of this project."""
+        """Raises a BadInput if the file is no manifest of this project."""
         try:
             data = json.loads(path.read_bytes())
             units = [Record.load(unit) for unit in data["units"]]
@@ -132,7 +133,7 @@ class Manifest:
                 units={unit.file: unit for unit in units},
             )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ValueError(
+            raise BadInput(
                 f"{path} is no manifest of this version ({type(error).__name__}: {error}); "
                 "give another output folder, or --fresh to start over"
             ) from error

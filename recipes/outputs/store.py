@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput, MissingFile
 from recipes.outputs.atomic import write_png, write_text
 from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
@@ -56,11 +57,11 @@ class Store:
             table: sums up the finished units for the manifest.
 
         Raises:
-            ValueError: if the folder holds another run: it names the difference.
+            BadInput: if the folder holds another run: it names the difference.
             OSError: if the folder cannot be made or written to.
         """
         if folder.exists() and not folder.is_dir():
-            raise ValueError(f"output {str(folder)!r} is a file; expected a folder")
+            raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
             _clear(folder)
@@ -109,7 +110,7 @@ class Store:
     def _check(self) -> None:
         """A folder that somebody has removed must not come back with half of the run in it."""
         if not (self.folder / "manifest.json").is_file():
-            raise FileNotFoundError(
+            raise MissingFile(
                 f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot go on; "
                 "the same command makes again what is gone"
             )
@@ -119,7 +120,7 @@ def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
     """The manifest that an earlier part of the same run left in a folder, if there is one.
 
     Raises:
-        ValueError: if the folder holds another run: it names the difference.
+        BadInput: if the folder holds another run: it names the difference.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -127,7 +128,7 @@ def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
     earlier = Manifest.load(path)
     earlier.units |= noted(folder)
     if difference := manifest.difference(earlier):
-        raise ValueError(
+        raise BadInput(
             f"{folder} holds a run with other settings: its {difference}; "
             "give another output folder, or --fresh to start over"
         )

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput, MissingLibrary
 from recipes.outputs.atomic import unfinished
 
 if TYPE_CHECKING:
@@ -21,18 +22,18 @@ def check_video(path: Path) -> None:
     """Raises if no video can be written to `path`, before any work is done.
 
     Raises:
-        ValueError: for another suffix than .mp4 or .gif.
-        ModuleNotFoundError: if .mp4 has no encoder here.
+        BadInput: for another suffix than .mp4 or .gif.
+        MissingLibrary: if .mp4 has no encoder here.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"video {str(path)!r}: expected a file that ends in {' or '.join(FORMATS)}")
+        raise BadInput(f"video {str(path)!r}: expected a file that ends in {' or '.join(FORMATS)}")
     if path.suffix.lower() == ".mp4":
         try:
             import imageio_ffmpeg
 
             imageio_ffmpeg.get_ffmpeg_exe()
         except (ImportError, RuntimeError):  # not installed, or without a program for this machine
-            raise ModuleNotFoundError(
+            raise MissingLibrary(
                 f"video {path} needs an encoder: pip install 'inverter[video]', or write a .gif"
             ) from None
 
@@ -45,7 +46,7 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
     other error nothing does.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `check_video`.
+        BadInput, MissingLibrary: as `check_video`.
         OSError: if it cannot be written.
     """
     import imageio.v2 as imageio

@@ -36,14 +36,14 @@ def seen(units: Units, key: str) -> list[str]:
     return list(dict.fromkeys(str(unit.get(key)) for unit in units))
 
 
-def urls_beside(unit: Mapping[str, Any]) -> dict[str, str | None]:
+def extra_urls(unit: Mapping[str, Any]) -> dict[str, str | None]:
     """Where the page finds the files beside a unit's picture, by what they are.
 
     Example:
-        >>> urls_beside({"beside": {"plain": "images/a b-map.png", "array": "../a.npy"}})
+        >>> extra_urls({"beside": {"plain": "images/a b-map.png", "array": "../a.npy"}})
         {'plain': 'images/a%20b-map.png', 'array': None}
     """
-    beside = unit.get("beside")
+    beside = unit.get("extra_files")
     return {str(kind): picture_url(file) for kind, file in beside.items()} if isinstance(beside, Mapping) else {}
 
 
@@ -52,6 +52,6 @@ def shown(unit: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **unit,
         "source": picture_url(unit.get("file")),
-        "beside": urls_beside(unit),
-        "figures": unit.get("figures") or {},
+        "extra_files": extra_urls(unit),
+        "metrics": unit.get("metrics") or {},
     }

@@ -19,7 +19,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from recipes.pages.manifest_view import Figure, Told, as_text
+from recipes.pages.manifest_view import ManifestView, Stat, as_text
 
 __all__ = ["located", "picture_url", "render_page"]
 
@@ -29,11 +29,11 @@ _LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold e
 
 def render_page(
     recipe: str,
-    told: Told,
+    view: ManifestView,
     *,
     subtitle: str,
     title: str = "",
-    figures: Iterable[Figure],
+    stats: Iterable[Stat],
     notices: Iterable[str],
     data: Any,
     parts: Sequence[str] = (),
@@ -59,12 +59,12 @@ def render_page(
     )
     return Template(_asset("page.html")).substitute(
         policy=policy,
-        title=_escape(title or told.title),
+        title=_escape(title or view.title),
         subtitle=_escape(subtitle),
-        origin=_escape(told.origin),
-        figures="\n".join(_figure(figure) for figure in figures),
+        origin=_escape(view.origin),
+        stats="\n".join(_stat(stat) for stat in stats),
         notices="\n".join(f'<p class="notice">{_escape(notice)}</p>' for notice in notices),
-        details="\n".join(_table(heading, rows) for heading, rows in told.details.items() if rows),
+        details="\n".join(_table(heading, rows) for heading, rows in view.details.items() if rows),
         body=_asset(f"{recipe}.html"),
         data=_json(data),
         styles="\n".join(f"<style>{style}</style>" for style in styles),
@@ -100,9 +100,9 @@ def _escape(text: str) -> str:
     return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _figure(figure: Figure) -> str:
-    hint = f' title="{_escape(figure.hint)}"' if figure.hint else ""
-    return f"<div{hint}><dt>{_escape(figure.label)}</dt><dd>{_escape(figure.value)}</dd></div>"
+def _stat(stat: Stat) -> str:
+    hint = f' title="{_escape(stat.hint)}"' if stat.hint else ""
+    return f"<div{hint}><dt>{_escape(stat.label)}</dt><dd>{_escape(stat.value)}</dd></div>"
 
 
 def _table(heading: str, rows: Mapping[str, Any]) -> str:

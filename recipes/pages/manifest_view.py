@@ -12,7 +12,7 @@ CONTINUES = "The same command continues."
 MARKED = "each is marked with its status."
 
 
-class Figure(NamedTuple):
+class Stat(NamedTuple):
     """One figure of the header: a label, a value, and a longer text that shows on hover."""
 
     label: str
@@ -20,17 +20,17 @@ class Figure(NamedTuple):
     hint: str = ""
 
 
-class Told:
+class ManifestView:
     """A manifest as a page reads it.
 
     Args:
         manifest: the content of `manifest.json`; any key may be missing.
 
     Example:
-        >>> told = Told({"units": [{"status": "ok"}], "planned": 2, "settings": {"seed": 3, "steps": None}})
-        >>> told.count, told.notices("units")
+        >>> view = ManifestView({"units": [{"status": "ok"}], "planned": 2, "settings": {"seed": 3, "steps": None}})
+        >>> view.count, view.notices("units")
         ('1 of 2', ['This run is not finished: 1 of 2 units. While it goes on, reload to see more.'])
-        >>> told.asked("seed", "steps")
+        >>> view.asked("seed", "steps")
         [Figure(label='Seed', value='3', hint='')]
     """
 
@@ -70,33 +70,31 @@ class Told:
             found.append(f"{stopped:,} of {len(self.units) if of is None else of:,} {noun} did not end well; {why}")
         return found
 
-    def asked(self, *names: str) -> list[Figure]:
+    def asked(self, *names: str) -> list[Stat]:
         """Settings as figures."""
         return [
-            Figure(name.capitalize(), as_text(value))
-            for name in names
-            if (value := self.settings.get(name)) is not None
+            Stat(name.capitalize(), as_text(value)) for name in names if (value := self.settings.get(name)) is not None
         ]
 
-    def weights(self) -> list[Figure]:
+    def weights(self) -> list[Stat]:
         """Which weights the network had."""
         if not (digest := str(self.model.get("sha256") or "")):
             return []
         hint = f"{self.model.get('weights') or ''} {digest}".strip()
-        return [Figure("Weights sha256", f"{digest[:10]}…", hint)]
+        return [Stat("Weights sha256", f"{digest[:10]}…", hint)]
 
 
-def named(label: str, names: Sequence[str], plural: str) -> Figure:
+def named(label: str, names: Sequence[str], plural: str) -> Stat:
     """One name, or how many there are and which.
 
     Example:
         >>> named("Layer", ["a", "b"], "Layers")
         Figure(label='Layers', value='2', hint='a, b')
     """
-    return Figure(label, names[0]) if len(names) == 1 else Figure(plural, f"{len(names):,}", ", ".join(names))
+    return Stat(label, names[0]) if len(names) == 1 else Stat(plural, f"{len(names):,}", ", ".join(names))
 
 
-def took(seconds: Iterable[object], each: str | None = None) -> list[Figure]:
+def took(seconds: Iterable[object], each: str | None = None) -> list[Stat]:
     """How long it took, of units that say so, and for `each` of them.
 
     Example:
@@ -106,8 +104,8 @@ def took(seconds: Iterable[object], each: str | None = None) -> list[Figure]:
     known = [value for value in seconds if isinstance(value, int | float) and math.isfinite(value)]
     if not known:
         return []
-    total = Figure("Time", duration(sum(known)))
-    return [total] if each is None else [total, Figure(f"Time {each}", duration(sum(known) / len(known)))]
+    total = Stat("Time", duration(sum(known)))
+    return [total] if each is None else [total, Stat(f"Time {each}", duration(sum(known) / len(known)))]
 
 
 def picture_shape(size: object) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadInput
 from recipes.options.fields import option
 from recipes.options.names import safe_name
 from recipes.photo.icons import Icon, PhotoIcons
@@ -21,7 +22,7 @@ def parse_positions(positions: str | Sequence[str], rows: int, columns: int, lay
     """Positions of a map as `all` or as `ROW,COLUMN`, each once.
 
     Raises:
-        ValueError: for text of another form, or a position outside the map.
+        BadInput: for text of another form, or a position outside the map.
 
     Example:
         >>> parse_positions(["1,0", "0,1"], 2, 2, "conv")
@@ -34,10 +35,10 @@ def parse_positions(positions: str | Sequence[str], rows: int, columns: int, lay
             continue
         parts = [part.strip() for part in text.split(",")]
         if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
-            raise ValueError(f"positions: {text!r} is no position; expected all, or ROW,COLUMN such as 6,7")
+            raise BadInput(f"positions: {text!r} is no position; expected all, or ROW,COLUMN such as 6,7")
         y, x = int(parts[0]), int(parts[1])
         if y >= rows or x >= columns:
-            raise ValueError(
+            raise BadInput(
                 f"position {y},{x} is outside the map of layer {layer!r}, which has {rows} rows and {columns} columns "
                 f"(0,0 to {rows - 1},{columns - 1})"
             )
@@ -68,7 +69,7 @@ class Dictionary(PhotoIcons):
         super().__post_init__()
         given = (self.positions,) if isinstance(self.positions, str) else tuple(self.positions)
         if not given or not all(isinstance(text, str) for text in given):
-            raise ValueError(f"positions: got {self.positions!r}; expected all, or texts ROW,COLUMN")
+            raise BadInput(f"positions: got {self.positions!r}; expected all, or texts ROW,COLUMN")
 
     def settings(self) -> dict[str, Any]:
         positions = [self.positions] if isinstance(self.positions, str) else list(self.positions)
@@ -81,8 +82,8 @@ class Dictionary(PhotoIcons):
             if bool(maps[:, y, x].any()):
                 found.append(self.at(layer, maps, y, x))
             elif ALL not in self.positions:
-                raise ValueError(f"position {y},{x} of layer {layer!r} is all zero for {self.image}: choose another")
-        channels = dict.fromkeys(each["channel"] for _, icon in found for each in icon.figures["channels"])
+                raise BadInput(f"position {y},{x} of layer {layer!r} is all zero for {self.image}: choose another")
+        channels = dict.fromkeys(each["channel"] for _, icon in found for each in icon.metrics["channels"])
         return found + [(self._channel(layer, channel), Icon(_unit(channel, len(maps)), {})) for channel in channels]
 
     def _channel(self, layer: str, channel: int) -> Unit:

@@ -17,7 +17,7 @@ from recipes.runner.units import Unit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
     from recipes.runner.run import Report
 
@@ -92,7 +92,7 @@ class Grid(PhotoIcons):
         ):
             if not bool(vector.any()):
                 continue  # the factorisation needed fewer groups
-            figures = {
+            metrics = {
                 "group": index,
                 "colour": colour,
                 "map": [[round(value, 4) for value in row] for row in where.tolist()],
@@ -100,20 +100,20 @@ class Grid(PhotoIcons):
                 "error": factors.error,
             }
             file = f"images/{safe_name(layer)}/group-{index:02d}.png"
-            found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, figures)))
+            found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, metrics)))
         return found
 
     @guarded
-    def run(self, progress: RunProgress | None = None) -> Report:
+    def run(self, progress: RunProgressCallback | None = None) -> Report:
         from recipes.outputs.atomic import write_png
 
         report = super().run(progress)
         records = list(report.manifest.units.values())
-        for layer, (rows, columns) in next(r.figures["maps"] for r in records if r.figures.get("maps")).items():
+        for layer, (rows, columns) in next(r.metrics["maps"] for r in records if r.metrics.get("maps")).items():
             cells = [
                 _cell(report.out, record)
                 for record in records
-                if record.figures.get("position") and record.layer == layer
+                if record.metrics.get("position") and record.layer == layer
             ]
             write_png(report.out / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
         return report
@@ -122,5 +122,5 @@ class Grid(PhotoIcons):
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:
     from recipes.pictures.reading import read_picture
 
-    y, x = record.figures["position"]
-    return y, x, record.figures["magnitude"], read_picture(out / record.file)
+    y, x = record.metrics["position"]
+    return y, x, record.metrics["magnitude"], read_picture(out / record.file)

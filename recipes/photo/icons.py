@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput, BadType
 from recipes.options.fields import LARGEST, MOST, check_whole, option
 from recipes.options.names import safe_name
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -42,7 +43,7 @@ class Icon:
     """What one picture is to show: an activation vector (C,), and what the manifest tells of it."""
 
     vector: Tensor
-    figures: Mapping[str, Any]
+    metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class PhotoIcons(Recipe):
     all positions of the icon. A subclass says which icons it wants.
 
     Raises:
-        ValueError: for options out of their range.
+        BadInput: for options out of their range.
     """
 
     image: str = option("", "the photo")
@@ -71,13 +72,13 @@ class PhotoIcons(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.image, str | Path) or not str(self.image):
-            raise ValueError(f"image: got {self.image!r}; expected a photo (--image FILE)")
+            raise BadInput(f"image: got {self.image!r}; expected a photo (--image FILE)")
         if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
-            raise ValueError(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
         check_whole("count", self.count, 1, MOST)
         check_whole("icon", self.icon, 1, LARGEST)
         if not 0 <= self.power <= 100:
-            raise ValueError(f"power must be in [0, 100], got {self.power!r}")
+            raise BadInput(f"power must be in [0, 100], got {self.power!r}")
         PriorChoice.parse(self.prior)
 
     @property
@@ -107,12 +108,12 @@ class PhotoIcons(Recipe):
         """The photo's activations (C, H, W) at each layer.
 
         Raises:
-            ValueError: for a photo that cannot be read, a layer without maps or that the photo leaves silent.
+            BadInput: for a photo that cannot be read, a layer without maps or that the photo leaves silent.
         """
         from inverter import encode
 
         if len(model.mean) != 3:
-            raise ValueError(f"{model.spec} takes pictures of {len(model.mean)} channels; icons are in colour, of 3")
+            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; icons are in colour, of 3")
         photo, side = self._photo(model), (self.icon, self.icon)
         choice = PriorChoice.parse(self.prior)
         choice.check(side, model)
@@ -120,14 +121,14 @@ class PhotoIcons(Recipe):
             model.check_layer(layer)
         for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
             if len(shape) != 4:
-                raise ValueError(
+                raise BadInput(
                     f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
                     "another layer (inverter layers shows them)"
                 )
         maps = {layer: code[0] for layer, code in encode(model, photo[None], self.layers).items()}
         for layer, activations in maps.items():
             if not bool(activations.any()):
-                raise ValueError(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
+                raise BadInput(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
         return maps
 
     def _icon(self, model: Model, unit: Unit) -> Icon:
@@ -137,7 +138,7 @@ class PhotoIcons(Recipe):
 
     def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         """The icons of one layer, whose activations are `maps` (C, H, W)."""
-        raise TypeError(f"{type(self).__name__} must define wanted()")
+        raise BadType(f"{type(self).__name__} must define wanted()")
 
     def units(self, model: Model) -> list[Unit]:
         self._maps.update(self.look(model))
@@ -150,13 +151,13 @@ class PhotoIcons(Recipe):
     def at(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
         """The icon of one position's whole vector."""
         vector = maps[:, y, x]
-        figures = {
+        metrics = {
             "position": [y, x],
             "magnitude": float(vector.norm()),
             "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
         }
         file = f"images/{safe_name(layer)}/position-{y:03d}-{x:03d}.png"
-        return Unit(layer, None, "direction", file, batch=f"{layer} direction"), Icon(vector, figures)
+        return Unit(layer, None, "direction", file, batch=f"{layer} direction"), Icon(vector, metrics)
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         import torch
@@ -177,7 +178,7 @@ class PhotoIcons(Recipe):
         prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
         return Problem(objective, prior, measure, finish=choice.finish(prior))
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The photo's maps; of icons, the cosine between their mean activation and the vector they are to show."""
         from torch.nn import functional as F
 
@@ -192,7 +193,7 @@ class PhotoIcons(Recipe):
         for unit, mean in zip(units, means, strict=True):
             icon = self._icon(model, unit)
             cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
-            found.append({**icon.figures, "cosine": cosine})
+            found.append({**icon.metrics, "cosine": cosine})
         return found
 
     def page(self, manifest: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inverter_errors import BadInput, MissingLibrary
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -34,8 +36,8 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
     What is below 0 (in layers without ReLU) counts as 0.
 
     Raises:
-        ValueError: for more groups than there are channels or positions.
-        ModuleNotFoundError: without scikit-learn.
+        BadInput: for more groups than there are channels or positions.
+        MissingLibrary: without scikit-learn.
 
     Example:
         >>> import torch
@@ -46,17 +48,17 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
 
     channels, rows, columns = activations.shape
     if groups > (most := min(channels, rows * columns)):
-        raise ValueError(
+        raise BadInput(
             f"groups {groups}: there are {channels} channels and {rows * columns} positions; expected at most {most}"
         )
     try:
         from sklearn.decomposition import NMF
         from sklearn.exceptions import ConvergenceWarning
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("groups need scikit-learn: pip install 'inverter[atlas]'") from None
+        raise MissingLibrary("groups need scikit-learn: pip install 'inverter[atlas]'") from None
     matrix = activations.clamp_min(0).flatten(1).T.double().numpy()  # (positions, channels)
     if not matrix.any():
-        raise ValueError("groups: no activation is above 0, so there is nothing to group")
+        raise BadInput("groups: no activation is above 0, so there is nothing to group")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the error is told; a little more would change nothing
         model = NMF(groups, init="nndsvda", max_iter=ITERATIONS, random_state=seed)

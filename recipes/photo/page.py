@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.pages.html import picture_url, render_page
-from recipes.pages.manifest_view import CONTINUES, Figure, Told, took
+from recipes.pages.manifest_view import CONTINUES, ManifestView, Stat, took
 
 __all__ = ["render_photo"]
 
@@ -22,20 +22,20 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
         >>> render_photo({"recipe": "dictionary", "units": []}).startswith("<!doctype html>")
         True
     """
-    told = Told(manifest)
-    photo: Mapping[str, Any] = next((unit for unit in told.units if unit.get("objective") == "original"), {})
-    figures = photo.get("figures") or {}
-    layers = [_layer(str(name), size, told.units) for name, size in (figures.get("maps") or {}).items()]
+    view = ManifestView(manifest)
+    photo: Mapping[str, Any] = next((unit for unit in view.units if unit.get("objective") == "original"), {})
+    stats = photo.get("metrics") or {}
+    layers = [_layer(str(name), size, view.units) for name, size in (stats.get("maps") or {}).items()]
     return render_page(
         "photo",
-        told,
-        title=told.named or str(figures.get("source") or "photo"),
-        subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {told.spec}",
-        figures=_figures(told),
-        notices=told.notices("pictures", CONTINUES, "the manifest says why."),
+        view,
+        title=view.named or str(stats.get("source") or "photo"),
+        subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {view.spec}",
+        stats=_stats(view),
+        notices=view.notices("pictures", CONTINUES, "the manifest says why."),
         data={
             "photo": picture_url(photo.get("file")),
-            "size": list(told.shape or (1, 1)),
+            "size": list(view.shape or (1, 1)),
             "layers": layers,
             "grid": manifest.get("recipe") == "grid",
         },
@@ -46,7 +46,7 @@ def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -
     """One layer as the script wants it: its map's size, its positions in reading order, its channels' icons."""
     here = [unit for unit in units if unit.get("layer") == name]
     cells = [
-        {**(unit.get("figures") or {}), "source": picture_url(unit.get("file"))}
+        {**(unit.get("metrics") or {}), "source": picture_url(unit.get("file"))}
         for unit in here
         if unit.get("objective") == "direction"
     ]
@@ -54,7 +54,7 @@ def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -
         str(unit.get("channel")): picture_url(unit.get("file")) for unit in here if unit.get("objective") == "channel"
     }
     groups = [
-        {**(unit.get("figures") or {}), "source": picture_url(unit.get("file"))}
+        {**(unit.get("metrics") or {}), "source": picture_url(unit.get("file"))}
         for unit in here
         if unit.get("objective") == "group"
     ]
@@ -62,10 +62,10 @@ def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -
     return {"name": name, "size": list(size), "cells": cells, "icons": icons, "groups": groups}
 
 
-def _figures(told: Told) -> list[Figure]:
-    made = [unit for unit in told.units if unit.get("objective") != "original"]
-    figures = [Figure("Positions", f"{sum(unit.get('objective') == 'direction' for unit in made):,}")]
+def _stats(view: ManifestView) -> list[Stat]:
+    made = [unit for unit in view.units if unit.get("objective") != "original"]
+    stats = [Stat("Positions", f"{sum(unit.get('objective') == 'direction' for unit in made):,}")]
     if channels := sum(unit.get("objective") == "channel" for unit in made):
-        figures.append(Figure("Channels", f"{channels:,}"))
-    figures += took((unit.get("seconds") for unit in made), "an icon")
-    return figures + told.asked("icon", "steps", "power", "prior", "seed") + told.weights()
+        stats.append(Stat("Channels", f"{channels:,}"))
+    stats += took((unit.get("seconds") for unit in made), "an icon")
+    return stats + view.asked("icon", "steps", "power", "prior", "seed") + view.weights()

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
+from inverter_errors import BadInput, MissingFile
 from priors.measuring import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
@@ -33,18 +34,18 @@ def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
     """The pictures at several places, files or folders: each once, by a name that tells it apart and can name a file.
 
     Raises:
-        FileNotFoundError: for a place that is not there.
-        ValueError: for a folder without pictures.
+        MissingFile: for a place that is not there.
+        BadInput: for a folder without pictures.
     """
     files: dict[Path, None] = {}
     for place in places:
         if not str(place):  # to a path, an empty text is the folder that one is in
-            raise FileNotFoundError("no picture or folder '': it is empty; expected its path")
+            raise MissingFile("no picture or folder '': it is empty; expected its path")
         if not Path(place).exists():
-            raise FileNotFoundError(f"no picture or folder {str(place)!r}")
+            raise MissingFile(f"no picture or folder {str(place)!r}")
         found = picture_files(Path(place))
         if not found:
-            raise ValueError(f"there is no picture in {str(place)!r}")
+            raise BadInput(f"there is no picture in {str(place)!r}")
         files |= dict.fromkeys(found)
     named: dict[str, Path] = {}
     for file in files:
@@ -60,7 +61,7 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     """As `named_pictures`, without those found in a folder that cannot be read; and these, with the reason.
 
     Raises:
-        FileNotFoundError, ValueError: as `named_pictures`; for a file that was named itself and cannot be read; if
+        MissingFile, BadInput: as `named_pictures`; for a file that was named itself and cannot be read; if
             there is none that can.
     """
     named, skipped = named_pictures(places), dict[str, str]()
@@ -73,7 +74,7 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
                 raise
             skipped[str(file)] = " ".join(str(error).split())
     if len(skipped) == len(named):
-        raise ValueError(f"none of the {len(named)} pictures can be read; the first: {next(iter(skipped.values()))}")
+        raise BadInput(f"none of the {len(named)} pictures can be read; the first: {next(iter(skipped.values()))}")
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
@@ -87,13 +88,13 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.ndim not in (3, 4):
-            raise ValueError(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
+            raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]
         for part in parts:  # first all are checked, then they are handed out: never more than one in memory
             check_picture(_unit(part), channels)
         return (_unit(part) for part in parts)
     if channels not in _MODES:
-        raise ValueError(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
+        raise BadInput(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
     with Image.open(path) as file:
         if near is not None:
             file.draft(None, (2 * max(near), 2 * max(near)))  # JPEG alone: it decodes at 1/2, 1/4 or 1/8
@@ -101,9 +102,7 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
         if picture.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would cut them off at 255
             array = np.asarray(picture)
             if array.dtype.kind == "f" or array.min() < 0 or array.max() > 65535:
-                raise ValueError(
-                    f"expected 8 or 16 bits a channel, got mode {picture.mode}: save such pictures as .npy"
-                )
+                raise BadInput(f"expected 8 or 16 bits a channel, got mode {picture.mode}: save such pictures as .npy")
             return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
         picture = picture.convert(_MODES[channels])
         if near is not None and (factor := min(picture.height // near[0], picture.width // near[1]) // 2) > 1:
@@ -116,7 +115,7 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.kind == "u":
         return torch.from_numpy(array.astype(np.float32) / np.iinfo(array.dtype).max)
     if array.dtype.kind != "f":
-        raise ValueError(f"expected unsigned whole numbers or numbers in [0, 1], got an array of {array.dtype}")
+        raise BadInput(f"expected unsigned whole numbers or numbers in [0, 1], got an array of {array.dtype}")
     return torch.from_numpy(array.astype(np.float32))
 
 
@@ -128,14 +127,14 @@ def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | No
         near: as in `read_pictures`.
 
     Raises:
-        ValueError: if it cannot be read; it names the file.
+        BadInput: if it cannot be read; it names the file.
     """
     try:
         (picture,) = read_pictures(Path(path), channels, near)
     except FileNotFoundError:
-        raise FileNotFoundError(f"no picture {str(path)!r}") from None
+        raise MissingFile(f"no picture {str(path)!r}") from None
     except UNREADABLE as error:
-        raise ValueError(f"{path} cannot be read as a picture ({' '.join(str(error).split())})") from None
+        raise BadInput(f"{path} cannot be read as a picture ({' '.join(str(error).split())})") from None
     return picture
 
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inverter_errors import BadInput
 from priors.measuring import check_picture
 from recipes.pictures.reading import UNREADABLE, fit, named_pictures, read_picture
 
@@ -78,12 +79,12 @@ class PictureSet:
         """One picture at `size` (height, width): scaled to cover it, the centre cut out, as (C, *size) in [0, 1].
 
         Raises:
-            ValueError: if it cannot be read, or is too narrow.
+            BadInput: if it cannot be read, or is too narrow.
         """
         picture = self.load(index, size)
         height, width = picture.shape[1:]
         if max(height, width) > NARROW * min(height, width):
-            raise ValueError(f"{self.names[index]} is too narrow: {height}x{width} pixels")
+            raise BadInput(f"{self.names[index]} is too narrow: {height}x{width} pixels")
         return fit(picture, size)
 
     def batches(self, size: tuple[int, int], count: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
@@ -129,8 +130,8 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
         channels: 3 for colour, 1 for grey.
 
     Raises:
-        FileNotFoundError: for a place that is not there.
-        ValueError: for a folder without pictures, an empty Dataset, or one without a length.
+        MissingFile: for a place that is not there.
+        BadInput: for a folder without pictures, an empty Dataset, or one without a length.
     """
     if isinstance(pictures, PictureSet):
         return pictures
@@ -138,17 +139,17 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
         pictures = [pictures]
     if isinstance(pictures, Sequence) and all(isinstance(place, str | Path) for place in pictures):
         if not pictures:
-            raise ValueError("got no pictures; expected a folder, files, or a Dataset")
+            raise BadInput("got no pictures; expected a folder, files, or a Dataset")
         found = named_pictures(pictures)
         files = [str(file) for file in found.values()]
         readers = min(READERS, os.cpu_count() or 1)
         return PictureSet(list(found), _Files(files, channels), readers)
     if not (hasattr(pictures, "__getitem__") and hasattr(pictures, "__len__")):
         kind = type(pictures).__name__
-        raise ValueError(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
+        raise BadInput(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
     dataset: Any = pictures
     if not len(dataset):
-        raise ValueError(f"the {type(dataset).__name__} holds no pictures")
+        raise BadInput(f"the {type(dataset).__name__} holds no pictures")
     return PictureSet(_Numbers(len(dataset)), _Items(dataset, channels))
 
 
@@ -182,7 +183,7 @@ def _item(item: Any, channels: int) -> Tensor:
         array = np.asarray(item.convert("RGB" if channels == 3 else "L"))
         item = torch.from_numpy(array.reshape(*array.shape[:2], channels).copy()).permute(2, 0, 1)
     if not isinstance(item, Tensor):
-        raise ValueError(f"expected a tensor (C, H, W) or a PIL image, got {type(item).__name__}")
+        raise BadInput(f"expected a tensor (C, H, W) or a PIL image, got {type(item).__name__}")
     return check_picture(item.float() / 255 if item.dtype == torch.uint8 else item, channels)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from inverter_errors import BadInput, MissingFile
 from priors.measuring import measure
 from priors.statistics import ImageStatistics
 from recipes.pictures.reading import UNREADABLE, picture_files, read_pictures
@@ -43,7 +44,7 @@ class Statistics:
         source: what the pictures are, for people; by default the folder's name.
 
     Raises:
-        ValueError: if a field makes no sense; see `run` for the rest.
+        BadInput: if a field makes no sense; see `run` for the rest.
 
     Example:
         >>> found = Statistics("photographs", "statistics.json").run()  # doctest: +SKIP
@@ -56,7 +57,7 @@ class Statistics:
 
     def __post_init__(self) -> None:
         if not isinstance(self.channels, int) or not 1 <= self.channels <= 4096:
-            raise ValueError(f"expected channels from 1 to 4096, got {self.channels!r}")
+            raise BadInput(f"expected channels from 1 to 4096, got {self.channels!r}")
 
     def run(self, progress: Progress | None = None) -> Measured:
         """Reads the pictures twice and writes the file.
@@ -65,25 +66,25 @@ class Statistics:
             progress: told after each file; silent by default.
 
         Raises:
-            FileNotFoundError: if `images` does not exist.
-            ValueError: if it holds no usable picture, or the colours of the pictures depend on each other.
+            MissingFile: if `images` does not exist.
+            BadInput: if it holds no usable picture, or the colours of the pictures depend on each other.
             OSError: if the file cannot be written.
         """
         folder, out = Path(self.images), Path(self.out)
         if out.is_dir():
             raise IsADirectoryError(f"{out} is a folder: name the file to write, such as {out / 'statistics.json'}")
         if not folder.exists():
-            raise FileNotFoundError(f"no such folder of pictures: {folder}")
+            raise MissingFile(f"no such folder of pictures: {folder}")
         files = picture_files(folder)
         if not files:
-            raise ValueError(f"{folder} holds no pictures: expected files such as .jpg, .png or .npy in it or below it")
+            raise BadInput(f"{folder} holds no pictures: expected files such as .jpg, .png or .npy in it or below it")
         pictures = _Pictures(files, self.channels, progress)
         try:
             found = measure(pictures, self.source or folder.resolve().name)
         except ValueError as error:
             skipped = "; ".join(f"{path.name}: {reason}" for path, reason in list(pictures.skipped.items())[:3])
             reasons = f" ({len(pictures.skipped)} of {len(files)} files skipped: {skipped})" if skipped else ""
-            raise ValueError(f"{folder}: {error}{reasons}") from None
+            raise BadInput(f"{folder}: {error}{reasons}") from None
         found.save(out)
         return Measured(found, out, tuple(pictures.skipped.items()))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from inverter_errors import BadType
 from recipes.executors.machines import Machines
 from recipes.options.fields import LARGEST, check_out, check_whole, key_of, option
 from recipes.runner.units import Given, Problem, Unit
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
 
 
@@ -71,16 +72,16 @@ class Plan(Machines):
 
     def units(self, model: Model) -> Sequence[Unit]:
         """The pictures that the recipe wants from this model, in the order in which they are shown."""
-        raise TypeError(f"{type(self).__name__} must define units()")
+        raise BadType(f"{type(self).__name__} must define units()")
 
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgress | None) -> None:
+    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgressCallback | None) -> None:
         """What must be done before the first of the unfinished units, once the output folder is known to be good."""
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
         """One batch of them as an optimisation, or as pictures that are there already."""
-        raise TypeError(f"{type(self).__name__} must define problem()")
+        raise BadType(f"{type(self).__name__} must define problem()")
 
-    def figures(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         """What else is to be told of one batch's finished pictures (B, 3, H, W): JSON values by name, for each unit.
 
         It may be asked in another process. A file that it writes must be whole at once, and the same from everywhere.
@@ -101,7 +102,7 @@ class Plan(Machines):
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
-        raise TypeError(f"{type(self).__name__} must define page()")
+        raise BadType(f"{type(self).__name__} must define page()")
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest; without those that mean nothing to it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from inverter import Model, Settings, Tick, evaluate
+from inverter import Model, Progress, Settings, evaluate
 from inverter.determinism import deterministic
 from inverter.scoring import whole
 from recipes.outputs.manifest import Record
@@ -28,7 +28,7 @@ class Finished:
 
 
 def make(
-    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], on_progress: Callable[[float], None]
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -41,11 +41,11 @@ def make(
         told: called after every step with the share of the batch that is done, in [0, 1].
     """
     with deterministic(recipe.deterministic):  # a worker's process is not the one that the recipe was told in
-        return _made(recipe, settings, model, units, told)
+        return _made(recipe, settings, model, units, on_progress)
 
 
 def _made(
-    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], told: Callable[[float], None]
+    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], on_progress: Callable[[float], None]
 ) -> Finished:
     work, count = recipe.problem(model, units), len(units)
     if isinstance(work, Given):
@@ -56,7 +56,7 @@ def _made(
         steps, seconds, status = 0, 0.0, ["ok"] * count
         total = sum(stage.steps for stage in stages)
         for stage in stages:
-            tick = partial(_tick, told, steps / total, stage.steps / total)
+            tick = partial(_tick, on_progress, steps / total, stage.steps / total)
             result = optimize_in_halves(looking, work.objective, work.prior, stage, recipe.transforms, tick)
             steps, seconds = steps + stage.steps, seconds + result.seconds
             status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
@@ -65,16 +65,16 @@ def _made(
         if work.measure is not work.objective:
             scores = evaluate(looking, work.measure, whole(looking, work.prior, images))
         outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
-    figures = recipe.figures(model, units, images)
+    metrics = recipe.metrics(model, units, images)
     if isinstance(work, Problem) and work.finish:
         images = work.finish(images)
-    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, figures)], images)
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], images)
 
 
-def _tick(told: Callable[[float], None], before: float, share: float, at: Tick) -> None:
+def _tick(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
     """Tells of a step of one of several stages, which has this share of the work, as a step of all of them."""
     together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-    told(before + share * (at.done + together * at.step / at.steps) / at.units)
+    on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Outcome:
     status: str = "ok"
 
 
-def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int) -> Record:
+def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int) -> Record:
     score = outcome.score
     return Record(
         layer=unit.layer,
@@ -104,6 +104,6 @@ def _record(unit: Unit, outcome: _Outcome, figures: Mapping[str, Any], seed: int
         name=unit.name,
         image=unit.image,
         prior=unit.prior,
-        figures=dict(figures),
-        beside=dict(unit.beside),
+        metrics=dict(metrics),
+        extra_files=dict(unit.extra_files),
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from inverter import Inversion, Model, Progress, Settings, optimize
+from inverter import Inversion, Model, ProgressCallback, Settings, optimize
 from inverter.augment import Augmentation
 from inverter.engine import default_batch
 from objectives import Objective
@@ -36,7 +36,7 @@ def optimize_in_halves(
     prior: Prior,
     settings: Settings,
     augment: Augmentation = "standard",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Inversion:
     """`inverter.optimize`, begun again with half as many pictures together as often as memory runs out.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from inverter import Model
-    from recipes.executors.progress import RunProgress
+    from recipes.executors.progress import RunProgressCallback
     from recipes.runner.run import Report
 
 
@@ -22,14 +22,14 @@ class AnyRecipe(Plan):
     """A recipe, whether it looks into a network or not."""
 
     @guarded
-    def run(self, progress: RunProgress | None = None) -> Report:
+    def run(self, progress: RunProgressCallback | None = None) -> Report:
         """Makes all pictures that are not finished yet, and the page.
 
         Args:
-            progress: called with an `Update` as the work goes on.
+            progress: called with an `RunProgress` as the work goes on.
 
         Raises:
-            ValueError, LookupError, OSError: bad input, in one line, before anything is written.
+            BadInput, NotFound, OSError: bad input, in one line, before anything is written.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
         from recipes.runner.run import run

@@ -15,7 +15,7 @@ from torch import Tensor
 from inverter import Settings
 from inverter.augment import as_augment
 from inverter.engine import default_batch
-from recipes.executors.progress import RunProgress, Update
+from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store
 from recipes.runner.base import Plan
@@ -57,7 +57,7 @@ def batches(units: Sequence[Unit], size: int) -> Iterator[list[Unit]]:
         yield batch
 
 
-def run(recipe: Plan, progress: RunProgress | None = None) -> Report:
+def run(recipe: Plan, progress: RunProgressCallback | None = None) -> Report:
     """Runs a recipe in its output folder (see `AnyRecipe.run`)."""
     started = time.perf_counter()
     settings = Settings(
@@ -85,9 +85,9 @@ def run(recipe: Plan, progress: RunProgress | None = None) -> Report:
 
     def update() -> None:
         if progress is not None:
-            progress(Update(done + sum(under_way.values()), todo, len(units) - todo))
+            progress(RunProgress(done + sum(under_way.values()), todo, len(units) - todo))
 
-    def told(index: int, share: float) -> None:
+    def on_progress(index: int, share: float) -> None:
         under_way[index] = len(parts[index].wanted) * share
         update()
 
@@ -96,7 +96,7 @@ def run(recipe: Plan, progress: RunProgress | None = None) -> Report:
             recipe.prepare(model, units, progress)
         update()
         jobs = [part.batch for part in parts]
-        with closing(executor.map(partial(make, recipe, settings), jobs, told)) as results:
+        with closing(executor.map(partial(make, recipe, settings), jobs, on_progress)) as results:
             for index, finished in results:
                 store.add(parts[index].pick(finished))
                 done += len(parts[index].wanted)

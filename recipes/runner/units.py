@@ -37,7 +37,7 @@ class Unit:
     prior: str | None = None
     batch: str = ""
     group: str = ""
-    beside: Mapping[str, str] = field(default_factory=dict, hash=False)
+    extra_files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

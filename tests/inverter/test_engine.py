@@ -82,7 +82,7 @@ def test_low_precision_looks_for_the_same_as_float32(squeezenet: Model, precisio
     def activations(precision: str) -> Tensor:
         settings = Settings(steps=8, precision=precision)
         images = optimize(squeezenet, channel("features.9", channels), Fourier(2, 96), settings).images
-        with torch.no_grad(), squeezenet.looking(["features.9"]) as capture:
+        with torch.no_grad(), squeezenet.capture(["features.9"]) as capture:
             return capture(squeezenet.normalize(images))["features.9"].mean((2, 3))
 
     exact, low = activations("float32"), activations(precision)

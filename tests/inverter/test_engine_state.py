@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter import Settings, Tick, optimize
+from inverter import Progress, Settings, optimize
 from inverter.engine import unit_seeds
 from objectives import Objective, channel
 from priors import Fourier, Pixels, Prior
@@ -34,7 +34,7 @@ def test_a_prior_goes_on_from_where_it_is(tiny_net: nn.Module) -> None:
 
 
 def test_progress_counts_every_step_of_every_batch(tiny_net: nn.Module) -> None:
-    ticks: list[Tick] = []
+    ticks: list[Progress] = []
     optimize(
         tiny_net,
         channel("body", [0, 1, 2]),
@@ -43,14 +43,14 @@ def test_progress_counts_every_step_of_every_batch(tiny_net: nn.Module) -> None:
         "none",
         progress=ticks.append,
     )
-    assert ticks == [Tick(1, 2, 0, 3), Tick(2, 2, 0, 3), Tick(1, 2, 2, 3), Tick(2, 2, 2, 3)]
+    assert ticks == [Progress(1, 2, 0, 3), Progress(2, 2, 0, 3), Progress(1, 2, 2, 3), Progress(2, 2, 2, 3)]
 
 
 def test_the_prior_keeps_what_an_interrupted_run_reached(tiny_net: nn.Module) -> None:
     prior, whole = Pixels(3, 8), Pixels(3, 8)
     settings = Settings(steps=4, batch_size=2, precision="float32")
 
-    def interrupt(tick: Tick) -> None:
+    def interrupt(tick: Progress) -> None:
         if tick.done == 2 and tick.step == 2:
             raise KeyboardInterrupt
 

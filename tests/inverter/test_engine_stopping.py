@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter import Inversion, Settings, Tick, load_model, optimize
+from inverter import Inversion, Progress, Settings, load_model, optimize
 from objectives import Objective, channel, layer
 from priors import Fourier, Pixels
 
@@ -81,7 +81,7 @@ def test_a_network_that_is_never_finite_leaves_the_start_untouched() -> None:
     ],
 )
 def test_what_cannot_be_asked_is_an_error_before_the_first_step(tiny_net, objective, prior, kind, says) -> None:
-    steps: list[Tick] = []
+    steps: list[Progress] = []
     with pytest.raises(kind, match=says):
         optimize(tiny_net, objective, prior, EXACT, "none", steps.append)
     assert steps == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from inverter import Settings, Tick, evaluate, optimize
+from inverter import Progress, Settings, evaluate, optimize
 from objectives import Objective, channel, diversity
 from priors import Fourier
 
@@ -64,7 +64,7 @@ def test_the_best_of_several_starts_is_climbed_and_does_not_depend_on_the_batch(
 
 def test_the_best_of_several_tries_is_kept_for_each_picture(tiny_net: nn.Module) -> None:
     objective, settings = channel("body", [1, 4, 6, 2]), replace(EXACT, tries=3, steps=3)
-    ticks: list[Tick] = []
+    ticks: list[Progress] = []
     prior = Fourier(4, 12, spread=1.0)
     best = optimize(tiny_net, objective, prior, settings, "none", ticks.append)
     assert torch.allclose(prior().detach(), best.images, atol=1e-6)
@@ -87,7 +87,7 @@ def test_the_best_of_several_tries_is_kept_for_each_picture(tiny_net: nn.Module)
 def test_a_prior_that_has_started_is_tried_once_and_coupled_pictures_never_twice(tiny_net: nn.Module) -> None:
     begun = Fourier(1, 12)
     begun.reset([torch.Generator().manual_seed(0)])
-    ticks: list[Tick] = []
+    ticks: list[Progress] = []
     optimize(tiny_net, channel("body", 1), begun, replace(EXACT, tries=3), "none", ticks.append)
     assert len(ticks) == EXACT.steps
     pair = channel("mix", 2) + 0.5 * diversity("mix")

@@ -111,7 +111,7 @@ def test_layers_that_learn_and_statistics_that_move_are_left_alone(normalised: l
 def test_a_layer_that_is_read_is_what_the_network_puts_out_there(mobilenet: Model) -> None:
     reads = ["features.1.conv.0.0", "features.1.conv.0.1", "features.2.conv.3", "features.4"]
     folding, x = Folding(), torch.rand(2, 3, 64, 64)
-    with torch.no_grad(), mobilenet.looking(reads) as capture:
+    with torch.no_grad(), mobilenet.capture(reads) as capture:
         wanted = capture(x)
         for _ in range(2):
             with folding:
@@ -123,7 +123,7 @@ def test_a_layer_that_is_read_is_what_the_network_puts_out_there(mobilenet: Mode
 def test_weights_are_those_of_each_precision() -> None:
     model = load_model("builtin", device="cpu")
     folding, x = Folding(), torch.rand(1, 3, 64, 64)
-    with torch.no_grad(), model.looking([""]) as capture:
+    with torch.no_grad(), model.capture([""]) as capture:
         wanted = capture(x)[""]
         for precision in (torch.float32, torch.bfloat16, torch.float32):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16), folding:
@@ -199,7 +199,7 @@ def test_values_are_the_same_and_what_can_be_folded_is(
 @torch.no_grad()
 def test_weights_are_cast_once_and_no_normalisation_is_left(mobilenet: Model) -> None:
     x, fast = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)), Folding()
-    with mobilenet.looking([""]) as capture:
+    with mobilenet.capture([""]) as capture:
         exact = capture(x)[""]
         with fast:
             capture(x)

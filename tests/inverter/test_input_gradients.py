@@ -123,8 +123,8 @@ def test_relus_have_the_gradient_that_torch_finds_whatever_the_memory_order(relu
         leaf = x.clone().requires_grad_()
         with way:
             y = relu(leaf * 1)
-        beside = torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)  # neither part arrives in y's order
-        (gradient,) = torch.autograd.grad(beside.square().sum(), leaf)
+        extra_files = torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)  # neither part arrives in y's order
+        (gradient,) = torch.autograd.grad(extra_files.square().sum(), leaf)
         found.append((y.detach(), gradient))
     (y, gradient), (other, other_gradient) = found
     assert torch.equal(y, other)

@@ -135,7 +135,7 @@ def test_lbfgs_comes_nearer_to_a_code_than_adam_with_its_usual_momentum(tiny_net
     target = Fourier(3, 16, spread=1.0)
     target.reset([torch.Generator().manual_seed(seed) for seed in (7, 8, 9)])
     model = Model(tiny_net)
-    with torch.no_grad(), model.looking(["body"]) as capture:
+    with torch.no_grad(), model.capture(["body"]) as capture:
         wanted = code("body", capture(model.normalize(target()))["body"])
     scores = {}
     for optimizer, rate in (("lbfgs", 1.0), ("adam", 0.3)):

@@ -144,7 +144,7 @@ def test_normalizing_in_inference_mode_does_not_spoil_later_gradients() -> None:
 def test_no_network_passes_pictures_on() -> None:
     model, image = no_network("cpu"), torch.rand(2, 3, 5, 4)
     assert torch.equal(model.normalize(image), image)
-    with model.looking([""]) as capture:
+    with model.capture([""]) as capture:
         assert torch.equal(capture(image)[""], image)
     assert (model.spec, model.parameters, model.device.type) == ("none", 0, "cpu")
     assert model.sha256 == no_network().sha256

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from objectives import Objective, Seen, channel, diversity, layer, logit, neuron
+from objectives import Activations, Objective, channel, diversity, layer, logit, neuron
 
 numbers = st.floats(-50, 50, allow_nan=False).map(lambda value: round(value, 3))
 
@@ -16,8 +16,8 @@ def value(index: int) -> Objective:
     return channel("n", index)
 
 
-def seen(*values: float) -> Seen:
-    return Seen({"n": torch.tensor([values], dtype=torch.float32)})
+def seen(*values: float) -> Activations:
+    return Activations({"n": torch.tensor([values], dtype=torch.float32)})
 
 
 def close(a: Tensor, b: Tensor) -> bool:
@@ -103,6 +103,6 @@ def test_an_objective_is_a_frozen_value() -> None:
 def test_the_gradient_of_a_combination_is_the_combination_of_gradients() -> None:
     at = torch.tensor([[2.0, 5.0, 7.0]], requires_grad=True)
     f = 0.5 * value(0) + value(1) * value(2) - 3 * value(2)
-    f.score(Seen({"n": at})).sum().backward()
+    f.score(Activations({"n": at})).sum().backward()
     assert at.grad is not None
     assert at.grad.tolist() == [[0.5, 7.0, 5.0 - 3.0]]

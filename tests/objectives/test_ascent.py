@@ -3,7 +3,19 @@
 import pytest
 import torch
 
-from objectives import OUTPUT, Objective, Seen, channel, direction, diverse, diversity, layer, logit, neuron, softmax
+from objectives import (
+    OUTPUT,
+    Activations,
+    Objective,
+    channel,
+    direction,
+    diverse,
+    diversity,
+    layer,
+    logit,
+    neuron,
+    softmax,
+)
 
 VECTOR = [1.0, -2.0, 0.5, 0.0, 3.0]
 VECTORS = torch.eye(5)[:3] + 0.1
@@ -42,7 +54,7 @@ def climbed(objective: Objective, start: torch.Tensor, steps: int = 40) -> tuple
     activation = start.clone().requires_grad_()
     scores = []
     for _ in range(steps):
-        score = objective.score(Seen({"a": activation, OUTPUT: activation}))
+        score = objective.score(Activations({"a": activation, OUTPUT: activation}))
         (gradient,) = torch.autograd.grad(score.sum(), activation)
         length = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
         with torch.no_grad():
@@ -68,7 +80,7 @@ def test_ascent_raises_the_score_of_every_image(objective: Objective, shape: tup
 @pytest.mark.parametrize("name", list(ON_BOTH))
 def test_no_image_gets_a_gradient_from_another_ones_score(name: str) -> None:
     activation = torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(4)).requires_grad_()
-    score = ON_BOTH[name].score(Seen({"a": activation, OUTPUT: activation}))
+    score = ON_BOTH[name].score(Activations({"a": activation, OUTPUT: activation}))
     (gradient,) = torch.autograd.grad(score[1], activation)
     assert gradient[1].abs().sum() > 0
     assert gradient[[0, 2]].abs().sum() == 0
@@ -77,4 +89,4 @@ def test_no_image_gets_a_gradient_from_another_ones_score(name: str) -> None:
 def test_scores_are_float32_whatever_the_network_computes_in() -> None:
     half = torch.randn(3, 5, 6, 7).bfloat16()
     for objective in (ON_BOTH | ON_MAPS).values():
-        assert objective.score(Seen({"a": half, OUTPUT: half})).dtype == torch.float32
+        assert objective.score(Activations({"a": half, OUTPUT: half})).dtype == torch.float32

@@ -6,9 +6,9 @@ import re
 import pytest
 import torch
 
-from objectives import OUTPUT, Objective, Seen, channel, direction, logit, neuron, softmax
+from objectives import OUTPUT, Activations, Objective, channel, direction, logit, neuron, softmax
 
-MAPS = Seen({"a": torch.zeros(2, 4, 5, 7), OUTPUT: torch.zeros(2, 10)})
+MAPS = Activations({"a": torch.zeros(2, 4, 5, 7), OUTPUT: torch.zeros(2, 10)})
 
 
 @pytest.mark.parametrize("make", [lambda i: channel("a", i), lambda i: neuron("a", i), logit, softmax])
@@ -50,7 +50,7 @@ def test_what_is_not_there_is_an_index_error_that_says_what_is(objective: Object
 
 def test_an_index_past_the_end_is_told_even_if_this_batch_does_not_use_it() -> None:
     with pytest.raises(IndexError, match="99"):
-        channel("a", [0, 1, 99]).score(Seen({"a": torch.zeros(2, 4, 5, 7)}, rows=torch.tensor([0, 1])))
+        channel("a", [0, 1, 99]).score(Activations({"a": torch.zeros(2, 4, 5, 7)}, rows=torch.tensor([0, 1])))
 
 
 @pytest.mark.parametrize("objective", [channel("a", [0, 1, 2]), neuron("a", [0, 1, 2]), logit([0, 1, 2])])
@@ -89,4 +89,4 @@ def test_a_directions_options_are_checked(options: dict[str, object]) -> None:
 @pytest.mark.parametrize("objective", [channel("a", 0), neuron("a", 0), direction("a", [1.0])])
 def test_a_layer_of_tokens_is_refused_with_its_shape(objective: Objective) -> None:
     with pytest.raises(ValueError, match=re.escape("(2, 5, 6)")):
-        objective.score(Seen({"a": torch.zeros(2, 5, 6)}))
+        objective.score(Activations({"a": torch.zeros(2, 5, 6)}))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inverter import Settings, evaluate, no_network, optimize
-from objectives import Seen, known_pixels
+from objectives import Activations, known_pixels
 from priors import Pixels
 
 
@@ -21,7 +21,7 @@ def mask() -> Tensor:
 
 def test_it_is_minus_the_mean_squared_error_of_the_known_values(target: Tensor, mask: Tensor) -> None:
     image = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(3))
-    score = known_pixels(target, mask).score(Seen({}, image=image))
+    score = known_pixels(target, mask).score(Activations({}, image=image))
     for i in range(2):
         known = mask[i, 0].bool()
         assert score[i].item() == pytest.approx(-(image[i] - target[i])[:, known].square().mean().item())
@@ -30,21 +30,21 @@ def test_it_is_minus_the_mean_squared_error_of_the_known_values(target: Tensor, 
 def test_what_is_missing_is_never_looked_at(target: Tensor, mask: Tensor) -> None:
     image = torch.rand_like(target).requires_grad_()
     objective = known_pixels(target, mask)
-    (gradient,) = torch.autograd.grad(objective.score(Seen({}, image=image)).sum(), image)
+    (gradient,) = torch.autograd.grad(objective.score(Activations({}, image=image)).sum(), image)
     hidden = (mask == 0).expand_as(target)
     assert not gradient[hidden].any()
     assert gradient[~hidden].all()
-    assert torch.equal(objective.score(Seen({}, image=torch.where(hidden, 0.123, target))), torch.zeros(2))
+    assert torch.equal(objective.score(Activations({}, image=torch.where(hidden, 0.123, target))), torch.zeros(2))
 
 
 def test_rows_choose_their_targets(target: Tensor, mask: Tensor) -> None:
     objective = known_pixels(target, mask, ["a", "b"])
-    both = objective.score(Seen({}, image=target.flip(0)))
-    last = objective.score(Seen({}, image=target[:1], rows=torch.tensor([1])))
+    both = objective.score(Activations({}, image=target.flip(0)))
+    last = objective.score(Activations({}, image=target[:1], rows=torch.tensor([1])))
     assert last.item() == pytest.approx(both[1].item())
     assert objective.labels == ("known_pixels(a)", "known_pixels(b)")
     one = known_pixels(target[:1], mask[:1])
-    assert one.score(Seen({}, image=target))[0] == 0
+    assert one.score(Activations({}, image=target))[0] == 0
 
 
 def test_it_needs_no_network(target: Tensor, mask: Tensor) -> None:
@@ -77,4 +77,4 @@ def test_masks_that_cannot_be_are_told(target: Tensor, mask: Tensor) -> None:
     with pytest.raises(ValueError, match="weights >= 0"):
         known_pixels(target, mask - 0.5)
     with pytest.raises(ValueError, match=r"the target has shape \(3, 6, 5\), but the pictures have \(3, 6, 6\)"):
-        known_pixels(target, mask).score(Seen({}, image=torch.zeros(2, 3, 6, 6)))
+        known_pixels(target, mask).score(Activations({}, image=torch.zeros(2, 3, 6, 6)))

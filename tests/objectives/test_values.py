@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from objectives import OUTPUT, Seen, channel, direction, diverse, diversity, layer, logit, neuron, softmax
+from objectives import OUTPUT, Activations, channel, direction, diverse, diversity, layer, logit, neuron, softmax
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def vectors() -> Tensor:
 
 
 def test_channel_is_the_mean_of_each_images_own_channel(maps: Tensor, vectors: Tensor) -> None:
-    score = channel("a", [3, 0, 3]).score(Seen({"a": maps}))
+    score = channel("a", [3, 0, 3]).score(Activations({"a": maps}))
     assert score.tolist() == pytest.approx([maps[i, c].mean().item() for i, c in enumerate([3, 0, 3])])
-    assert channel("a", [3, 0, 1]).score(Seen({"a": vectors})).tolist() == [
+    assert channel("a", [3, 0, 1]).score(Activations({"a": vectors})).tolist() == [
         vectors[0, 3].item(),
         vectors[1, 0].item(),
         vectors[2, 1].item(),
@@ -30,46 +30,46 @@ def test_channel_is_the_mean_of_each_images_own_channel(maps: Tensor, vectors: T
 
 
 def test_one_channel_serves_the_whole_batch(maps: Tensor) -> None:
-    assert torch.allclose(channel("a", 2).score(Seen({"a": maps})), maps[:, 2].mean((1, 2)))
+    assert torch.allclose(channel("a", 2).score(Activations({"a": maps})), maps[:, 2].mean((1, 2)))
 
 
 def test_neuron_is_one_position_of_rows_and_columns_that_differ(maps: Tensor) -> None:
-    score = neuron("a", [1, 2, 3], y=[0, 4, 2], x=[6, 0, 5]).score(Seen({"a": maps}))
+    score = neuron("a", [1, 2, 3], y=[0, 4, 2], x=[6, 0, 5]).score(Activations({"a": maps}))
     assert score.tolist() == [maps[0, 1, 0, 6].item(), maps[1, 2, 4, 0].item(), maps[2, 3, 2, 5].item()]
 
 
 def test_neuron_is_in_the_centre_of_what_is_not_given(maps: Tensor, vectors: Tensor) -> None:
-    seen = Seen({"a": maps})
+    seen = Activations({"a": maps})
     assert torch.equal(neuron("a", 1).score(seen), maps[:, 1, 2, 3])
     assert torch.equal(neuron("a", 1, y=4).score(seen), maps[:, 1, 4, 3])
     assert torch.equal(neuron("a", 1, x=[0, 1, 2]).score(seen), maps[:, 1, 2, :3].diagonal())
-    assert torch.equal(neuron("a", 1).score(Seen({"a": vectors})), vectors[:, 1])
+    assert torch.equal(neuron("a", 1).score(Activations({"a": vectors})), vectors[:, 1])
 
 
 def test_layer_is_the_mean_square_of_anything(maps: Tensor, vectors: Tensor) -> None:
-    assert torch.allclose(layer("a").score(Seen({"a": maps})), maps.pow(2).mean((1, 2, 3)))
-    assert torch.allclose(layer("a").score(Seen({"a": vectors})), vectors.pow(2).mean(1))
+    assert torch.allclose(layer("a").score(Activations({"a": maps})), maps.pow(2).mean((1, 2, 3)))
+    assert torch.allclose(layer("a").score(Activations({"a": vectors})), vectors.pow(2).mean(1))
     tokens = torch.full((2, 5, 6), -3.0)
-    assert layer("a").score(Seen({"a": tokens})).tolist() == [9, 9]
+    assert layer("a").score(Activations({"a": tokens})).tolist() == [9, 9]
 
 
 def test_direction_is_a_dot_product_per_position(maps: Tensor) -> None:
     wanted = torch.tensor([[1.0, -2.0, 0.5, 3.0], [0.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
     by_hand = torch.stack([torch.tensordot(wanted[i], maps[i], dims=1).mean() for i in range(3)])
-    assert torch.allclose(direction("a", wanted).score(Seen({"a": maps})), by_hand, atol=1e-5)
+    assert torch.allclose(direction("a", wanted).score(Activations({"a": maps})), by_hand, atol=1e-5)
     here = torch.stack([wanted[i] @ maps[i, :, 4, 6] for i in range(3)])
-    assert torch.allclose(direction("a", wanted, position=(4, 6)).score(Seen({"a": maps})), here, atol=1e-5)
+    assert torch.allclose(direction("a", wanted, position=(4, 6)).score(Activations({"a": maps})), here, atol=1e-5)
     centre = torch.stack([wanted[i] @ maps[i, :, 2, 3] for i in range(3)])
-    assert torch.allclose(direction("a", wanted, position="center").score(Seen({"a": maps})), centre, atol=1e-5)
+    assert torch.allclose(direction("a", wanted, position="center").score(Activations({"a": maps})), centre, atol=1e-5)
 
 
 def test_direction_of_one_axis_is_that_channel(maps: Tensor) -> None:
-    axis = direction("a", [0.0, 0.0, 1.0, 0.0]).score(Seen({"a": maps}))
-    assert torch.allclose(axis, channel("a", 2).score(Seen({"a": maps})), atol=1e-6)
+    axis = direction("a", [0.0, 0.0, 1.0, 0.0]).score(Activations({"a": maps}))
+    assert torch.allclose(axis, channel("a", 2).score(Activations({"a": maps})), atol=1e-6)
 
 
 def test_direction_with_power_multiplies_by_the_cosine_and_never_by_less_than_a_tenth() -> None:
-    seen = Seen({"a": torch.tensor([[3.0, 4.0], [-3.0, -4.0], [0.0, 0.0]])})
+    seen = Activations({"a": torch.tensor([[3.0, 4.0], [-3.0, -4.0], [0.0, 0.0]])})
     cosine = 3 / 5
     score = direction("a", [2.0, 0.0], power=2).score(seen)
     assert score.tolist() == pytest.approx([6 * cosine**2, -6 * 0.1**2, 0])
@@ -77,7 +77,7 @@ def test_direction_with_power_multiplies_by_the_cosine_and_never_by_less_than_a_
 
 def test_direction_with_power_has_a_gradient_where_nothing_is_active() -> None:
     nothing = torch.zeros(1, 2, requires_grad=True)
-    direction("a", [1.0, 0.0], power=3).score(Seen({"a": nothing})).sum().backward()
+    direction("a", [1.0, 0.0], power=3).score(Activations({"a": nothing})).sum().backward()
     assert nothing.grad is not None
     assert nothing.grad.isfinite().all()
 
@@ -85,13 +85,13 @@ def test_direction_with_power_has_a_gradient_where_nothing_is_active() -> None:
 def test_directions_do_not_follow_later_changes_of_the_vector(maps: Tensor) -> None:
     vector = torch.ones(4)
     objective = direction("a", vector)
-    before = objective.score(Seen({"a": maps}))
+    before = objective.score(Activations({"a": maps}))
     vector.zero_()
-    assert torch.equal(objective.score(Seen({"a": maps})), before)
+    assert torch.equal(objective.score(Activations({"a": maps})), before)
 
 
 def test_logit_and_softmax_are_those_of_the_output(vectors: Tensor) -> None:
-    seen = Seen({OUTPUT: vectors})
+    seen = Activations({OUTPUT: vectors})
     assert logit([0, 3, 1]).score(seen).tolist() == [vectors[i, c].item() for i, c in enumerate([0, 3, 1])]
     by_hand = [vectors[i].exp()[c].item() / vectors[i].exp().sum().item() for i, c in enumerate([0, 3, 1])]
     assert softmax([0, 3, 1]).score(seen).exp().tolist() == pytest.approx(by_hand, rel=1e-5)
@@ -99,7 +99,7 @@ def test_logit_and_softmax_are_those_of_the_output(vectors: Tensor) -> None:
 
 def test_softmax_has_a_gradient_where_the_probability_underflows() -> None:
     output = torch.tensor([[-200.0, 0.0]], requires_grad=True)
-    score = softmax(0).score(Seen({OUTPUT: output}))
+    score = softmax(0).score(Activations({OUTPUT: output}))
     assert score.item() == -200
     score.sum().backward()
     assert output.grad is not None
@@ -108,8 +108,8 @@ def test_softmax_has_a_gradient_where_the_probability_underflows() -> None:
 
 def test_an_output_of_maps_is_averaged_over_its_positions(maps: Tensor) -> None:
     averages = maps.mean((2, 3))
-    assert torch.allclose(logit(1).score(Seen({OUTPUT: maps})), averages[:, 1])
-    assert torch.allclose(softmax(1).score(Seen({OUTPUT: maps})), averages.log_softmax(1)[:, 1])
+    assert torch.allclose(logit(1).score(Activations({OUTPUT: maps})), averages[:, 1])
+    assert torch.allclose(softmax(1).score(Activations({OUTPUT: maps})), averages.log_softmax(1)[:, 1])
 
 
 def test_diversity_is_minus_the_mean_cosine_of_gram_matrices_in_the_group(maps: Tensor) -> None:
@@ -118,21 +118,21 @@ def test_diversity_is_minus_the_mean_cosine_of_gram_matrices_in_the_group(maps: 
     def cosine(i: int, j: int) -> float:
         return torch.cosine_similarity(grams[i], grams[j], dim=0).item()
 
-    whole = diversity("a").score(Seen({"a": maps}))
+    whole = diversity("a").score(Activations({"a": maps}))
     assert whole.tolist() == pytest.approx(
         [-(cosine(i, (i + 1) % 3) + cosine(i, (i + 2) % 3)) / 2 for i in range(3)], rel=1e-4
     )
-    grouped = diversity("a", groups=[4, 9, 4]).score(Seen({"a": maps}))
+    grouped = diversity("a", groups=[4, 9, 4]).score(Activations({"a": maps}))
     assert grouped.tolist() == pytest.approx([-cosine(0, 2), 0, -cosine(0, 2)], rel=1e-4)
 
 
 def test_groups_go_with_the_rows_of_the_batch(maps: Tensor) -> None:
     rows = torch.tensor([2, 0])
-    part = diversity("a", groups=[1, 2, 1]).score(Seen({"a": maps[rows]}, rows=rows))
-    whole = diversity("a", groups=[1, 2, 1]).score(Seen({"a": maps}))
+    part = diversity("a", groups=[1, 2, 1]).score(Activations({"a": maps[rows]}, rows=rows))
+    whole = diversity("a", groups=[1, 2, 1]).score(Activations({"a": maps}))
     assert torch.allclose(part, whole[rows], atol=1e-6)
     with pytest.raises(ValueError, match="3 group numbers for a batch of 2"):
-        diversity("a", groups=[1, 2, 1]).score(Seen({"a": maps[:2]}))
+        diversity("a", groups=[1, 2, 1]).score(Activations({"a": maps[:2]}))
 
 
 def test_diverse_makes_identical_images_worth_less_by_the_weight() -> None:
@@ -140,8 +140,8 @@ def test_diverse_makes_identical_images_worth_less_by_the_weight() -> None:
     other = same.clone()
     other[1, :2] = 0
     objective = diverse(channel("a", [2, 2]), "a", groups=[2, 2], weight=0.25)
-    assert objective.score(Seen({"a": same})).tolist() == pytest.approx([0.75, 0.75])
+    assert objective.score(Activations({"a": same})).tolist() == pytest.approx([0.75, 0.75])
     cosine = 1 / math.sqrt(9)  # the Gram matrices are all ones, and one in a single place
-    assert objective.score(Seen({"a": other})).tolist() == pytest.approx([1 - 0.25 * cosine] * 2)
+    assert objective.score(Activations({"a": other})).tolist() == pytest.approx([1 - 0.25 * cosine] * 2)
     assert objective.coupled
     assert objective.count == 2

@@ -12,12 +12,12 @@ from torch import Tensor
 
 import recipes.atlas.layout
 from inverter import Model, Settings, optimize
-from objectives import Objective, Seen, layer
+from objectives import Activations, Objective, layer
 from priors import Fourier
 from recipes import Atlas
 from recipes.activations.collect import collect
 from recipes.activations.predictions import top_classes
-from recipes.activations.reducers import Extremes, Keep, Positions
+from recipes.activations.reducers import Extremes, Positions, Reducer
 from recipes.atlas.class_effects import attributions
 from recipes.cli.main import main
 from recipes.deepdream.octaves import dream
@@ -94,7 +94,7 @@ class Noise:
 
 
 @pytest.mark.parametrize("keep", [Extremes(), Positions("all"), Positions(3)])
-def test_what_is_collected_is_the_same(insects: Model, tmp_path: Path, keep: Keep) -> None:
+def test_what_is_collected_is_the_same(insects: Model, tmp_path: Path, keep: Reducer) -> None:
     here = collect(insects, Noise(), ["stem", "body"], keep, out=tmp_path / "cpu", batch=4)
     with PretendedDevice() as gpu:
         there = collect(insects.on("cuda"), Noise(), ["stem", "body"], keep, out=tmp_path / "gpu", batch=4)
@@ -137,7 +137,7 @@ def test_a_dream_waits_once_an_octave(insects: Model) -> None:
 
 
 def test_memory_that_runs_out_there_halves_the_batch(insects: Model) -> None:
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         if len(seen.image) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return seen["body"].mean((1, 2, 3))

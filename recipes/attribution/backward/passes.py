@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from objectives import Objective, Seen
+from inverter_errors import BadInput
+from objectives import Activations, Objective
 from recipes.attribution.backward.function_rules import Rules
 from recipes.attribution.scoring.layers import edited
 
@@ -43,7 +44,7 @@ def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer:
         layer: address of the layer where multipliers arrive; "" for the pictures.
 
     Raises:
-        ValueError: if the target does not depend on the layer.
+        BadInput: if the target does not depend on the layer.
     """
     starts: list[Tensor] = []
 
@@ -53,12 +54,12 @@ def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer:
 
     images = images.detach().requires_grad_(not layer)
     here = edited(model.module, layer, begin_here) if layer else nullcontext()
-    with torch.enable_grad(), here, model.looking(target.reads) as capture:
+    with torch.enable_grad(), here, model.capture(target.reads) as capture:
         network_input = model.normalize(images)
         with rules:
             read = capture(network_input)
     if layer and not (starts and any(activation.requires_grad for activation in read.values())):
-        raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+        raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
     return Passed(starts[0] if layer else images, read)
 
 
@@ -67,7 +68,7 @@ def own_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) 
     leaves = {address: activation.detach().requires_grad_() for address, activation in read.items()}
     images = images.detach().requires_grad_()
     with torch.enable_grad():
-        total = target.score(Seen(leaves, images)).sum()
+        total = target.score(Activations(leaves, images)).sum()
     inputs = [*leaves.values(), images]
     found = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
     return dict(zip(leaves, found, strict=False)), found[-1]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput, MissingFile
+
 if TYPE_CHECKING:
     from recipes.attribution.localization.boxes import Box
 
@@ -26,8 +28,8 @@ def read_boxes(path: str | Path, pictures: Mapping[str, Path]) -> dict[str, list
         pictures: name -> file.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no JSON, a box of another form, or no box for any of the pictures.
+        MissingFile: no such file.
+        BadInput: no JSON, a box of another form, or no box for any of the pictures.
 
     Example of a file:
         {"fish.jpg": [31, 20, 180, 140], "two-dogs": [[10, 40, 90, 200], [120, 35, 210, 198]]}
@@ -35,16 +37,16 @@ def read_boxes(path: str | Path, pictures: Mapping[str, Path]) -> dict[str, list
     try:
         content = json.loads(Path(path).read_bytes())
     except FileNotFoundError:
-        raise FileNotFoundError(f"no file of boxes {str(path)!r}") from None
+        raise MissingFile(f"no file of boxes {str(path)!r}") from None
     except (ValueError, RecursionError) as error:  # text that is no JSON, or no text
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        raise BadInput(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected an object, picture -> [x0, y0, x1, y1]; got {type(content).__name__}")
+        raise BadInput(f"{path}: expected an object, picture -> [x0, y0, x1, y1]; got {type(content).__name__}")
     known = {key: _boxes(f"{path}: {key!r}", value) for key, value in content.items()}
     found = {name: known.get(file.name, known.get(file.stem)) for name, file in pictures.items()}
     boxes = {name: places for name, places in found.items() if places}
     if not boxes:
-        raise ValueError(f"{path} has no box for any of the pictures: its keys must be their file names")
+        raise BadInput(f"{path} has no box for any of the pictures: its keys must be their file names")
     return boxes
 
 
@@ -54,7 +56,7 @@ def _boxes(where: str, value: Any) -> list[Box]:
     for box in several:
         numbers = isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)
         if not numbers or not (0 <= box[0] < box[2] <= FARTHEST and 0 <= box[1] < box[3] <= FARTHEST):
-            raise ValueError(f"{where}: expected [x0, y0, x1, y1] with 0 <= x0 < x1 and 0 <= y0 < y1, got {box!r}")
+            raise BadInput(f"{where}: expected [x0, y0, x1, y1] with 0 <= x0 < x1 and 0 <= y0 < y1, got {box!r}")
         x0, y0, x1, y1 = (round(side) for side in box)
         boxes.append((y0, x0, y1, x1))
     return boxes

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput, MissingLibrary
 from recipes.attribution.localization.boxes import Box, hot_box, largest_region
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
@@ -30,11 +31,11 @@ def graph_cut(image: Tensor, heat: Tensor) -> Tensor:
     Left to itself, grabCut learns from undecided pixels, too: as background they teach it the thing's own colours.
 
     Raises:
-        ModuleNotFoundError: without OpenCV; it says how to install it.
-        ValueError: for a picture and a map of different sizes.
+        MissingLibrary: without OpenCV; it says how to install it.
+        BadInput: for a picture and a map of different sizes.
     """
     if image.ndim != 3 or len(image) not in (1, 3) or image.shape[1:] != heat.shape:
-        raise ValueError(
+        raise BadInput(
             f"expected a picture (3, H, W) and a map (H, W) of it, got {tuple(image.shape)} and {tuple(heat.shape)}"
         )
     cv2, heat = open_cv(), heat.detach().float().cpu().nan_to_num(0, 0, 0).clamp_min(0)
@@ -89,9 +90,9 @@ def open_cv() -> ModuleType:
     """OpenCV.
 
     Raises:
-        ModuleNotFoundError: if it is not there; it says how to install it.
+        MissingLibrary: if it is not there; it says how to install it.
     """
     try:
         return importlib.import_module("cv2")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("graph-cut needs OpenCV: pip install 'inverter[localization]'") from error
+        raise MissingLibrary("graph-cut needs OpenCV: pip install 'inverter[localization]'") from error

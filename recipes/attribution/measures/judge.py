@@ -51,7 +51,7 @@ class Verdict:
 
     map: Tensor
     randomised: tuple[Tensor, ...]
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Judge:
         >>> from inverter import load_model
         >>> target, effort = Target.parse("logit:3"), Effort(points=4, depths=2, squares=4)
         >>> judge = Judge(load_model("builtin"), torch.rand(2, 3, 64, 64), target, effort=effort)
-        >>> [round(found.figures["shift"], 3) for found in judge(MethodChoice("saliency"))]
+        >>> [round(found.metrics["shift"], 3) for found in judge(MethodChoice("saliency"))]
         [0.0, 0.0]
     """
 
@@ -86,7 +86,7 @@ class Judge:
         """What the measures say of a method, for each picture.
 
         Raises:
-            ValueError, LookupError, ModuleNotFoundError: as `explain` does.
+            BadInput, NotFound, MissingLibrary: as `explain` does.
         """
         method, model, images = choice.method(), self.model, self.images
 
@@ -112,10 +112,10 @@ class Judge:
                 | {key: plain(getattr(depth, key)[row]) for key in ("rank", "size", "ssim")}
                 for depth in cascade
             ]
-            figures = {"at": where, "signed": method.signed, "seconds": seconds, **self._located(row, heat)}
-            figures |= {name: plain(values[row]) for name, values in columns.items()}
-            figures |= {"upper": upper_half(fates, len(self._layers)), "cascade": fates}
-            verdicts.append(Verdict(heat, tuple(depth.maps[row] for depth in cascade), figures))
+            metrics = {"at": where, "signed": method.signed, "seconds": seconds, **self._located(row, heat)}
+            metrics |= {name: plain(values[row]) for name, values in columns.items()}
+            metrics |= {"upper": upper_half(fates, len(self._layers)), "cascade": fates}
+            verdicts.append(Verdict(heat, tuple(depth.maps[row] for depth in cascade), metrics))
         return verdicts
 
     def chance(self) -> list[dict[str, Any]]:
@@ -125,11 +125,11 @@ class Judge:
         columns = self._curves(noise)
         found: list[dict[str, Any]] = []
         for row in range(len(self.images)):
-            figures = {name: plain(values[row]) for name, values in columns.items()}
+            metrics = {name: plain(values[row]) for name, values in columns.items()}
             if boxes := self._boxes(row):
-                figures["pointing"] = float(inside(boxes, self._size, self.margin).float().mean())
-                figures["energy"] = float(inside(boxes, self._size).float().mean())
-            found.append(figures)
+                metrics["pointing"] = float(inside(boxes, self._size, self.margin).float().mean())
+                metrics["energy"] = float(inside(boxes, self._size).float().mean())
+            found.append(metrics)
         return found
 
     def _explain(self, model: Model, images: Tensor, target: Objective, choice: MethodChoice) -> Tensor:
@@ -159,7 +159,7 @@ class Judge:
 
     @cached_property
     def channels(self) -> list[int]:
-        """The class or channel that the target means in each picture; a ValueError where it means no single one."""
+        """The class or channel that the target means in each picture; a BadInput where it means no single one."""
         return self.target.resolved(self.model).channels(self.model, self.images)
 
     @cached_property
@@ -213,7 +213,7 @@ class Judge:
         """What the target says of each picture.
 
         Raises:
-            ValueError, LookupError: for a target, or another one to compare with, that the network does not have.
+            BadInput, NotFound: for a target, or another one to compare with, that the network does not have.
         """
         if self._rival is not None:
             scored(self.model, self._rival, self.images)

@@ -104,7 +104,7 @@ def weighted_layers(model: Model, target: Objective, size: tuple[int, int]) -> l
 
     handles = [part.register_forward_hook(note) for part in names]
     try:
-        with model.looking(target.reads) as capture:
+        with model.capture(target.reads) as capture:
             capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
     finally:
         for handle in handles:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.methods.cam import BOX
@@ -26,7 +27,7 @@ COVERED = 0.99
 
 def _check(*, views: int, scale: int, steps: int, smooth: float, small: float) -> None:
     if min(views, scale, steps) < 1 or not min(smooth, small) >= 0:
-        raise ValueError(
+        raise BadInput(
             "expected views, scale and steps of at least 1, smooth and small of at least 0, "
             f"got {views}, {scale}, {steps}, {smooth:g} and {small:g}"
         )

@@ -132,7 +132,7 @@ def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, se
     The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero, whose own score cancels
     in the softmax. A flat map has no mask, and no say.
     """
-    with model.looking([layer]) as capture:
+    with model.capture([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
     spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model, Settings, optimize
+from inverter_errors import BadInput
 from objectives import Objective, code
 from priors import Fourier
 from recipes.attribution.method import method
@@ -39,7 +40,7 @@ def extremal_channels(
     A layer without a ReLU (a linear bottleneck) may say as much for the target by values below 0.
     """
     mask = channel_masks(model, images, target, layer, areas, steps).mean(0)
-    with torch.no_grad(), model.looking([layer]) as capture:
+    with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
     return (mask[:, :, None, None] * maps.abs()).sum(1)
 
@@ -53,7 +54,7 @@ def channel_masks(
     A channel that is masked is 0. What is maximised is the `Share` of the score less l R_a(m), as for pixels.
 
     Raises:
-        ValueError: if the target does not depend on the layer.
+        BadInput: if the target does not depend on the layer.
 
     Example:
         >>> from inverter import load_model
@@ -82,7 +83,7 @@ def channel_masks(
             kept = mask
             left = share(score(shown, rows))
             if not left.requires_grad:
-                raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+                raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
             (mask.grad,) = torch.autograd.grad((weight * rank_penalty(mask, wanted) - left).sum(), mask)
             optimizer.step()
             mask.data.clamp_(0, 1)
@@ -104,7 +105,7 @@ def diffed(
     Returns:
         Pre-images of A and of m A, (B, 3, H, W) each.
     """
-    with torch.no_grad(), model.looking([layer]) as capture:
+    with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(images.to(model.device)))[layer].float()
     masked = maps * masks.to(maps.device)[:, :, None, None]
     how = settings or Settings()

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.methods.meaningful_perturbation import Share
@@ -60,7 +61,7 @@ def smooth_masks(nodes: Tensor) -> Tensor:
 
 def check_areas(*, areas: Sequence[float], steps: int, **_others: object) -> None:
     if not areas or not all(isinstance(area, int | float) and 0 < area < 1 for area in areas) or steps < 1:
-        raise ValueError(
+        raise BadInput(
             "extremal perturbations take areas between 0 and 1, as [0.05,0.1], and at least 1 step, "
             f"got {areas} and {steps}"
         )

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from inverter import Model
 from inverter.input_gradients import InputGradients
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method, needs
 from recipes.attribution.scoring.baselines import HELP as BASELINES
@@ -76,7 +77,7 @@ def gradient_x_input(
 
 def _check_steps(*, steps: int, baseline: str) -> None:
     if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+        raise BadInput(f"steps must be at least 1, got {steps}")
     check_baseline(baseline=baseline)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import NAMES, baseline_of
@@ -46,9 +47,9 @@ class Share:
 
 def _check(*, cells: int, fill: str, steps: int, sparsity: float, smoothness: float) -> None:
     if fill not in (*NAMES, "noise"):
-        raise ValueError(f"unknown fill {fill!r}{nearest(fill, (*NAMES, 'noise'))}")
+        raise BadInput(f"unknown fill {fill!r}{nearest(fill, (*NAMES, 'noise'))}")
     if cells < 1 or steps < 1 or sparsity < 0 or smoothness < 0:
-        raise ValueError(
+        raise BadInput(
             "meaningful-perturbation takes cells and steps of at least 1 and a sparsity and smoothness of at least 0, "
             f"got {cells}, {steps}, {sparsity:g} and {smoothness:g}"
         )

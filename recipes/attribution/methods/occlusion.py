@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.scoring.forward import asking
@@ -17,7 +18,7 @@ from recipes.attribution.scoring.masked_scores import at_once, through_masks
 
 def _check_square(*, size: int, stride: int, grey: float) -> None:
     if not 1 <= stride <= size or not 0 <= grey <= 1:
-        raise ValueError(
+        raise BadInput(
             "occlusion takes a size of at least 1, a stride from 1 to the size and a grey from 0 to 1, "
             f"got {size}, {stride} and {grey:g}"
         )
@@ -48,11 +49,11 @@ def occlusion(
     """What the score loses behind a grey square, S(x) - S(x with the square), as a mean over those that cover a pixel.
 
     Raises:
-        ValueError: for a square that covers the whole picture.
+        BadInput: for a square that covers the whole picture.
     """
     height, width = images.shape[2:]
     if size >= max(height, width):
-        raise ValueError(
+        raise BadInput(
             f"a square of {size} pixels covers all of a picture of {height}x{width}: give occlusion:size=PIXELS"
         )
     with torch.no_grad(), asking(model, target) as score:

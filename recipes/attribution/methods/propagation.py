@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.backward.deeplift_rules import Differences
 from recipes.attribution.backward.lrp_rules import TINY, Relevance, Sharing
@@ -30,7 +31,7 @@ POINTS = 16
 def _sharing(rule: str, epsilon: float, beta: float) -> tuple[Sharing, Sharing]:
     """What the rule means for convolutions, and for linear layers."""
     if not epsilon >= 0 or not beta >= 0:
-        raise ValueError(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
+        raise BadInput(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
     rules = {
         "composite": (Z_PLUS, Sharing(epsilon)),
         "epsilon": (Sharing(epsilon),) * 2,
@@ -38,7 +39,7 @@ def _sharing(rule: str, epsilon: float, beta: float) -> tuple[Sharing, Sharing]:
         "alpha-beta": (Sharing(alpha=1 + beta, beta=beta),) * 2,
     }
     if rule not in rules:
-        raise ValueError(f"lrp: unknown rule {rule!r}{nearest(rule, rules)}")
+        raise BadInput(f"lrp: unknown rule {rule!r}{nearest(rule, rules)}")
     return rules[rule]
 
 
@@ -106,7 +107,7 @@ def excitation_backprop(
     if not contrastive:
         return winners
     if not rules.layers:
-        raise ValueError(
+        raise BadInput(
             f"excitation-backprop: there is no convolution or linear layer between {layer!r} and {target.name} whose "
             "signs could be turned: leave out contrastive, or choose a layer before"
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import HELP as BASELINES
@@ -24,7 +25,7 @@ FINER = 2
 
 def _check(*, masks: int, cells: int, keep: float, baseline: str, fit: bool) -> None:
     if masks < 2 or not 1 <= cells <= MOST_CELLS or not 0 < keep < 1:
-        raise ValueError(
+        raise BadInput(
             f"rise takes at least 2 masks, from 1 to {MOST_CELLS} cells and keep between 0 and 1, "
             f"got {masks}, {cells} and {keep:g}"
         )

@@ -31,7 +31,7 @@ def channel_attribution(model: Model, images: Tensor, target: Objective, layer: 
         (B, C), above 0 for the target. It sums to what `spatial_attribution` sums to.
 
     Raises:
-        ValueError: if the target does not depend on the layer. LookupError: for an unknown layer.
+        BadInput: if the target does not depend on the layer. NotFound: for an unknown layer.
 
     Example:
         >>> import torch

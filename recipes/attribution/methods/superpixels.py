@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from inverter_errors import BadInput
+
 ROUNDS = 5
 SMOOTH = 1 / 6
 """Standard deviation of the blur before, of the distance of centres: texture would leave no piece whole."""
@@ -26,7 +28,7 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
         (H, W) whole numbers from 0 on, each of which occurs.
 
     Raises:
-        ValueError: for a count below 1, or more than there are pixels.
+        BadInput: for a count below 1, or more than there are pixels.
 
     Example:
         >>> superpixels(torch.zeros(3, 8, 8), 4).unique(return_counts=True)[1]
@@ -34,7 +36,7 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
     """
     height, width = picture.shape[1:]
     if not 1 <= count <= height * width:
-        raise ValueError(f"superpixels: expected 1 to {height * width}, got {count}")
+        raise BadInput(f"superpixels: expected 1 to {height * width}, got {count}")
     pitch = math.sqrt(height * width / count)
     rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from inverter import Model
 from inverter.engine import default_batch
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method, needs
 from recipes.attribution.methods.superpixels import superpixels
@@ -54,9 +55,9 @@ class Ridge:
 
 def _check(*, samples: int, segments: int, baseline: str, width: float = 1.0) -> None:
     if samples < 2 or segments < 2:
-        raise ValueError(f"expected at least 2 samples and 2 segments, got {samples} and {segments}")
+        raise BadInput(f"expected at least 2 samples and 2 segments, got {samples} and {segments}")
     if not width > 0:
-        raise ValueError(f"expected a width above 0, got {width:g}")
+        raise BadInput(f"expected a width above 0, got {width:g}")
     check_baseline(baseline=baseline)
 
 
@@ -178,14 +179,14 @@ def linear_shap(
     """w (x - E[x]), summed over the channels: the SHAP values of a linear score S = w x + b (corollary 1).
 
     Raises:
-        ValueError: if the score is not linear in the pictures.
+        BadInput: if the score is not linear in the pictures.
     """
     mean = torch.stack(background_of(model, images, background)).mean(0)
     with asking(model, target) as score:
         slope, other = input_gradient(score, images), input_gradient(score, mean)
     off, size = (slope - other).abs().amax((1, 2, 3)), slope.abs().amax((1, 2, 3))
     if bool((off > CLOSE * size).any()):
-        raise ValueError(
+        raise BadInput(
             f"linear-shap needs a score that is linear in the picture, and {target.label(0)} is not: take deep-shap or "
             "kernel-shap"
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter_errors import BadInput
 from recipes.options.suggest import nearest
 
 NAMES = ("black", "white", "mean", "blur")
@@ -17,16 +18,16 @@ BLUR = 1 / 16
 
 
 def check_baseline(*, baseline: str, **_others: Any) -> None:
-    """Raises a `ValueError` for an unknown name, with near ones."""
+    """Raises a `BadInput` for an unknown name, with near ones."""
     if baseline not in NAMES:
-        raise ValueError(f"unknown baseline {baseline!r}{nearest(baseline, NAMES)}")
+        raise BadInput(f"unknown baseline {baseline!r}{nearest(baseline, NAMES)}")
 
 
 def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
     """The baseline of each picture (B, 3, H, W), in the same shape.
 
     Raises:
-        ValueError: for an unknown name, with near ones.
+        BadInput: for an unknown name, with near ones.
 
     Example:
         >>> from inverter import no_network
@@ -49,7 +50,7 @@ BACKGROUND = "pictures to compare with: a picture or a folder of them (default: 
 
 
 def check_background(*, background: str, **_others: Any) -> None:
-    """Raises a `FileNotFoundError` or `ValueError` for a place without pictures."""
+    """Raises a `MissingFile` or `BadInput` for a place without pictures."""
     if background:
         from recipes.pictures.reading import named_pictures
 
@@ -60,7 +61,7 @@ def background_of(model: Model, images: Tensor, place: str) -> list[Tensor]:
     """What each of the pictures (B, 3, H, W) is compared with in turn, a list of tensors of the same shape.
 
     Raises:
-        ValueError, OSError: for a place without pictures, or pictures that cannot be read.
+        BadInput, OSError: for a place without pictures, or pictures that cannot be read.
     """
     if not place:
         return [baseline_of(model, images, name) for name in NAMES]

@@ -15,7 +15,8 @@ from torch import Tensor
 from inverter import Model
 from inverter.engine import default_batch
 from inverter.input_gradients import InputGradients
-from objectives import Objective, Seen
+from inverter_errors import BadInput
+from objectives import Activations, Objective
 
 
 class Score(Protocol):
@@ -39,10 +40,10 @@ def asking(model: Model, target: Objective) -> Iterator[Score]:
         ...     score(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2])
     """
-    with model.looking(target.reads) as capture:
+    with model.capture(target.reads) as capture:
 
         def score(images: Tensor, rows: Tensor | None = None) -> Tensor:
-            return target.score(Seen(capture(model.normalize(images)), images, rows)).float()
+            return target.score(Activations(capture(model.normalize(images)), images, rows)).float()
 
         yield score
 
@@ -52,9 +53,9 @@ def some_of(target: Objective, rows: Tensor) -> Objective:
     if target.count == 1:
         return target
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         mine = rows if seen.rows is None else rows[seen.rows.to(rows.device)]
-        return target.score(Seen(seen, seen.image, mine))
+        return target.score(Activations(seen, seen.image, mine))
 
     return replace(target, score=score, labels=tuple(target.label(row) for row in rows.tolist()))
 
@@ -84,11 +85,9 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
 
 
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
-    """Raises a `ValueError` for fewer than one noisy copy, or noise below 0 or without end."""
+    """Raises a `BadInput` for fewer than one noisy copy, or noise below 0 or without end."""
     if samples < 1 or not 0 <= noise < math.inf:
-        raise ValueError(
-            f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}"
-        )
+        raise BadInput(f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}")
 
 
 def noise_level(images: Tensor, share: float) -> Tensor:

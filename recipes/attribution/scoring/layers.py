@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inverter import Model
 from inverter.capture import check_address, split_address
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.scoring.forward import asking
 
@@ -33,11 +34,11 @@ def has_maps(shape: torch.Size) -> bool:
 
 
 def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
-    """Raises a `LookupError` for a layer that is not there, a `ValueError` for one without maps."""
+    """Raises a `NotFound` for a layer that is not there, a `BadInput` for one without maps."""
     model.check_layer(layer)
     shape = _once(model, (layer, size), lambda: model.shapes([layer], size)[layer])
     if not has_maps(shape):
-        raise ValueError(
+        raise BadInput(
             f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
             "position: choose another layer (inverter layers shows them)"
         )
@@ -49,11 +50,11 @@ def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
 
     Raises:
-        ValueError: if there is none.
+        BadInput: if there is none.
     """
     seen = _once(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
     if not seen:
-        raise ValueError(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
+        raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
     return seen[-1]
 
 
@@ -74,14 +75,14 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> l
     with ExitStack() as stack:
         for name, part in model.module.named_modules():
             stack.callback(part.register_forward_hook(hook(name)).remove)
-        with model.looking(reads) as capture:
+        with model.capture(reads) as capture:
             capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
     return seen
 
 
 @torch.no_grad()
 def check_passed(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
-    """Raises a `ValueError` for a layer that a picture of `size` does not pass on its way to the target."""
+    """Raises a `BadInput` for a layer that a picture of `size` does not pass on its way to the target."""
     name, call = split_address(layer)
 
     def calls() -> int:
@@ -90,14 +91,14 @@ def check_passed(model: Model, target: Objective, layer: str, size: tuple[int, i
         # Before the hooks of what is read, which end the pass: the target's own layer is passed, too.
         handle = part.register_forward_hook(lambda *_: count.update([name]))
         try:
-            with model.looking(target.reads) as capture:
+            with model.capture(target.reads) as capture:
                 capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
         finally:
             handle.remove()
         return count[name]
 
     if _once(model, (name, target.reads, size), calls) <= call:
-        raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+        raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def edited(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> I
         if calls[name] - 1 != wanted:
             return None
         if not isinstance(output, Tensor):
-            raise ValueError(f"layer {layer!r} puts out {type(output).__name__}, expected a tensor: choose another")
+            raise BadInput(f"layer {layer!r} puts out {type(output).__name__}, expected a tensor: choose another")
         return edit(output)
 
     with ExitStack() as stack:
@@ -144,7 +145,7 @@ def layer_gradient(
             something back from A to pictures that require gradients.
 
     Raises:
-        ValueError: if the target does not depend on the layer.
+        BadInput: if the target does not depend on the layer.
     """
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
@@ -159,7 +160,7 @@ def layer_gradient(
             under.enter_context(below)
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
-            raise ValueError(f"{target.name} does not depend on layer {layer!r}: choose one before it")
+            raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
         ((activation, leaf),) = seen
         (gradient,) = torch.autograd.grad(total, leaf)
     return activation, gradient

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
-from objectives import OUTPUT, Objective, Seen
+from inverter_errors import BadInput
+from objectives import OUTPUT, Activations, Objective
 from recipes.attribution.scoring.layers import last_maps
 
 CLOSE = 1e-3
@@ -20,15 +21,15 @@ def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Ten
     For a class, w is the class's row of the last linear layer; without one, the class's own map alone.
 
     Raises:
-        ValueError: for a target that reads something else than the output, or a network of another form.
+        BadInput: for a target that reads something else than the output, or a network of another form.
     """
     where = _last_maps(model, target, (images.shape[2], images.shape[3]))
-    with model.looking([where, OUTPUT]) as capture:
+    with model.capture([where, OUTPUT]) as capture:
         seen = capture(model.normalize(images))
     maps, output = seen[where], seen[OUTPUT].detach().requires_grad_()
     head = _head(model, maps, output)
     with torch.enable_grad():
-        total = target.score(Seen({OUTPUT: output}, images)).sum()
+        total = target.score(Activations({OUTPUT: output}, images)).sum()
     (gradient,) = torch.autograd.grad(total, output)
     return maps, gradient if head is None else gradient @ head.weight
 
@@ -38,11 +39,11 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     """Address of the maps that are pooled, which a picture of noise of this size has shown to be so.
 
     Raises:
-        ValueError: as `pooled_weights` does.
+        BadInput: as `pooled_weights` does.
     """
     where = _last_maps(model, target, size)
     noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
-    with model.looking([where, OUTPUT]) as capture:
+    with model.capture([where, OUTPUT]) as capture:
         seen = capture(model.normalize(noise.to(model.device)))
     _head(model, seen[where], seen[OUTPUT])
     return where
@@ -51,7 +52,7 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
 def _last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
     if target.reads != (OUTPUT,):
         reads = ", ".join(target.reads) or "pixels"
-        raise ValueError(
+        raise BadInput(
             f"cam needs the maps that a classifier pools on its way to the output, but {target.label(0)} reads {reads}"
         )
     return last_maps(model, target, size)
@@ -74,7 +75,7 @@ def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
             continue
         if torch.allclose(part(means), output, rtol=0, atol=off):
             return part
-    raise ValueError(
+    raise BadInput(
         f"{model.spec} does not end with global average pooling and at most one linear layer, as cam needs it: take "
         "grad-cam, which serves any network"
     )

@@ -7,23 +7,23 @@ for (const view of data.views) $("views").querySelector(`[data-view=${view}]`).h
 const photoOf = new Map();
 
 const best = (guesses) => guesses?.[0]?.name ?? null;
-const group = (units, key) => Map.groupBy(units, (unit) => String(figuresOf(unit)[key]));
+const group = (units, key) => Map.groupBy(units, (unit) => String(metricsOf(unit)[key]));
 
 /** The file that is seen of a unit in a view. */
 function sourceOf(unit, view) {
-  return (view === "photo" ? photoOf.get(unit) : unit.beside?.[view]) ?? unit.source;
+  return (view === "photo" ? photoOf.get(unit) : unit.extra_files?.[view]) ?? unit.source;
 }
 
 // ---- The rows ----
 
 function titleOf(unit) {
   if (isOriginal(unit)) return `${text(unit.image)} · original`;
-  const { method, target } = figuresOf(unit);
+  const { method, target } = metricsOf(unit);
   return [method, unit.name ?? target, unit.image].map(text).join(" · ");
 }
 
 function makeMap(unit) {
-  const { method, at, box } = figuresOf(unit);
+  const { method, at, box } = metricsOf(unit);
   const picture = pictureOf(unit);
   if (Array.isArray(box)) picture.append(boxOver(box, data.size)); // around what is hottest
   return makeShot(unit, { "aria-label": titleOf(unit) }, picture,
@@ -33,7 +33,7 @@ function makeMap(unit) {
 }
 
 function makeTarget([target, units], original) {
-  const { value } = figuresOf(units[0]);
+  const { value } = metricsOf(units[0]);
   const name = units[0].name;
   return element("div", { class: "target" },
     element("h3", {}, name ? `${name} ` : "", element("code", {}, target),
@@ -43,9 +43,9 @@ function makeTarget([target, units], original) {
 
 const pictures = data.images.map(({ name, original, units }) => {
   for (const unit of units) photoOf.set(unit, original?.source);
-  const guess = original && best(figuresOf(original).top5);
+  const guess = original && best(metricsOf(original).top5);
   const rows = [...group(units, "target")].map((entry) => ({
-    words: [entry[0], ...entry[1].flatMap((unit) => [unit.name, figuresOf(unit).method])].filter(Boolean).join("\n").toLowerCase(),
+    words: [entry[0], ...entry[1].flatMap((unit) => [unit.name, metricsOf(unit).method])].filter(Boolean).join("\n").toLowerCase(),
     row: makeTarget(entry, original),
   }));
   if (!rows.length && original) rows.push({ words: "", row: element("div", { class: "shots" }, makeMap(original)) });
@@ -73,7 +73,7 @@ function arrange({ query, view }) {
 }
 
 function rowsOf(unit) {
-  const { source, target, method, at, value, lowest, highest, box, thing, channels, seconds, top5 } = figuresOf(unit);
+  const { source, target, method, at, value, lowest, highest, box, thing, channels, seconds, top5 } = metricsOf(unit);
   if (isOriginal(unit)) {
     const guesses = (top5 ?? []).map(({ name, probability }) => [name, `${(100 * probability).toFixed(1)} %`]);
     return [["Picture", unit.image], ["File", source], ...guesses].filter(([, value]) => value !== undefined);

@@ -5,7 +5,7 @@
 const gallery = $("gallery");
 const named = data.groups.some((group) => group.name);
 const guessed = data.groups.some((group) => group.units.some((unit) => guessesOf(unit).length));
-const natural = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.figures?.percentile)));
+const natural = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.metrics?.percentile)));
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
 const usualSize = Math.round((guessed || natural ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 
@@ -29,7 +29,7 @@ function makeUnit(unit, group) {
 
 /** What each of the networks asked sees in a picture, likeliest first: [who, guesses] with guesses {index, name, probability}. */
 function guessesOf(unit) {
-  return Object.entries(unit.figures ?? {}).filter(([, told]) => Array.isArray(told) && told.every((guess) => Number.isFinite(guess?.probability)));
+  return Object.entries(unit.metrics ?? {}).filter(([, told]) => Array.isArray(told) && told.every((guess) => Number.isFinite(guess?.probability)));
 }
 
 const percent = (guess) => `${Math.round(100 * guess.probability)} %`;
@@ -44,20 +44,20 @@ function makeGuesses(unit) {
 
 /** Where real pictures excite the unit, and how many of them the picture above outdoes. */
 function makeNatural(unit) {
-  const { patches = [], percentile } = unit.figures ?? {};
+  const { patches = [], percentile } = unit.metrics ?? {};
   return element("span", { class: "natural" },
     element("span", { class: "patches" }, ...patches.map((patch) => patchTile(patch, data.size))),
     Number.isFinite(percentile) ? element("span", { class: "label", title: comparison(unit) }, outdoes(unit)) : null);
 }
 
-function outdoes({ direction, score, figures: { percentile, natural_highest: best } }) {
+function outdoes({ direction, score, metrics: { percentile, natural_highest: best } }) {
   const share = direction === "min" ? 100 - percentile : percentile;
   const times = direction !== "min" && best > 0 && score > best ? `, ${(score / best).toFixed(score < 10 * best ? 1 : 0)}×` : "";
   return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of real${times}`;
 }
 
-function comparison({ score, figures }) {
-  return `${text(score)}; the strongest of ${plural(figures.natural_pictures, "real picture")} reaches ${text(figures.natural_highest)}`;
+function comparison({ score, metrics }) {
+  return `${text(score)}; the strongest of ${plural(metrics.natural_pictures, "real picture")} reaches ${text(metrics.natural_highest)}`;
 }
 
 /** What tells units apart comes first: a narrow window cuts the end off. */
@@ -126,8 +126,8 @@ const known = ["layer", "channel", "name", "objective", "direction", "attempt", 
 /** Every figure of a unit: the known ones in their order, then whatever else its manifest's line holds. */
 function rowsOf(unit) {
   const said = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
-  const all = { ...unit, ...unit.figures, ...Object.fromEntries(said) };
-  const others = Object.keys(all).filter((key) => ![...known, "source", "figures", "patches"].includes(key));
+  const all = { ...unit, ...unit.metrics, ...Object.fromEntries(said) };
+  const others = Object.keys(all).filter((key) => ![...known, "source", "metrics", "patches"].includes(key));
   return [...known, ...others].filter((key) => key in all).map((key) => [
     key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
     all[key],

@@ -11,8 +11,8 @@ const decibels = (value) => `${value.toFixed(1)} dB`;
 
 /** What stands below a picture besides its kind. */
 function figure(unit, picture) {
-  const { psnr } = figuresOf(unit);
-  const missing = unit.objective === "masked" ? figuresOf(restoredOf(picture) ?? {}).missing : null;
+  const { psnr } = metricsOf(unit);
+  const missing = unit.objective === "masked" ? metricsOf(restoredOf(picture) ?? {}).missing : null;
   if (Number.isFinite(psnr)) return decibels(psnr);
   return Number.isFinite(missing) ? `${percent(missing)} missing` : "";
 }
@@ -34,10 +34,10 @@ const rows = data.map((picture) => {
   const row = element("section", { class: "row", "aria-label": picture.name },
     element("h2", { title: picture.name }, picture.name),
     element("div", { class: "shots" }, ...picture.units.map((unit) => makeRowShot(unit, picture))));
-  const { width, height } = picture.units.map(figuresOf).find((figures) => figures.width > 0 && figures.height > 0) ?? {};
+  const { width, height } = picture.units.map(metricsOf).find((metrics) => metrics.width > 0 && metrics.height > 0) ?? {};
   if (width) row.style.setProperty("--aspect", width / height);
   const restored = restoredOf(picture);
-  return { ...picture, row, psnr: restored ? figuresOf(restored).psnr : undefined };
+  return { ...picture, row, psnr: restored ? metricsOf(restored).psnr : undefined };
 });
 
 // ---- What is seen ----
@@ -57,7 +57,7 @@ function arrange({ query, sort }) {
 }
 
 function rowsOf(unit) {
-  const { source, missing, psnr, psnr_of_mean: mean, width, height } = figuresOf(unit);
+  const { source, missing, psnr, psnr_of_mean: mean, width, height } = metricsOf(unit);
   const list = [["Picture", unit.image], ["File", source], ["Size", width && `${width} × ${height}`]];
   if (Number.isFinite(missing)) list.push(["Missing", percent(missing)]);
   if (Number.isFinite(psnr)) list.push(["PSNR of the missing", decibels(psnr)]);

@@ -8,15 +8,15 @@ const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}
 // ---- The film strips ----
 
 function makeFilmShot(unit) {
-  const figures = figuresOf(unit);
-  const name = best(figures.top5);
+  const metrics = metricsOf(unit);
+  const name = best(metrics.top5);
   const first = isOriginal(unit)
     ? [element("span", { class: "error" }, "original")]
-    : [element("span", { class: "error", title: "relative error" }, digits(figures.relative_error, 3)),
-      element("span", { class: "likeness" }, Number.isFinite(figures.psnr) ? `${digits(figures.psnr, 1)} dB` : "")];
+    : [element("span", { class: "error", title: "relative error" }, digits(metrics.relative_error, 3)),
+      element("span", { class: "likeness" }, Number.isFinite(metrics.psnr) ? `${digits(metrics.psnr, 1)} dB` : "")];
   return makeShot(unit, { "aria-label": spoken(unit) }, pictureOf(unit),
     element("span", { class: "caption" }, ...first,
-      name && element("span", { class: figures.same_class === false ? "class" : "class same", title: name }, name)));
+      name && element("span", { class: metrics.same_class === false ? "class" : "class same", title: name }, name)));
 }
 
 function titleOf(unit) {
@@ -25,10 +25,10 @@ function titleOf(unit) {
 }
 
 function spoken(unit) {
-  const figures = figuresOf(unit);
+  const metrics = metricsOf(unit);
   const parts = [titleOf(unit)];
-  if (!isOriginal(unit)) parts.push(`relative error ${digits(figures.relative_error, 3)}`);
-  if (best(figures.top5)) parts.push(`seen as ${best(figures.top5)}`);
+  if (!isOriginal(unit)) parts.push(`relative error ${digits(metrics.relative_error, 3)}`);
+  if (best(metrics.top5)) parts.push(`seen as ${best(metrics.top5)}`);
   if (isStopped(unit)) parts.push(text(unit.status));
   return parts.join(", ");
 }
@@ -49,13 +49,13 @@ function makeFilm(image) {
     columns.unshift(column("original", [cell]));
     columns[0].classList.add("first");
   }
-  const judged = image.original && best(figuresOf(image.original).judge_top5);
+  const judged = image.original && best(metricsOf(image.original).judge_top5);
   const section = element("section", { class: "film", "aria-label": image.name },
     element("h2", {}, element("span", { title: image.name }, image.name),
       judged && element("span", { class: "seen" }, `the judge sees ${judged}`)),
     element("div", { class: "strip" }, ...columns));
   const units = [image.original, ...image.units].filter(Boolean);
-  const words = units.flatMap((unit) => [best(figuresOf(unit).top5), best(figuresOf(unit).judge_top5)]).filter(Boolean);
+  const words = units.flatMap((unit) => [best(metricsOf(unit).top5), best(metricsOf(unit).judge_top5)]).filter(Boolean);
   return { section, words: [image.name, ...words].join("\n").toLowerCase() };
 }
 
@@ -68,8 +68,8 @@ document.documentElement.style.setProperty("--aspect", data.aspect);
 /** The relative error of every pre-image above its layer, and a line through the means of each prior. */
 function chart() {
   const [width, height, left, right, top, bottom] = [480, 250, 40, 12, 22, 46];
-  const dots = data.images.flatMap((image) => image.units).filter((unit) => Number.isFinite(figuresOf(unit).relative_error));
-  const most = Math.max(0.01, ...dots.map((unit) => figuresOf(unit).relative_error));
+  const dots = data.images.flatMap((image) => image.units).filter((unit) => Number.isFinite(metricsOf(unit).relative_error));
+  const most = Math.max(0.01, ...dots.map((unit) => metricsOf(unit).relative_error));
   const step = ruleStep(most);
   const highest = step * Math.ceil(most / step - 1e-9);
   const x = (layer, prior) => left + (width - left - right) * (data.layers.indexOf(layer) + 0.5) / data.layers.length
@@ -87,7 +87,7 @@ function chart() {
     return drawn("text", { class: "layer-name", x: at, y: low, ...how }, short);
   });
   const points = dots.map((unit) => drawn("circle",
-    { class: `dot ${series(unit.prior)}`, cx: x(unit.layer, unit.prior), cy: y(figuresOf(unit).relative_error), r: 3 },
+    { class: `dot ${series(unit.prior)}`, cx: x(unit.layer, unit.prior), cy: y(metricsOf(unit).relative_error), r: 3 },
     drawn("title", {}, spoken(unit))));
   const lines = data.priors.flatMap((prior, index) => {
     const rows = data.table.filter((row) => row.prior === prior && Number.isFinite(row.relative_error));
@@ -142,11 +142,11 @@ function guesses(list) {
 }
 
 function rowsOf(unit) {
-  const { top5, judge_top5: judge, ...figures } = figuresOf(unit);
+  const { top5, judge_top5: judge, ...metrics } = metricsOf(unit);
   const rows = isOriginal(unit) ? [["Picture", unit.image]] : [
     ["Layer", unit.layer], ["Prior", unit.prior], ["Attempt", unit.attempt], ["Picture", unit.image],
   ];
-  for (const [name, value] of Object.entries(figures)) {
+  for (const [name, value] of Object.entries(metrics)) {
     const label = headings[name] ?? name.replaceAll("_", " ");
     rows.push([label[0].toUpperCase() + label.slice(1), typeof value === "boolean" ? (value ? "yes" : "no") : value]);
   }

@@ -51,7 +51,7 @@ function fillTable() {
 
 // ---- The charts ----
 
-const unitsOf = (method) => data.images.flatMap(({ units }) => units).filter((unit) => String(figuresOf(unit).method) === method);
+const unitsOf = (method) => data.images.flatMap(({ units }) => units).filter((unit) => String(metricsOf(unit).method) === method);
 
 /** The mean over pictures of lists of points [x, y], point by point; where y is no number it does not count. */
 function meanLine(lists) {
@@ -67,12 +67,12 @@ function lines(pointsOf) {
 }
 
 function curvePoints(name) {
-  return (unit) => listOf(figuresOf(unit)[name]).map((value, index, all) => [index / Math.max(all.length - 1, 1), value]);
+  return (unit) => listOf(metricsOf(unit)[name]).map((value, index, all) => [index / Math.max(all.length - 1, 1), value]);
 }
 
 function cascadePoints(name) {
   return (unit) => {
-    const depths = listOf(figuresOf(unit).cascade);
+    const depths = listOf(metricsOf(unit).cascade);
     return [[0, 1], ...depths.map((depth) => [depth?.layers / depths.at(-1)?.layers, depth?.[name]])];
   };
 }
@@ -92,20 +92,20 @@ function drawCharts() {
 
 function titleOf(unit) {
   if (isOriginal(unit)) return `${text(unit.image)} · original`;
-  return [figuresOf(unit).method, unit.name ?? figuresOf(unit).target, unit.image].map(text).join(" · ");
+  return [metricsOf(unit).method, unit.name ?? metricsOf(unit).target, unit.image].map(text).join(" · ");
 }
 
 /** A unit's picture with the boxes that were given, [top, left, bottom, right] in its pixels. */
 function makeBoxedShot(unit) {
-  const boxes = listOf(figuresOf(unit).boxes).filter((box) => listOf(box).length === 4 && box.every(Number.isFinite));
+  const boxes = listOf(metricsOf(unit).boxes).filter((box) => listOf(box).length === 4 && box.every(Number.isFinite));
   const picture = pictureOf(unit);
   picture.append(...boxes.map((box) => boxOver(box, data.size)));
   return makeShot(unit, { "aria-label": titleOf(unit) }, picture);
 }
 
 function makeRow(unit) {
-  const { method, cascade, insertion, deletion, upper } = figuresOf(unit);
-  const strip = unit.beside?.strip;
+  const { method, cascade, insertion, deletion, upper } = metricsOf(unit);
+  const strip = unit.extra_files?.strip;
   const columns = listOf(cascade).length + 1;
   const counts = element("span", { class: "depths" }, element("span", { title: "the network as it is" }, "map"),
     ...listOf(cascade).map((depth) => element("span", { title: `random down to ${text(depth?.down_to)}` },
@@ -120,7 +120,7 @@ function makeRow(unit) {
 }
 
 const pictures = data.images.map(({ name, original, units }) => {
-  const rows = units.map((unit) => ({ words: [figuresOf(unit).method, unit.name].filter(Boolean).join("\n").toLowerCase(), row: makeRow(unit) }));
+  const rows = units.map((unit) => ({ words: [metricsOf(unit).method, unit.name].filter(Boolean).join("\n").toLowerCase(), row: makeRow(unit) }));
   const first = original && element("div", { class: "row" }, element("h3", {}, "original"), makeBoxedShot(original));
   const seen = units.find((unit) => unit.name)?.name;
   const section = element("section", { class: "picture", "aria-label": name },
@@ -135,8 +135,8 @@ if (data.table.length) fillTable();
 drawCharts();
 
 function rowsOf(unit) {
-  const { target, method, value, at, upper, seconds, source, ...figures } = figuresOf(unit);
-  const measures = Object.keys(headings).filter((name) => name in figures).map((name) => [headings[name], figures[name]]);
+  const { target, method, value, at, upper, seconds, source, ...metrics } = metricsOf(unit);
+  const measures = Object.keys(headings).filter((name) => name in metrics).map((name) => [headings[name], metrics[name]]);
   const named = measures.map(([label, value]) => [label[0].toUpperCase() + label.slice(1), value]);
   const what = isOriginal(unit) ? [["File", source], ["By chance", "what a map of noise reaches:"]] : [
     ["Target", target], ["Class", unit.name], ["Scores", value], ["Method", method], ["Looks at", at || undefined],

@@ -3,7 +3,7 @@
 // A listing: pictures to filter, size, walk through, enlarge and link to. One state decides what is seen, and stands in
 // the fragment. A page says how its pictures are laid out and what is known of them.
 
-const figuresOf = (unit) => unit.figures ?? {};
+const metricsOf = (unit) => unit.metrics ?? {};
 const isOriginal = (unit) => unit.objective === "original";
 const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
 

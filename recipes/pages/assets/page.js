@@ -194,7 +194,7 @@ class Walk {
   }
 }
 
-/** One picture, large, with all its figures. `describe(item)` gives {title, source, rows: [[label, value, bad?]]}
+/** One picture, large, with all its metrics. `describe(item)` gives {title, source, rows: [[label, value, bad?]]}
  *  and, where it is not simply the file at `source`, the picture's element as `picture`. */
 class Lightbox {
   dialog = document.querySelector("dialog.lightbox");

@@ -12,7 +12,7 @@ const named = data.units.some((unit) => unit.name);
 
 /** The patches of a unit as items: each knows its unit, its place among them, and which of the heat maps is its own. */
 function itemsOf(unit) {
-  const { most, least } = unit.figures;
+  const { most, least } = unit.metrics;
   return [
     ...most.map((patch, index) => ({ unit, patch, kind: "most", rank: index + 1, slot: index, slots: most.length + least.length })),
     ...least.map((patch, index) => ({ unit, patch, kind: "least", rank: index + 1, slot: most.length + index, slots: most.length + least.length })),
@@ -33,7 +33,7 @@ function makeWhole({ unit, patch, slot, slots }) {
   const [height, width] = data.size;
   const whole = element("span", { class: height > width ? "whole tall" : "whole" }, element("img", { alt: "", draggable: "false", src: patch.source ?? "" }));
   whole.style.aspectRatio = `${width} / ${height}`;
-  const { shape: [rows, columns], corner, cell, rim } = unit.figures.map ?? { shape: [1, 1] };
+  const { shape: [rows, columns], corner, cell, rim } = unit.metrics.map ?? { shape: [1, 1] };
   if (rows * columns > 1 && unit.maps) {
     const [tall, wide] = [rows + 2 * rim, columns + 2 * rim];  // of each map in the file, in cells
     const part = [slot * wide + rim - corner[1] / cell[1], rim - corner[0] / cell[0], width / cell[1], height / cell[0]];
@@ -64,12 +64,12 @@ function histogram({ counts = [], quantiles = {} }) {
 function makeCard(unit) {
   const items = itemsOf(unit);
   const shots = (kind) => items.filter((item) => item.kind === kind).map(makePatch);
-  const { fires, active, quantiles } = unit.figures;
+  const { fires, active, quantiles } = unit.metrics;
   const heading = element("h3", { title: unit.name }, `${text(unit.channel)} `, element("span", {}, unit.name ?? ""));
-  const many = (unit.figures.map?.shape ?? [1, 1]).some((side) => side > 1);
+  const many = (unit.metrics.map?.shape ?? [1, 1]).some((side) => side > 1);
   const facts = element("span", { class: "facts", title: "share of the pictures in which it is above 0 anywhere, and of all positions" },
     many ? `fires in ${share(fires)}, at ${share(active)}` : `fires in ${share(fires)}`);
-  const header = element("header", {}, heading, facts, quantiles ? histogram(unit.figures) : null);
+  const header = element("header", {}, heading, facts, quantiles ? histogram(unit.metrics) : null);
   if (!items.length) {
     unit.card = element("li", { class: "unit" }, header, element("p", { class: "nothing" }, "The same in all pictures."));
     return;
@@ -88,17 +88,17 @@ data.units.forEach(makeCard);
 const layers = new Layers(data.units.map((unit) => ({ ...unit, units: [unit] })), fieldOf);
 $("patches").append(...layers.sections);
 document.documentElement.style.setProperty("--aspect", data.size[1] / data.size[0]);
-$("whole").hidden = !data.units.some((unit) => (unit.figures.map?.shape ?? []).some((side) => side > 1));
+$("whole").hidden = !data.units.some((unit) => (unit.metrics.map?.shape ?? []).some((side) => side > 1));
 if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- What is seen ----
 
-const highest = (unit) => unit.figures.most[0]?.value ?? -Infinity;
+const highest = (unit) => unit.metrics.most[0]?.value ?? -Infinity;
 const orders = {
   channel: byChannel,
   highest: (a, b) => (highest(b) > highest(a) ? 1 : highest(b) < highest(a) ? -1 : byChannel(a, b)),
-  often: (a, b) => (b.figures.fires ?? -1) - (a.figures.fires ?? -1) || byChannel(a, b),
-  seldom: (a, b) => (a.figures.fires ?? 2) - (b.figures.fires ?? 2) || byChannel(a, b),
+  often: (a, b) => (b.metrics.fires ?? -1) - (a.metrics.fires ?? -1) || byChannel(a, b),
+  seldom: (a, b) => (a.metrics.fires ?? 2) - (b.metrics.fires ?? 2) || byChannel(a, b),
 };
 
 function arrange({ query, sort, layer, whole }) {
@@ -136,7 +136,7 @@ function showWhole(whole) {
 // ---- Listening ----
 
 function rowsOf({ unit, patch, kind, rank }) {
-  const { quantiles = {}, fires, active } = unit.figures;
+  const { quantiles = {}, fires, active } = unit.metrics;
   return [
     [kindOf(unit) === "class" ? "Class" : "Channel", unit.channel], ["Name", unit.name], ["Layer", unit.layer],
     [kind === "most" ? "Most" : "Least", rank], ["Activation", patch.value], ["Picture", patch.name],

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from inverter import Model, encode, load_model
-from recipes.activations.collect import Activations, collect
-from recipes.activations.reducers import Extremes, Keep, Positions
-from recipes.executors.progress import Update
+from recipes.activations.collect import CollectedActivations, collect
+from recipes.activations.reducers import Extremes, Positions, Reducer
+from recipes.executors.progress import RunProgress
 from recipes.pictures.reading import fit, read_picture
 
 
@@ -47,7 +47,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def codes(model: Model, found: Activations, files: dict[str, Path], layer: str) -> dict[int, Tensor]:
+def codes(model: Model, found: CollectedActivations, files: dict[str, Path], layer: str) -> dict[int, Tensor]:
     """The whole activation of each picture that was read, each in a pass of its own."""
     named = {index: files[name] for index, name in enumerate(found.names) if name not in found.skipped}
     return {i: encode(model, fit(read_picture(file), found.size)[None], layer)[layer][0] for i, file in named.items()}
@@ -168,19 +168,19 @@ def test_extremes_are_those_of_each_channel_in_each_picture(
         np.testing.assert_allclose(found.array(layer, "active")[row], (flat > 0).float().mean(1), atol=0.02)
 
 
-KEEPS: tuple[Keep, ...] = (Positions(3), Positions("all"), Extremes())
+KEEPS: tuple[Reducer, ...] = (Positions(3), Positions("all"), Extremes())
 
 
 @pytest.mark.parametrize("keep", KEEPS, ids=str)
 def test_a_pass_that_is_interrupted_at_any_point_leaves_the_same_bytes(
-    tiny: Model, folder: Path, tmp_path: Path, keep: Keep
+    tiny: Model, folder: Path, tmp_path: Path, keep: Reducer
 ) -> None:
     collect(tiny, folder, LAYERS, keep, out=tmp_path / "whole", batch=3)
     whole = contents(tmp_path / "whole")
     for at in range(6):
         out = tmp_path / f"stopped-{at}"
 
-        def stop(update: Update, at: int = at) -> None:
+        def stop(update: RunProgress, at: int = at) -> None:
             if update.finished + update.done >= min(3 * at, 14):
                 raise KeyboardInterrupt
 
@@ -188,9 +188,9 @@ def test_a_pass_that_is_interrupted_at_any_point_leaves_the_same_bytes(
             collect(tiny, folder, LAYERS, keep, out=out, batch=3, progress=stop)
         if at < 5:
             with pytest.raises(ValueError, match="is not finished"):
-                Activations.load(out)
+                CollectedActivations.load(out)
             assert json.loads((out / "activations.json").read_text())["done"] == min(3 * at, 14)
-        seen: list[Update] = []
+        seen: list[RunProgress] = []
         collect(tiny, folder, LAYERS, keep, out=out, batch=3, progress=seen.append)
         assert contents(out) == whole
         assert all(update.finished == min(3 * at, 14) for update in seen)
@@ -200,7 +200,7 @@ def test_rows_behind_the_last_note_are_cut_off(tiny: Model, folder: Path, tmp_pa
     """What a kill leaves: half a batch in one of the files, and a header that does not count it."""
     collect(tiny, folder, LAYERS, out=tmp_path / "whole", batch=3)
 
-    def stop(update: Update) -> None:
+    def stop(update: RunProgress) -> None:
         if update.done >= 6:
             raise KeyboardInterrupt
 
@@ -216,7 +216,7 @@ def test_rows_behind_the_last_note_are_cut_off(tiny: Model, folder: Path, tmp_pa
 def test_a_finished_pass_is_not_made_again(tiny: Model, folder: Path, tmp_path: Path) -> None:
     collect(tiny, folder, "stem", out=tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    seen: list[Update] = []
+    seen: list[RunProgress] = []
     collect(tiny, folder, "stem", out=tmp_path / "out", progress=seen.append)
     assert seen == []
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from inverter import Model, encode, evaluate, load_model
-from inverter.receptive_fields import Axis, ReceptiveField
+from inverter.receptive_field import Axis, ReceptiveField
 from objectives import channel, logit, neuron, softmax
-from recipes.activations.collect import Activations, collect
+from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import overlay, window
 from recipes.activations.reducers import Extremes
-from recipes.activations.responses import QUANTILES, Sighting, measured, percentile, responses
+from recipes.activations.responses import QUANTILES, PatchRecord, measured, percentile, responses
 
 COUNT = 40
 
@@ -44,13 +44,13 @@ def tiny(tiny_net: nn.Module) -> Model:
 
 
 @pytest.fixture
-def found(tiny: Model, tmp_path: Path) -> Activations:
+def found(tiny: Model, tmp_path: Path) -> CollectedActivations:
     return collect(tiny, Noise(), ["stem", "body", ""], Extremes(), out=tmp_path / "kept", batch=16)
 
 
 @pytest.mark.parametrize("layer", ["body", "stem"])
 def test_the_most_exciting_pictures_are_those_that_brute_force_finds(
-    tiny: Model, found: Activations, pictures: Tensor, layer: str
+    tiny: Model, found: CollectedActivations, pictures: Tensor, layer: str
 ) -> None:
     code = encode(tiny, pictures, layer)[layer]
     answers = responses(found, layer, [5, 0, 2], "channel", 6)
@@ -71,7 +71,7 @@ def test_the_most_exciting_pictures_are_those_that_brute_force_finds(
 
 
 def test_least_are_the_lowest_places_of_a_layer_that_goes_below_zero(
-    tiny: Model, found: Activations, pictures: Tensor
+    tiny: Model, found: CollectedActivations, pictures: Tensor
 ) -> None:
     maps = encode(tiny, pictures, "body")["body"][:, 3]
     (answer,) = responses(found, "body", [3], "channel", 5)
@@ -83,7 +83,7 @@ def test_least_are_the_lowest_places_of_a_layer_that_goes_below_zero(
 
 
 def test_behind_a_relu_least_are_the_pictures_whose_highest_place_is_least(
-    tiny: Model, found: Activations, pictures: Tensor
+    tiny: Model, found: CollectedActivations, pictures: Tensor
 ) -> None:
     maps = encode(tiny, pictures, "stem")["stem"]
     for number, answer in enumerate(responses(found, "stem", range(8), "channel", 5)):
@@ -106,7 +106,7 @@ def test_a_unit_that_is_the_same_everywhere_has_no_patches(tmp_path: Path) -> No
 
 
 def test_neurons_are_ranked_at_the_centre_and_classes_by_their_logits(
-    tiny: Model, found: Activations, pictures: Tensor
+    tiny: Model, found: CollectedActivations, pictures: Tensor
 ) -> None:
     centre = encode(tiny, pictures, "body")["body"][:, 1, 6, 6]
     (answer,) = responses(found, "body", [1], "neuron", 4)
@@ -118,12 +118,14 @@ def test_neurons_are_ranked_at_the_centre_and_classes_by_their_logits(
     assert [seen.picture for seen in answer.least] == logits.argsort(stable=True)[:4].tolist()
 
 
-def test_more_patches_than_pictures_are_all_there_are(found: Activations) -> None:
+def test_more_patches_than_pictures_are_all_there_are(found: CollectedActivations) -> None:
     (answer,) = responses(found, "body", [0], "channel", 1000)
     assert sorted(seen.picture for seen in answer.most) == list(range(COUNT))
 
 
-def test_what_is_measured_is_what_the_objectives_say(tiny: Model, found: Activations, pictures: Tensor) -> None:
+def test_what_is_measured_is_what_the_objectives_say(
+    tiny: Model, found: CollectedActivations, pictures: Tensor
+) -> None:
     for kind, layer, objective in (
         ("channel", "body", channel("body", 2)),
         ("neuron", "body", neuron("body", 2)),
@@ -155,6 +157,6 @@ def test_an_overlay_puts_each_cell_in_the_middle_of_what_its_unit_sees() -> None
 
 def test_a_window_is_the_whole_picture_where_no_part_stands_out() -> None:
     field = ReceptiveField(Axis(4, -3, 7), Axis(4, -3, 7))
-    assert window(field, Sighting(0, 1.0, (0, 2)), (32, 40)) == [0, 5, 8, 16]
-    assert window(field, Sighting(0, 0.0, None), (32, 40)) == [0, 0, 32, 40]
-    assert window(None, Sighting(0, 1.0, (0, 2)), (32, 40)) == [0, 0, 32, 40]
+    assert window(field, PatchRecord(0, 1.0, (0, 2)), (32, 40)) == [0, 5, 8, 16]
+    assert window(field, PatchRecord(0, 0.0, None), (32, 40)) == [0, 0, 32, 40]
+    assert window(None, PatchRecord(0, 1.0, (0, 2)), (32, 40)) == [0, 0, 32, 40]

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 import recipes.atlas.layout
 from inverter import Model
 from recipes import Atlas, Gallery
-from recipes.activations.collect import Activations
+from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import cells, unit_square
-from recipes.atlas.layer_choice import Look
+from recipes.atlas.layer_choice import AtlasLayer
 from recipes.atlas.layout import kept_layout, lay_out, lay_out_all
 from recipes.cli.main import main
 
@@ -70,7 +70,7 @@ def test_what_is_left_on_disk(atlas: Callable[..., Atlas], flat: list[int], tmp_
     report = atlas().run()
     out = tmp_path / "out"
     told = json.loads((out / "atlas.json").read_bytes())
-    found = Activations.load(out / "activations")
+    found = CollectedActivations.load(out / "activations")
     vectors = np.asarray(found.vectors("stem"), dtype=np.float32)
     vectors = vectors[vectors.any(axis=1)]  # one that is all zero has no direction, and no place on the map
     places = unit_square(vectors[:, :2])
@@ -110,9 +110,9 @@ def test_the_cosine_that_is_told_is_that_of_the_icon_on_disk(
             centre = tiny_net.stem(Model(tiny_net).normalize(image))[0, :, 6, 6].numpy()
         unit = centre / np.linalg.norm(centre)
         cosines = directions @ unit / np.linalg.norm(directions, axis=1)
-        row = record.figures["direction"]["row"]
-        assert record.figures["cosine"] == pytest.approx(cosines[row], abs=1e-3)
-        assert record.figures["own"] == (cosines.argmax() == row)
+        row = record.metrics["direction"]["row"]
+        assert record.metrics["cosine"] == pytest.approx(cosines[row], abs=1e-3)
+        assert record.metrics["own"] == (cosines.argmax() == row)
 
 
 def test_a_second_run_makes_nothing_and_a_lost_icon_alone_is_made_again(
@@ -166,9 +166,9 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 
 def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
     small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
-    assert small._share(Look(small.model, "stem")) == pytest.approx(1 / 16)
+    assert small._share(AtlasLayer(small.model, "stem")) == pytest.approx(1 / 16)
     large = atlas(size=2)
-    assert large._share(Look(large.model, "stem")) == 1
+    assert large._share(AtlasLayer(large.model, "stem")) == 1
 
 
 def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:

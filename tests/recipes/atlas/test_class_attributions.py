@@ -16,12 +16,12 @@ from torch import nn
 import recipes.atlas.layout
 from inverter import Model
 from recipes import Atlas
-from recipes.activations.collect import Activations, collect
+from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.reducers import Positions
 from recipes.atlas.class_attributions import collect_attributions, strongest
 from recipes.atlas.class_effects import attributions
 from recipes.cli.main import main
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.pictures.sets import PictureSet, picture_set
 
 NAMES = ["ant", "bee", "cat", "dog", "<b>elk"]
@@ -44,7 +44,7 @@ def pictures(tmp_path: Path) -> PictureSet:
     return picture_set(folder)
 
 
-def gather(model: Model, pictures: PictureSet, out: Path) -> Activations:
+def gather(model: Model, pictures: PictureSet, out: Path) -> CollectedActivations:
     return collect(model, pictures, "mix", Positions(3), out=out / "activations", batch=4)
 
 
@@ -65,18 +65,18 @@ def test_a_pass_that_was_stopped_leaves_the_same_bytes(
     found = gather(model, pictures, tmp_path)
     collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "whole", batch=4)
 
-    def stop(update: Update) -> None:
+    def stop(update: RunProgress) -> None:
         if update.done == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=stop)
-    told: list[Update] = []
+    told: list[RunProgress] = []
     again: Any = lambda: collect_attributions(  # noqa: E731
         model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=told.append
     )
     again()
-    assert told[0] == Update(2, 2, 8, "picture")  # the last batch alone
+    assert told[0] == RunProgress(2, 2, 8, "picture")  # the last batch alone
     for name in ("2.npy", "2.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     monkeypatch.setattr("recipes.atlas.class_effects.attributions", None)
@@ -122,7 +122,7 @@ def test_only_what_matters_for_the_class_is_on_the_map(atlas: Callable[..., Atla
     shown = np.isfinite(asked._surveys()[""].places[:, 0])
     assert 0 < shown.sum() <= 0.25 * len(values)
     assert values[shown].min() > 0 and values[shown].min() >= values[~shown].max()
-    counts = [record.figures["count"] for record in report.manifest.units.values()]
+    counts = [record.metrics["count"] for record in report.manifest.units.values()]
     assert 0 < sum(counts) <= shown.sum()
     assert report.manifest.settings["class"] == "Cat" and report.manifest.settings["share"] == 0.25
     assert {record.name for record in report.manifest.units.values()} == {"cat"}

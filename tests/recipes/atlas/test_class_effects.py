@@ -74,7 +74,7 @@ def test_a_cell_is_the_mean_over_its_members(tiny_net: nn.Module) -> None:
 def test_an_attribution_is_the_effect_of_the_activation_itself(tiny_net: nn.Module, layer: str, snapshot) -> None:
     model, before = Model(tiny_net), snapshot(tiny_net)
     images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), model.looking([layer]) as capture:
+    with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(images))[layer]
     got = torch.stack([attributions(model, layer, images, index) for index in range(5)], dim=1)
     for y in range(4):

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 import recipes.atlas.layout
 from inverter import Model
 from recipes import Atlas
-from recipes.activations.collect import Activations
+from recipes.activations.collect import CollectedActivations
 from recipes.atlas.class_attributions import strongest
 from recipes.atlas.joint_layers import Together, collect_together, side_by_side
-from recipes.atlas.layer_choice import Look, LookChoice
+from recipes.atlas.layer_choice import AtlasLayer, LayerChoice
 from recipes.cli.recipe_file import load_recipe
 
 
@@ -92,7 +92,7 @@ def test_the_distance_of_joint_vectors_is_the_mean_of_the_layers_own(seed: int, 
 
 @pytest.mark.parametrize("positions", ["one", 5, "all"])
 def test_row_i_of_each_layer_tells_of_one_place(halving: Model, tmp_path: Path, positions: int | str) -> None:
-    looks = [Look(halving, "fine"), Look(halving, "coarse", "with/")]
+    looks = [AtlasLayer(halving, "fine"), AtlasLayer(halving, "coarse", "with/")]
     together = collect_together(looks, Photos(), out=tmp_path, positions=positions, seed=0)
     fine, coarse = (together.of(look).where(look.layer) for look in looks)
     assert len(fine) == len(coarse) == 12 * {"one": 1, "all": 36}.get(str(positions), positions)
@@ -115,7 +115,7 @@ def test_only_places_where_both_see_something_are_laid_out(tmp_path: Path, halvi
         def vectors(self, _: str) -> np.ndarray:
             return self.rows
 
-    looks = [Look(halving, "a"), Look(halving, "b")]
+    looks = [AtlasLayer(halving, "a"), AtlasLayer(halving, "b")]
     found: Any = [Kept([[1, 0], [0, 0], [3, 4], [1, 1]]), Kept([[2], [1], [5], [0]])]
     keep: Any = None
     together = Together(looks, found, keep)
@@ -142,7 +142,7 @@ def test_both_atlases_are_left_on_disk_with_the_same_cells(
         "fine",
         "coarse",
     ]
-    found = Activations.load(out / "activations")
+    found = CollectedActivations.load(out / "activations")
     for layer, below, told in (("fine", out, first), ("coarse", out / "with", second)):
         for (side, row, column), cell in told.items():
             assert cell["count"] == first[side, row, column]["count"]
@@ -151,7 +151,7 @@ def test_both_atlases_are_left_on_disk_with_the_same_cells(
             assert all((below / example["picture"]).is_file() for example in cell["examples"])
             with Image.open(below / cell["icon"]) as icon:
                 image = torch.from_numpy(np.asarray(icon.convert("RGB")).copy()).permute(2, 0, 1)[None].float() / 255
-            with torch.no_grad(), halving.looking([layer]) as capture:
+            with torch.no_grad(), halving.capture([layer]) as capture:
                 maps = capture(halving.normalize(image))[layer]
             centre = maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].numpy()
             cosine = centre @ direction / np.linalg.norm(centre) / np.linalg.norm(direction)
@@ -196,7 +196,7 @@ def test_another_network_looks_for_itself(
     assert told["model"]["spec"] == "tiny" and told["model"]["sha256"] == other.sha256
     assert report.manifest.settings["with"]["model"]["sha256"] == other.sha256
     assert flat[0][1] == 4 + 8
-    first, second = (Activations.load(report.out / below / "activations") for below in ("", "with"))
+    first, second = (CollectedActivations.load(report.out / below / "activations") for below in ("", "with"))
     assert first.size == (16, 16) and second.size == (24, 24)
     assert len(first.vectors("fine")) == len(second.vectors("stem"))
     assert all(cell["cosine"] is not None for cell in told["grids"][0]["cells"])
@@ -234,12 +234,12 @@ def test_pictures_of_another_shape_are_refused(atlas: Callable[..., Atlas], tiny
 
 
 def test_text_and_toml_say_the_same(tmp_path: Path) -> None:
-    text = LookChoice.parse("layer=features.13, model=torchvision:mobilenet_v2, weights=a.pt, normalize=half")
+    text = LayerChoice.parse("layer=features.13, model=torchvision:mobilenet_v2, weights=a.pt, normalize=half")
     file = tmp_path / "atlas.toml"
     file.write_text(
         'recipe = "atlas"\nimages = ["photos"]\nlayer = "features.12"\n[with]\nlayer = "features.13"\n'
         'model = "torchvision:mobilenet_v2"\nweights = "a.pt"\nnormalize = "half"\n'
     )
-    assert LookChoice.parse(load_recipe(file).with_) == text
+    assert LayerChoice.parse(load_recipe(file).with_) == text
     file.write_text('recipe = "atlas"\nimages = ["photos"]\nlayer = "features.12"\nwith = "features.9"\n')
-    assert LookChoice.parse(load_recipe(file).with_) == LookChoice("features.9")
+    assert LayerChoice.parse(load_recipe(file).with_) == LayerChoice("features.9")

@@ -25,7 +25,7 @@ def unit(folder: Path, side: int, row: int, column: int, **more: Any) -> dict[st
     file = f"icons/{side}/{row:02d}-{column:02d}.png"
     (folder / file).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (16, 16), colour(side, row, column)).save(folder / file)
-    figures = {
+    metrics = {
         "grid": side,
         "row": row,
         "column": column,
@@ -39,7 +39,7 @@ def unit(folder: Path, side: int, row: int, column: int, **more: Any) -> dict[st
         "examples": [{"picture": "pictures/000007.jpg", "name": HOSTILE, "at": [1, 1], "window": [0, 0, 16, 16]}],
     }
     place = {"layer": "stem", "channel": None, "objective": "direction", "attempt": 0, "seed": 0, "file": file}
-    return {**place, "score": 1.0, "steps": 4, "seconds": 0.5, "status": "ok", "figures": figures | more}
+    return {**place, "score": 1.0, "steps": 4, "seconds": 0.5, "status": "ok", "metrics": metrics | more}
 
 
 def write(folder: Path, sides: tuple[int, ...] = (4, 20), hole: tuple[int, int] | None = (1, 1)) -> Path:
@@ -108,7 +108,7 @@ def test_sheets_are_made_again_only_where_an_icon_is_another(tmp_path: Path) -> 
 def test_opens_from_disk_and_shows_the_cell_under_the_pointer(visit: Callable[..., Any], page: Path) -> None:
     seen = visit(page)
     seen.until("state.level.side === 20 || state.level.side === 4")
-    assert seen.rows(".figures")["Icons"] == "414"
+    assert seen.rows(".stats")["Icons"] == "414"
     box = seen.page.locator("#map").bounding_box()
     first = seen.page.evaluate(
         "({x: view.x + view.scale * 0.5 / 4, y: view.y + view.scale * 0.5 / 4, side: state.level.side})"
@@ -271,9 +271,9 @@ def aligned(tmp_path: Path) -> Path:
     for below in ("icons", "pictures"):
         shutil.copytree(tmp_path / below, tmp_path / "with" / below)
     for first in list(manifest["units"]):
-        dog = [{"index": 5, "name": "dog", "effect": 1.0}] if first["figures"]["column"] else []
+        dog = [{"index": 5, "name": "dog", "effect": 1.0}] if first["metrics"]["column"] else []
         manifest["units"].append(
-            first | {"layer": "deep", "file": f"with/{first['file']}", "figures": first["figures"] | {"classes": dog}}
+            first | {"layer": "deep", "file": f"with/{first['file']}", "metrics": first["metrics"] | {"classes": dog}}
         )
     manifest["settings"]["with"] = {"layer": "deep", "model": {"spec": HOSTILE, "input_size": [16, 16]}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
-from objectives import Objective, Seen, channel, logit
+from objectives import Activations, Objective, channel, logit
 from recipes.attribution import explain
 from recipes.attribution.method import DECLARED
 from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, find
@@ -98,8 +98,10 @@ def test_a_target_may_look_at_the_picture_itself(tiny: Model, pictures: Tensor) 
 
 
 def test_rows_of_a_part_are_those_of_the_whole() -> None:
-    def seen(*rows: int, wanted: list[int] | None = None) -> Seen:
-        return Seen({"": torch.eye(4)[list(rows)]}, torch.zeros(1), None if wanted is None else torch.tensor(wanted))
+    def seen(*rows: int, wanted: list[int] | None = None) -> Activations:
+        return Activations(
+            {"": torch.eye(4)[list(rows)]}, torch.zeros(1), None if wanted is None else torch.tensor(wanted)
+        )
 
     part = some_of(logit([3, 2, 1, 0]), torch.tensor([2, 0]))
     assert part.labels == ("logit(1)", "logit(3)")

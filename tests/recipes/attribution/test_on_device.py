@@ -84,15 +84,15 @@ def test_more_masks_make_the_host_wait_no_more_often(pooled: Model, pictures: Te
 def test_what_is_measured_of_maps_is_the_same(pooled: Model, pictures: Tensor) -> None:
     effort = Effort(points=4, depths=2, squares=6)
 
-    def figures(model: Model) -> list[tuple[str, object]]:
+    def metrics(model: Model) -> list[tuple[str, object]]:
         judge = Judge(model, pictures, Target.parse("logit:3"), boxes=[[(2, 2, 8, 8)]] * 3, effort=effort)
         verdicts = judge(MethodChoice("grad-cam"))
-        told = [verdict.figures | {"seconds": 0.0} for verdict in verdicts] + judge.chance()
+        told = [verdict.metrics | {"seconds": 0.0} for verdict in verdicts] + judge.chance()
         return [(path.__str__(), leaf) for path, leaf in tree_flatten_with_path(told)[0]]
 
-    here = figures(pooled)
+    here = metrics(pooled)
     with PretendedDevice():
-        there = figures(pooled.on("cuda"))
+        there = metrics(pooled.on("cuda"))
     assert len(here) > 50
     for (name, figure), (same_name, known) in zip(there, here, strict=True):
         assert name == same_name

@@ -11,7 +11,7 @@ import recipes.cli.main
 import recipes.cli.terminal
 from inverter import __version__
 from recipes.cli.main import main
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 
 Command = Callable[..., tuple[int, str, str]]
 GOOD = ("gallery", "--model", "nets.py:net", "--layer", "conv", "--channels", "0,2", "--size", "24", "--steps", "2")
@@ -102,7 +102,7 @@ def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
         def shown() -> Iterator[object]:
             with lines(*about) as callback:
 
-                def act(update: Update) -> None:
+                def act(update: RunProgress) -> None:
                     callback(update)
                     if update.done > 2:
                         raise KeyboardInterrupt

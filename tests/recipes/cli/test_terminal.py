@@ -7,7 +7,7 @@ import pytest
 
 import recipes.cli.main
 import recipes.cli.terminal
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_without_a_terminal_each_part_of_a_run_ends_with_one_line(capsys: pytest
     with recipes.cli.terminal.shown("gallery") as progress:
         for noun, units in (("picture", 3), (None, 2)):
             for done in (*range(units + 1), units):
-                progress(Update(done, units, 0, noun))
+                progress(RunProgress(done, units, 0, noun))
     err = capsys.readouterr().err.splitlines()
     assert err.count("gallery: 3/3 pictures, all finished") == 1
     assert err.count("gallery: 2/2 units, all finished") == 1
@@ -38,8 +38,8 @@ def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stderr", terminal)
     with recipes.cli.terminal.shown("[gallery]") as progress:
-        progress(Update(0, 4, 1))
-        progress(Update(2.5, 4, 1))
+        progress(RunProgress(0, 4, 1))
+        progress(RunProgress(2.5, 4, 1))
     text = terminal.getvalue()
     assert "[gallery]" in text
     assert "3/5 units" in text

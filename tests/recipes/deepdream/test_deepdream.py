@@ -18,7 +18,7 @@ from recipes.cli.main import INTERRUPTED, main
 from recipes.cli.recipe_file import load_recipe
 from recipes.deepdream.deepdream import ZOOM
 from recipes.deepdream.octaves import zoomed
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.pictures.reading import read_picture
 
 
@@ -76,8 +76,8 @@ def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: 
     assert max(contrasts[1:]) < 1.1 * contrasts[0]
 
 
-def stop_after(steps: int) -> Callable[[Update], None]:
-    def progress(update: Update) -> None:
+def stop_after(steps: int) -> Callable[[RunProgress], None]:
+    def progress(update: RunProgress) -> None:
         if update.done == steps:
             raise KeyboardInterrupt
 

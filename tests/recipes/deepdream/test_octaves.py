@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from inverter import Model, evaluate
-from objectives import Objective, Seen, channel, layer
+from objectives import Activations, Objective, channel, layer
 from recipes.deepdream.octaves import SMALLEST, START, balanced, carried, dream, guided, natural, octave_sizes, zoomed
 
 
@@ -121,7 +121,7 @@ def test_a_weight_does_not_depend_on_the_scale_of_its_part(tiny_net: nn.Module) 
 
 def test_balanced_parts_count_as_their_weights_say() -> None:
     scales = {"layer(a)": 10.0, "layer(b)": 0.1, "layer(c)": 0.0}
-    seen = Seen({address: torch.ones(1, 1, 1, 1) for address in "abc"})
+    seen = Activations({address: torch.ones(1, 1, 1, 1) for address in "abc"})
     parts = [(layer("a"), 2.0), (layer("b"), -1.0), (layer("c"), 7.0)]
     objective = balanced(parts, lambda part: scales[part.name])
     assert objective.score(seen).item() == pytest.approx(2 / 10 - 1 / 0.1)
@@ -158,7 +158,7 @@ def test_what_was_dreamt_is_carried_to_another_size() -> None:
 def test_a_guide_pulls_each_place_to_its_nearest() -> None:
     guide = torch.tensor([[1.0, 0.0], [0.0, 2.0]])[None, :, :, None]  # two channels at two places: (1, 0) and (0, 2)
     maps = torch.tensor([[3.0, 0.0], [0.0, 1.0]])[None, :, :, None].requires_grad_()
-    score = guided("a", guide).score(Seen({"a": maps}))
+    score = guided("a", guide).score(Activations({"a": maps}))
     assert score.tolist() == [(3 + 2) / 2]
     score.sum().backward()
     assert maps.grad is not None
@@ -167,9 +167,9 @@ def test_a_guide_pulls_each_place_to_its_nearest() -> None:
 
 def test_a_large_layer_finds_its_nearest_places_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     guide, maps = torch.rand(1, 3, 5, 5), torch.rand(1, 3, 9, 7)
-    whole = guided("a", guide).score(Seen({"a": maps}))
+    whole = guided("a", guide).score(Activations({"a": maps}))
     monkeypatch.setattr("recipes.deepdream.octaves.NEAREST", 4)
-    assert torch.allclose(guided("a", guide).score(Seen({"a": maps})), whole)
+    assert torch.allclose(guided("a", guide).score(Activations({"a": maps})), whole)
     products = maps.flatten(2)[0].T @ guide.flatten(2)[0]
     assert torch.allclose(whole, products.amax(1).mean())
 
@@ -201,7 +201,7 @@ def test_a_trained_layer_sees_more_in_its_dream_which_stays_the_photo(
 
 def means(model: Model, picture: Tensor, address: str = "features.9") -> Tensor:
     """The mean of each channel, (C,)."""
-    with torch.no_grad(), model.looking([address]) as capture:
+    with torch.no_grad(), model.capture([address]) as capture:
         return capture(model.normalize(picture))[address].mean((0, 2, 3))
 
 
@@ -222,7 +222,7 @@ def test_a_guided_dream_comes_nearer_to_its_guide(squeezenet: Model, photographs
     photo, address = photographs[6:7], "features.9"
     free = means(squeezenet, dream(squeezenet, photo, [(layer(address), 1.0)], **QUICK))
     for guide in photographs[[0, 9]].split(1):
-        with torch.no_grad(), squeezenet.looking([address]) as capture:
+        with torch.no_grad(), squeezenet.capture([address]) as capture:
             shown = capture(squeezenet.normalize(guide))[address]
         dreamt = dream(squeezenet, photo, [(guided(address, shown), 1.0)], **QUICK)
         wanted = shown.mean((0, 2, 3))

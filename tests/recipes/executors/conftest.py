@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from recipes import Gallery
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 
 NETWORK = '''
 import os, signal
@@ -65,7 +65,7 @@ class Question:
             **(known | options),
         )
 
-    def kill_one(self, update: Update) -> None:
+    def kill_one(self, update: RunProgress) -> None:
         """Progress that has a worker killed as soon as the first pictures are finished."""
         if update.noun is None and update.done >= 2 and not self.deaths:
             self.deaths += 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes.executors.dispatch import AHEAD, TRIES, Done, Event, Failed, Lost, Ready, Told, dispatch
+from recipes.executors.dispatch import AHEAD, TRIES, Done, Event, Failed, Lost, Progressed, Ready, dispatch
 
 
 class Fate:
@@ -42,7 +42,7 @@ class Fate:
             self.states[worker] = "waiting"
             yield Ready(worker)
         elif state == "working" and happens == "told":
-            yield Told(worker, 0.5)
+            yield Progressed(worker, 0.5)
         elif state == "working":
             self.states[worker] = "waiting"
             yield Done(worker, self.jobs[worker] * 10)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from inverter import Model
-from objectives import Seen
+from objectives import Activations
 from recipes import ClassModel
 from recipes.cli.main import main
 from recipes.cli.recipe_file import load_recipe
@@ -86,7 +86,7 @@ def test_simonyan_starts_at_the_data_mean_with_no_penalty(tiny_net: nn.Module, t
     assert model.normalize(start).abs().max().item() < 1e-6  # the zero image, as the network sees it
     assert problem.prior.energy(start).abs().max().item() < 1e-9
     assert problem.prior.energy(start + 0.1).tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
-    assert problem.objective.score(Seen({"": torch.eye(5)[:2]})).tolist() == [1, 1]
+    assert problem.objective.score(Activations({"": torch.eye(5)[:2]})).tolist() == [1, 1]
 
 
 def test_burnt_counts_values_near_the_ends() -> None:
@@ -103,9 +103,9 @@ def test_a_run_tells_what_network_and_judge_see(tiny_net: nn.Module, tmp_path: P
     assert [unit["name"] for unit in manifest["units"]] == list(NAMES[:3])
     for unit in manifest["units"]:
         assert (tmp_path / unit["file"]).is_file()
-        assert 0 <= unit["figures"]["burnt"] <= 1
+        assert 0 <= unit["metrics"]["burnt"] <= 1
         for who in ("network", "judge"):
-            guesses = unit["figures"][who]
+            guesses = unit["metrics"][who]
             assert sorted(guess["index"] for guess in guesses) == [0, 1, 2, 3, 4]
             chances = [guess["probability"] for guess in guesses]
             assert chances == sorted(chances, reverse=True)
@@ -120,7 +120,7 @@ def record(index: int, network: list[int], judge: list[int], share: float) -> Re
         who: [{"index": i, "name": str(i), "probability": 0.2} for i in indices]
         for who, indices in (("network", network), ("judge", judge))
     }
-    return Record("output", index, "logit", 0, 0, f"{index}.png", 1.0, 2, 0.1, "ok", figures=guesses | {"burnt": share})
+    return Record("output", index, "logit", 0, 0, f"{index}.png", 1.0, 2, 0.1, "ok", metrics=guesses | {"burnt": share})
 
 
 def test_the_closing_line_counts() -> None:
@@ -182,9 +182,9 @@ def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path
     classes = {9: "ostrich", 130: "flamingo", 207: "golden retriever"}
     made = ClassModel(model=squeezenet, class_=tuple(classes), tries=1, out=str(tmp_path))
     report = made.run()
-    seen = [[guess["name"] for guess in unit.figures["network"]] for unit in report.manifest.units.values()]
+    seen = [[guess["name"] for guess in unit.metrics["network"]] for unit in report.manifest.units.values()]
     assert [names[0] for names in seen] == list(classes.values())
-    assert all(unit.figures["burnt"] < 0.1 for unit in report.manifest.units.values())
+    assert all(unit.metrics["burnt"] < 0.1 for unit in report.manifest.units.values())
 
 
 def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_net: nn.Module, tmp_path: Path) -> None:

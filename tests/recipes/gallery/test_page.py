@@ -18,8 +18,8 @@ def unit(layer: str, channel: int, **more: Any) -> dict[str, Any]:
     """Return one line of a manifest's units."""
     file = f"images/{layer}/{channel:04d}.png"
     target = {"layer": layer, "channel": channel, "objective": "channel", "direction": "max", "attempt": 0, "seed": 0}
-    figures = {"file": file, "score": 100.0 + channel, "steps": 64, "seconds": 0.5, "status": "ok"}
-    return {**target, **figures, **more}
+    metrics = {"file": file, "score": 100.0 + channel, "steps": 64, "seconds": 0.5, "status": "ok"}
+    return {**target, **metrics, **more}
 
 
 def manifest_of(units: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -60,9 +60,9 @@ def test_opens_from_disk_in_network_order(visit: Callable[..., Any], two_layers:
     expect(seen.page.locator("h1")).to_have_text("torchvision:squeezenet1_0")
     expect(seen.page.locator("#count")).to_have_text("128 units")
     assert seen.page.locator(".layer h2").all_inner_texts() == ["features.9\n64 units", "features.12\n64 units"]
-    figures = seen.rows(".figures")
+    metrics = seen.rows(".stats")
     expected = {"Units": "128", "Layers": "2", "Time": "1 min 4 s", "Time a unit": "0.5 s", "Size": "224 px"}
-    assert {label: figures[label] for label in expected} == expected
+    assert {label: metrics[label] for label in expected} == expected
     seen.page.locator("summary").click()
     expect(seen.page.locator(".tables")).to_contain_text("ab12" * 16)
 
@@ -146,8 +146,8 @@ def test_a_click_enlarges(visit: Callable[..., Any], two_layers: Path) -> None:
     expect(box.locator("h2")).to_have_text("channel 3 · features.9")
     expect(box.locator(".position")).to_have_text("4 of 128")
     target = {"Layer": "features.9", "Channel": "3", "Objective": "channel", "Direction": "max", "Attempt": "0"}
-    figures = {"Score": "103", "Steps": "64", "Seconds": "0.5", "Seed": "0", "Status": "ok"}
-    assert seen.rows(".particulars") == {**target, **figures, "File": "images/features.9/0003.png"}
+    metrics = {"Score": "103", "Steps": "64", "Seconds": "0.5", "Seed": "0", "Status": "ok"}
+    assert seen.rows(".particulars") == {**target, **metrics, "File": "images/features.9/0003.png"}
     assert box.get_by_role("link").get_attribute("href") == "images/features.9/0003.png"
     seen.until("document.querySelector('.stage img.tiny')?.naturalWidth === 8")
     assert box.locator(".stage").bounding_box()["height"] > 500
@@ -283,7 +283,7 @@ def test_attempts_and_the_negative_stand_together(visit: Callable[..., Any], tmp
     assert channels_of(seen) == ["max 0", "max 1", "min"] * 2
     tops = {shot.bounding_box()["y"] for shot in seen.page.locator(".unit").first.locator(".shot").all()}
     assert len(tops) == 1
-    expect(seen.page.locator(".figures")).to_contain_text("Channels")
+    expect(seen.page.locator(".stats")).to_contain_text("Channels")
 
 
 def test_an_empty_run_says_so(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int
 
 def test_shows_what_networks_see_below_the_picture(visit: Callable[..., Any], tmp_path: Path) -> None:
     guesses = [{"index": 3, "name": HOSTILE, "probability": 0.987}, {"index": 7, "name": "tench", "probability": 0.004}]
-    figures = {"burnt": 0.03, "network": guesses, "judge": guesses[::-1]}
-    units = [unit("output", 3, objective="logit", name="goldfish", figures=figures), unit("output", 7, name="tench")]
+    metrics = {"burnt": 0.03, "network": guesses, "judge": guesses[::-1]}
+    units = [unit("output", 3, objective="logit", name="goldfish", metrics=metrics), unit("output", 7, name="tench")]
     seen = visit(write_gallery(tmp_path, units))
     first = seen.page.locator(".unit").first
     assert first.locator(".guesses .label").all_inner_texts() == ["network", "judge"]

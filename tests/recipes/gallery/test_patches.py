@@ -14,7 +14,7 @@ from torch import nn
 from inverter import Model, encode, load_model
 from recipes import Gallery, Patches
 from recipes.cli.main import main
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.pictures.reading import fit, read_picture
 from recipes.runner.run import Report
 
@@ -43,13 +43,13 @@ def bright() -> Model:
     return load_model(net, input_size=24, normalize="none")
 
 
-def figures(report: Report, file: str) -> dict[str, Any]:
-    return report.manifest.units[file].figures
+def metrics(report: Report, file: str) -> dict[str, Any]:
+    return report.manifest.units[file].metrics
 
 
 def test_patches_are_cut_where_the_unit_fires(bright: Model, folder: Path, tmp_path: Path) -> None:
     report = Patches(model=bright, dataset=str(folder), layer="1", count=3, out=str(tmp_path / "out")).run()
-    first, dark, dead = (figures(report, f"images/1/{number:04d}.png") for number in range(3))
+    first, dark, dead = (metrics(report, f"images/1/{number:04d}.png") for number in range(3))
     assert [patch["name"] for patch in first["most"]] == ["8", "7", "6"]
     for patch in first["most"]:
         index = int(patch["name"])
@@ -72,7 +72,7 @@ def test_patches_are_cut_where_the_unit_fires(bright: Model, folder: Path, tmp_p
 
 def test_heat_maps_are_the_units_maps_side_by_side(bright: Model, folder: Path, tmp_path: Path) -> None:
     report = Patches(model=bright, dataset=str(folder), layer="1", channels=0, count=2, out=str(tmp_path / "out")).run()
-    told = figures(report, "images/1/0000.png")
+    told = metrics(report, "images/1/0000.png")
     rim = told["map"]["rim"]
     with Image.open(report.out / "images/1/0000.png") as strip:
         shades = np.asarray(strip).astype(float) / 255
@@ -93,7 +93,7 @@ def test_a_layer_below_zero_is_shown_from_zero_and_for_the_least_from_its_lowest
     with torch.no_grad():
         bright.module.get_parameter("0.bias")[1] = 0.5
     report = Patches(model=bright, dataset=str(folder), layer="0", channels=1, count=1, out=str(tmp_path / "out")).run()
-    told = figures(report, "images/0/0001.png")
+    told = metrics(report, "images/0/0001.png")
     rim, high, low = told["map"]["rim"], told["most"][0]["value"], told["least"][0]["value"]
     assert low < -0.3
     with Image.open(report.out / "images/0/0001.png") as strip:
@@ -110,7 +110,7 @@ def test_the_same_command_goes_on_and_ends_the_same(
 ) -> None:
     model = load_model(tiny_net, input_size=12)
 
-    def make(out: str, progress: Callable[[Update], None] | None = None) -> Report:
+    def make(out: str, progress: Callable[[RunProgress], None] | None = None) -> Report:
         return Patches(
             model=model, dataset=str(folder), layer=["stem", "body"], count=2, batch_size=4, out=str(tmp_path / out)
         ).run(progress)
@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_and_ends_the_same(
     make("whole")
     for at, (noun, done) in enumerate([("picture", 4), ("picture", 10), ("unit", 8)]):
 
-        def stop(update: Update, noun: str = noun, done: int = done) -> None:
+        def stop(update: RunProgress, noun: str = noun, done: int = done) -> None:
             if update.noun == noun and update.finished + update.done >= done:
                 raise KeyboardInterrupt
 
@@ -152,10 +152,10 @@ def trained(squeezenet: Model, shared_data: Path, tmp_path_factory: pytest.TempP
 
 def test_a_class_is_excited_most_by_its_own_photograph(trained: Report) -> None:
     for record in trained.manifest.units.values():
-        assert record.figures["most"][0]["name"].startswith(f"{record.channel:04d}_")
-        assert str(record.name).split()[0] in record.figures["most"][0]["name"]
-        assert record.figures["most"][0]["window"] == [0, 0, 224, 224]
-        assert record.score == record.figures["most"][0]["value"]
+        assert record.metrics["most"][0]["name"].startswith(f"{record.channel:04d}_")
+        assert str(record.name).split()[0] in record.metrics["most"][0]["name"]
+        assert record.metrics["most"][0]["window"] == [0, 0, 224, 224]
+        assert record.score == record.metrics["most"][0]["value"]
 
 
 def test_a_gallery_beside_real_pictures_tells_how_they_compare(
@@ -174,7 +174,7 @@ def test_a_gallery_beside_real_pictures_tells_how_they_compare(
         out=str(tmp_path / "out"),
     ).run()
     for file, record in report.manifest.units.items():
-        told = record.figures
+        told = record.metrics
         assert told["natural_pictures"] == 10
         assert len(told["patches"]) == 4
         assert all((report.out / patch["picture"]).is_file() for patch in told["patches"])

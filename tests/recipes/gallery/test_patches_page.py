@@ -41,7 +41,7 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
         strip.putpixel((8 * slot + 2 + slot % 4, 3), 255)
     strip.save(folder / file)
     shown = [patch(folder, index, name or "fish") for index in range(patches)]
-    figures = {
+    metrics = {
         "most": shown,
         "least": shown[::-1],
         "quantiles": {"0": 0.0, "50": 1.5, "100": 3.5},
@@ -53,7 +53,7 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
     score = 3.5 if patches else None
     record = {"layer": layer, "channel": channel, "objective": "channel", "attempt": 0, "seed": 0, "score": score}
     status = "ok" if patches else "the same in all pictures"
-    record |= {"steps": 0, "seconds": 0.0, "status": status, "figures": figures, "file": file}
+    record |= {"steps": 0, "seconds": 0.0, "status": status, "metrics": metrics, "file": file}
     return record | ({"name": name} if name else {})
 
 
@@ -90,7 +90,7 @@ def test_every_unit_has_its_patches_and_its_figures(visit: Callable[..., Any], r
     expect(seen.page.locator(".unit").last).to_contain_text("The same in all pictures.")
     expect(seen.page.locator(".layer h2").first).to_contain_text("a unit sees 10 px")
     expect(seen.page.locator(".notice").filter(has_text="2 pictures could not be read")).to_have_count(1)
-    assert seen.rows(".masthead .figures")["Pictures"] == "50"
+    assert seen.rows(".masthead .stats")["Pictures"] == "50"
 
 
 def test_a_tile_shows_the_window_alone(visit: Callable[..., Any], run: Path) -> None:
@@ -179,8 +179,8 @@ def test_hostile_names_stay_text_and_what_is_missing_breaks_nothing(visit: Calla
     bad = unit(tmp_path, "features.4", 1, name=HOSTILE)
     bare = {"layer": HOSTILE, "channel": None, "file": "../../secret.png"}
     odd = unit(tmp_path, "features.4", 2)
-    odd["figures"]["most"][0]["picture"] = "javascript:alert(1)"
-    del odd["figures"]["map"], odd["figures"]["quantiles"]
+    odd["metrics"]["most"][0]["picture"] = "javascript:alert(1)"
+    del odd["metrics"]["map"], odd["metrics"]["quantiles"]
     seen = visit(write_page(tmp_path, [bad, bare, odd], title=HOSTILE))
     assert seen.page.evaluate("window.hacked") is None
     expect(seen.page.locator(".unit h3").first).to_contain_text("<img src=x")
@@ -204,7 +204,7 @@ def test_a_gallery_shows_real_patches_and_the_percentile_below_each_picture(
     for each, direction, percentile in zip(units, ("max", "min"), (99.75, 0.0), strict=True):
         patches = [patch(tmp_path, index) for index in range(4)]
         natural = {"percentile": percentile, "natural_highest": 1.0, "natural_pictures": 400, "patches": patches}
-        each |= {"direction": direction, "figures": natural}
+        each |= {"direction": direction, "metrics": natural}
     manifest = {"units": units, "model": {"input_size": list(SIZE)}}
     (tmp_path / "index.html").write_text(render_gallery(manifest), encoding="utf-8")
     seen = visit(tmp_path / "index.html")

@@ -62,20 +62,20 @@ def test_the_manifest_tells_what_was_asked_and_answered(run: Run, insects: Model
     report = run(target=["logit:dog", "channel:mix:2"])
     unit = report.manifest.units["images/logit_3/grad-cam/a.png"]
     assert (unit.layer, unit.channel, unit.objective, unit.name, unit.image) == ("output", 3, "logit", "dog", "a")
-    figures = unit.figures
-    assert (figures["method"], figures["target"], figures["at"]) == ("grad-cam", "logit:3", "relu#1")
-    assert figures["signed"] is False
+    metrics = unit.metrics
+    assert (metrics["method"], metrics["target"], metrics["at"]) == ("grad-cam", "logit:3", "relu#1")
+    assert metrics["signed"] is False
     picture = read_picture(report.out / "originals/a.png")[None]
-    assert figures["value"] == pytest.approx(float(evaluate(insects, logit(3), picture)), abs=0.01)
-    heat = np.load(report.out / unit.beside["array"])
-    assert (figures["lowest"], figures["highest"]) == (pytest.approx(heat.min()), pytest.approx(heat.max()))
+    assert metrics["value"] == pytest.approx(float(evaluate(insects, logit(3), picture)), abs=0.01)
+    heat = np.load(report.out / unit.extra_files["array"])
+    assert (metrics["lowest"], metrics["highest"]) == (pytest.approx(heat.min()), pytest.approx(heat.max()))
     assert heat.dtype == np.float32
     assert heat.shape == (16, 16)
     inner = report.manifest.units["images/channel_mix_2/grad-cam/a.png"]
-    assert (inner.layer, inner.channel, inner.name, inner.figures["at"]) == ("mix", 2, None, "mix")
+    assert (inner.layer, inner.channel, inner.name, inner.metrics["at"]) == ("mix", 2, None, "mix")
     original = report.manifest.units["originals/a.png"]
-    assert len(original.figures["top5"]) == 5
-    assert original.figures["source"] == "a.png"
+    assert len(original.metrics["top5"]) == 5
+    assert original.metrics["source"] == "a.png"
 
 
 def test_top_is_each_pictures_own_class(run: Run, insects: Model, photos: Path) -> None:
@@ -87,22 +87,22 @@ def test_top_is_each_pictures_own_class(run: Run, insects: Model, photos: Path) 
         unit = report.manifest.units[f"images/logit_top/grad-cam/{name}.png"]
         assert unit.channel == strongest
         assert unit.name == insects.categories[strongest]
-        assert unit.figures["target"] == "logit:top"
+        assert unit.metrics["target"] == "logit:top"
 
 
 def test_a_map_that_keeps_its_sign_is_drawn_with_it(run: Run) -> None:
     report = run(target="logit:3", method=["grad-cam:relu=false", "cam"])
     for folder in ("grad-cam_relu=false", "cam"):
         unit = report.manifest.units[f"images/logit_3/{folder}/a.png"]
-        figures = unit.figures
-        assert figures["lowest"] < 0
-        assert figures["signed"] is True
-    top, left, bottom, right = figures["box"]
-    heat = np.load(report.out / unit.beside["array"])
+        metrics = unit.metrics
+        assert metrics["lowest"] < 0
+        assert metrics["signed"] is True
+    top, left, bottom, right = metrics["box"]
+    heat = np.load(report.out / unit.extra_files["array"])
     place = np.unravel_index(heat.argmax(), heat.shape)
     assert 0 <= top < bottom <= 16
     assert 0 <= left < right <= 16
-    assert heat[place] == pytest.approx(figures["highest"])
+    assert heat[place] == pytest.approx(metrics["highest"])
 
 
 def test_several_layers_are_several_maps_of_the_methods_that_look_at_one(run: Run) -> None:
@@ -116,8 +116,8 @@ def test_a_box_is_drawn_where_it_is_asked_for(run: Run, tmp_path: Path) -> None:
     boxes = {}
     for way in ("auto", "threshold", "graph-cut", "none"):
         report = run(target="logit:3", method=["grad-cam", "saliency"], box=way, out=str(tmp_path / way))
-        made = [report.manifest.units[f"images/logit_3/{method}/a.png"].figures for method in ("grad-cam", "saliency")]
-        boxes[way] = [figures.get("box") for figures in made]
+        made = [report.manifest.units[f"images/logit_3/{method}/a.png"].metrics for method in ("grad-cam", "saliency")]
+        boxes[way] = [metrics.get("box") for metrics in made]
     assert boxes["none"] == [None, None]
     assert boxes["auto"] == [boxes["threshold"][0], None]
     assert None not in boxes["threshold"] + boxes["graph-cut"]
@@ -178,15 +178,15 @@ def test_bad_input_is_told_before_anything_is_written(
 def test_what_was_seen_where_it_looked_lies_beside_the_map(run: Run) -> None:
     report = run(target="logit:3", method=["spatial-attribution", "saliency"], layer="stem", perceive=20)
     unit = report.manifest.units["images/logit_3/spatial-attribution@stem/a.png"]
-    heat = np.load(report.out / unit.beside["array"])
-    seen = read_picture(report.out / unit.beside["perceived"])
+    heat = np.load(report.out / unit.extra_files["array"])
+    seen = read_picture(report.out / unit.extra_files["perceived"])
     dark = torch.from_numpy(heat <= 0)
     assert seen.shape == (3, 16, 16)
     assert seen.mean(0)[dark].mean() < 0.5 * seen.mean(0)[~dark].mean()
-    shares = unit.figures["channels"]
+    shares = unit.metrics["channels"]
     assert 0 < len(shares) <= 8
     assert [abs(each["value"]) for each in shares] == sorted((abs(each["value"]) for each in shares), reverse=True)
-    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].beside
+    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].extra_files
     assert re.search(r'"views": ?\["perceived"\]', (report.out / "index.html").read_text())
     with pytest.raises(ValueError, match="perceive must be a whole number of at least 1, got 0"):
         run(perceive=0)

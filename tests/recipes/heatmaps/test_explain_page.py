@@ -17,13 +17,13 @@ COLOURS = {"": (200, 90, 40), "-map": (10, 10, 120), "original": (90, 90, 90)}
 
 def original(image: str) -> dict[str, Any]:
     top = [{"index": 1, "name": "goldfish", "probability": 0.9}]
-    figures = {"source": f"{image}.jpg", "top5": top}
+    metrics = {"source": f"{image}.jpg", "top5": top}
     return {
         "layer": "",
         "channel": None,
         "objective": "original",
         "image": image,
-        "figures": figures,
+        "metrics": metrics,
         "file": f"originals/{image}.png",
     }
 
@@ -32,7 +32,7 @@ def asked(
     image: str, method: str, target: str = "logit:1", name: str | None = "goldfish", **more: Any
 ) -> dict[str, Any]:
     stem = f"images/{target.replace(':', '_')}/{method}/{image}"
-    figures = {
+    metrics = {
         "method": method,
         "target": target,
         "at": "features.12",
@@ -42,10 +42,10 @@ def asked(
         "highest": 2.5,
         "seconds": 0.1,
     }
-    beside = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
+    extra_files = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
     unit = {"layer": "output", "channel": 1, "objective": "logit", "image": image, "name": name, "seed": 0}
-    unit["beside"] = beside
-    return {**unit, "file": f"{stem}.png", "figures": figures | more.pop("figures", {}), **more}
+    unit["extra_files"] = extra_files
+    return {**unit, "file": f"{stem}.png", "metrics": metrics | more.pop("metrics", {}), **more}
 
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
@@ -59,7 +59,7 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
         if unit["file"].startswith(("images/", "originals/")):
             write(unit["file"], COLOURS["original" if unit["objective"] == "original" else ""])
             if unit["objective"] != "original":
-                for kind, name in unit["beside"].items():
+                for kind, name in unit["extra_files"].items():
                     if kind != "array":
                         write(name, COLOURS["-map"])
     manifest = {"recipe": "explain", "settings": {"seed": 0}, "model": {"spec": "net", "input_size": [60, 80]}}
@@ -94,8 +94,8 @@ def test_methods_stand_side_by_side_in_a_row_for_each_target(visit: Callable[...
     boxes = [shot.bounding_box() for shot in rows.first.locator(".frame").all()]
     assert len({box["y"] for box in boxes}) == 1
     assert boxes[0]["width"] / boxes[0]["height"] == pytest.approx(4 / 3, rel=0.02)
-    figures = seen.rows(".figures")
-    assert (figures["Pictures"], figures["Targets"], figures["Methods"]) == ("2", "2", "2")
+    metrics = seen.rows(".stats")
+    assert (metrics["Pictures"], metrics["Targets"], metrics["Methods"]) == ("2", "2", "2")
 
 
 def test_a_key_or_a_button_changes_what_is_seen_of_every_map(visit: Callable[..., Any], run: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_keyboard_walks_enlarges_and_comes_back(visit: Callable[..., Any], r
 
 
 def test_a_box_lies_where_it_bounds(visit: Callable[..., Any], tmp_path: Path) -> None:
-    unit = asked("fish", "cam", figures={"box": [15, 20, 45, 60]})
+    unit = asked("fish", "cam", metrics={"box": [15, 20, 45, 60]})
     seen = visit(write_page(tmp_path, [original("fish"), unit]))
     frame = seen.page.locator(".frame").nth(1).bounding_box()
     box = seen.page.locator(".box").bounding_box()
@@ -172,8 +172,8 @@ def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path:
         HOSTILE,
         HOSTILE,
         file="javascript:alert(1)",
-        beside={"plain": "../secret.png", "thing": HOSTILE, HOSTILE: HOSTILE},
-        figures={"method": HOSTILE, "box": [HOSTILE, 1, 2, 3]},
+        extra_files={"plain": "../secret.png", "thing": HOSTILE, HOSTILE: HOSTILE},
+        metrics={"method": HOSTILE, "box": [HOSTILE, 1, 2, 3]},
     )
     seen = visit(write_page(tmp_path, [unit], title=HOSTILE))
     expect(seen.page.locator("h1")).to_have_text(HOSTILE)
@@ -192,8 +192,8 @@ def test_runs_that_go_on_and_have_only_begun(visit: Callable[..., Any], tmp_path
 
 def test_the_thing_is_seen_where_it_was_cut_out(visit: Callable[..., Any], tmp_path: Path) -> None:
     units = [original("fish"), asked("fish", "cam"), asked("fish", "grad-cam")]
-    units[1]["beside"]["thing"] = "images/logit_1/cam/fish-thing.png"
-    units[1]["figures"]["thing"] = 0.125
+    units[1]["extra_files"]["thing"] = "images/logit_1/cam/fish-thing.png"
+    units[1]["metrics"]["thing"] = 0.125
     seen = visit(write_page(tmp_path, units))
     seen.page.keyboard.press("t")
     shots = seen.page.locator(".shot")
@@ -209,7 +209,7 @@ HOLES: list[dict[str, Any]] = [
     {},
     {"units": []},
     {"units": [{"objective": "logit"}], "planned": 3},
-    {"units": [{"objective": "logit", "beside": ["a"]}]},
+    {"units": [{"objective": "logit", "extra_files": ["a"]}]},
 ]
 
 

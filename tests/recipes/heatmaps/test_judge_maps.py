@@ -36,26 +36,26 @@ def test_each_method_is_measured_on_each_picture(run: Run) -> None:
         *(f"images/{method}/{name}.png" for method in ("grad-cam", "saliency") for name in "ab"),
     ]
     unit = report.manifest.units["images/saliency/a.png"]
-    figures = unit.figures
-    assert (unit.layer, unit.objective, unit.image, figures["method"]) == ("output", "logit", "a", "saliency")
-    assert len(figures["deletion_curve"]) == len(figures["insertion_curve"]) == 5
-    assert figures["deletion_curve"][0] == pytest.approx(figures["insertion_curve"][-1], abs=1e-5)
-    assert all(0 <= value <= 1 for value in figures["deletion_curve"] + figures["insertion_curve"])
-    assert 0 <= figures["infidelity"] <= 1
-    assert figures["shift"] == pytest.approx(0, abs=1e-3)
-    assert figures["target_change"] > 0.01
-    assert [depth["layers"] for depth in figures["cascade"]] == [1, 3, 5]
-    assert figures["cascade"][-1]["down_to"] == "stem.0"
-    strip = read_picture(report.out / unit.beside["strip"])
+    metrics = unit.metrics
+    assert (unit.layer, unit.objective, unit.image, metrics["method"]) == ("output", "logit", "a", "saliency")
+    assert len(metrics["deletion_curve"]) == len(metrics["insertion_curve"]) == 5
+    assert metrics["deletion_curve"][0] == pytest.approx(metrics["insertion_curve"][-1], abs=1e-5)
+    assert all(0 <= value <= 1 for value in metrics["deletion_curve"] + metrics["insertion_curve"])
+    assert 0 <= metrics["infidelity"] <= 1
+    assert metrics["shift"] == pytest.approx(0, abs=1e-3)
+    assert metrics["target_change"] > 0.01
+    assert [depth["layers"] for depth in metrics["cascade"]] == [1, 3, 5]
+    assert metrics["cascade"][-1]["down_to"] == "stem.0"
+    strip = read_picture(report.out / unit.extra_files["strip"])
     assert strip.shape == (3, 16, 4 * 16)
-    assert "pointing" not in figures
+    assert "pointing" not in metrics
     assert (report.out / "index.html").is_file()
 
 
 def test_the_table_has_the_means_and_what_chance_reaches(run: Run) -> None:
     report = run(method=["saliency", "grad-cam"])
     assert [row["method"] for row in report.manifest.table] == ["saliency", "grad-cam", "chance"]
-    row, values = report.manifest.table[0], [u.figures for u in report.manifest.units.values()]
+    row, values = report.manifest.table[0], [u.metrics for u in report.manifest.units.values()]
     mine = [each for each in values if each["method"] == "saliency"]
     for name in ("insertion", "deletion", "infidelity", "target_change", "shift"):
         assert row[name] == pytest.approx(np.mean([each[name] for each in mine])), name
@@ -82,12 +82,12 @@ def test_boxes_say_where_a_map_should_point(run: Run, tmp_path: Path) -> None:
     boxes.write_text(json.dumps({"a.png": [2, 0, 18, 16]}))  # all of what is left once the sides are cut off
     report = run(boxes=str(boxes), method=["grad-cam:relu=false", "saliency"])
     units = report.manifest.units
-    assert (units["images/saliency/a.png"].figures["pointing"], units["images/saliency/a.png"].figures["energy"]) == (
+    assert (units["images/saliency/a.png"].metrics["pointing"], units["images/saliency/a.png"].metrics["energy"]) == (
         1,
         1,
     )
-    assert "pointing" not in units["images/saliency/b.png"].figures
-    assert units["originals/a.png"].figures["boxes"] == [[0, 0, 16, 16]]
+    assert "pointing" not in units["images/saliency/b.png"].metrics
+    assert units["originals/a.png"].metrics["boxes"] == [[0, 0, 16, 16]]
     assert [row["pointing"] for row in report.manifest.table] == [1, 1, 1]
     boxes.write_text(json.dumps({"a": [2, 0, 10, 8], "b": [2, 0, 10, 8]}))
     report = run(boxes=str(boxes), fresh=True)
@@ -96,11 +96,11 @@ def test_boxes_say_where_a_map_should_point(run: Run, tmp_path: Path) -> None:
 
 def test_any_target_is_measured_between_nothing_and_the_picture(run: Run) -> None:
     report = run(target="channel:mix:2", method="saliency", against="channel:mix:3")
-    figures = report.manifest.units["images/saliency/a.png"].figures
-    assert (figures["deletion_curve"][0], figures["deletion_curve"][-1]) == (1, 0)
-    assert figures["insertion_curve"][-1] == pytest.approx(1, abs=1e-5)
-    assert {depth["down_to"] for depth in figures["cascade"]} <= {"mix", "body", "stem.0", "stem.1"}
-    assert figures["target_change"] > 0.01
+    metrics = report.manifest.units["images/saliency/a.png"].metrics
+    assert (metrics["deletion_curve"][0], metrics["deletion_curve"][-1]) == (1, 0)
+    assert metrics["insertion_curve"][-1] == pytest.approx(1, abs=1e-5)
+    assert {depth["down_to"] for depth in metrics["cascade"]} <= {"mix", "body", "stem.0", "stem.1"}
+    assert metrics["target_change"] > 0.01
     assert "target_change" not in run(target="channel:mix:2", fresh=True).manifest.table[0]
 
 
@@ -122,9 +122,9 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
     assert report.made == 2
     whole = run(method=["saliency", "grad-cam"], batch_size=1, fresh=True)
     for file, unit in whole.manifest.units.items():
-        first = report.manifest.units[file].figures
-        for name in {"insertion", "deletion", "infidelity", "target_change"} & set(unit.figures):
-            assert first[name] == pytest.approx(unit.figures[name], rel=1e-3, abs=1e-5), name
+        first = report.manifest.units[file].metrics
+        for name in {"insertion", "deletion", "infidelity", "target_change"} & set(unit.metrics):
+            assert first[name] == pytest.approx(unit.metrics[name], rel=1e-3, abs=1e-5), name
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_grey_networks_are_judged_on_grey_pictures(photos: Path, tmp_path: Path)
 
 def test_a_method_with_a_pooled_head_looks_there_whatever_the_layer(run: Run) -> None:
     report = run(method=["cam", "grad-cam"], layer="mix")
-    places = {unit.figures["method"]: unit.figures.get("at") for unit in report.manifest.units.values()}
+    places = {unit.metrics["method"]: unit.metrics.get("at") for unit in report.manifest.units.values()}
     assert (places["cam"], places["grad-cam"]) == ("relu#1", "mix")
 
 

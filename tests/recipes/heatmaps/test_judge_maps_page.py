@@ -15,15 +15,15 @@ HOSTILE = '<img src=x onerror="window.hacked=1">\'"</script><script>window.hacke
 METHODS = ("grad-cam", "guided-backprop")
 
 
-def original(image: str, **figures: Any) -> dict[str, Any]:
-    told = {"method": "chance", "insertion": 0.2, "source": f"{image}.jpg", "boxes": [[15, 20, 45, 60]]} | figures
+def original(image: str, **metrics: Any) -> dict[str, Any]:
+    told = {"method": "chance", "insertion": 0.2, "source": f"{image}.jpg", "boxes": [[15, 20, 45, 60]]} | metrics
     unit = {"layer": "", "channel": None, "objective": "original", "image": image}
-    return {**unit, "figures": told, "file": f"originals/{image}.png"}
+    return {**unit, "metrics": told, "file": f"originals/{image}.png"}
 
 
 def judged(image: str, method: str, size: float = 0.9, **more: Any) -> dict[str, Any]:
     stem = f"images/{method}/{image}"
-    figures = {
+    metrics = {
         "method": method,
         "target": "logit:1",
         "value": 12.25,
@@ -35,8 +35,8 @@ def judged(image: str, method: str, size: float = 0.9, **more: Any) -> dict[str,
         "cascade": [{"layers": n, "down_to": f"part.{n}", "rank": size, "size": size, "ssim": size} for n in (1, 5)],
     }
     unit = {"layer": "output", "channel": 1, "objective": "logit", "image": image, "name": "goldfish", "seed": 0}
-    unit["beside"] = {"strip": f"{stem}-randomised.png"}
-    return {**unit, "file": f"{stem}.png", "figures": figures | more.pop("figures", {}), **more}
+    unit["extra_files"] = {"strip": f"{stem}-randomised.png"}
+    return {**unit, "file": f"{stem}.png", "metrics": metrics | more.pop("metrics", {}), **more}
 
 
 def row(method: str, half: float | None, **more: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
     for unit in units:
         if unit["file"].startswith(("images/", "originals/")):
             write(unit["file"], (80, 60))
-            if strip := unit.get("beside", {}).get("strip"):
+            if strip := unit.get("extra_files", {}).get("strip"):
                 write(strip, (240, 60))
     manifest = {"recipe": "judge-maps", "settings": {"seed": 0}, "model": {"spec": "net", "input_size": [60, 80]}}
     page = render_judge_maps(manifest | {"units": units, "table": TABLE} | more)
@@ -123,7 +123,7 @@ def test_a_random_network_that_does_not_answer_is_named(visit: Callable[..., Any
         {"layers": 1, "down_to": "head", "size": 0.5, "ssim": 0.5},
         {"layers": 4, "down_to": "stem", "size": None},
     ]
-    units = [judged("fish", "grad-cam", figures={"cascade": cascade}), judged("dog", "grad-cam", 0.1)]
+    units = [judged("fish", "grad-cam", metrics={"cascade": cascade}), judged("dog", "grad-cam", 0.1)]
     seen = visit(write_page(tmp_path, units))
     expect(seen.page.locator(".depths").first).to_have_text("map1 · 0.504 · silent")
     assert (
@@ -149,7 +149,7 @@ def test_the_filter_and_the_lightbox(visit: Callable[..., Any], run: Path) -> No
 
 
 def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
-    figures = {
+    metrics = {
         "method": HOSTILE,
         "cascade": [{"layers": HOSTILE, "down_to": HOSTILE, "size": HOSTILE, "ssim": None}, None, 3],
         "deletion_curve": HOSTILE,
@@ -157,8 +157,8 @@ def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path:
     }
     units = [
         original(HOSTILE, boxes=[[HOSTILE, 1, 2, 3], 4], source=HOSTILE) | {"file": "javascript:alert(1)"},
-        judged(HOSTILE, HOSTILE, name=HOSTILE, file="javascript:alert(1)", figures=figures)
-        | {"beside": {"strip": "../secret.png"}},
+        judged(HOSTILE, HOSTILE, name=HOSTILE, file="javascript:alert(1)", metrics=metrics)
+        | {"extra_files": {"strip": "../secret.png"}},
     ]
     seen = visit(write_page(tmp_path, units, title=HOSTILE, table=[row(HOSTILE, 0.9, weights=HOSTILE), {HOSTILE: 1}]))
     assert seen.page.evaluate("window.hacked") is None

@@ -62,8 +62,8 @@ def test_every_file_is_in_the_manifest_and_made_again_where_it_is_lost(
     report = run(name, insects, str(photos), out)
     told = {file for unit in report.manifest.units.values() for file in unit.files}
     assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
-    unit = next(unit for unit in report.manifest.units.values() if unit.beside)
-    (out / next(iter(unit.beside.values()))).unlink()
+    unit = next(unit for unit in report.manifest.units.values() if unit.extra_files)
+    (out / next(iter(unit.extra_files.values()))).unlink()
     assert run(name, insects, str(photos), out).made == 1
     assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
 
@@ -110,7 +110,7 @@ def test_targets_that_are_the_same_as_names_of_files_are_told_apart(
     targets = ["direction:mix:d_x.npy", "direction:mix:d/x.npy", f"direction:mix:{weights}"]
     report = run("explain", insects, str(photos / "a.png"), tmp_path / "out", target=targets)
     units = [unit for unit in report.manifest.units.values() if unit.objective == "direction"]
-    assert [unit.figures["target"] for unit in units] == targets
+    assert [unit.metrics["target"] for unit in units] == targets
     assert len({unit.file for unit in units}) == 3
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from inverter import no_network
 from recipes import Inpaint
 from recipes.cli.main import main
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.inpainting.inpaint import HOLES, STREWN
 from recipes.inpainting.masks import check_mask, depth, random_mask, scaled, scaled_mask
 from recipes.pictures.reading import read_picture
@@ -50,7 +50,7 @@ def photo(tmp_path: Path) -> Path:
 def run(photo: Path, tmp_path: Path) -> Callable[..., Report]:
     known = {"image": str(photo), "steps": 3, "precision": "float32", "out": str(tmp_path / "out")}
 
-    def inpaint(progress: Callable[[Update], None] | None = None, **options: Any) -> Report:
+    def inpaint(progress: Callable[[RunProgress], None] | None = None, **options: Any) -> Report:
         hidden = {} if "mask" in options else {"missing": 0.25}
         return Inpaint(**(known | hidden | options)).run(progress)  # type: ignore[arg-type]
 
@@ -156,23 +156,23 @@ def test_what_a_mask_hides_has_no_influence(run: Callable[..., Report], photo: P
         picture.save(photo)
     spoilt = run(mask=str(mask), out=str(tmp_path / "spoilt"), damaged=True)
     assert np.array_equal(pictures(spoilt.out)["images/a.png"], whole)
-    assert {"psnr", "psnr_of_mean"}.isdisjoint(spoilt.manifest.units["images/a.png"].figures)
+    assert {"psnr", "psnr_of_mean"}.isdisjoint(spoilt.manifest.units["images/a.png"].metrics)
 
 
 def test_the_figures_are_those_of_the_files(run: Callable[..., Report], photo: Path) -> None:
     report = run()
-    figures = report.manifest.units["images/a.png"].figures
+    metrics = report.manifest.units["images/a.png"].metrics
     original, masked, restored = (
         read_picture(report.out / folder / "a.png") for folder in ("originals", "masked", "images")
     )
     hole = (masked == 0).all(0) & (original != 0).any(0)
-    assert float(hole.float().mean()) == figures["missing"] == 0.25
+    assert float(hole.float().mean()) == metrics["missing"] == 0.25
     error = float((restored - original)[:, hole].square().mean())
-    assert figures["psnr"] == pytest.approx(-10 * math.log10(error), abs=1e-3)
+    assert metrics["psnr"] == pytest.approx(-10 * math.log10(error), abs=1e-3)
     mean = original[:, ~hole].mean(1, keepdim=True)
     plain = float((mean - original[:, hole]).square().mean())
-    assert figures["psnr_of_mean"] == pytest.approx(-10 * math.log10(plain), abs=1e-3)
-    assert (figures["width"], figures["height"]) == (20, 16)
+    assert metrics["psnr_of_mean"] == pytest.approx(-10 * math.log10(plain), abs=1e-3)
+    assert (metrics["width"], metrics["height"]) == (20, 16)
     score = report.manifest.units["images/a.png"].score
     assert score is not None
     assert -1 < score < 0  # of what the network drew where it could be compared, before the known pixels were put back
@@ -183,7 +183,7 @@ def test_masks_are_one_for_all_or_one_for_each(run: Callable[..., Report], photo
     one, two = save_mask(tmp_path / "1.png"), save_mask(tmp_path / "2.png", hole=(0, 0, 4, 16))
     for name, masks, shares in (("x", [one], (24, 24)), ("y", [one, two], (24, 64))):
         report = run(image=str(photo.parent), mask=[str(mask) for mask in masks], out=str(tmp_path / name))
-        told = [report.manifest.units[f"images/{name}.png"].figures["missing"] for name in "ab"]
+        told = [report.manifest.units[f"images/{name}.png"].metrics["missing"] for name in "ab"]
         assert told == pytest.approx([share / 320 for share in shares])
 
 
@@ -204,7 +204,7 @@ def test_an_interrupted_run_goes_on_where_it_was(run: Callable[..., Report], pho
     folder = str(photo.parent)
     whole = pictures(run(image=folder, out=str(tmp_path / "whole")).out)
 
-    def stop(update: Update) -> None:
+    def stop(update: RunProgress) -> None:
         if update.done > 5:  # at 5 its last step is done, but it is not written yet
             raise KeyboardInterrupt
 
@@ -302,7 +302,7 @@ def test_a_photograph_that_lacks_a_quarter_is_restored(photographs: Tensor, tmp_
     picture = (photographs[14].permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(picture).save(tmp_path / "photo.png")
     report = Inpaint(image=str(tmp_path / "photo.png"), missing=0.25, steps=128, out=str(tmp_path / "out")).run()
-    figures = report.manifest.units["images/photo.png"].figures
-    assert figures["missing"] == 0.25
-    assert figures["psnr_of_mean"] < 16
-    assert figures["psnr"] >= 25
+    metrics = report.manifest.units["images/photo.png"].metrics
+    assert metrics["missing"] == 0.25
+    assert metrics["psnr_of_mean"] < 16
+    assert metrics["psnr"] >= 25

@@ -16,11 +16,11 @@ FOLDERS = {"original": "originals", "masked": "masked", "restored": "images"}
 
 
 def unit(image: str, kind: str, psnr: float | None = None, **more: Any) -> dict[str, Any]:
-    figures: dict[str, Any] = {"width": 30, "height": 20}
+    metrics: dict[str, Any] = {"width": 30, "height": 20}
     if kind == "restored":
-        figures |= {"missing": 0.25} | ({} if psnr is None else {"psnr": psnr, "psnr_of_mean": 11.04})
+        metrics |= {"missing": 0.25} | ({} if psnr is None else {"psnr": psnr, "psnr_of_mean": 11.04})
     place = {"layer": "", "channel": None, "objective": kind, "attempt": 0, "image": image, "seed": 0}
-    rest = {"score": -0.001, "steps": 400, "seconds": 2.0, "status": "ok", "figures": figures}
+    rest = {"score": -0.001, "steps": 400, "seconds": 2.0, "status": "ok", "metrics": metrics}
     return {**place, **rest, "file": f"{FOLDERS[kind]}/{image}.png", **more}
 
 
@@ -63,10 +63,10 @@ def test_known_restored_and_original_side_by_side(visit: Callable[..., Any], run
     assert [box["x"] for box in boxes] == sorted({box["x"] for box in boxes})
     assert len({box["y"] for box in boxes}) == 1
     assert boxes[0]["width"] / boxes[0]["height"] == pytest.approx(1.5, rel=0.02)
-    figures = seen.rows(".figures")
-    assert figures["PSNR of the missing"] == "24.8 dB"
-    assert figures["Missing"] == "25.0%"
-    assert figures["Restored"] == "3"
+    metrics = seen.rows(".stats")
+    assert metrics["PSNR of the missing"] == "24.8 dB"
+    assert metrics["Missing"] == "25.0%"
+    assert metrics["Restored"] == "3"
 
 
 def test_the_worst_first_and_unknown_ones_last(visit: Callable[..., Any], run: Path) -> None:

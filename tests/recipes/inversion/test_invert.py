@@ -89,17 +89,17 @@ def test_the_figures_are_those_of_the_files(run: Callable[..., Report], model: M
         made = torch.stack([read_picture(report.out / f"images/{layer}/{n}-pixels.png") for n in "ab"])
         phi, phi0 = encode(model, made, address)[address].flatten(1), target[address].flatten(1)
         for i, name in enumerate("ab"):
-            figures = report.manifest.units[f"images/{layer}/{name}-pixels.png"].figures
+            metrics = report.manifest.units[f"images/{layer}/{name}-pixels.png"].metrics
             off = float((phi[i] - phi0[i]).norm())
             # The target was the code of the picture before it was rounded to 8 bits.
-            assert figures["relative_error"] == pytest.approx(off / float(phi0[i].norm()), rel=0.05, abs=2e-3)
-            assert figures["normalized_error"] == pytest.approx(off / float((phi0[0] - phi0[1]).norm()), rel=0.1)
+            assert metrics["relative_error"] == pytest.approx(off / float(phi0[i].norm()), rel=0.05, abs=2e-3)
+            assert metrics["normalized_error"] == pytest.approx(off / float((phi0[0] - phi0[1]).norm()), rel=0.1)
             original = read_picture(report.out / f"originals/{name}.png")
             noise = float((made[i] - original).square().mean())
-            assert figures["psnr"] == pytest.approx(-10 * math.log10(noise), abs=0.05)
-            assert -1 <= figures["ssim"] <= 1
-            assert len(figures["top5"]) == 5
-            assert isinstance(figures["same_class"], bool)
+            assert metrics["psnr"] == pytest.approx(-10 * math.log10(noise), abs=0.05)
+            assert -1 <= metrics["ssim"] <= 1
+            assert len(metrics["top5"]) == 5
+            assert isinstance(metrics["same_class"], bool)
 
 
 def test_the_table_is_the_mean_of_the_pictures(run: Callable[..., Report], tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_table_is_the_mean_of_the_pictures(run: Callable[..., Report], tmp_p
     for row in report.manifest.table:
         members = [unit for unit in report.manifest.units.values() if unit.layer == row["layer"]]
         for name in ("relative_error", "normalized_error", "psnr", "ssim", "same_class"):
-            assert row[name] == pytest.approx(sum(unit.figures[name] for unit in members) / 4)
+            assert row[name] == pytest.approx(sum(unit.metrics[name] for unit in members) / 4)
         assert row["steps"] == 3
     data = json.loads((report.out / "manifest.json").read_text())
     assert data["table"] == report.manifest.table
@@ -214,7 +214,7 @@ def test_a_code_alone_is_inverted_as_its_picture_is(
     assert {"psnr", "ssim", "same_class"}.isdisjoint(row)
     seen = run()
     made, known = (
-        r.manifest.units[f"images/body/{name}-pixels.png"].figures for r, name in ((report, "code-0001"), (seen, "b"))
+        r.manifest.units[f"images/body/{name}-pixels.png"].metrics for r, name in ((report, "code-0001"), (seen, "b"))
     )
     for name in ("relative_error", "normalized_error"):  # only the noise that it starts from is another
         assert made[name] == pytest.approx(known[name], rel=0.05)
@@ -223,8 +223,8 @@ def test_a_code_alone_is_inverted_as_its_picture_is(
 def test_a_judge_says_what_it_sees(run: Callable[..., Report]) -> None:
     report = run(judge="builtin", steps=1)
     for unit in report.manifest.units.values():
-        assert len(unit.figures["judge_top5"]) == 5
-        assert unit.figures["judge_top5"][0]["probability"] >= unit.figures["judge_top5"][4]["probability"]
+        assert len(unit.metrics["judge_top5"]) == 5
+        assert unit.metrics["judge_top5"][0]["probability"] >= unit.metrics["judge_top5"][4]["probability"]
     (row,) = report.manifest.table
     assert 0 <= row["judge_recognises"] <= 1
 
@@ -232,7 +232,7 @@ def test_a_judge_says_what_it_sees(run: Callable[..., Report]) -> None:
 def test_a_network_without_classes_is_not_asked_for_them(photos: Path, tmp_path: Path) -> None:
     model = load_model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), input_size=12)
     report = Invert(model=model, image=str(photos), layer="0", steps=1, out=str(tmp_path / "out")).run()
-    assert "top5" not in report.manifest.units["originals/a.png"].figures
+    assert "top5" not in report.manifest.units["originals/a.png"].metrics
 
 
 def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report]) -> None:

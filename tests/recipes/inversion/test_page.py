@@ -20,7 +20,7 @@ def guesses(*names: str) -> list[dict[str, Any]]:
 
 
 def original(image: str, seen: str) -> dict[str, Any]:
-    figures = {"top5": guesses(seen, "other"), "judge_top5": guesses(f"{seen} too"), "source": f"{image}.jpg"}
+    metrics = {"top5": guesses(seen, "other"), "judge_top5": guesses(f"{seen} too"), "source": f"{image}.jpg"}
     place = {"layer": "", "channel": None, "objective": "original", "attempt": 0, "file": f"originals/{image}.png"}
     return {
         **place,
@@ -30,13 +30,13 @@ def original(image: str, seen: str) -> dict[str, Any]:
         "steps": 0,
         "seconds": 0,
         "status": "ok",
-        "figures": figures,
+        "metrics": metrics,
     }
 
 
 def unit(image: str, layer: str, prior: str, attempt: int = 0, **more: Any) -> dict[str, Any]:
     error = 0.01 + 0.1 * LAYERS.index(layer) + 0.01 * attempt if layer in LAYERS else 0.5
-    figures = {
+    metrics = {
         "relative_error": error,
         "normalized_error": error / 2,
         "psnr": 40 - 100 * error,
@@ -46,7 +46,7 @@ def unit(image: str, layer: str, prior: str, attempt: int = 0, **more: Any) -> d
     }
     tail = f"-{attempt}" if attempt else ""
     place = {"layer": layer, "channel": None, "objective": "code", "prior": prior, "attempt": attempt, "image": image}
-    rest = {"seed": 0, "score": -error, "steps": 300, "seconds": 2.0, "status": "ok", "figures": figures}
+    rest = {"seed": 0, "score": -error, "steps": 300, "seconds": 2.0, "status": "ok", "metrics": metrics}
     return {**place, **rest, "file": f"images/{layer}/{image}-{prior}{tail}.png", **more}
 
 
@@ -108,9 +108,9 @@ def test_a_strip_for_each_picture_from_shallow_to_deep(visit: Callable[..., Any]
     assert left == sorted(left)
     expect(film.locator(".caption .error").nth(1)).to_have_text("0.010")
     expect(film.locator(".caption .likeness").first).to_have_text("39.0 dB")
-    figures = seen.rows(".figures")
+    metrics = seen.rows(".stats")
     expected = {"Pictures": "2", "Pre-images": "24", "Layers": "3", "Priors": "pixels, fourier", "Time": "48 s"}
-    assert {label: figures[label] for label in expected} == expected
+    assert {label: metrics[label] for label in expected} == expected
 
 
 def test_the_chart_and_the_table_say_what_the_manifest_says(visit: Callable[..., Any], run: Path) -> None:
@@ -176,7 +176,7 @@ def test_the_fragment_keeps_and_restores_the_view(visit: Callable[..., Any], run
 
 def test_what_a_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
     hostile = unit("fish", "features.0", HOSTILE, file="javascript:alert(1)", absent=True, status=HOSTILE)
-    hostile["figures"]["top5"] = guesses(HOSTILE)
+    hostile["metrics"]["top5"] = guesses(HOSTILE)
     hostile["image"] = hostile["layer"] = HOSTILE
     seen = visit(write_page(tmp_path, [hostile], title=HOSTILE))
     seen.page.locator(".shot").first.click()
@@ -192,8 +192,8 @@ def test_codes_without_pictures_stopped_units_and_missing_files(visit: Callable[
     ]
     for each in units:
         for name in ("psnr", "ssim", "same_class"):
-            del each["figures"][name]
-    units[1]["figures"]["relative_error"] = float("nan")
+            del each["metrics"][name]
+    units[1]["metrics"]["relative_error"] = float("nan")
     seen = visit(write_page(tmp_path, units, planned=4))
     expect(seen.page.locator(".notice").first).to_contain_text("2 of 4 pictures")
     expect(seen.page.locator(".status")).to_have_text("non-finite at step 3")

@@ -245,7 +245,7 @@ def test_a_generators_pictures_are_the_classes_that_were_asked_for(tmp_path: Pat
     """From one random start none of them would be reached."""
     recipe = ClassModel(class_="car", prior="gan", steps=12, augment="light", out=str(tmp_path / "o"))
     for record in recipe.run().manifest.units.values():
-        assert record.figures["network"][0]["name"] == record.name
+        assert record.metrics["network"][0]["name"] == record.name
 
 
 def test_accentuation_raises_a_class_and_stays_near_the_photograph(
@@ -279,4 +279,4 @@ def test_accentuation_raises_a_class_and_stays_near_the_photograph(
 def test_squeezenet_knows_its_goldfish_and_ostrich(prior: str, squeezenet: Model, tmp_path: Path) -> None:
     recipe = ClassModel(model=squeezenet, class_="1,9", size=128, steps=40, prior=prior, out=str(tmp_path / "o"))
     for record in recipe.run().manifest.units.values():
-        assert record.figures["network"][0]["index"] == record.channel
+        assert record.metrics["network"][0]["index"] == record.channel

@@ -81,12 +81,12 @@ def test_a_run_writes_everything_once_and_continues(tiny: Model, photo: Path) ->
     report = recipe.run()
     records = list(report.manifest.units.values())
     assert all((report.out / record.file).is_file() for record in records)
-    assert records[0].figures["maps"] == {"stem.2": [12, 12], "mix": [12, 12]}
+    assert records[0].metrics["maps"] == {"stem.2": [12, 12], "mix": [12, 12]}
     one = next(record for record in records if record.objective == "direction")
-    assert one.figures["position"] == [2, 3]
-    values = [each["value"] for each in one.figures["channels"]]
+    assert one.metrics["position"] == [2, 3]
+    values = [each["value"] for each in one.metrics["channels"]]
     assert values == sorted(values, reverse=True)
-    assert -1 <= one.figures["cosine"] <= 1
+    assert -1 <= one.metrics["cosine"] <= 1
     assert recipe.run().made == 0
 
 
@@ -148,4 +148,4 @@ def test_icons_of_a_trained_network_point_along_their_vectors(
     for record in records:
         target = recipe._icons[record.file].vector
         chance = float(torch.nn.functional.cosine_similarity(random, target, dim=0))
-        assert record.figures["cosine"] > max(0.5, chance + 0.2)
+        assert record.metrics["cosine"] > max(0.5, chance + 0.2)

@@ -55,12 +55,12 @@ def test_a_run_makes_every_position_and_their_picture(tiny: Model, photo: Path) 
     recipe = grid(tiny, photo, size=8, batch_size=32)
     report = recipe.run()
     records = [record for record in report.manifest.units.values() if record.objective == "direction"]
-    assert [record.figures["position"] for record in records] == [[y, x] for y in range(8) for x in range(8)]
-    magnitudes = [record.figures["magnitude"] for record in records]
+    assert [record.metrics["position"] for record in records] == [[y, x] for y in range(8) for x in range(8)]
+    magnitudes = [record.metrics["magnitude"] for record in records]
     assert magnitudes == pytest.approx(recipe._maps["mix"].norm(dim=0).flatten().tolist(), rel=1e-5)
     whole = read_picture(report.out / "grids" / "mix.png")
     assert whole.shape == (3, 64, 64)
-    y, x = records[int(np.argmax(magnitudes))].figures["position"]
+    y, x = records[int(np.argmax(magnitudes))].metrics["position"]
     icon = read_picture(report.out / f"images/mix/position-{y:03d}-{x:03d}.png")
     assert torch.equal(whole[:, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8], icon)
     assert recipe.run().made == 0
@@ -86,8 +86,8 @@ def test_groups_have_an_icon_a_colour_and_a_map(tiny: Model, photo: Path) -> Non
     report = grid(tiny, photo, layer="stem.2", size=8, groups=2, batch_size=80).run()
     groups = [record for record in report.manifest.units.values() if record.objective == "group"]
     assert [record.file for record in groups] == ["images/stem.2/group-00.png", "images/stem.2/group-01.png"]
-    assert groups[0].figures["colour"] != groups[1].figures["colour"]
-    assert np.shape(groups[0].figures["map"]) == (8, 8)
+    assert groups[0].metrics["colour"] != groups[1].metrics["colour"]
+    assert np.shape(groups[0].metrics["map"]) == (8, 8)
     assert all((report.out / record.file).is_file() for record in groups)
 
 

@@ -15,15 +15,15 @@ HOSTILE = '<img src=x onerror="window.hacked=1">\'"</script><script>window.hacke
 LAYERS = {"features.3": [3, 4], "features.5": [2, 2]}
 
 
-def unit(objective: str, file: str, layer: str = "", channel: int | None = None, **figures: Any) -> dict[str, Any]:
+def unit(objective: str, file: str, layer: str = "", channel: int | None = None, **metrics: Any) -> dict[str, Any]:
     place = {"layer": layer, "channel": channel, "objective": objective, "attempt": 0, "seed": 0, "file": file}
-    return {**place, "score": None, "steps": 32, "seconds": 0.5, "status": "ok", "figures": figures}
+    return {**place, "score": None, "steps": 32, "seconds": 0.5, "status": "ok", "metrics": metrics}
 
 
 def cell(layer: str, y: int, x: int, columns: int) -> dict[str, Any]:
     channels = [{"channel": 7, "value": 4.0}, {"channel": y, "value": 2.0}]
-    figures = {"position": [y, x], "magnitude": 1.0 + y * columns + x, "channels": channels, "cosine": 0.75}
-    return unit("direction", f"images/{layer}/position-{y}-{x}.png", layer, **figures)
+    metrics = {"position": [y, x], "magnitude": 1.0 + y * columns + x, "channels": channels, "cosine": 0.75}
+    return unit("direction", f"images/{layer}/position-{y}-{x}.png", layer, **metrics)
 
 
 def units(source: str = "fish.png") -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def test_the_strongest_position_is_shown_first_and_others_when_pointed_at(
     assert seen.page.locator("#entry li img").count() == 1
     sources = seen.page.locator("#entry .whole img").get_attribute("src")
     assert sources == "images/features.3/position-0-1.png"
-    rows = seen.rows(".figures")
+    rows = seen.rows(".stats")
     assert (rows["Positions"], rows["Channels"], rows["Time"]) == ("16", "2", "9 s")
 
 
@@ -86,7 +86,7 @@ def test_layers_are_chosen_and_the_fragment_keeps_the_view(visit: Callable[..., 
 
 def test_what_a_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
     made = units(source=HOSTILE)
-    made[0]["figures"]["maps"] = {HOSTILE: [1, 1]}
+    made[0]["metrics"]["maps"] = {HOSTILE: [1, 1]}
     made[1]["layer"] = HOSTILE
     seen = visit(write_page(tmp_path, made))
     expect(seen.page.locator("h1")).to_have_text(HOSTILE)
@@ -121,8 +121,8 @@ def test_a_grid_stands_beside_the_photo_and_both_are_pointed_at(visit: Callable[
 
 
 def test_a_groups_map_lies_over_the_photo(visit: Callable[..., Any], tmp_path: Path) -> None:
-    figures = {"group": 0, "colour": "#e63d3d", "map": [[0, 1], [2, 4]], "channels": [], "error": 0.25}
-    group = unit("group", "images/features.5/group-00.png", "features.5", **figures)
+    metrics = {"group": 0, "colour": "#e63d3d", "map": [[0, 1], [2, 4]], "channels": [], "error": 0.25}
+    group = unit("group", "images/features.5/group-00.png", "features.5", **metrics)
     seen = visit(write_page(tmp_path, [*units(), group], recipe="grid"), "#layer=features.5")
     expect(seen.page.locator("#groups h2")).to_have_text("1 group of features.5 · relative error 0.25")
     seen.page.locator("#groups button").click()

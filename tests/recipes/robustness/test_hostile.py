@@ -524,7 +524,7 @@ MANIFESTS: dict[str, str] = {
     "a file from the root": unit(file="/etc/passwd"),
     "a file with a NUL": unit(file="a\0b"),
     "a layer that is a list": unit(layer=["0"]),
-    "figures that are a list": unit(figures=[1]),
+    "figures that are a list": unit(metrics=[1]),
     "a score that is a text": unit(score="<b>"),
     "a plan without end": json.dumps(MANIFEST | {"planned": float("inf")}),
 }

@@ -17,7 +17,7 @@ import recipes.outputs.atomic
 from inverter import load_model
 from recipes import Gallery
 from recipes.cli.main import main
-from recipes.executors.progress import Update
+from recipes.executors.progress import RunProgress
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
 
@@ -133,7 +133,7 @@ def test_a_disk_that_fails_keeps_what_is_finished_and_the_same_command_goes_on(
 
 
 def test_a_folder_that_vanishes_is_told_and_does_not_come_back_by_halves(tmp_path: Path) -> None:
-    def vanish(update: Update) -> None:
+    def vanish(update: RunProgress) -> None:
         if update.done == 2:
             shutil.rmtree(tmp_path / "out")
 

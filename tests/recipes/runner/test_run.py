@@ -19,7 +19,7 @@ import recipes.runner.batch
 import recipes.runner.run
 from inverter import Inversion, Model, Settings, load_model
 from recipes import Gallery
-from recipes.executors.progress import RunProgress, Update
+from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest
 from recipes.runner.recipe import Recipe
 from recipes.runner.run import batches
@@ -55,8 +55,8 @@ class Stop(KeyboardInterrupt):
     pass
 
 
-def stop_after(units: float) -> RunProgress:
-    def progress(update: Update) -> None:
+def stop_after(units: float) -> RunProgressCallback:
+    def progress(update: RunProgress) -> None:
         if update.done >= units:
             raise Stop
 
@@ -91,10 +91,10 @@ def test_batches_are_as_large_as_they_may_be() -> None:
 def test_the_same_run_again_does_nothing(tiny_net: nn.Module, tmp_path: Path) -> None:
     first = gallery(tiny_net, tmp_path).run()
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
-    updates: list[Update] = []
+    updates: list[RunProgress] = []
     again = gallery(tiny_net, tmp_path).run(updates.append)
     assert (first.made, again.made) == (6, 0)
-    assert updates == [Update(0, 0, 6)]
+    assert updates == [RunProgress(0, 0, 6)]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == stamps
     assert again.manifest.units == first.manifest.units
 
@@ -179,7 +179,7 @@ def test_another_batch_size_or_device_continues(tiny_net: nn.Module, tmp_path: P
 
 
 def test_progress_only_grows_and_ends_with_everything(tiny_net: nn.Module, tmp_path: Path) -> None:
-    updates: list[Update] = []
+    updates: list[RunProgress] = []
     gallery(tiny_net, tmp_path).run(updates.append)
     done = [update.done for update in updates]
     assert done == sorted(done)
@@ -237,7 +237,7 @@ def test_memory_does_not_grow_with_the_number_of_channels(
     tiny_net.relu, tiny_net.mix = nn.ReLU(), nn.Conv2d(240, 8, 1)
     levels: list[int] = []
 
-    def watch(update: Update) -> None:
+    def watch(update: RunProgress) -> None:
         if update.done == round(update.done):
             gc.collect()
             levels.append(tracemalloc.get_traced_memory()[0])

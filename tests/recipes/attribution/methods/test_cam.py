@@ -22,7 +22,7 @@ def alike(a: Tensor, b: Tensor) -> float:
 
 
 def test_cam_is_the_classes_row_times_the_pooled_maps(tiny: Model, pictures: Tensor) -> None:
-    with tiny.looking(["relu#1"]) as capture:
+    with tiny.capture(["relu#1"]) as capture:
         maps = capture(tiny.normalize(pictures))["relu#1"]
     head = tiny.module.head
     expected = torch.einsum("bchw,bc->bhw", maps, head.weight[[4, 0, 2]])
@@ -65,7 +65,7 @@ def test_the_default_layer_is_the_last_with_maps_before_the_target(tiny: Model) 
 @pytest.mark.parametrize("call", ["relu", "relu#1"])
 def test_a_module_that_runs_twice_has_a_gradient_for_each_call(call: str, tiny: Model, pictures: Tensor) -> None:
     maps, gradient = layer_gradient(tiny, pictures, logit(2), call)
-    with tiny.looking([call]) as capture:
+    with tiny.capture([call]) as capture:
         torch.testing.assert_close(maps, capture(tiny.normalize(pictures))[call])
     w = tiny.module.head.weight[2].detach()
     last = w[None, :, None, None].expand(3, -1, 16, 16) / 256

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import Model, Settings, encode, load_model
-from objectives import Objective, Seen, channel, logit, softmax
+from objectives import Activations, Objective, channel, logit, softmax
 from recipes.attribution import explain
 from recipes.attribution.methods.extremal_channels import channel_masks, diffed
 from recipes.attribution.methods.extremal_perturbation import extremal_masks, rank_penalty, smooth_masks
@@ -86,7 +86,7 @@ def test_what_half_precision_moves_alike_is_taken_off(monkeypatch: pytest.Monkey
     monkeypatch.setattr(masked_scores, "has_bfloat16", lambda _device: True)
     halves: list[bool] = []
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         mix = seen["mix"]
         halves.append(mix.dtype == torch.bfloat16)
         return mix.float().mean((1, 2, 3)) + (5 if halves[-1] else 0)

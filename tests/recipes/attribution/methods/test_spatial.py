@@ -17,7 +17,7 @@ def test_before_a_linear_head_positions_and_channels_share_the_score(tiny: Model
     head = tiny.module.head
     score = evaluate(tiny, logit([4, 0, 2]), pictures) - head.bias[[4, 0, 2]].detach()
     channels = channel_attribution(tiny, pictures, logit([4, 0, 2]), "relu#1")
-    with tiny.looking(["relu#1"]) as capture:
+    with tiny.capture(["relu#1"]) as capture:
         pooled = capture(tiny.normalize(pictures))["relu#1"].mean((2, 3))
     torch.testing.assert_close(channels, pooled * head.weight[[4, 0, 2]].detach(), rtol=1e-4, atol=1e-5)
     positions = explain(tiny, pictures, logit([4, 0, 2]), "spatial-attribution", layer="relu#1")
@@ -44,7 +44,7 @@ def test_what_a_layer_keeps_is_near_in_code_and_dark_where_nobody_looked(tiny: M
     found = perceived(tiny, pictures, "stem", steps=30)
     assert found.shape == pictures.shape
     assert 0 <= found.min() <= found.max() <= 1
-    with tiny.looking(["stem"]) as capture:
+    with tiny.capture(["stem"]) as capture:
         wanted, kept, grey = (
             capture(tiny.normalize(x))["stem"].detach() for x in (pictures, found, torch.full_like(pictures, 0.5))
         )

@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from inverter.capture import first_tensor, frozen, split_address
 from inverter.models import FORWARD_ERRORS, Model, first_line
+from inverter_errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
     """All that runs in a forward pass of one picture of `size`, in order.
 
     Raises:
-        ValueError: if the network cannot process such a picture.
+        BadInput: if the network cannot process such a picture.
     """
     height, width = size
     seen: Calls = {}
@@ -204,7 +205,7 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
         with frozen(model.module), tracker:
             model.module(model.normalize(picture))
     except FORWARD_ERRORS as error:
-        raise ValueError(
+        raise BadInput(
             f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"
         ) from error
     finally:
@@ -219,8 +220,8 @@ def receptive_fields(
     """What the units of some layers see in a picture of `size` (default: the model's own); None where it is unknown.
 
     Raises:
-        LookupError: for an address that names no layer.
-        ValueError: if the network cannot process such a picture.
+        NotFound: for an address that names no layer.
+        BadInput: if the network cannot process such a picture.
 
     Example:
         >>> from inverter import load_model

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from objectives.base import Objective, Seen
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective
 from objectives.units import as_map, by_device
 
 Position = tuple[int, int]
@@ -31,33 +32,31 @@ def direction(
         power: of the cosine, >= 0.
 
     Raises:
-        ValueError: for a vector of another shape, not finite or all zero, or a negative power.
+        BadInput: for a vector of another shape, not finite or all zero, or a negative power.
 
     Example:
-        >>> direction("conv", [3.0, 4.0]).score(Seen({"conv": torch.ones(1, 2, 2, 2)}))
+        >>> direction("conv", [3.0, 4.0]).score(Activations({"conv": torch.ones(1, 2, 2, 2)}))
         tensor([7.])
     """
     vectors = torch.as_tensor(vector, dtype=torch.float32).detach().clone()
     vectors = vectors[None] if vectors.ndim == 1 else vectors
     if vectors.ndim != 2 or not vectors.numel():
-        raise ValueError(f"direction: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")
+        raise BadInput(f"direction: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")
     if not bool(vectors.isfinite().all()) or bool((vectors == 0).all(1).any()):
-        raise ValueError("direction: every vector must be finite and not all zero")
+        raise BadInput("direction: every vector must be finite and not all zero")
     if power < 0:
-        raise ValueError(f"direction: power must be >= 0, got {power}")
+        raise BadInput(f"direction: power must be >= 0, got {power}")
     if isinstance(position, str) and position != "center":
-        raise ValueError(f'direction: position must be (row, column), "center" or None, got {position!r}')
+        raise BadInput(f'direction: position must be (row, column), "center" or None, got {position!r}')
     on = by_device(vectors)
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         maps = as_map(seen[layer], layer).float()
         wanted = seen.pick(on(maps.device))
         if wanted.shape[1] != maps.shape[1]:
-            raise ValueError(
-                f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels"
-            )
+            raise BadInput(f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels")
         if wanted.shape[0] not in (1, maps.shape[0]):
-            raise ValueError(
+            raise BadInput(
                 f"{wanted.shape[0]} targets for a batch of {maps.shape[0]} images: give one target, or one per image"
             )
         if position is not None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from objectives.base import Objective, Seen
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective
 from objectives.units import as_map, by_device
 
 
@@ -23,12 +24,12 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         groups: one number per image; images with the same number belong together. By default the whole batch does.
 
     Example:
-        >>> diversity("conv").score(Seen({"conv": torch.ones(2, 3, 4, 4)})).round()
+        >>> diversity("conv").score(Activations({"conv": torch.ones(2, 3, 4, 4)})).round()
         tensor([-1., -1.])
     """
     numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long))
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         maps = as_map(seen[layer], layer).float().flatten(2)
         gram = F.normalize((maps @ maps.transpose(1, 2)).flatten(1), dim=1)
         images = len(gram)
@@ -38,7 +39,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
             of = numbers(gram.device)
             of = of if seen.rows is None else of[seen.rows.to(of.device)]
             if len(of) != images:
-                raise ValueError(f"diversity: {len(of)} group numbers for a batch of {images} images")
+                raise BadInput(f"diversity: {len(of)} group numbers for a batch of {images} images")
             together = (of[:, None] == of[None]).float()
         together = together - torch.eye(images, device=gram.device)
         return -(gram @ gram.T * together).sum(1) / together.sum(1).clamp_min(1)
@@ -58,7 +59,7 @@ def diverse(objective: Objective, layer: str, groups: Sequence[int], weight: flo
     """
     repel = diversity(layer, groups)
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         value = objective.score(seen)
         return value + weight * value.detach().abs() * repel.score(seen)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from inverter.models import Model
-from inverter.receptive_fields import follow
+from inverter.receptive_field import follow
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def support(model: Model, layer: str, y: int, x: int, size: tuple[int, int]) -> 
     """The box around the pixels that have a gradient of the unit (all channels) at (y, x); None if there is none."""
     torch.manual_seed(1)
     picture = torch.rand(1, 3, *size, requires_grad=True)
-    with model.looking([layer]) as capture:
+    with model.capture([layer]) as capture:
         activation = capture(model.normalize(picture))[layer]
         weights = torch.rand(activation.shape[1])
         (gradient,) = torch.autograd.grad((activation[0, :, y, x] * weights).sum(), picture)
@@ -69,7 +69,7 @@ def test_the_trained_squeezenets_units_see_their_windows(squeezenet: Model, phot
         top, left, bottom, right = field.window(y, x, (224, 224))
         inside = torch.zeros(1, 1, 224, 224)
         inside[:, :, top:bottom, left:right] = 1
-        with torch.no_grad(), squeezenet.looking(["features.12"]) as capture:
+        with torch.no_grad(), squeezenet.capture(["features.12"]) as capture:
             units = [
                 capture(squeezenet.normalize(image))["features.12"][0, :, y, x]
                 for image in (picture, picture * inside, picture * (1 - inside))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from objectives.base import Objective, Seen
+from inverter_errors import BadInput
+from objectives.base import Activations, Objective
 from objectives.units import by_device
 
 
@@ -41,41 +42,41 @@ def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] 
             on, and the bits of a code are not the same in a batch of another size.
 
     Raises:
-        ValueError: for an unknown distance, a target without a batch dimension, one that is not finite or all zero;
+        BadInput: for an unknown distance, a target without a batch dimension, one that is not finite or all zero;
             when scored, for a target of another shape than the layer's.
 
     Example:
         >>> import torch
-        >>> code("conv", torch.tensor([[3.0, 4.0]])).score(Seen({"conv": torch.tensor([[3.0, 3.0]])}))
+        >>> code("conv", torch.tensor([[3.0, 4.0]])).score(Activations({"conv": torch.tensor([[3.0, 3.0]])}))
         tensor([-0.0400])
     """
     if distance not in DISTANCES:
-        raise ValueError(f"code: unknown distance {distance!r}; expected one of {', '.join(DISTANCES)}")
+        raise BadInput(f"code: unknown distance {distance!r}; expected one of {', '.join(DISTANCES)}")
     if target.ndim < 2 or not target.numel():
-        raise ValueError(f"code: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
+        raise BadInput(f"code: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
     targets = target.detach().float()
     names = [str(i) for i in range(len(targets))] if names is None else list(names)
     if len(names) != len(targets):
-        raise ValueError(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
+        raise BadInput(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
     for name, target in zip(names, targets, strict=True):
         if not bool(target.isfinite().all()):
-            raise ValueError(f"code: target {name} for layer {layer!r} is not finite")
+            raise BadInput(f"code: target {name} for layer {layer!r} is not finite")
         if not bool(target.any()):
-            raise ValueError(
+            raise BadInput(
                 f"code: target {name} for layer {layer!r} is all zero, so that no distance to it has a scale"
             )
     on, measure = by_device(targets), DISTANCES[distance]
 
-    def score(seen: Seen) -> Tensor:
+    def score(seen: Activations) -> Tensor:
         activation = seen[layer]
         wanted = seen.pick(on(activation.device))
         if wanted.shape[1:] != activation.shape[1:]:
-            raise ValueError(
+            raise BadInput(
                 f"the target has shape {tuple(targets.shape[1:])}, but layer {layer!r} puts out "
                 f"{tuple(activation.shape[1:])} for a picture of this size: give the layer and the size it was made at"
             )
         if wanted.shape[0] not in (1, activation.shape[0]):
-            raise ValueError(
+            raise BadInput(
                 f"{wanted.shape[0]} targets for a batch of {activation.shape[0]} images: "
                 "give one target, or one per image"
             )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from inverter import Settings, encode, load_model, optimize
-from objectives import DISTANCES, Seen, code
+from objectives import DISTANCES, Activations, code
 from priors import Pixels
 
 HAND = {
@@ -26,14 +26,14 @@ def maps() -> Tensor:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_the_distance_is_what_its_formula_says(distance: str) -> None:
-    seen = Seen({"a": torch.tensor([[3.0, 2.0], [0.0, 0.0]])})
+    seen = Activations({"a": torch.tensor([[3.0, 2.0], [0.0, 0.0]])})
     assert code("a", torch.tensor([[3.0, 4.0]]), distance).score(seen).tolist() == pytest.approx(HAND[distance])
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_its_own_code_scores_best(distance: str, maps: Tensor) -> None:
-    own = code("a", maps, distance).score(Seen({"a": maps}))
-    other = code("a", maps, distance).score(Seen({"a": maps + 0.1 * torch.randn_like(maps)}))
+    own = code("a", maps, distance).score(Activations({"a": maps}))
+    other = code("a", maps, distance).score(Activations({"a": maps + 0.1 * torch.randn_like(maps)}))
     assert own.tolist() == pytest.approx([0.0] * 3, abs=1e-6)
     assert bool((other < own).all())
 
@@ -42,8 +42,8 @@ def test_its_own_code_scores_best(distance: str, maps: Tensor) -> None:
 def test_the_scale_of_a_layer_does_not_matter(scale: float, distance: str) -> None:
     generator = torch.Generator().manual_seed(3)
     activation, target = torch.randn(2, 2, 3, 4, 4, generator=generator)
-    score = code("a", target, distance).score(Seen({"a": activation}))
-    scaled = code("a", scale * target, distance).score(Seen({"a": scale * activation}))
+    score = code("a", target, distance).score(Activations({"a": activation}))
+    scaled = code("a", scale * target, distance).score(Activations({"a": scale * activation}))
     assert scaled.tolist() == pytest.approx(score.tolist(), rel=1e-4)
 
 
@@ -51,12 +51,12 @@ def test_each_image_has_its_own_code_and_rows_choose_among_them(maps: Tensor) ->
     objective = code("a", maps)
     assert objective.count == 3
     rows = torch.tensor([2, 0])
-    assert objective.score(Seen({"a": maps[rows]}, rows=rows)).tolist() == [0.0, 0.0]
-    assert bool((objective.score(Seen({"a": maps.flip(0)})) < 0)[[0, 2]].all())
+    assert objective.score(Activations({"a": maps[rows]}, rows=rows)).tolist() == [0.0, 0.0]
+    assert bool((objective.score(Activations({"a": maps.flip(0)})) < 0)[[0, 2]].all())
 
 
 def test_one_code_serves_every_image(maps: Tensor) -> None:
-    score = code("a", maps[:1]).score(Seen({"a": maps}))
+    score = code("a", maps[:1]).score(Activations({"a": maps}))
     assert score[0] == 0
     assert bool((score[1:] < -0.1).all())
 
@@ -65,7 +65,7 @@ def test_several_layers_by_algebra(maps: Tensor) -> None:
     target = torch.ones(3, 2)
     both = code("a", maps) + 0.5 * code("b", target)
     assert both.reads == ("a", "b")
-    assert both.score(Seen({"a": maps, "b": torch.zeros(3, 2)})).tolist() == pytest.approx([-0.5] * 3)
+    assert both.score(Activations({"a": maps, "b": torch.zeros(3, 2)})).tolist() == pytest.approx([-0.5] * 3)
 
 
 def test_a_label_is_the_layer_and_the_codes_name(maps: Tensor) -> None:
@@ -78,14 +78,14 @@ def test_a_label_is_the_layer_and_the_codes_name(maps: Tensor) -> None:
 def test_the_target_is_neither_changed_nor_part_of_the_graph(maps: Tensor) -> None:
     target = maps.clone().requires_grad_()
     activation = torch.randn_like(maps).requires_grad_()
-    code("a", target).score(Seen({"a": activation})).sum().backward()
+    code("a", target).score(Activations({"a": activation})).sum().backward()
     assert target.grad is None
     assert activation.grad is not None
     assert torch.equal(target, maps)
 
 
 def test_a_half_precision_activation_is_measured_in_float32(maps: Tensor) -> None:
-    score = code("a", 300 * maps).score(Seen({"a": (290 * maps).half()}))
+    score = code("a", 300 * maps).score(Activations({"a": (290 * maps).half()}))
     assert score.dtype == torch.float32
     assert score.tolist() == pytest.approx([-((10 / 300) ** 2)] * 3, rel=0.05)
 
@@ -107,9 +107,9 @@ def test_a_target_that_cannot_be_is_refused(target: Tensor, distance: str, says:
 
 def test_a_target_of_another_shape_or_number_is_told(maps: Tensor) -> None:
     with pytest.raises(ValueError, match=r"has shape \(4, 5, 6\), but layer 'a' puts out \(4, 5, 7\)"):
-        code("a", maps[..., :6]).score(Seen({"a": maps}))
+        code("a", maps[..., :6]).score(Activations({"a": maps}))
     with pytest.raises(ValueError, match="2 targets for a batch of 3 images"):
-        code("a", maps[:2]).score(Seen({"a": maps}))
+        code("a", maps[:2]).score(Activations({"a": maps}))
 
 
 def test_ascent_finds_the_picture_of_a_code_that_forgets_nothing() -> None:
