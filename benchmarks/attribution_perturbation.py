@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from inverter import Model
 from objectives import Objective, logit
 from recipes.attribution import explain
-from recipes.attribution.methods.rise import placed, random_masks
-from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.methods.rise import place_masks, random_masks
+from recipes.attribution.scoring.baselines import baseline_image
 
 
 def captum_occlusion(model: Model, size: int, stride: int) -> Asked:
@@ -76,9 +76,9 @@ def plain_rise(model: Model, masks: int, same: bool) -> Asked:
 
     @torch.no_grad()
     def asked(image: Tensor, target: int) -> Tensor:
-        nothing, total, times = baseline_of(model, image, "black"), 0, 0
+        nothing, total, times = baseline_image(model, image, "black"), 0, 0
         chance = torch.rand(masks, 7 * 7 + 2, generator=torch.Generator().manual_seed(0))
-        drawn = random_masks(image, masks, 7, 0.5, 0, 1) if same else placed(chance, model.input_size, 7, 0.5, 1)
+        drawn = random_masks(image, masks, 7, 0.5, 0, 1) if same else place_masks(chance, model.input_size, 7, 0.5, 1)
         for group in drawn:
             total = total + whole(torch.lerp(nothing, image, group[:, None]))[0, target] * group[0]
             times = times + group[0]

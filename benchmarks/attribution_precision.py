@@ -1,4 +1,4 @@
-"""What bfloat16 does to maps of hidden parts: why it is taken up to `masked.AGREES`, on two shared networks.
+"""What bfloat16 does to maps of hidden parts: why it is taken up to `BFLOAT16_TOLERANCE`, on two shared networks.
 
     python benchmarks/attribution_precision.py [--pictures 4] [--masks 128]
 
@@ -18,9 +18,9 @@ from contest import alike
 from torch import Tensor
 
 from inverter import Model, Settings
-from recipes.attribution.methods.rise import fitted, random_masks
-from recipes.attribution.scoring.baselines import baseline_of
-from recipes.attribution.scoring.masked_scores import AGREES
+from recipes.attribution.methods.rise import fit_map, random_masks
+from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.masked_scores import BFLOAT16_TOLERANCE
 from recipes.pictures.reading import fit, read_picture
 
 CELLS, KEEP = 7, 0.5
@@ -33,7 +33,7 @@ TARGETS = {
 @torch.no_grad()
 def logits(model: Model, image: Tensor, masks: Tensor, precision: str) -> Tensor:
     """Of a picture behind masks (n, H, W): (n, classes)."""
-    nothing = baseline_of(model, image, "mean")
+    nothing = baseline_image(model, image, "mean")
     with model.capture([""]) as capture, Settings(precision=precision).autocast(model.device):
         shown = (model.normalize(torch.lerp(nothing, image, group[:, None])) for group in masks.split(8))
         return torch.cat([capture(group)[""].float() for group in shown])
@@ -57,8 +57,8 @@ def main() -> None:
             for target, score in TARGETS.items():
                 a, b = score(exact, of), score(rounded, of)
                 moved = float((b - a).std() / a.std())
-                maps = [fitted([(masks, (scores - scores.mean())[None])], CELLS, KEEP)[0] for scores in (a, b)]
-                taken = "yes" if moved <= AGREES else "no"
+                maps = [fit_map([(masks, (scores - scores.mean())[None])], CELLS, KEEP)[0] for scores in (a, b)]
+                taken = "yes" if moved <= BFLOAT16_TOLERANCE else "no"
                 shift = float((b - a).mean().abs() / a.std())
                 name = file.stem.split("_", 2)[2]
                 metrics = f"{shift:.3f} | {moved:.3f} | {taken} | {alike(*maps):.5f}"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import Model
-from recipes.attribution.scoring.baselines import background_of
+from recipes.attribution.scoring.baselines import background_images
 
 CAPTUM, TORCHRAY = "captum 0.9.0", "torchray 1.0.0.2"
 
@@ -72,7 +72,9 @@ def deeplift(model: Model) -> Iterator[Contest]:
     yield of(
         "deep-shap, means for maxima",
         means,
-        lambda x, c: peer.DeepLiftShap(Whole(means)).attribute(x, torch.cat(background_of(means, x, "")), c)[0].sum(0),
+        lambda x, c: (
+            peer.DeepLiftShap(Whole(means)).attribute(x, torch.cat(background_images(means, x, "")), c)[0].sum(0)
+        ),
         "deep-shap",
     )
     yield of("deeplift", model, black(Whole(model)))
@@ -130,7 +132,7 @@ def excitation(model: Model) -> Iterator[Contest]:
         return grown(found, x)
 
     def not_to_one(x: Tensor, c: int) -> Tensor:
-        with patch("recipes.attribution.methods.propagation._to_one", lambda maps: maps):
+        with patch("recipes.attribution.methods.propagation._unit_sum", lambda maps: maps):
             return contrast(x, c)
 
     name = "excitation-backprop:contrastive=true at features.7"

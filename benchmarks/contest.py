@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from inverter import Model
 from objectives import logit
 from recipes.attribution import explain
-from recipes.attribution.api import enlarged
+from recipes.attribution.api import upsample_maps
 from recipes.pictures.reading import fit, read_picture
 
 PHOTOGRAPHS = DATA / "images" / "imagenet"
@@ -65,7 +65,7 @@ def mine(model: Model, method: str, layer: str | None = None) -> Asked:
 
 def grown(heat: Tensor, image: Tensor) -> Tensor:
     """A peer's map (1, 1, h, w) at the picture's size, (H, W), as ours are."""
-    return enlarged(heat[0].detach(), image)[0]
+    return upsample_maps(heat[0].detach(), image)[0]
 
 
 def alike(a: Tensor, b: Tensor) -> float:

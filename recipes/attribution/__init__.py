@@ -12,7 +12,7 @@ To add a family: write `recipes/attribution/FAMILY.py` with its methods, and nam
 command line, the recipe, the page and the tests of `tests/recipes/attribution/test_laws.py` know them from there.
 What a method may need is here already:
 
-- `ask.asking(model, target)`: the forward function images -> scores, run only as deep as the target reads; what
+- `ask.score_function(model, target)`: the forward function images -> scores, run only as deep as the target reads; what
   Captum takes as `forward_func`, with `rows` as its additional argument;
 - `ask.input_gradient`, `layers.layer_gradient`: d score / d pictures, d score / d a layer's maps;
 - `layers.edited`: a layer's activation read, or replaced by another, in every forward pass;

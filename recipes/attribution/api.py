@@ -12,8 +12,8 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import needs
 from recipes.attribution.registry import MethodChoice
-from recipes.attribution.scoring.forward import asking, some_of
-from recipes.attribution.scoring.layers import check_maps, check_passed, last_maps
+from recipes.attribution.scoring.forward import score_function, select_targets
+from recipes.attribution.scoring.layers import check_maps, check_upstream, last_map_layer
 from recipes.attribution.scoring.pooled_head import pooled_layer
 from recipes.options.names import address
 from recipes.options.targets import Target
@@ -54,22 +54,24 @@ def explain(
     choice = MethodChoice.parse(method)
     images = images.to(model.device, torch.float32)
     objective = Target.parse(target).objective(model, images) if isinstance(target, str) else target
-    where = place(model, objective, choice, layer, (images.shape[2], images.shape[3]))
+    where = resolve_layer(model, objective, choice, layer, (images.shape[2], images.shape[3]))
     function, found = choice.method().function, list[Tensor]()
     for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):
-        maps = function(model, images[rows], some_of(objective, rows), layer=where, seed=seed, **choice.options)
+        maps = function(model, images[rows], select_targets(objective, rows), layer=where, seed=seed, **choice.options)
         found.append(maps.detach().float())
-    return enlarged(torch.cat(found), images).cpu()
+    return upsample_maps(torch.cat(found), images).cpu()
 
 
-def enlarged(maps: Tensor, images: Tensor) -> Tensor:
+def upsample_maps(maps: Tensor, images: Tensor) -> Tensor:
     """Maps (B, h, w) at the size of their pictures (B, 3, H, W)."""
     if maps.shape[1:] == images.shape[2:]:
         return maps
     return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
-def place(model: Model, target: Objective, choice: MethodChoice, layer: str | None, size: tuple[int, int]) -> str:
+def resolve_layer(
+    model: Model, target: Objective, choice: MethodChoice, layer: str | None, size: tuple[int, int]
+) -> str:
     """The address that a method gets: a layer with maps where it needs one, else "".
 
     Raises:
@@ -87,19 +89,19 @@ def place(model: Model, target: Objective, choice: MethodChoice, layer: str | No
             raise BadInput(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
         return where
     if layer is None:
-        return last_maps(model, target, size)
+        return last_map_layer(model, target, size)
     check_maps(model, address(layer), size)
-    check_passed(model, target, address(layer), size)
+    check_upstream(model, target, address(layer), size)
     return address(layer)
 
 
 @torch.no_grad()
-def scored(model: Model, target: Objective, images: Tensor) -> list[float]:
+def target_scores(model: Model, target: Objective, images: Tensor) -> list[float]:
     """What the target says of each picture (B, 3, H, W)."""
     check_images(model, images)
     found: list[float] = []
     for rows in torch.arange(len(images)).split(default_batch(model.device)):
-        with asking(model, some_of(target, rows)) as score:
+        with score_function(model, select_targets(target, rows)) as score:
             found += score(images[rows].to(model.device)).tolist()
     return found
 

@@ -151,10 +151,10 @@ class Explain(PictureQuestions):
 
     def _place(self, question: Question, batch: Batch) -> str:
         """Address of the layer that is looked at, or ""."""
-        from recipes.attribution.api import place
+        from recipes.attribution.api import resolve_layer
 
         objective, size = batch.answer(question.target).objective, self.picture_size(batch.model)
-        return place(batch.model, objective, question.choice, question.layer or None, size)
+        return resolve_layer(batch.model, objective, question.choice, question.layer or None, size)
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Given:
         import torch
@@ -199,7 +199,7 @@ class Explain(PictureQuestions):
         """Writes the files beside a unit's picture, which is written last; what else there is to tell of its map."""
         import numpy as np
 
-        from recipes.attribution.localization.graph_cut import box_of, graph_cut, located
+        from recipes.attribution.localization.graph_cut import box_of, find_box, graph_cut
         from recipes.heatmaps.perception import seen_where_it_looked
         from recipes.outputs.atomic import write_bytes, write_png
         from recipes.outputs.colormap import cut_out, plain
@@ -219,7 +219,7 @@ class Explain(PictureQuestions):
             told["thing"] = float(thing.float().mean())
             box = box_of(thing)
         else:
-            box = located(self.box, heat, method.box)
+            box = find_box(self.box, heat, method.box)
         if box:
             told["box"] = list(box)
         if method.channels:

@@ -91,7 +91,7 @@ class JudgeMaps(PictureQuestions):
         return super().settings() | {"target": str(self._target), "against": against}
 
     def units(self, model: Model) -> list[Unit]:
-        from recipes.attribution.api import place
+        from recipes.attribution.api import resolve_layer
 
         if self.layer is not None and not any(choice.method().movable for choice in self._choices):
             raise BadInput(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
@@ -100,7 +100,7 @@ class JudgeMaps(PictureQuestions):
         _ = self._boxes, judge.scores  # all is told before anything is written
         objective, size = target.objective(model, judge.images), self.picture_size(model)
         for choice in self._choices:
-            place(model, objective, choice, self.layer if choice.method().movable else None, size)
+            resolve_layer(model, objective, choice, self.layer if choice.method().movable else None, size)
         units: list[Unit] = []
         for number, batch in enumerate(self._batches(model, names)):
             asked = original_units(batch)
@@ -134,13 +134,13 @@ class JudgeMaps(PictureQuestions):
 
     def _fitted(self, model: Model, name: str) -> list[Box]:
         """The boxes of a picture where they lie once it is as the network sees it."""
-        from recipes.attribution.localization.box_files import fitted
+        from recipes.attribution.localization.box_files import fit_box
         from recipes.pictures.reading import read_picture
 
         if name not in self._boxes:
             return []
         _, *shape = read_picture(self._files[name], len(model.mean)).shape
-        moved = (fitted(box, (shape[0], shape[1]), self.picture_size(model)) for box in self._boxes[name])
+        moved = (fit_box(box, (shape[0], shape[1]), self.picture_size(model)) for box in self._boxes[name])
         return [box for box in moved if box]
 
     def problem(self, model: Model, units: Sequence[Unit]) -> Given:
@@ -150,7 +150,7 @@ class JudgeMaps(PictureQuestions):
 
         judge = self._judge(model, tuple(str(unit.image) for unit in units))
         if units[0].objective == ORIGINAL:
-            for unit, metrics, boxes in zip(units, judge.chance(), judge.boxes, strict=True):
+            for unit, metrics, boxes in zip(units, judge.random_baseline(), judge.boxes, strict=True):
                 told = {"method": CHANCE, **metrics} | ({"boxes": [list(box) for box in boxes]} if boxes else {})
                 self._told[unit.file] = told | {"source": self._files[str(unit.image)].name}
             return Given(judge.images)

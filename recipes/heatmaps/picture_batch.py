@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.api import scored
+from recipes.attribution.api import target_scores
 from recipes.heatmaps.perception import perceived
 from recipes.options.targets import Target
 
@@ -52,7 +52,7 @@ class Batch:
         if target not in self._answers:
             objective = target.objective(self.model, self.images)
             channels = target.resolved(self.model).channels(self.model, self.images) if target.single else []
-            self._answers[target] = Answer(objective, scored(self.model, objective, self.images), channels)
+            self._answers[target] = Answer(objective, target_scores(self.model, objective, self.images), channels)
         return self._answers[target]
 
     def perceived(self, layer: str, steps: int, seed: int) -> Tensor:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recipes.attribution.backward.function_rules import Call, Rules, transposed
+from recipes.attribution.backward.function_rules import Call, Rules, vjp
 
 SAME = 1e-7
 """Inputs that differ by less are the same; their multiplier is the gradient."""
 
 
-class Differences(Rules):
+class RescaleRule(Rules):
     """A context for two forward passes: of the reference, and, after `compare`, of the picture.
 
     Of the differences d = picture - reference, an activation function passes on m dy / dx: the rescale rule of
@@ -50,7 +50,7 @@ class Differences(Rules):
             slope = (y - y0) / (x - x0)
             return call.replaced(lambda m: (m * slope,))
         slope = (y - y0) / torch.where(moved, x - x0, 1)
-        return call.replaced(lambda m: (torch.where(moved, m * slope, transposed(call.of, x, m)),))
+        return call.replaced(lambda m: (torch.where(moved, m * slope, vjp(call.of, x, m)),))
 
     def max_pool2d(self, call: Call) -> Tensor:
         (x,), y = call.inputs, call.output
@@ -63,7 +63,7 @@ class Differences(Rules):
             parts = torch.zeros_like(x).flatten(2)
             parts = parts.scatter_add(2, torch.where((y > y0).flatten(2), at, at0), given).view_as(x)
             moved = (x - x0).abs() > SAME
-            return (torch.where(moved, parts / torch.where(moved, x - x0, 1), transposed(call.of, x, m)),)
+            return (torch.where(moved, parts / torch.where(moved, x - x0, 1), vjp(call.of, x, m)),)
 
         return call.replaced(back)
 

@@ -82,7 +82,7 @@ class Call:
         """The output, with its gradient as it is."""
         return self.function(*self.given, *self.rest, **self.kwargs)
 
-    def before_usual(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def with_gradient(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The output z, whose multiplier m goes on as `change(m, z)`, as a gradient would."""
         output = self.usual()
         z = output.detach()
@@ -98,7 +98,7 @@ class Call:
         return _Replaced.apply(output, back, self.inplace, *given)
 
 
-def transposed(function: Callable[[Tensor], Tensor], x: Tensor, multiplier: Tensor) -> Tensor:
+def vjp(function: Callable[[Tensor], Tensor], x: Tensor, multiplier: Tensor) -> Tensor:
     """m -> f^T m of a linear function of x; of any other, its gradient there."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()

@@ -1,7 +1,7 @@
 """Relevance: a score divided among what went into it, operation by operation, back to the picture or to a layer.
 
 An activation a with the multiplier m has the relevance R = a m. Of a linear operation z_k = sum over j of a_j w_jk, a
-`Sharing` says which of the contributions a_j w_jk share R_k. Batch normalisation is folded into the convolution before
+`LRPRule` says which of the contributions a_j w_jk share R_k. Batch normalisation is folded into the convolution before
 it; activation functions, and normalisation without a convolution, pass all of their relevance on.
 """
 
@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recipes.attribution.backward.function_rules import Back, Call, Rules, transposed
+from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
 
 TINY = 1e-12
 Part = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Sharing:
+class LRPRule:
     """Which contributions share the relevance of a linear operation's output z.
 
     By default all, R_j = sum over k of a_j w_jk / (z_k + e sign z_k) R_k (Bach et al. 2015, eq. 58). With `alpha`, the
@@ -63,10 +63,10 @@ class Linear:
     up: Part
     down: Part
 
-    def share(self, sharing: Sharing, x: Tensor, z: Tensor, multiplier: Tensor) -> Tensor:
+    def share(self, sharing: LRPRule, x: Tensor, z: Tensor, multiplier: Tensor) -> Tensor:
         """The multiplier of its input x from that of its output z."""
         if not sharing.alpha:
-            return transposed(self.whole, x, sharing.all(z, multiplier))
+            return vjp(self.whole, x, sharing.all(z, multiplier))
         signed = [x.clamp_min(0), x.clamp_max(0)] if bool(x.min() < 0) else [x]
         signed = [half.detach().requires_grad_() for half in signed]
         with torch.enable_grad():
@@ -95,7 +95,7 @@ class Relevance(Rules):
             share by their sign; None for none. It may be changed between two ways back.
     """
 
-    def __init__(self, sharing: Sharing, dense: Sharing | None = None) -> None:
+    def __init__(self, sharing: LRPRule, dense: LRPRule | None = None) -> None:
         super().__init__()
         self.sharing, self.dense, self.layers = sharing, dense or sharing, 0
         self.negated: int | None = None
@@ -110,12 +110,12 @@ class Relevance(Rules):
         if sharing.alpha:
             output = call.replaced(self._shared(call, weight, call.output))
         else:  # what is left is the gradient's way
-            output = call.before_usual(lambda multiplier, z: sharing.all(z, multiplier))
+            output = call.with_gradient(lambda multiplier, z: sharing.all(z, multiplier))
         self._latest = output, call, given
         self.layers += 1
         return output
 
-    def _sharing(self, call: Call) -> Sharing:
+    def _sharing(self, call: Call) -> LRPRule:
         return self.dense if call.function.__name__ == "linear" else self.sharing
 
     def _shared(self, call: Call, weight: Tensor, z: Tensor) -> Back:

@@ -13,11 +13,11 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.backward.function_rules import Rules
-from recipes.attribution.scoring.layers import edited
+from recipes.attribution.scoring.layers import replaced_activation
 
 
 @dataclass(frozen=True, eq=False)
-class Passed:
+class RulePass:
     """A forward pass that goes back by rules.
 
     Attributes:
@@ -37,7 +37,7 @@ class Passed:
         return torch.autograd.grad(outputs, self.start, given, retain_graph=True)[0]
 
 
-def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer: str = "") -> Passed:
+def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules, layer: str = "") -> RulePass:
     """The network's forward pass of pictures (B, 3, H, W), by rules, as far as the target reads.
 
     Args:
@@ -53,17 +53,17 @@ def passed(model: Model, images: Tensor, target: Objective, rules: Rules, layer:
         return starts[-1].clone()
 
     images = images.detach().requires_grad_(not layer)
-    here = edited(model.module, layer, begin_here) if layer else nullcontext()
+    here = replaced_activation(model.module, layer, begin_here) if layer else nullcontext()
     with torch.enable_grad(), here, model.capture(target.reads) as capture:
         network_input = model.normalize(images)
         with rules:
             read = capture(network_input)
     if layer and not (starts and any(activation.requires_grad for activation in read.values())):
         raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-    return Passed(starts[0] if layer else images, read)
+    return RulePass(starts[0] if layer else images, read)
 
 
-def own_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def target_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """dS/dA of what a target reads, by address, and dS/dx of the pictures, as far as it looks at these itself."""
     leaves = {address: activation.detach().requires_grad_() for address, activation in read.items()}
     images = images.detach().requires_grad_()

@@ -62,13 +62,13 @@ def _boxes(where: str, value: Any) -> list[Box]:
     return boxes
 
 
-def fitted(box: Box, shape: tuple[int, int], size: tuple[int, int]) -> Box | None:
+def fit_box(box: Box, shape: tuple[int, int], size: tuple[int, int]) -> Box | None:
     """Where a box of a picture of `shape` lies once it is cut to `size` (height, width; see `pictures.reading.fit`).
 
     None where it is cut off.
 
     Example:
-        >>> fitted((0, 0, 100, 200), shape=(100, 200), size=(50, 50))  # scaled by 1/2, 25 pixels cut on either side
+        >>> fit_box((0, 0, 100, 200), shape=(100, 200), size=(50, 50))  # scaled by 1/2, 25 pixels cut on either side
         (0, 0, 50, 50)
     """
     scale = max(size[0] / shape[0], size[1] / shape[1])

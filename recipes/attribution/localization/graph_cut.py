@@ -74,7 +74,7 @@ def box_of(mask: Tensor) -> Box | None:
     return hot_box(mask.float(), 0) if mask.any() else None
 
 
-def located(way: str, heat: Tensor, share: float | None) -> Box | None:
+def find_box(way: str, heat: Tensor, share: float | None) -> Box | None:
     """The box around what is hottest.
 
     Args:

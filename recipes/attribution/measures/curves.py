@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from recipes.attribution.scoring.forward import Score, grouped, own_rows
+from recipes.attribution.scoring.forward import Score, stack_in_groups, target_rows
 
 
 @torch.no_grad()
@@ -34,8 +34,8 @@ def curve(score: Score, begin: Tensor, end: Tensor, maps: Tensor, points: int, a
             yield torch.where(gone.view(len(maps), 1, *maps.shape[1:]), end, begin)
 
     scores = [
-        score(group.flatten(0, 1), own_rows(begin, len(group))).view(len(group), len(begin))
-        for group in grouped(mixed(), at_once)
+        score(group.flatten(0, 1), target_rows(begin, len(group))).view(len(group), len(begin))
+        for group in stack_in_groups(mixed(), at_once)
     ]
     return torch.cat(scores).T.cpu()
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from recipes.attribution.scoring.forward import Score, grouped, own_rows
+from recipes.attribution.scoring.forward import Score, stack_in_groups, target_rows
 
 SIDES = (0.1, 0.5)
 """Shortest and longest side of a square, as a share of the picture's."""
@@ -30,11 +30,11 @@ def squares(count: int, size: tuple[int, int], seed: int) -> Tensor:
 @torch.no_grad()
 def drops(score: Score, images: Tensor, nothing: Tensor, masks: Tensor, at_once: int = 1) -> Tensor:
     """S(x) - S(x without the masked part), (N, B), for pictures and their baselines (B, 3, H, W), masks (N, H, W)."""
-    whole = score(images, own_rows(images))
+    whole = score(images, target_rows(images))
     left = (torch.where(mask, nothing, images) for mask in masks.to(images.device))
     scores = [
-        score(group.flatten(0, 1), own_rows(images, len(group))).view(len(group), len(images))
-        for group in grouped(left, at_once)
+        score(group.flatten(0, 1), target_rows(images, len(group))).view(len(group), len(images))
+        for group in stack_in_groups(left, at_once)
     ]
     return (whole - torch.cat(scores)).cpu()
 

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.api import explain, place, scored
+from recipes.attribution.api import explain, resolve_layer, target_scores
 from recipes.attribution.localization.boxes import Box
 from recipes.attribution.measures.curves import area, between, curve
 from recipes.attribution.measures.infidelity import drops, infidelity, squares
 from recipes.attribution.measures.pointing import energy, inside, overlap, points_at
 from recipes.attribution.measures.randomisation import evenly, randomisation, weighted_layers
-from recipes.attribution.measures.sensitivity import runners_up, target_change
+from recipes.attribution.measures.sensitivity import runner_up_classes, target_change
 from recipes.attribution.measures.shift import shift_change
 from recipes.attribution.registry import MethodChoice
-from recipes.attribution.scoring.baselines import baseline_of
-from recipes.attribution.scoring.forward import asking, together
+from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.forward import copies_at_once, score_function
 from recipes.options.targets import Target
 
 NOTHING, BLURRED = "mean", "blur"
@@ -104,7 +104,7 @@ class Judge:
         }
         if self._rival is not None:
             columns["target_change"] = target_change(maps, self._explain(model, images, self._rival, choice))
-        where = place(self.model, self._objective, choice, self._layer_of(choice), self._size)
+        where = resolve_layer(self.model, self._objective, choice, self._layer_of(choice), self._size)
         verdicts = []
         for row, heat in enumerate(maps):
             fates = [
@@ -118,7 +118,7 @@ class Judge:
             verdicts.append(Verdict(heat, tuple(depth.maps[row] for depth in cascade), metrics))
         return verdicts
 
-    def chance(self) -> list[dict[str, Any]]:
+    def random_baseline(self) -> list[dict[str, Any]]:
         """For each picture what a map of noise would reach, where that is not plain."""
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.rand(self._size, generator=generator).expand(len(self.images), -1, -1)
@@ -155,7 +155,7 @@ class Judge:
         if not self.target.of_class:
             return None
         score = objectives.logit if self.target.kind == "logit" else objectives.softmax
-        return score(runners_up(self.model, self.images, self.channels))
+        return score(runner_up_classes(self.model, self.images, self.channels))
 
     @cached_property
     def channels(self) -> list[int]:
@@ -171,9 +171,9 @@ class Judge:
         """Masks (N, H, W) and by how much the score falls for each, (N, B)."""
         masks = squares(self.effort.squares, self._size, self.seed)
         images = self.images.to(self.model.device)
-        nothing = baseline_of(self.model, images, NOTHING)
-        with asking(self.model, self._objective) as score:
-            return masks, drops(score, images, nothing, masks, together(self.model, images))
+        nothing = baseline_image(self.model, images, NOTHING)
+        with score_function(self.model, self._objective) as score:
+            return masks, drops(score, images, nothing, masks, copies_at_once(self.model, images))
 
     def _curves(self, maps: Tensor) -> dict[str, Tensor]:
         """Of a class its probability; of another target its score, 0 for nothing and 1 for the picture."""
@@ -182,9 +182,9 @@ class Judge:
         objective, images = self._objective, self.images.to(self.model.device)
         if self.target.of_class:
             objective = objectives.softmax(self.channels)
-        nothing, blurred = (baseline_of(self.model, images, name) for name in (NOTHING, BLURRED))
-        with asking(self.model, objective) as score:
-            at_once = together(self.model, images)
+        nothing, blurred = (baseline_image(self.model, images, name) for name in (NOTHING, BLURRED))
+        with score_function(self.model, objective) as score:
+            at_once = copies_at_once(self.model, images)
             deletion = curve(score, images, nothing, maps, self.effort.points, at_once)
             insertion = curve(score, blurred, images, maps, self.effort.points, at_once)
         if self.target.of_class:
@@ -216,8 +216,8 @@ class Judge:
             BadInput, NotFound: for a target, or another one to compare with, that the network does not have.
         """
         if self._rival is not None:
-            scored(self.model, self._rival, self.images)
-        return scored(self.model, self._objective, self.images)
+            target_scores(self.model, self._rival, self.images)
+        return target_scores(self.model, self._objective, self.images)
 
 
 def upper_half(depths: Sequence[Mapping[str, Any]], layers: int) -> float | None:

@@ -12,7 +12,7 @@ from objectives import OUTPUT
 from recipes.attribution.measures.similarity import rank_correlation
 
 
-def runners_up(model: Model, images: Tensor, classes: Sequence[int]) -> list[int]:
+def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int]) -> list[int]:
     """For each picture (B, 3, H, W) the class that the network puts highest, its own of `classes` (B,) aside.
 
     The nearest rival makes the test hard, and is one that the network sees: for a class that it rules out, a score that

@@ -17,7 +17,7 @@ SHIFT = 1.0
 
 
 @contextmanager
-def taken_back(model: Model, by: float) -> Iterator[None]:
+def compensated_shift(model: Model, by: float) -> Iterator[None]:
     """A context in which the network subtracts `by` from its input (after normalisation), before all else.
 
     It is the paper's second network, whose first biases take the shift up, for any kind of first layer.
@@ -41,7 +41,7 @@ def shift_change(ask: Ask, model: Model, images: Tensor, own: Tensor, by: float 
             map of zeros that stays one has not changed; one that does not counts as 1.
     """
     step = by * torch.tensor(model.std, device=images.device)[:, None, None]
-    with taken_back(model, by):
+    with compensated_shift(model, by):
         moved = ask(model, images + step)
     size = own.flatten(1).norm(dim=1)
     return ((moved - own).flatten(1).norm(dim=1) / size).nan_to_num(0, 1)

@@ -14,7 +14,7 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.methods.cam import BOX
-from recipes.attribution.scoring.forward import grouped, own_rows, together
+from recipes.attribution.scoring.forward import copies_at_once, stack_in_groups, target_rows
 from recipes.attribution.scoring.layers import layer_gradient
 
 ROTATE, SHIFT = 15.0, 0.15
@@ -66,9 +66,9 @@ def augmented_grad_cam(
     """
     warps = torch.stack(list(_warps(seed, views))).to(images.device)
     seen = []
-    for some in grouped(warps, together(model, images)):
+    for some in stack_in_groups(warps, copies_at_once(model, images)):
         shown = _warped(images, some, "reflection")
-        rows = own_rows(images, len(some))
+        rows = target_rows(images, len(some))
         maps, gradient = layer_gradient(model, shown, target, layer, rows)
         coarse = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).relu()
         seen.append(coarse.view(len(some), len(images), *coarse.shape[1:]))

@@ -9,16 +9,16 @@ from torch.nn import functional as F
 from inverter import Model
 from objectives import Objective
 from recipes.attribution.method import method
-from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.scoring.baselines import baseline_image
 from recipes.attribution.scoring.forward import (
-    asking,
     check_noise,
-    grouped,
+    copies_at_once,
     noise,
     noise_level,
-    own_rows,
-    some_of,
-    together,
+    score_function,
+    select_targets,
+    stack_in_groups,
+    target_rows,
 )
 from recipes.attribution.scoring.layers import layer_gradient
 from recipes.attribution.scoring.pooled_head import pooled_weights
@@ -96,9 +96,9 @@ def _smoothed(
     """Means of A and of dS/dA over noisy copies of the pictures."""
     sigma = noise_level(images, spread)
     total: list[Tensor] = []
-    for draws in grouped(noise(seed, samples, images), together(model, images)):
+    for draws in stack_in_groups(noise(seed, samples, images), copies_at_once(model, images)):
         noisy = (images + sigma * draws[:, None]).flatten(0, 1)
-        seen = layer_gradient(model, noisy, target, layer, own_rows(images, len(draws)))
+        seen = layer_gradient(model, noisy, target, layer, target_rows(images, len(draws)))
         sums = [part.unflatten(0, (len(draws), len(images))).sum(0) / samples for part in seen]
         total = [a + b for a, b in zip(total, sums, strict=True)] if total else sums
     return total[0], total[1]
@@ -136,12 +136,12 @@ def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, se
         maps = capture(model.normalize(images))[layer].float()
     spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
-    nothing, at_once = baseline_of(model, images, "mean"), together(model, images[:1])
+    nothing, at_once = baseline_image(model, images, "mean"), copies_at_once(model, images[:1])
     scores = maps.new_full(maps.shape[:2], -torch.inf)
     varied = (spread > 0).sum(1).tolist()
     for row, picture in enumerate(images):
         ranked = spread[row].topk(count).indices
-        with asking(model, some_of(target, torch.tensor([row], device=images.device))) as score:
+        with score_function(model, select_targets(target, torch.tensor([row], device=images.device))) as score:
             for part in ranked[: varied[row]].split(at_once):
                 if not len(part):
                     break  # all maps are flat

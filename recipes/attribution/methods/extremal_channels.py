@@ -14,8 +14,8 @@ from priors import Fourier
 from recipes.attribution.method import method
 from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, check_areas, rank_penalty, weights
 from recipes.attribution.methods.meaningful_perturbation import Share
-from recipes.attribution.scoring.forward import asking, own_rows
-from recipes.attribution.scoring.layers import edited
+from recipes.attribution.scoring.forward import score_function, target_rows
+from recipes.attribution.scoring.layers import replaced_activation
 
 
 @method(
@@ -67,14 +67,14 @@ def channel_masks(
     copies = len(areas)
     wanted = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
     mask = images.new_full((copies * len(images), count), 0.5, requires_grad=True)
-    shown, rows = images.repeat(copies, 1, 1, 1), own_rows(images, copies)
+    shown, rows = images.repeat(copies, 1, 1, 1), target_rows(images, copies)
     optimizer = torch.optim.SGD([mask], lr=RATE * count, momentum=MOMENTUM)
-    kept = torch.ones_like(mask)  # what the edited layer is multiplied with, in the pass to come
+    kept = torch.ones_like(mask)  # what the layer is multiplied with, in the pass to come
 
     def multiply(activation: Tensor) -> Tensor:
         return activation * kept[:, :, None, None]
 
-    with edited(model.module, layer, multiply), asking(model, target) as score:
+    with replaced_activation(model.module, layer, multiply), score_function(model, target) as score:
         with torch.no_grad():
             whole = score(shown, rows)
             kept = torch.zeros_like(mask)
@@ -90,7 +90,7 @@ def channel_masks(
     return mask.detach().view(copies, len(images), count)
 
 
-def diffed(
+def activation_diff(
     model: Model, images: Tensor, layer: str, masks: Tensor, settings: Settings | None = None
 ) -> tuple[Tensor, Tensor]:
     """Activation "diffing": what a layer saw, and what is left of it behind masks of its channels, each as a picture.

@@ -14,8 +14,8 @@ from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.methods.meaningful_perturbation import Share
 from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_of, check_baseline
-from recipes.attribution.scoring.forward import asking, own_rows
+from recipes.attribution.scoring.baselines import baseline_image, check_baseline
+from recipes.attribution.scoring.forward import score_function, target_rows
 
 NODES = 32
 """Of a mask's grid along a picture's shorter side; 7 pixels apart in one of 224, as in the paper's code."""
@@ -105,11 +105,11 @@ def extremal_masks(
     fine = NODES / min(height, width)
     grid = [min(side, round(side * fine)) for side in (height, width)]
     wanted = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
-    nothing, copies = baseline_of(model, images, baseline), len(areas)
+    nothing, copies = baseline_image(model, images, baseline), len(areas)
     nodes = images.new_full((copies * len(images), *grid), 0.5, requires_grad=True)
-    shown, hidden, rows = images.repeat(copies, 1, 1, 1), nothing.repeat(copies, 1, 1, 1), own_rows(images, copies)
+    shown, hidden, rows = images.repeat(copies, 1, 1, 1), nothing.repeat(copies, 1, 1, 1), target_rows(images, copies)
     optimizer = torch.optim.SGD([nodes], lr=RATE * nodes[0].numel(), momentum=MOMENTUM)
-    with asking(model, target) as score:
+    with score_function(model, target) as score:
         share = Share.between(score, images, nothing).repeated(copies)
         for weight in weights(steps):
             mask = smooth_masks(nodes)

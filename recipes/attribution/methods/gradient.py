@@ -14,17 +14,17 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method, needs
 from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_of, check_baseline
+from recipes.attribution.scoring.baselines import baseline_image, check_baseline
 from recipes.attribution.scoring.forward import (
     Score,
-    asking,
     check_noise,
-    grouped,
+    copies_at_once,
     input_gradient,
     noise,
     noise_level,
-    own_rows,
-    together,
+    score_function,
+    stack_in_groups,
+    target_rows,
 )
 
 
@@ -39,7 +39,7 @@ def saliency(model: Model, images: Tensor, target: Objective, *, layer: str, see
     def once(score: Score, images: Tensor) -> Tensor:
         return input_gradient(score, images).abs().amax(1)
 
-    with asking(model, target) as score:
+    with score_function(model, target) as score:
         return _over_ten_crops(lambda crop: once(score, crop), images) if crops else once(score, images)
 
 
@@ -71,8 +71,8 @@ def gradient_x_input(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, baseline: str = "mean"
 ) -> Tensor:
     """(x - x') dS/dx, summed over the channels; with the mean colour as x', the product at the network's own input."""
-    with asking(model, target) as score:
-        return ((images - baseline_of(model, images, baseline)) * input_gradient(score, images)).sum(1)
+    with score_function(model, target) as score:
+        return ((images - baseline_image(model, images, baseline)) * input_gradient(score, images)).sum(1)
 
 
 def _check_steps(*, steps: int, baseline: str) -> None:
@@ -97,14 +97,14 @@ def integrated_gradients(
     Complete: the map sums to S(x) - S(x').
     """
     captum = needs("captum.attr")
-    start = baseline_of(model, images, baseline)
-    with asking(model, target) as score, InputGradients():
+    start = baseline_image(model, images, baseline)
+    with score_function(model, target) as score, InputGradients():
         found = captum.IntegratedGradients(score).attribute(
             images.detach().requires_grad_(),
             start,
-            additional_forward_args=own_rows(images),
+            additional_forward_args=target_rows(images),
             n_steps=steps,
-            internal_batch_size=together(model, images) * len(images),
+            internal_batch_size=copies_at_once(model, images) * len(images),
         )
     return found.sum(1)
 
@@ -115,10 +115,10 @@ def _moments(
     """Mean and mean square of dS/dx over noisy copies of the pictures, each (B, 3, H, W)."""
     sigma = noise_level(images, spread)
     first, second = torch.zeros_like(images), torch.zeros_like(images)
-    with asking(model, target) as score:
-        for draws in grouped(noise(seed, samples, images), together(model, images)):
+    with score_function(model, target) as score:
+        for draws in stack_in_groups(noise(seed, samples, images), copies_at_once(model, images)):
             noisy = images + sigma * draws[:, None]
-            gradient = input_gradient(score, noisy.flatten(0, 1), own_rows(images, len(draws))).view_as(noisy)
+            gradient = input_gradient(score, noisy.flatten(0, 1), target_rows(images, len(draws))).view_as(noisy)
             first += gradient.sum(0) / samples
             second += gradient.square().sum(0) / samples
     return first, second

@@ -9,16 +9,16 @@ from inverter import Model
 from inverter.input_gradients import InputGradients
 from inverter.relu_rules import DeconvReLU, GuidedReLU
 from objectives import Objective
-from recipes.attribution.api import enlarged
+from recipes.attribution.api import upsample_maps
 from recipes.attribution.method import method
 from recipes.attribution.methods.cam import grad_cam
-from recipes.attribution.scoring.forward import asking, input_gradient
+from recipes.attribution.scoring.forward import input_gradient, score_function
 from recipes.attribution.scoring.layers import layer_gradient
 
 
 def guided_gradient(model: Model, images: Tensor, target: Objective) -> Tensor:
     """dS/dx, (B, 3, H, W), with the gradient rectified at every ReLU it passes (Springenberg et al. 2015)."""
-    with asking(model, target) as score:
+    with score_function(model, target) as score:
         return input_gradient(score, images, rule=GuidedReLU())
 
 
@@ -34,7 +34,7 @@ def guided_backprop(model: Model, images: Tensor, target: Objective, *, layer: s
 @method("guided-grad-cam", paper="Selvaraju et al. 2017", layer=True)
 def guided_grad_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
     """Grad-CAM, enlarged, times guided backpropagation."""
-    cam = enlarged(grad_cam(model, images, target, layer=layer, seed=seed), images)
+    cam = upsample_maps(grad_cam(model, images, target, layer=layer, seed=seed), images)
     return cam * guided_gradient(model, images, target).abs().amax(1)
 
 

@@ -10,8 +10,8 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
-from recipes.attribution.scoring.baselines import NAMES, baseline_of
-from recipes.attribution.scoring.forward import Score, asking, noise
+from recipes.attribution.scoring.baselines import NAMES, baseline_image
+from recipes.attribution.scoring.forward import Score, noise, score_function
 from recipes.options.suggest import nearest
 
 JITTER = 4
@@ -88,12 +88,12 @@ def meaningful_perturbation(
     All pictures of a batch have their masks optimised at once.
     """
     generator = torch.Generator().manual_seed(seed)
-    nothing = baseline_of(model, images, "mean" if fill == "noise" else fill)
+    nothing = baseline_image(model, images, "mean" if fill == "noise" else fill)
     grains = noise(seed, steps, images)
     # Half hidden: where all is seen, a probability is saturated, and no gradient says what to hide.
     mask = images.new_full((len(images), 1, cells, cells), 0.5, requires_grad=True)
     optimizer = torch.optim.Adam([mask], lr=0.1)
-    with asking(model, target) as score:
+    with score_function(model, target) as score:
         share = Share.between(score, images, nothing)
         for _ in range(steps):
             kept = F.interpolate(mask, images.shape[2:], mode="bilinear", align_corners=False)

@@ -12,8 +12,8 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
-from recipes.attribution.scoring.forward import asking
-from recipes.attribution.scoring.masked_scores import at_once, through_masks
+from recipes.attribution.scoring.forward import score_function
+from recipes.attribution.scoring.masked_scores import masks_at_once, score_masked
 
 
 def _check_square(*, size: int, stride: int, grey: float) -> None:
@@ -56,11 +56,11 @@ def occlusion(
         raise BadInput(
             f"a square of {size} pixels covers all of a picture of {height}x{width}: give occlusion:size=PIXELS"
         )
-    with torch.no_grad(), asking(model, target) as score:
+    with torch.no_grad(), score_function(model, target) as score:
         whole = score(images)
-    squares = _squares(images, size, stride, at_once(model, images))
+    squares = _squares(images, size, stride, masks_at_once(model, images))
     lost, times = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
-    for kept, scores in through_masks(model, images, target, squares, torch.full_like(images, grey)):
+    for kept, scores in score_masked(model, images, target, squares, torch.full_like(images, grey)):
         lost += torch.einsum("bn,nhw->bhw", whole[:, None] - scores, 1 - kept)
         times += (1 - kept).sum(0)
     return lost / times

@@ -9,34 +9,34 @@ from torch import Tensor
 from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.backward.deeplift_rules import Differences
-from recipes.attribution.backward.lrp_rules import TINY, Relevance, Sharing
-from recipes.attribution.backward.passes import own_gradient, passed
+from recipes.attribution.backward.deeplift_rules import RescaleRule
+from recipes.attribution.backward.lrp_rules import TINY, LRPRule, Relevance
+from recipes.attribution.backward.passes import run_with_rules, target_gradient
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import (
     BACKGROUND,
-    background_of,
-    baseline_of,
+    background_images,
+    baseline_image,
     check_background,
     check_baseline,
 )
 from recipes.attribution.scoring.baselines import HELP as BASELINES
 from recipes.options.suggest import nearest
 
-Z_PLUS = Sharing(alpha=1.0)
+Z_PLUS = LRPRule(alpha=1.0)
 POINTS = 16
 """Of the quadrature between a reference and a picture, for targets that are not linear in what they read."""
 
 
-def _sharing(rule: str, epsilon: float, beta: float) -> tuple[Sharing, Sharing]:
+def _sharing(rule: str, epsilon: float, beta: float) -> tuple[LRPRule, LRPRule]:
     """What the rule means for convolutions, and for linear layers."""
     if not epsilon >= 0 or not beta >= 0:
         raise BadInput(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
     rules = {
-        "composite": (Z_PLUS, Sharing(epsilon)),
-        "epsilon": (Sharing(epsilon),) * 2,
+        "composite": (Z_PLUS, LRPRule(epsilon)),
+        "epsilon": (LRPRule(epsilon),) * 2,
         "z+": (Z_PLUS,) * 2,
-        "alpha-beta": (Sharing(alpha=1 + beta, beta=beta),) * 2,
+        "alpha-beta": (LRPRule(alpha=1 + beta, beta=beta),) * 2,
     }
     if rule not in rules:
         raise BadInput(f"lrp: unknown rule {rule!r}{nearest(rule, rules)}")
@@ -70,9 +70,9 @@ def lrp(
     The score itself is divided: without biases, and up to epsilon, the map sums to S(x). As with gradient x input, a
     pixel of the mean colour, the network's zero, gets none.
     """
-    through = passed(model, images, target, Relevance(*_sharing(rule, epsilon, beta)))
-    gradients, own = own_gradient(target, through.read, images)
-    return ((images - baseline_of(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
+    through = run_with_rules(model, images, target, Relevance(*_sharing(rule, epsilon, beta)))
+    gradients, own = target_gradient(target, through.read, images)
+    return ((images - baseline_image(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
 
 
 @method(
@@ -91,8 +91,8 @@ def excitation_backprop(
     target's opposite (section 3.3), sums of both 1.
     """
     rules = Relevance(Z_PLUS)
-    through = passed(model, images, target, rules, layer)
-    gradients, _ = own_gradient(target, through.read, images)
+    through = run_with_rules(model, images, target, rules, layer)
+    gradients, _ = target_gradient(target, through.read, images)
     chances = {name: gradients[name].relu() * activation.abs() for name, activation in through.read.items()}
     total = torch.stack([chance.flatten(1).sum(1) for chance in chances.values()]).sum(0).clamp_min(TINY)
     starts = {  # of an activation a the walk begins with the probability p = a m
@@ -112,7 +112,7 @@ def excitation_backprop(
             "signs could be turned: leave out contrastive, or choose a layer before"
         )
     rules.negated = rules.layers - 1
-    return (_to_one(winners) - _to_one(walked())).relu()
+    return (_unit_sum(winners) - _unit_sum(walked())).relu()
 
 
 def _like(numbers: Tensor, activation: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def _like(numbers: Tensor, activation: Tensor) -> Tensor:
     return numbers.view(-1, *[1] * (activation.ndim - 1))
 
 
-def _to_one(maps: Tensor) -> Tensor:
+def _unit_sum(maps: Tensor) -> Tensor:
     return maps / _like(maps.flatten(1).sum(1).clamp_min(TINY), maps)
 
 
@@ -133,7 +133,7 @@ def deeplift(
     Functional activations, modules that run twice, sums and products are covered (Captum's covers modules that run
     once).
     """
-    return _difference(model, images, baseline_of(model, images, baseline), target)
+    return _difference(model, images, baseline_image(model, images, baseline), target)
 
 
 @method(
@@ -150,22 +150,22 @@ def deep_shap(
 
     Complete: the map sums to S(x) minus the mean score of the references.
     """
-    references = background_of(model, images, background)
+    references = background_images(model, images, background)
     return torch.stack([_difference(model, images, one, target) for one in references]).mean(0)
 
 
 def _difference(model: Model, images: Tensor, reference: Tensor, target: Objective) -> Tensor:
     """The shares (B, H, W) of pixels in S(x) - S(x')."""
-    rules = Differences()
-    before = passed(model, reference, target, rules)
+    rules = RescaleRule()
+    before = run_with_rules(model, reference, target, rules)
     rules.compare()
-    after = passed(model, images, target, rules)
+    after = run_with_rules(model, images, target, rules)
     mean: dict[str, Tensor] = {}
     own = torch.zeros_like(images)
     for point, weight in zip(*np.polynomial.legendre.leggauss(POINTS), strict=True):
         part = (1 + float(point)) / 2  # of the straight way from the reference
         read = {name: torch.lerp(before.read[name].detach(), each.detach(), part) for name, each in after.read.items()}
-        gradients, direct = own_gradient(target, read, torch.lerp(reference, images, part))
+        gradients, direct = target_gradient(target, read, torch.lerp(reference, images, part))
         for name, gradient in gradients.items():
             mean[name] = mean.get(name, 0) + float(weight) / 2 * gradient
         own = own + float(weight) / 2 * direct

@@ -14,8 +14,8 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_of, check_baseline
-from recipes.attribution.scoring.masked_scores import at_once, through_masks
+from recipes.attribution.scoring.baselines import baseline_image, check_baseline
+from recipes.attribution.scoring.masked_scores import masks_at_once, score_masked
 
 MOST_CELLS = 100
 """Along a side; a Sobol sequence has no more than 21,201 dimensions."""
@@ -67,16 +67,16 @@ def rise(
     mixes up pixels. So S is fitted by what is seen of each place, S = c + sum of w_j m_j, and the covariance of masks
     among each other, which is known, does the rest: Cov(m(p), S) = sum of w_j Cov(m(p), m_j).
     """
-    drawn = random_masks(images, masks, cells, keep, seed, at_once(model, images))
-    groups = through_masks(model, images, target, drawn, baseline_of(model, images, baseline))
-    return fitted(levelled(groups), cells, keep) if fit else weighted_mean(levelled(groups))
+    drawn = random_masks(images, masks, cells, keep, seed, masks_at_once(model, images))
+    groups = score_masked(model, images, target, drawn, baseline_image(model, images, baseline))
+    return fit_map(centred(groups), cells, keep) if fit else weighted_mean(centred(groups))
 
 
 Scored = Iterable[tuple[Tensor, Tensor]]
 """Masks (n, H, W) and the scores (B, n) of all pictures behind them, group by group."""
 
 
-def levelled(scored: Scored) -> Scored:
+def centred(scored: Scored) -> Scored:
     """Scores from a level near their mean: sums of small numbers lose less to rounding."""
     level = None
     for kept, scores in scored:
@@ -93,7 +93,7 @@ def weighted_mean(scored: Scored) -> Tensor:
     return weighted / seen.clamp_min(1e-6) - (total / count)[:, None, None]
 
 
-def fitted(scored: Scored, cells: int, keep: float) -> Tensor:
+def fit_map(scored: Scored, cells: int, keep: float) -> Tensor:
     """The same for what a fit by FINER x cells squares a side makes of the scores, (B, H, W)."""
     rows = []
     for kept, scores in scored:
@@ -150,10 +150,10 @@ def random_masks(images: Tensor, masks: int, cells: int, keep: float, seed: int,
     of them together are more even.
     """
     drawn = torch.quasirandom.SobolEngine(cells * cells + 2, scramble=True, seed=seed).draw(masks)
-    return placed(drawn.to(images.device), (images.shape[2], images.shape[3]), cells, keep, count)
+    return place_masks(drawn.to(images.device), (images.shape[2], images.shape[3]), cells, keep, count)
 
 
-def placed(drawn: Tensor, size: tuple[int, int], cells: int, keep: float, count: int) -> Iterator[Tensor]:
+def place_masks(drawn: Tensor, size: tuple[int, int], cells: int, keep: float, count: int) -> Iterator[Tensor]:
     """Masks from numbers in [0, 1), one for each cell and two for the shift: (masks, cells * cells + 2)."""
     height, width = size
     cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)

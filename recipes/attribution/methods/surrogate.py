@@ -16,15 +16,15 @@ from recipes.attribution.method import method, needs
 from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.scoring.baselines import (
     BACKGROUND,
-    background_of,
-    baseline_of,
+    background_images,
+    baseline_image,
     check_background,
     check_baseline,
 )
 from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.forward import asking, input_gradient, some_of
+from recipes.attribution.scoring.forward import input_gradient, score_function, select_targets
 
-CLOSE = 1e-3
+TOLERANCE = 1e-3
 """By how much the gradient of a linear score may differ between two pictures, of its largest value."""
 _HELP = {"samples": "incomplete pictures", "segments": "about how many superpixels", "baseline": BASELINES}
 
@@ -145,12 +145,12 @@ def _fitted(
     seed: int,
 ) -> tuple[Tensor, Tensor]:
     """Of a Captum surrogate, at each pixel (B, H, W): its superpixel's slope, and how many pixels that has."""
-    nothing, found, sizes = baseline_of(model, images, baseline), list[Tensor](), list[Tensor]()
+    nothing, found, sizes = baseline_image(model, images, baseline), list[Tensor](), list[Tensor]()
     for row, image in enumerate(images):
         pieces = superpixels(image, segments).to(image.device)
-        part = some_of(target, torch.tensor([row], device=images.device))
+        part = select_targets(target, torch.tensor([row], device=images.device))
         gpus = [image.device] if image.is_cuda else []
-        with asking(model, part) as score, torch.no_grad(), torch.random.fork_rng(gpus):
+        with score_function(model, part) as score, torch.no_grad(), torch.random.fork_rng(gpus):
             torch.manual_seed(seed)  # Captum draws from the process's own numbers
             slopes = explainer(score).attribute(
                 image[None],
@@ -181,11 +181,11 @@ def linear_shap(
     Raises:
         BadInput: if the score is not linear in the pictures.
     """
-    mean = torch.stack(background_of(model, images, background)).mean(0)
-    with asking(model, target) as score:
+    mean = torch.stack(background_images(model, images, background)).mean(0)
+    with score_function(model, target) as score:
         slope, other = input_gradient(score, images), input_gradient(score, mean)
     off, size = (slope - other).abs().amax((1, 2, 3)), slope.abs().amax((1, 2, 3))
-    if bool((off > CLOSE * size).any()):
+    if bool((off > TOLERANCE * size).any()):
         raise BadInput(
             f"linear-shap needs a score that is linear in the picture, and {target.label(0)} is not: take deep-shap or "
             "kernel-shap"

@@ -23,7 +23,7 @@ def check_baseline(*, baseline: str, **_others: Any) -> None:
         raise BadInput(f"unknown baseline {baseline!r}{nearest(baseline, NAMES)}")
 
 
-def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
+def baseline_image(model: Model, images: Tensor, name: str) -> Tensor:
     """The baseline of each picture (B, 3, H, W), in the same shape.
 
     Raises:
@@ -31,7 +31,7 @@ def baseline_of(model: Model, images: Tensor, name: str) -> Tensor:
 
     Example:
         >>> from inverter import no_network
-        >>> baseline_of(no_network("cpu"), torch.rand(1, 3, 2, 2), "white").unique()
+        >>> baseline_image(no_network("cpu"), torch.rand(1, 3, 2, 2), "white").unique()
         tensor([1.])
     """
     check_baseline(baseline=name)
@@ -57,14 +57,14 @@ def check_background(*, background: str, **_others: Any) -> None:
         named_pictures([background])
 
 
-def background_of(model: Model, images: Tensor, place: str) -> list[Tensor]:
+def background_images(model: Model, images: Tensor, place: str) -> list[Tensor]:
     """What each of the pictures (B, 3, H, W) is compared with in turn, a list of tensors of the same shape.
 
     Raises:
         BadInput, OSError: for a place without pictures, or pictures that cannot be read.
     """
     if not place:
-        return [baseline_of(model, images, name) for name in NAMES]
+        return [baseline_image(model, images, name) for name in NAMES]
     from recipes.pictures.reading import fit, named_pictures, read_picture
 
     size, channels = (images.shape[2], images.shape[3]), images.shape[1]

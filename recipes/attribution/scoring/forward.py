@@ -30,13 +30,13 @@ class Score(Protocol):
 
 
 @contextmanager
-def asking(model: Model, target: Objective) -> Iterator[Score]:
+def score_function(model: Model, target: Objective) -> Iterator[Score]:
     """A context in which pictures are scored. The network is frozen meanwhile, and afterwards what it was.
 
     Example:
         >>> from inverter import load_model
         >>> from objectives import logit
-        >>> with asking(load_model("builtin", device="cpu"), logit(3)) as score:
+        >>> with score_function(load_model("builtin", device="cpu"), logit(3)) as score:
         ...     score(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2])
     """
@@ -48,7 +48,7 @@ def asking(model: Model, target: Objective) -> Iterator[Score]:
         yield score
 
 
-def some_of(target: Objective, rows: Tensor) -> Objective:
+def select_targets(target: Objective, rows: Tensor) -> Objective:
     """The target of only these pictures (n,) of a batch, as an objective of its own."""
     if target.count == 1:
         return target
@@ -60,17 +60,17 @@ def some_of(target: Objective, rows: Tensor) -> Objective:
     return replace(target, score=score, labels=tuple(target.label(row) for row in rows.tolist()))
 
 
-def own_rows(images: Tensor, copies: int = 1) -> Tensor:
+def target_rows(images: Tensor, copies: int = 1) -> Tensor:
     """The rows of `copies` whole batches of pictures one after the other, as `Score` takes them: (copies * B,)."""
     return torch.arange(len(images), device=images.device).repeat(copies)
 
 
-def together(model: Model, images: Tensor) -> int:
+def copies_at_once(model: Model, images: Tensor) -> int:
     """How many copies of a batch of pictures may be worked on at once."""
     return max(1, default_batch(model.device) // len(images))
 
 
-def grouped(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+def stack_in_groups(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:
     """Tensors of one shape, up to `count` of them stacked: (n, ...)."""
     iterator = iter(items)
     while group := list(islice(iterator, count)):

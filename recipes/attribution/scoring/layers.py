@@ -15,7 +15,7 @@ from inverter import Model
 from inverter.capture import check_address, split_address
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.scoring.forward import asking
+from recipes.attribution.scoring.forward import score_function
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
 
@@ -44,7 +44,7 @@ def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
         )
 
 
-def last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
+def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     """Address of the last layer with maps that a picture of `size` passes on its way to the target.
 
     In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
@@ -81,7 +81,7 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> l
 
 
 @torch.no_grad()
-def check_passed(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
+def check_upstream(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
     """Raises a `BadInput` for a layer that a picture of `size` does not pass on its way to the target."""
     name, call = split_address(layer)
 
@@ -102,10 +102,10 @@ def check_passed(model: Model, target: Objective, layer: str, size: tuple[int, i
 
 
 @contextmanager
-def edited(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def replaced_activation(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """A context in which the network goes on from `edit(activation)` instead of a layer's activation.
 
-    Enter it before `asking`: a target that reads the same layer then sees the edited one.
+    Enter it before `score_function`: a target that reads the same layer then sees the new one.
     """
     check_address(module, layer)
     name, wanted = split_address(layer)
@@ -155,7 +155,12 @@ def layer_gradient(
         seen.append((activation, activation.detach().requires_grad_()))
         return seen[-1][1].clone()
 
-    with torch.enable_grad(), edited(model.module, layer, begin_here), asking(model, target) as score, under:
+    with (
+        torch.enable_grad(),
+        replaced_activation(model.module, layer, begin_here),
+        score_function(model, target) as score,
+        under,
+    ):
         if below is not None:
             under.enter_context(below)
         total = score(images, rows).sum()

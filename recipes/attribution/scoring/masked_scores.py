@@ -11,16 +11,16 @@ from inverter import Model, Settings
 from inverter.folding import Folding
 from inverter.settings import has_bfloat16
 from objectives import Objective
-from recipes.attribution.scoring.forward import Score, asking, together
+from recipes.attribution.scoring.forward import Score, copies_at_once, score_function
 
-AGREES = 0.1
+BFLOAT16_TOLERANCE = 0.1
 """bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks.
 
 Maps are means over many masks: they differ far less. What moves all scores alike is measured and taken off."""
 
 
 @torch.no_grad()
-def through_masks(
+def score_masked(
     model: Model, images: Tensor, target: Objective, masks: Iterable[Tensor], nothing: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Groups of masks, each with the scores of all pictures behind it: m x + (1 - m) x', of pictures x and nothing x'.
@@ -32,7 +32,7 @@ def through_masks(
     Yields:
         masks (n, H, W), scores (B, n).
     """
-    with asking(model, target) as score:
+    with score_function(model, target) as score:
         fast = Folding()
         scorers = [_Agreeing(model, score, fast, row) for row in range(len(images))]
         for group in masks:
@@ -45,9 +45,9 @@ def through_masks(
             yield group, torch.stack([scorer(copies) for scorer, copies in zip(scorers, shown, strict=True)])
 
 
-def at_once(model: Model, images: Tensor) -> int:
+def masks_at_once(model: Model, images: Tensor) -> int:
     """How many masks of one picture are worked on together."""
-    return together(model, images[:1])
+    return copies_at_once(model, images[:1])
 
 
 class _Agreeing:
@@ -67,7 +67,7 @@ class _Agreeing:
         exact, self.half = self._scores(copies, False), False
         if len(copies) > 1 and has_bfloat16(self.device):
             moved = exact - self._scores(copies, True)
-            self.half = bool(moved.std() <= AGREES * exact.std())
+            self.half = bool(moved.std() <= BFLOAT16_TOLERANCE * exact.std())
             if self.half:
                 self.offset = moved.mean()
         return exact

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from inverter import Model
 from inverter_errors import BadInput
 from objectives import OUTPUT, Activations, Objective
-from recipes.attribution.scoring.layers import last_maps
+from recipes.attribution.scoring.layers import last_map_layer
 
-CLOSE = 1e-3
+TOLERANCE = 1e-3
 """By how much the head, computed anew, may miss the network's output, of the largest output."""
 
 
@@ -23,7 +23,7 @@ def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Ten
     Raises:
         BadInput: for a target that reads something else than the output, or a network of another form.
     """
-    where = _last_maps(model, target, (images.shape[2], images.shape[3]))
+    where = _pooled_layer(model, target, (images.shape[2], images.shape[3]))
     with model.capture([where, OUTPUT]) as capture:
         seen = capture(model.normalize(images))
     maps, output = seen[where], seen[OUTPUT].detach().requires_grad_()
@@ -41,7 +41,7 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     Raises:
         BadInput: as `pooled_weights` does.
     """
-    where = _last_maps(model, target, size)
+    where = _pooled_layer(model, target, size)
     noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
     with model.capture([where, OUTPUT]) as capture:
         seen = capture(model.normalize(noise.to(model.device)))
@@ -49,13 +49,13 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     return where
 
 
-def _last_maps(model: Model, target: Objective, size: tuple[int, int]) -> str:
+def _pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     if target.reads != (OUTPUT,):
         reads = ", ".join(target.reads) or "pixels"
         raise BadInput(
             f"cam needs the maps that a classifier pools on its way to the output, but {target.label(0)} reads {reads}"
         )
-    return last_maps(model, target, size)
+    return last_map_layer(model, target, size)
 
 
 def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
@@ -64,7 +64,7 @@ def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
     Found by what it computes, not by its name: any way to write the forward pass is covered.
     """
     means = maps.mean((2, 3))
-    off = CLOSE * float(output.abs().max())
+    off = TOLERANCE * float(output.abs().max())
     if means.shape == output.shape and torch.allclose(means, output, rtol=0, atol=off):
         return None
     for part in model.module.modules():

@@ -11,7 +11,7 @@ from objectives import Activations, Objective, channel, logit
 from recipes.attribution import explain
 from recipes.attribution.method import DECLARED
 from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, find
-from recipes.attribution.scoring.forward import some_of
+from recipes.attribution.scoring.forward import select_targets
 
 CLASSES = [4, 0, 2]
 Quick = Callable[[str], str]
@@ -103,12 +103,12 @@ def test_rows_of_a_part_are_those_of_the_whole() -> None:
             {"": torch.eye(4)[list(rows)]}, torch.zeros(1), None if wanted is None else torch.tensor(wanted)
         )
 
-    part = some_of(logit([3, 2, 1, 0]), torch.tensor([2, 0]))
+    part = select_targets(logit([3, 2, 1, 0]), torch.tensor([2, 0]))
     assert part.labels == ("logit(1)", "logit(3)")
     assert part.score(seen(0, 1)).tolist() == [0.0, 0.0]
     assert part.score(seen(1, 3)).tolist() == [1.0, 1.0]
     assert part.score(seen(3, 3, 1, wanted=[1, 0, 0])).tolist() == [1.0, 0.0, 1.0]
-    assert some_of(logit(0), torch.tensor([2])).score(seen(0, 1)).tolist() == [1.0, 0.0]
+    assert select_targets(logit(0), torch.tensor([2])).score(seen(0, 1)).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_is_measured_of_maps_is_the_same(pooled: Model, pictures: Tensor) -
     def metrics(model: Model) -> list[tuple[str, object]]:
         judge = Judge(model, pictures, Target.parse("logit:3"), boxes=[[(2, 2, 8, 8)]] * 3, effort=effort)
         verdicts = judge(MethodChoice("grad-cam"))
-        told = [verdict.metrics | {"seconds": 0.0} for verdict in verdicts] + judge.chance()
+        told = [verdict.metrics | {"seconds": 0.0} for verdict in verdicts] + judge.random_baseline()
         return [(path.__str__(), leaf) for path, leaf in tree_flatten_with_path(told)[0]]
 
     here = metrics(pooled)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes.attribution.localization.box_files import fitted, read_boxes
+from recipes.attribution.localization.box_files import fit_box, read_boxes
 from recipes.pictures.reading import fit
 
 
@@ -56,7 +56,7 @@ def test_a_box_moves_as_its_picture_does(height: int, width: int, tall: int, wid
     picture = torch.zeros(1, height, width)
     picture[:, top : top + 8, left : left + 8] = 1
     seen = (fit(picture, (tall, wide))[0] > 0.5).nonzero()
-    box = fitted((top, left, top + 8, left + 8), (height, width), (tall, wide))
+    box = fit_box((top, left, top + 8, left + 8), (height, width), (tall, wide))
     if box is None:
         assert len(seen) <= 8 * max(tall, wide) // 8  # at most a line at the border is left of it
     elif len(seen):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recipes.attribution import explain
-from recipes.attribution.localization.graph_cut import box_of, graph_cut, located
+from recipes.attribution.localization.graph_cut import box_of, find_box, graph_cut
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def test_a_map_in_which_nothing_stands_out_has_no_thing(scene: tuple[Tensor, Ten
 def test_each_way_has_its_box() -> None:
     heat = torch.zeros(64, 64)
     heat[28:34, 20:26], heat[0, 0] = 1, 0.4
-    assert located("auto", heat, 0.2) == located("threshold", heat, None) == (28, 20, 34, 26)
-    assert located("auto", heat, None) is None
-    assert located("none", heat, 0.2) is None
+    assert find_box("auto", heat, 0.2) == find_box("threshold", heat, None) == (28, 20, 34, 26)
+    assert find_box("auto", heat, None) is None
+    assert find_box("none", heat, 0.2) is None
 
 
 def test_without_opencv_it_is_told_how_to_install_it(

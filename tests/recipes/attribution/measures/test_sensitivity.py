@@ -5,13 +5,13 @@ import torch
 from torch import Tensor
 
 from inverter import Model, encode
-from recipes.attribution.measures.sensitivity import runners_up, target_change
+from recipes.attribution.measures.sensitivity import runner_up_classes, target_change
 
 
 def test_the_runner_up_is_the_highest_of_all_others(tiny: Model, pictures: Tensor) -> None:
     ranked = encode(tiny, pictures, "")[""].argsort(1, descending=True)
-    assert runners_up(tiny, pictures, ranked[:, 0].tolist()) == ranked[:, 1].tolist()
-    assert runners_up(tiny, pictures, ranked[:, 3].tolist()) == ranked[:, 0].tolist()
+    assert runner_up_classes(tiny, pictures, ranked[:, 0].tolist()) == ranked[:, 1].tolist()
+    assert runner_up_classes(tiny, pictures, ranked[:, 3].tolist()) == ranked[:, 0].tolist()
 
 
 def test_change_is_how_far_the_order_differs() -> None:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from inverter import Model, evaluate
 from objectives import logit
 from recipes.attribution import explain
-from recipes.attribution.measures.shift import shift_change, taken_back
-from recipes.attribution.scoring.baselines import baseline_of
-from recipes.attribution.scoring.forward import asking, input_gradient
+from recipes.attribution.measures.shift import compensated_shift, shift_change
+from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.forward import input_gradient, score_function
 
 
 def change(method: str, model: Model, pictures: Tensor) -> list[float]:
@@ -26,7 +26,7 @@ def test_the_shifted_network_answers_as_before(
 ) -> None:
     before = snapshot(tiny.module)
     own = evaluate(tiny, logit(1), pictures)
-    with taken_back(tiny, 0.7):
+    with compensated_shift(tiny, 0.7):
         moved = evaluate(tiny, logit(1), pictures + 0.7 * torch.tensor(tiny.std)[:, None, None])
         assert (evaluate(tiny, logit(1), pictures) - own).abs().max() > 1e-3
     torch.testing.assert_close(moved, own, rtol=1e-4, atol=1e-5)
@@ -42,9 +42,9 @@ def test_a_product_with_the_input_does(tiny: Model, pictures: Tensor) -> None:
     """(x + s - x') g - (x - x') g = s g, summed over the channels."""
     tiny.std = (0.2, 0.2, 0.2)
     found = change("gradient-x-input", tiny, pictures)
-    with asking(tiny, logit(1)) as score:
+    with score_function(tiny, logit(1)) as score:
         gradient = input_gradient(score, pictures)
-    own = ((pictures - baseline_of(tiny, pictures, "mean")) * gradient).sum(1)
+    own = ((pictures - baseline_image(tiny, pictures, "mean")) * gradient).sum(1)
     expected = (0.2 * gradient.sum(1)).flatten(1).norm(dim=1) / own.flatten(1).norm(dim=1)
     assert found == pytest.approx(expected.tolist(), rel=1e-3)
 

@@ -11,7 +11,7 @@ from objectives import channel, logit
 from recipes.attribution import explain
 from recipes.attribution.localization.boxes import hot_box, largest_region
 from recipes.attribution.registry import FAMILIES
-from recipes.attribution.scoring.layers import last_maps, layer_gradient
+from recipes.attribution.scoring.layers import last_map_layer, layer_gradient
 
 CAMS = [name for name in FAMILIES["cam"] if name != "score-cam"]
 
@@ -57,9 +57,9 @@ def test_a_network_without_maps_is_told(pictures: Tensor) -> None:
 
 
 def test_the_default_layer_is_the_last_with_maps_before_the_target(tiny: Model) -> None:
-    assert last_maps(tiny, logit(0), (16, 16)) == "relu#1"
-    assert last_maps(tiny, channel("mix", 0), (16, 16)) == "mix"
-    assert last_maps(tiny, channel("stem.0", 0), (16, 16)) == "stem.0"
+    assert last_map_layer(tiny, logit(0), (16, 16)) == "relu#1"
+    assert last_map_layer(tiny, channel("mix", 0), (16, 16)) == "mix"
+    assert last_map_layer(tiny, channel("stem.0", 0), (16, 16)) == "stem.0"
 
 
 @pytest.mark.parametrize("call", ["relu", "relu#1"])

@@ -13,7 +13,7 @@ from inverter import Model, evaluate, load_model, no_network
 from objectives import Objective, channel, logit, neuron
 from recipes.attribution import explain
 from recipes.attribution.methods.guided_backprop import deconvolved, guided_gradient, strongest_alone
-from recipes.attribution.scoring.baselines import NAMES, baseline_of
+from recipes.attribution.scoring.baselines import NAMES, baseline_image
 from recipes.attribution.scoring.layers import layer_gradient
 
 SQUARES = Objective("squares", (), lambda seen: seen.image.square().sum((1, 2, 3)))
@@ -41,7 +41,7 @@ def test_saliency_over_ten_crops_knows_no_left_and_right(tiny: Model, pictures: 
 def test_integrated_gradients_are_complete(baseline: str, tiny: Model, pictures: Tensor) -> None:
     for target in (logit([4, 0, 2]), channel("mix", 3)):
         maps = explain(tiny, pictures, target, f"integrated-gradients:steps=200,baseline={baseline}")
-        nothing = baseline_of(tiny, pictures, baseline)
+        nothing = baseline_image(tiny, pictures, baseline)
         difference = evaluate(tiny, target, pictures) - evaluate(tiny, target, nothing)
         torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=0.02, atol=0.003)
 

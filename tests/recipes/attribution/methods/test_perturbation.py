@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from inverter import Model, Settings, encode, load_model
 from objectives import Activations, Objective, channel, logit, softmax
 from recipes.attribution import explain
-from recipes.attribution.methods.extremal_channels import channel_masks, diffed
+from recipes.attribution.methods.extremal_channels import activation_diff, channel_masks
 from recipes.attribution.methods.extremal_perturbation import extremal_masks, rank_penalty, smooth_masks
 from recipes.attribution.scoring import masked_scores
 
@@ -72,7 +72,7 @@ def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.Mon
 
         def dtypes(target: Objective) -> list[torch.dtype]:
             used.clear()
-            list(masked_scores.through_masks(tiny, picture, target, groups, torch.zeros_like(picture)))
+            list(masked_scores.score_masked(tiny, picture, target, groups, torch.zeros_like(picture)))
             return used
 
         both, half, full = [torch.float32, torch.bfloat16], [torch.bfloat16] * 2, [torch.float32] * 2
@@ -94,7 +94,7 @@ def test_what_half_precision_moves_alike_is_taken_off(monkeypatch: pytest.Monkey
     picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     groups = [torch.linspace(0, 1, 8)[:, None, None].expand(8, SIDE, SIDE)] * 2
     target = Objective("moved", ("mix",), score)
-    (_, exact), (_, rounded) = masked_scores.through_masks(tiny, picture, target, groups, torch.zeros_like(picture))
+    (_, exact), (_, rounded) = masked_scores.score_masked(tiny, picture, target, groups, torch.zeros_like(picture))
     assert halves == [False, True, True]
     torch.testing.assert_close(rounded, exact, rtol=0, atol=0.1 * float(exact.std()))
 
@@ -170,7 +170,7 @@ def test_channels_that_matter_are_kept_and_no_others(blobs: Model) -> None:
 def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
     picture = F.interpolate(torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)), (32, 32))
     mask = torch.tensor([[1.0, 0.0, 1.0, 1.0]])  # green is taken away
-    before, after = diffed(blobs, picture, "1", mask, Settings(steps=60))
+    before, after = activation_diff(blobs, picture, "1", mask, Settings(steps=60))
     left = [encode(blobs, shown, "1")["1"].mean((0, 2, 3)) for shown in (before, after)]
     assert left[1][1] < 0.5 * left[0][1]
     torch.testing.assert_close(left[1][[0, 2]], left[0][[0, 2]], atol=0.1, rtol=0)

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from inverter import Model, evaluate, load_model
 from objectives import channel, logit, softmax
 from recipes.attribution import explain
-from recipes.attribution.backward.lrp_rules import Relevance, Sharing
+from recipes.attribution.backward.lrp_rules import LRPRule, Relevance
 from recipes.attribution.scoring.baselines import NAMES as BASELINES
-from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.scoring.baselines import baseline_image
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -68,7 +68,7 @@ class Wild(nn.Module):
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_deeplift_is_complete(make: Callable[[], nn.Module], baseline: str, pictures: Tensor) -> None:
     model = model_of(seeded(make))
-    nothing = baseline_of(model, pictures, baseline)
+    nothing = baseline_image(model, pictures, baseline)
     for target in (logit([4, 0, 2]), softmax([1, 1, 3]), channel("second", 3) * channel("second", 1)):
         maps = explain(model, pictures, target, f"deeplift:baseline={baseline}")
         difference = evaluate(model, target, pictures) - evaluate(model, target, nothing)
@@ -77,7 +77,7 @@ def test_deeplift_is_complete(make: Callable[[], nn.Module], baseline: str, pict
 
 def test_deep_shap_sums_to_the_difference_from_the_mean_score(pictures: Tensor) -> None:
     model = model_of(seeded(Wild))
-    scores = [evaluate(model, logit(2), baseline_of(model, pictures, name)) for name in BASELINES]
+    scores = [evaluate(model, logit(2), baseline_image(model, pictures, name)) for name in BASELINES]
     maps = explain(model, pictures, logit(2), "deep-shap")
     expected = evaluate(model, logit(2), pictures) - torch.stack(scores).mean(0)
     torch.testing.assert_close(maps.sum((1, 2)), expected, rtol=1e-3, atol=1e-5)
@@ -93,7 +93,7 @@ def test_deeplift_and_deep_shap_are_captums_where_captum_has_them(pictures: Tens
         explain(model, pictures, logit(2), "deeplift"), theirs, rtol=1e-3, atol=1e-6 + 1e-4 * float(theirs.abs().max())
     )
     one = pictures[:1]
-    references = torch.cat([baseline_of(model, one, name) for name in BASELINES])
+    references = torch.cat([baseline_image(model, one, name) for name in BASELINES])
     theirs = attr.DeepLiftShap(net).attribute(one.clone().requires_grad_(), references, target=2).sum(1).detach()
     ours = explain(model, one, logit(2), "deep-shap")
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6 + 1e-4 * float(theirs.abs().max()))
@@ -169,7 +169,7 @@ def test_lrp_is_captums_where_captum_has_it(rule: str, theirs: str, pictures: Te
 def test_positive_and_negative_contributions_share_by_hand(seed: int, beta: float) -> None:
     random = torch.Generator().manual_seed(seed)
     x, w, m = (torch.randn(*shape, generator=random) for shape in ((1, 4), (3, 4), (1, 3)))
-    with Relevance(Sharing(alpha=1 + beta, beta=beta)):
+    with Relevance(LRPRule(alpha=1 + beta, beta=beta)):
         leaf = x.clone().requires_grad_()
         z = F.linear(leaf, w)
     (found,) = torch.autograd.grad(z, leaf, m)

@@ -18,7 +18,7 @@ from recipes.attribution import explain
 from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.methods.surrogate import Ridge
 from recipes.attribution.scoring.baselines import NAMES as BASELINES
-from recipes.attribution.scoring.baselines import baseline_of
+from recipes.attribution.scoring.baselines import baseline_image
 
 
 def linear(weights: Tensor) -> Objective:
@@ -53,7 +53,7 @@ def test_kernel_shap_finds_the_shapley_values_of_a_game() -> None:
 
 def test_kernel_shap_is_complete(tiny: Model, pictures: Tensor) -> None:
     maps = explain(tiny, pictures, logit([4, 0, 2]), "kernel-shap:segments=9,samples=60")
-    nothing = baseline_of(tiny, pictures, "mean")
+    nothing = baseline_image(tiny, pictures, "mean")
     difference = evaluate(tiny, logit([4, 0, 2]), pictures) - evaluate(tiny, logit([4, 0, 2]), nothing)
     torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=1e-2, atol=1e-4)
 
@@ -88,7 +88,7 @@ def test_the_ridge_is_scikit_learns(seed: int, penalty: float) -> None:
 
 def test_linear_shap_is_its_closed_form(tiny: Model, pictures: Tensor, tmp_path: Path) -> None:
     weights = torch.randn(3, 16, 16)
-    mean = torch.stack([baseline_of(tiny, pictures, name) for name in BASELINES]).mean(0)
+    mean = torch.stack([baseline_image(tiny, pictures, name) for name in BASELINES]).mean(0)
     maps = explain(tiny, pictures, linear(weights), "linear-shap")
     torch.testing.assert_close(maps, (weights * (pictures - mean)).sum(1), rtol=1e-4, atol=1e-4)
     # With pictures of one's own, and a network whose first layer is linear.
