@@ -2,7 +2,7 @@
 
 The command line turns these, and errors of the operating system, into one line. Any other exception is a fault of the
 code and shows its traceback. Each of them is also the built-in error that Python users expect, so `except ValueError`
-works as it always does.
+works as usual. `inverter` exports them all.
 """
 
 
@@ -23,7 +23,7 @@ class NotFound(InverterError, LookupError):
 
 
 class LayerNotFound(NotFound):
-    """An address that no layer of the network has; it shows the nearest addresses."""
+    """A layer that the network does not have, or that its forward pass does not reach; it shows near addresses."""
 
 
 class MissingFile(InverterError, FileNotFoundError):
@@ -34,9 +34,13 @@ class MissingLibrary(InverterError, ModuleNotFoundError):
     """An optional library that is not installed; it says which extra brings it."""
 
 
+class Unreachable(InverterError, ConnectionError):
+    """A server (of pretrained weights, of a cluster) that cannot be reached; it says what to do instead."""
+
+
 class OutOfMemory(InverterError, MemoryError):
     """Work that does not fit into memory even in its smallest part."""
 
 
 class RunFailed(InverterError, RuntimeError):
-    """A run that cannot go on although its input is good: workers that were lost again and again."""
+    """A run that cannot continue although its input is valid: workers lost repeatedly, an unsupported operation."""

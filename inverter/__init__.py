@@ -1,33 +1,58 @@
-"""inverter: asks a trained vision network what it sees, by optimising pictures."""
+"""inverter: feature visualization and model inversion of trained vision networks, by optimising pictures."""
 
 from inverter.augment import PRESETS, Augment
 from inverter.codes import Code, encode, load_code
 from inverter.engine import Progress, ProgressCallback, optimize
 from inverter.layer_info import LayerInfo, layers, stages
+from inverter.listing import list_layers, list_models
 from inverter.loading import load_model
 from inverter.models import Model, no_network
 from inverter.receptive_field import ReceptiveField, receptive_fields
 from inverter.result import Inversion, to_pil
 from inverter.scoring import evaluate
 from inverter.settings import Settings
+from inverter_errors import (
+    BadInput,
+    BadType,
+    InverterError,
+    LayerNotFound,
+    MissingFile,
+    MissingLibrary,
+    NotFound,
+    OutOfMemory,
+    RunFailed,
+    Unreachable,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PRESETS",
     "Augment",
+    "BadInput",
+    "BadType",
     "Code",
     "Inversion",
+    "InverterError",
     "LayerInfo",
+    "LayerNotFound",
+    "MissingFile",
+    "MissingLibrary",
     "Model",
+    "NotFound",
+    "OutOfMemory",
     "Progress",
     "ProgressCallback",
     "ReceptiveField",
+    "RunFailed",
     "Settings",
+    "Unreachable",
     "__version__",
     "encode",
     "evaluate",
     "layers",
+    "list_layers",
+    "list_models",
     "load_code",
     "load_model",
     "no_network",
@@ -36,3 +61,7 @@ __all__ = [
     "stages",
     "to_pil",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

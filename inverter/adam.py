@@ -1,4 +1,4 @@
-"""Adam on a batch of independent pictures: one that has stopped does not move, and the host never waits."""
+"""Adam on a batch of independent pictures: one that has stopped stays, and the host never waits."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from torch import Tensor, nn
 from inverter.optimizer import Optimizer
 
 NOISE = 1e-5
-"""Gradients this far below a picture's root mean square are rounding."""
+"""Gradients this far below a picture's root mean square count as rounding errors."""
 
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, algorithm 1) over parameters whose first dimension is the batch.
 
-    torch's own would move a picture on by its momentum after its gradient became NaN, and asking the device whether
-    one did would make the loop wait; here a mask decides, on the device.
+    `torch.optim.Adam` would keep moving a picture by its momentum after its gradient became NaN, and checking for that
+    on the host would stall the loop; here a mask on the device decides.
 
     Args:
         parameters: each (B, ...).
         rates: the learning rate of each step.
+        betas: decay rates of the first and second moment; the second is short (.99), since the steps are few.
+        eps: as in the paper.
         noise: what counts as rounding in a gradient, relative to its root mean square over the picture.
-        betas, eps: as in the paper; the second moment forgets fast (.99), since the steps are few.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Adam(Optimizer):
 
     @torch.no_grad()
     def step(self, alive: Tensor, loss: Tensor) -> None:
-        """Moves the pictures that are `alive` (B,) along their gradients; the others stay exactly where they are.
+        """Moves the pictures that are `alive` along their gradients; the others stay exactly where they are.
 
-        `loss` (B,) is not asked for: chance makes it unsteady.
+        Args:
+            alive: (B,) bool.
+            loss: (B,), not used: random augmentations make it noisy.
         """
-        # On the CPU a look at the mask is free and spares a pass; elsewhere it would make the loop wait.
+        # On the CPU, reading the mask is free and saves a pass; on other devices it would stall the loop.
         everyone = alive.device.type == "cpu" and bool(alive.all())
         first, second = self.betas
         self.steps += 1
@@ -61,8 +64,8 @@ class Adam(Optimizer):
                 gradient = torch.where(mask, gradient, 0)
             mean.lerp_(gradient, 1 - first)
             square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-            # Noise of rounding must not count as a gradient: what is far below the picture's own scale hardly moves, or
-            # Adam would blow the last digits, which differ from batch to batch, up to a full step.
+            # Rounding noise must not count as a gradient: what is far below the picture's own scale hardly moves, else
+            # Adam would amplify the last digits, which differ from batch to batch, to a full step.
             floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
             scale = square.sqrt().add_(floor.view(mask.shape))
             if everyone:

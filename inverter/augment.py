@@ -1,10 +1,10 @@
-"""tau of the formula: random transforms that a feature must survive, drawn for each picture and step."""
+"""Augmentation (tau in the formula): random transforms that a feature must survive, drawn for each picture and step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,12 +14,20 @@ from inverter_errors import BadInput, BadType
 
 
 class Transform(Protocol):
-    """An augmentation ready for one batch: `transform(image (B, 3, H, W), step, views) -> image (views * B, 3, h, w)`.
+    """An augmentation with its random draws made, ready for one batch."""
 
-    The views are those of `step`, `step + 1`, ..., one batch after the other.
-    """
+    def __call__(self, image: Tensor, step: int, views: int = 1) -> Tensor:
+        """Views of pictures.
 
-    def __call__(self, image: Tensor, step: int, views: int = 1) -> Tensor: ...
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            step: index of the first view's random draws.
+            views: how many views of each picture; they use the draws of `step`, `step + 1`, ...
+
+        Returns:
+            (views * B, 3, h, w), one batch after the other.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,13 @@ class Augment:
         scale: smallest and largest magnification.
         rotate: largest rotation in degrees.
         noise: standard deviation of the noise that is added, in pixel values of [0, 1].
-        crop: side of the window that the network gets, as a fraction of the picture's side, at the picture's own
-            scale; the window wanders over the whole picture. 1 shows it whole.
+        crop: side of the window that the network receives, as a fraction of the picture's side, at the picture's own
+            scale; its position is uniform over the picture. 1 shows the full picture.
 
-    What lies outside the picture is its mirror image, so that no edge appears that could be optimised.
+    The picture is padded by reflection, so that no edge appears that could be optimised.
+
+    Raises:
+        BadInput: for a value out of its range.
     """
 
     shift: float = 0.0
@@ -54,9 +65,16 @@ class Augment:
             raise BadInput(f"augmentation crop must be in (0, 1], got {self.crop}")
 
     def cropped(self, size: tuple[int, int], window: tuple[int, int]) -> Augment:
-        """The same on crops of a canvas of `size` about as large as `window`, both (height, width) in pixels.
+        """The same augmentation on crops of a large canvas.
 
-        Of a large canvas, crops show from their own size, unscaled, up to half of its side, as in Fel et al. 2023.
+        The crops cover between `window` (unscaled) and half of the canvas's side, as in Fel et al. 2023 (MACO).
+
+        Args:
+            size: (height, width) of the canvas in pixels.
+            window: (height, width) of a crop in pixels, about.
+
+        Returns:
+            A new `Augment`.
 
         Example:
             >>> Augment().cropped((1120, 1120), (224, 224))
@@ -67,15 +85,24 @@ class Augment:
         return replace(self, crop=crop, scale=(low * min(1.0, 2 * crop), high))
 
     def window(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) in pixels of what the network is given of a picture of `size`."""
+        """(height, width) in pixels of the network's input for a picture of `size` (height, width)."""
         return max(1, round(self.crop * size[0])), max(1, round(self.crop * size[1]))
 
     def prepare(
         self, generators: Sequence[torch.Generator], size: tuple[int, int], steps: int, device: torch.device
     ) -> Transform:
-        """All random draws of `steps` steps, picture i's from `generators[i]` (CPU) alone, moved to `device` at once.
+        """Makes all random draws of a run, and moves them to the device at once.
 
         Drawing ahead keeps the loop free of host work, and a picture's draws the same in every batch.
+
+        Args:
+            generators: one CPU generator for each picture; picture i is drawn from `generators[i]` alone.
+            size: (height, width) of the pictures in pixels.
+            steps: how many steps (views) to draw.
+            device: where the pictures are.
+
+        Returns:
+            The transform of a batch of these pictures.
         """
         window = self.window(size)
         warps = None
@@ -84,8 +111,8 @@ class Augment:
             warps = self._warps(draws.flatten(0, 1), size, window).unflatten(0, draws.shape[:2]).to(device)
         bank, places = None, []
         if self.noise:
-            # One field of noise for each picture, read at another place in each step: the same on every device, and
-            # much cheaper than drawing anew. The places are shared, so they do not depend on the batch.
+            # One field of noise for each picture, read at another offset in each step: the same on every device, and
+            # much cheaper than drawing again. The offsets are shared, so they do not depend on the batch.
             tall, wide = window[0] + window[0] // 2, window[1] + window[1] // 2
             bank = torch.stack([torch.randn(3, tall, wide, generator=g) for g in generators]).to(device) * self.noise
             where = torch.Generator().manual_seed(steps)
@@ -106,7 +133,7 @@ class Augment:
         return transform
 
     def _warps(self, draws: Tensor, size: tuple[int, int], window: tuple[int, int]) -> Tensor:
-        """Draws (N, 4) in [0, 1) as `affine_grid`'s matrices (N, 2, 3): from the window's to the picture's coordinates.
+        """Draws (N, 4) in [0, 1) as `affine_grid`'s matrices (N, 2, 3), from the window's to the picture's coordinates.
 
         kornia composes scale, rotation and shift as a homography in pixels and normalises it.
         """
@@ -134,8 +161,8 @@ class Augment:
 def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
     """Views of pictures (B, C, H, W) through warps (V, B, 2, 3), as (V * B, C, *window).
 
-    All views of a picture are read in one go, as if they were one tall picture: the gradient then has one canvas to
-    fill, and not one for each view, which of a large canvas seen in small crops is most of the work.
+    All views of a picture are sampled at once, as one tall picture: the gradient then fills one canvas instead of one
+    for each view, which is most of the work for a large canvas with small crops.
     """
     views, count = warps.shape[:2]
     seen = warp(image, view_grid(warps, window))
@@ -143,6 +170,9 @@ def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
         return seen
     return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
+
+AugmentPreset = Literal["none", "light", "standard", "strong", "wide"]
+"""Names of the presets."""
 
 PRESETS: dict[str, Augment] = {
     "none": Augment(),
@@ -152,14 +182,24 @@ PRESETS: dict[str, Augment] = {
     "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=8.0, noise=0.03),
 }
 
-Augmentation = str | Augment | Callable[[Tensor], Tensor]
+"""The presets by name, from none to strong; `wide` is for large canvases."""
+
+Augmentation = AugmentPreset | str | Augment | Callable[[Tensor], Tensor]
+"""A preset's name, an `Augment`, or any callable (B, 3, H, W) -> (B, 3, h, w)."""
 
 
 def as_augment(augment: Augmentation) -> Augment | Callable[[Tensor], Tensor]:
-    """A preset by its name; an `Augment` or any `image -> image` (a kornia pipeline, say) as it is.
+    """A preset by its name; an `Augment` or a callable as it is.
+
+    Args:
+        augment: a preset's name, an `Augment`, or any callable `image -> image` such as a kornia pipeline.
+
+    Returns:
+        The `Augment` or the callable.
 
     Raises:
         BadInput: for an unknown name.
+        BadType: for an object of any other type.
     """
     if isinstance(augment, str):
         if augment not in PRESETS:

@@ -1,7 +1,7 @@
-"""The bundled network: a small ReLU classifier of 56 drawn textures and things, shipped inside the package.
+"""The bundled network: a small ReLU classifier of 56 drawn textures and objects, shipped inside the package.
 
 It was trained by `python -m tools.bundled train-network` on pictures that the project draws itself; docs/bundled.md
-tells how, and `data/builtin.json` holds its categories, its normalisation and the record of its training.
+describes how, and `data/builtin.json` holds its categories, its normalisation and the record of its training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from inverter_errors import MissingFile
 
 DATA = Path(__file__).parent / "data"
 WEIGHTS = DATA / "builtin.safetensors"
@@ -42,19 +44,24 @@ def _stage(inputs: int, outputs: int, convs: int, batch_norm: bool) -> nn.Sequen
 class BuiltinNet(nn.Module):
     """A plain convolutional classifier in the style of VGG (Simonyan & Zisserman 2015) with global average pooling.
 
-    Maps normalised pictures (B,3,H,W) (H, W >= 32; trained at 128) to logits (B, categories). Its layers, by address:
+    Maps normalised pictures (B, 3, H, W) (H, W >= 32; trained at 128) to logits (B, categories). Its layers:
 
-    | address | shape at 128 px | sees |
+    | address | shape at 128 px | receptive field |
     | --- | --- | --- |
     | `features.stem` | (32, 64, 64) | 5 px: edges and colours |
     | `features.stage1` | (64, 32, 32) | 23 px: corners, curves, fine patterns |
     | `features.stage2` | (128, 16, 16) | 59 px: textures and parts |
-    | `features.stage3` | (192, 8, 8) | 131 px: parts and things |
-    | `features.stage4` | (256, 8, 8) | 163 px: things |
-    | `linear` | (categories,) | the whole picture |
+    | `features.stage3` | (192, 8, 8) | 131 px: parts and objects |
+    | `features.stage4` | (256, 8, 8) | 163 px: objects |
+    | `linear` | (categories,) | the full picture |
 
     Convolutions, biases, ReLUs and max-pools only: batch normalisation, used in training (`batch_norm=True`), is folded
     into the convolutions of the shipped file. Dropout acts in training alone.
+
+    Args:
+        categories: number of classes.
+        batch_norm: adds a batch normalisation after each convolution, for training.
+        dropout: probability of dropping a channel before the last layer, in [0, 1).
     """
 
     def __init__(self, categories: int = 56, batch_norm: bool = False, dropout: float = 0.2) -> None:
@@ -84,11 +91,12 @@ class BuiltinNet(nn.Module):
 
 @cache
 def record() -> dict[str, Any]:
-    """What is known of the shipped network: categories, normalisation, training settings, accuracies, sha256.
+    """The shipped network's categories, normalisation, training settings, accuracies and sha256.
 
-    Raises MissingFile if the package was installed without its data.
+    Raises:
+        MissingFile: if the package was installed without its data.
     """
-    known: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    known: dict[str, Any] = json.loads(_installed(RECORD).read_text(encoding="utf-8"))
     return known
 
 
@@ -100,11 +108,23 @@ def categories() -> tuple[str, ...]:
 def load_builtin() -> BuiltinNet:
     """The trained network, in float32, on the CPU and in eval mode.
 
-    It expects pictures (B,3,128,128) in [0, 1] normalised with MEAN and STD. Raises MissingFile if the package
-    was installed without its data.
+    Returns:
+        A network for pictures (B, 3, 128, 128) in [0, 1], normalised with MEAN and STD.
 
-    >>> logits = load_builtin()((picture - 0.5) / 0.5)  # doctest: +SKIP
+    Raises:
+        MissingFile: if the package was installed without its data.
+
+    Example:
+        >>> import torch
+        >>> load_builtin()((torch.rand(2, 3, 128, 128) - 0.5) / 0.5).shape
+        torch.Size([2, 56])
     """
     network = BuiltinNet(len(categories()))
-    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    network.load_state_dict({name: value.float() for name, value in load_file(_installed(WEIGHTS)).items()})
     return network.eval()
+
+
+def _installed(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingFile(f"the bundled network's file {str(path)!r} is missing: install the package with its data")
+    return path

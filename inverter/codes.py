@@ -1,8 +1,9 @@
-"""Codes: what a network's layers make of pictures, kept in a file that can be inverted without the pictures."""
+"""Codes: the activations of a network's layers for some pictures, in a file that can be inverted without them."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from inverter.models import Model
 from inverter_errors import BadInput, MissingFile
 
 TOGETHER = 16
-"""Pictures in one forward pass of `encode`: enough to be fast, little enough for any memory."""
+"""Pictures in one forward pass of `encode`: enough to be fast, few enough for any memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +26,9 @@ class Code:
 
     Attributes:
         layers: address -> codes (N, ...), float32.
-        model, sha256: spec of the network that made them, and the digest of its weights.
-        size: (height, width) of the pictures they were made from.
+        model: spec of the network that made them.
+        sha256: hex digest of its weights.
+        size: (height, width) in pixels of the pictures they were made from.
     """
 
     layers: Mapping[str, Tensor]
@@ -36,11 +38,18 @@ class Code:
 
     @property
     def count(self) -> int:
-        """How many pictures were encoded, N."""
+        """Number of encoded pictures, N."""
         return len(next(iter(self.layers.values())))
 
     def check(self, model: Model) -> None:
-        """Raises a BadInput if another network, or the same with other weights, made this code."""
+        """Checks that this network, with these weights, made the code.
+
+        Args:
+            model: the network to compare with.
+
+        Raises:
+            BadInput: if another network, or the same with other weights, made it.
+        """
         if self.sha256 != model.sha256:
             raise BadInput(
                 f"the code was made by {self.model} with weights {self.sha256[:12]}..., not by {model.spec} with "
@@ -48,24 +57,46 @@ class Code:
             )
 
 
+def stride(shape: Sequence[int], size: tuple[int, int]) -> float:
+    """How deep a code sits: pixels of the picture's side for each of its positions; for a vector the full side.
+
+    Args:
+        shape: of the code, (B, C, H, W) or any other.
+        size: (height, width) of the picture in pixels.
+
+    Returns:
+        The geometric mean of the strides along both axes.
+
+    Example:
+        >>> stride((1, 96, 109, 109), (218, 218)), stride((1, 1000), (218, 218))
+        (2.0, 218.0)
+    """
+    positions = math.prod(shape[2:]) if len(shape) == 4 else 1
+    return math.sqrt(math.prod(size) / positions)
+
+
 @torch.no_grad()
 def encode(
     model: Model | nn.Module | str, images: Tensor, layers: str | Sequence[str], path: str | Path | None = None
 ) -> dict[str, Tensor]:
-    """Phi0 = Phi(x0): the codes of pictures at one or several layers, in one forward pass that ends at the deepest.
+    """Codes Phi0 = Phi(x0) of pictures at one or several layers, in one forward pass that ends at the deepest.
+
+    Phi0 is the target of an inversion as in Mahendran & Vedaldi 2015, eq. 1.
 
     Args:
         model: from `load_model`, or what `load_model` takes.
         images: (N, 3, H, W) in [0, 1].
         layers: addresses; "" is the model's output.
-        path: a `.safetensors` file to keep them in, for `load_code` and `inverter invert --code`.
+        path: a `.safetensors` file to write them to, for `load_code` and `inverter invert --code`.
 
     Returns:
-        Address -> (N, ...), float32 on the CPU, in the order asked for.
+        Address -> (N, ...), float32 on the CPU, in the given order.
 
     Raises:
-        NotFound: for a layer that the network does not have, with the nearest addresses.
-        BadInput: for no layers, pictures of another shape, or a network that cannot take them.
+        LayerNotFound: for a layer that the network does not have, with the nearest addresses.
+        BadInput: for no layers, pictures of another shape, a network that cannot take them, or a `path` that does not
+            end in `.safetensors`.
+        OSError: if `path` cannot be written.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten())
@@ -89,7 +120,11 @@ def encode(
 
 
 def save_code(path: Path, code: Code) -> None:
-    """Writes a code file; whoever opens it sees all of it or none.
+    """Writes a code file atomically: readers see all of it or none.
+
+    Args:
+        path: a `.safetensors` file; its folder is made if it is missing.
+        code: what to write.
 
     Raises:
         BadInput: if its name does not end in `.safetensors`.
@@ -119,9 +154,15 @@ def save_code(path: Path, code: Code) -> None:
 def load_code(path: str | Path) -> Code:
     """Reads a code file.
 
+    Args:
+        path: a `.safetensors` file that `encode` or `inverter encode` wrote.
+
+    Returns:
+        Its codes, and the network that made them.
+
     Raises:
-        MissingFile: no such file.
-        BadInput: a damaged file, or one that `encode` did not write.
+        MissingFile: if there is no such file.
+        BadInput: for a damaged file, or one that `encode` did not write.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -137,7 +178,7 @@ def load_code(path: str | Path) -> Code:
         height, width = (int(side) for side in about["size"].split("x"))
         if min(height, width) < 1:
             raise BadInput("a picture without pixels")
-        layers = {address: layers[address] for address in json.loads(about["layers"])}  # in the order asked for
+        layers = {address: layers[address] for address in json.loads(about["layers"])}  # in their order
         code = Code(layers, about["model"], about["sha256"], (height, width))
     except (KeyError, ValueError, TypeError, RecursionError):
         raise BadInput(f"{path} holds no code: expected a file that inverter.encode(..., path=...) wrote") from None

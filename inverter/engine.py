@@ -22,7 +22,7 @@ from inverter.models import Model
 from inverter.optimizer import Optimizer
 from inverter.rescue import Rescue
 from inverter.result import Inversion
-from inverter.scoring import choose_start, measured, whole
+from inverter.scoring import choose_start, measured, uncropped
 from inverter.settings import Settings
 from inverter_errors import BadInput
 from objectives.base import Activations, Objective
@@ -31,7 +31,14 @@ from priors.base import Prior
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an optimisation is: `step` of `steps` of the batch that runs, `done` of `units` pictures finished."""
+    """How far an optimisation is.
+
+    Attributes:
+        step: steps done of the running batch.
+        steps: steps of each batch.
+        done: pictures finished in earlier batches.
+        units: pictures altogether.
+    """
 
     step: int
     steps: int
@@ -40,7 +47,7 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""Called after every step; an exception in it (KeyboardInterrupt too) ends the run with the prior as far as it came."""
+"""Called after every step; an exception in it (KeyboardInterrupt too) ends the run, and the prior keeps its state."""
 
 
 def optimize(
@@ -56,20 +63,24 @@ def optimize(
     Args:
         model: from `load_model`, or what `load_model` takes.
         objective: with one target, or one target for each picture of the prior.
-        prior: B pictures. It is optimised in place: pass it again to go on from where it is, `from_image` to start at
-            a picture. A prior that has not started is drawn from the seed.
+        prior: B pictures. It is optimised in place: pass it again to continue from its state, use `from_image` to
+            start at an image. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
         augment: `none`, `light`, `standard`, `strong`, `wide`, an `Augment`, or any callable `image -> image`
-            (B, 3, H, W), a kornia pipeline say; such a callable draws from torch's global generator, seeded by
+            (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global generator, seeded by
             `settings.seed`.
-        progress: called after every step.
+        progress: called after every step with a `Progress`.
 
     Returns:
         Pictures, scores and their history.
 
     Raises:
-        NotFound: for a layer that the network does not have, with the nearest addresses.
-        BadInput: if targets and pictures do not match in number, or the network cannot take pictures of this size.
+        LayerNotFound: for a layer that the network does not have, with the nearest addresses.
+        NotFound: for a channel or unit that a layer does not have.
+        BadInput: if targets and pictures do not match in number, the network cannot take pictures of this size, the
+            objective does not depend on the image, several tries are set for an objective that couples its pictures,
+            or for an unknown augmentation or device.
+        BadType: for an augmentation of another type.
 
     Example:
         >>> from objectives import channel
@@ -85,11 +96,11 @@ def optimize(
         raise BadInput(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
     best: Inversion | None = None
     everyone = torch.arange(prior.count)
-    blank = prior.take(everyone)  # of the prior itself, the first try makes one that has started
+    blank = prior.take(everyone)  # the prior itself has started after the first try
     for number in range(settings.tries):
         rival = blank.take(everyone)
-        told = None if progress is None else partial(_told, progress, number, settings)
-        found = _climb(model, objective, rival, settings, augment, told, number)
+        report = None if progress is None else partial(_report, progress, number, settings)
+        found = _climb(model, objective, rival, settings, augment, report, number)
         if best is None:
             best, better = found, torch.ones(prior.count, dtype=torch.bool)
         else:
@@ -101,9 +112,10 @@ def optimize(
     return best
 
 
-def _told(progress: ProgressCallback, number: int, settings: Settings, tick: Progress) -> None:
-    """Tells of a step of one of several tries as a step of all of them."""
-    progress(replace(tick, step=number * settings.steps + tick.step, steps=settings.tries * settings.steps))
+def _report(callback: ProgressCallback, number: int, settings: Settings, progress: Progress) -> None:
+    """Reports a step of one of several tries as a step of all of them."""
+    step, steps = number * settings.steps + progress.step, settings.tries * settings.steps
+    callback(replace(progress, step=step, steps=steps))
 
 
 def _climb(
@@ -141,8 +153,8 @@ def _climb(
     parts, done, started = [], 0, time.perf_counter()
     with model.capture(objective.reads) as capture:
         for rows in torch.arange(count).split(batch):
-            # Stays bound to this batch's numbers: the loop calls it before the next batch begins.
-            def tick(step: int, done: int = done) -> None:
+
+            def report(step: int, done: int = done) -> None:
                 if progress is not None:
                     progress(Progress(step, settings.steps, done, count))
 
@@ -150,7 +162,7 @@ def _climb(
             draws = [generators[i] for i in rows.tolist()]
             if fresh and prior.starts > 1:
                 choose_start(model, objective, prior, rows, capture, draws, settings)
-            parts.append(run.run(prior, size, capture, transform, draws, seeds[rows[0]], tick))
+            parts.append(run.run(prior, size, capture, transform, draws, seeds[rows[0]], report))
             done += len(rows)
     images, scores, history, stopped = (
         torch.cat(part, dim=-1 if i == 2 else 0) for i, part in enumerate(zip(*parts, strict=True))
@@ -167,12 +179,21 @@ def _climb(
 
 
 def default_batch(device: torch.device) -> int:
-    """Pictures together when nobody says how many: enough to keep the device busy."""
+    """Pictures optimised together by default: enough to keep the device busy."""
     return 64 if device.type == "cuda" else 8
 
 
 def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
-    """A seed for each unit, from its label, the run's seed, which of the units with this label it is, and the try."""
+    """Random seeds of the units of a run, independent of batches and order.
+
+    Args:
+        labels: of the units; of units with the same label each gets another seed.
+        seed: of the run.
+        number: index of the try.
+
+    Returns:
+        One integer in [0, 2**63) for each unit.
+    """
     seen: Counter[str] = Counter()
     seeds = []
     for label in labels:
@@ -184,7 +205,7 @@ def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
 
 
 def _window(transform: Augment | Callable[[Tensor], Tensor], size: tuple[int, int]) -> tuple[int, int]:
-    """The size of what the network is given."""
+    """(height, width) of the network's input."""
     return transform.window(size) if isinstance(transform, Augment) else size
 
 
@@ -195,7 +216,7 @@ def _views(crop: float) -> int:
 
 @dataclass(frozen=True)
 class _Batch:
-    """One batch of the pictures of a prior: `rows` of them, each after its own target."""
+    """One batch of the pictures of a prior: its `rows`, each with its own target."""
 
     model: Model
     objective: Objective
@@ -210,14 +231,14 @@ class _Batch:
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
         seed: int,
-        tick: Callable[[int], None],
+        report: Callable[[int], None],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         device, steps = self.model.device, self.settings.steps
         part = prior.take(self.rows).to(device)
         rows = self.rows.to(device) if self.objective.count > 1 or self.objective.coupled else None
         views = self.settings.views or 1
         transform = self._transform(augment, generators, size, seed)
-        # All views of a step run as one batch; those of pictures that influence each other, one after the other.
+        # All views of a step run as one batch; those of coupled pictures, one after the other.
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
@@ -251,14 +272,14 @@ class _Batch:
                 optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
-                tick(step + 1)
+                report(step + 1)
         finally:
             optimizer.finish()
             prior.put(self.rows, part)
         with torch.no_grad():
             image = part()
             rows = None if rows is None else rows[: len(self.rows)]
-            scores = measured(self.model, self.objective, capture, whole(self.model, part, image), rows)
+            scores = measured(self.model, self.objective, capture, uncropped(self.model, part, image), rows)
         return image.detach().float().cpu(), scores.cpu(), history.cpu(), stopped.cpu()
 
     def _optimizer(self, part: Prior) -> Optimizer:
@@ -284,7 +305,7 @@ class _Batch:
         def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
             shown = []
             for view in range(step, step + views):
-                # A foreign callable has no generators to be given: it gets a global state of our own for the moment.
+                # A user's callable takes no generators: it runs with a seeded global state of its own.
                 with torch.random.fork_rng(devices=devices):
                     torch.manual_seed((seed + view) % 2**63)
                     shown.append(augment(image))

@@ -1,4 +1,4 @@
-"""A frozen network computed in fewer passes over its activations: what the first pass shows to belong together."""
+"""A frozen network computed in fewer passes over its activations: batch normalisations folded into convolutions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Fixed = tuple[Tensor, Tensor, Tensor | None, Tensor | None, float]
 """A batch normalisation with fixed statistics: mean, variance, scale, shift, eps."""
 
 _FORM = (int, torch.Size, torch.dtype, torch.device, torch.layout)
-"""What a function returns that has only asked for a tensor's form, not for its values."""
+"""Results of functions that read a tensor's form only, not its values."""
 
 
 class Folding(TorchFunctionMode):
-    """A context for one forward pass of a frozen network, entered again and again: the first pass is watched.
+    """A context for one forward pass of a frozen network, entered repeatedly: the first pass is traced.
 
-    From then on a convolution whose output only a batch normalisation with fixed statistics read is computed with
-    weights that contain it, y = (w f) * x + (b - mean) f + shift with f = scale / sqrt(variance + eps); and weights are
-    cast to the type of autocast once, instead of in every pass. The values are the same up to rounding. The network
-    itself is not changed; if it takes another course than the one that was watched, it is watched again.
+    From then on a convolution whose output is read only by a batch normalisation with fixed statistics is computed with
+    folded weights, y = (w f) * x + (b - mean) f + shift with f = scale / sqrt(variance + eps); and weights are cast to
+    the type of autocast once, instead of in every pass. The values are the same up to rounding. The network itself is
+    not changed; if a pass takes another path than the traced one, the next one is traced again.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval().requires_grad_(False)
@@ -44,7 +44,7 @@ class Folding(TorchFunctionMode):
         self._outputs: dict[int, tuple[Tensor, list[list[Fixed | None]]]] = {}  # id of a weight -> it, its readers
         self._folds: dict[int, Fixed] = {}  # id of a weight -> the normalisation after it
         self._ready: dict[Any, tuple[Tensor, Tensor | None, Tensor, Tensor | None]] = {}
-        self._folded: dict[int, Tensor] = {}  # outputs that are normalised already, and wait to be asked to be
+        self._folded: dict[int, Tensor] = {}  # outputs normalised already, before their `batch_norm` runs
 
     def __enter__(self) -> Any:
         if self._watching and self._outputs:
@@ -85,11 +85,11 @@ class Folding(TorchFunctionMode):
             self._outputs.setdefault(id(args[1]), (args[1], []))[1].append(readers)
 
     def _decide(self) -> None:
-        """Which convolutions to fold from now on."""
+        """Chooses the convolutions to fold from now on."""
         self._folds, self._ready = {}, {}
         for key, (_, outputs) in self._outputs.items():
             first = outputs[0][0] if outputs[0] else None
-            # A module that runs twice: both times alike, or not at all.
+            # A module that runs twice is folded both times, or not at all.
             if first is not None and all(len(readers) == 1 and _same(readers[0], first) for readers in outputs):
                 self._folds[key] = first
         self._watching = False
@@ -106,13 +106,13 @@ class Folding(TorchFunctionMode):
                 factor = (variance + eps).rsqrt() * (1 if scale is None else scale)
                 new = weight * factor[:, None, None, None]
                 offset = ((0 if bias is None else bias) - mean) * factor + (0 if shift is None else shift)
-            # With the tensors that name it, whose identities must not pass to others meanwhile.
+            # Keeps the tensors of the key alive, so that their ids are not reused.
             self._ready[key] = _cast(new, dtype), None if offset is None else _cast(offset, dtype), weight, bias
         return self._ready[key][:2]
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    # Pictures come in channels-last memory; with weights in it too, no convolution has to bring them there.
+    # Pictures come in channels-last memory; with weights in it too, no convolution has to convert them.
     memory = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
     return nn.Parameter(tensor.detach().to(dtype, memory_format=memory), requires_grad=False)
 
@@ -122,7 +122,7 @@ def _learns(tensors: Any) -> bool:
 
 
 def _is_frozen(weight: Any) -> bool:
-    # A weight that is made anew in every forward pass is no parameter, and not worth being prepared.
+    # A weight that is computed in every forward pass is no parameter, and not worth preparing.
     return isinstance(weight, nn.Parameter) and not weight.requires_grad
 
 
@@ -136,7 +136,7 @@ def fixed_statistics(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Fixed | None:
-    """What `batch_norm` does with these arguments, if its statistics are fixed."""
+    """Mean, variance, scale, shift and eps of a `batch_norm` with these arguments; None if its statistics change."""
     if training or running_mean is None or running_var is None or _learns((weight, bias)):
         return None
     return running_mean, running_var, weight, bias, eps

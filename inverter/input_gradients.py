@@ -15,22 +15,25 @@ from inverter.folding import fixed_statistics
 from inverter.relu_rules import ReLURule
 
 FEW = 4
-"""Input channels up to which a strided convolution's own backward pass wastes most of its work: a first layer's."""
+"""Input channels up to which a strided convolution's own backward pass wastes most of its work: a first layer."""
 
 Backward = Callable[[Tensor], Tensor]
 
 
 def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Backward:
-    """The input gradient of a strided convolution as one dense convolution, whose output is woven together.
+    """The input gradient of a strided convolution as one dense convolution and a pixel shuffle.
 
-    Every stride-th pixel sees the same taps of the kernel: each of the stride x stride phases is an output channel of
-    its own, and `pixel_shuffle` puts them in their places.
+    Every stride-th pixel meets the same taps of the kernel: each of the stride x stride phases is an output channel of
+    its own, and `pixel_shuffle` interleaves them.
 
     Args:
-        weight: (K, C, k, k) of `conv2d(x, weight, None, stride, padding)`. size: (height, width) of x.
+        weight: (K, C, k, k) of `y = conv2d(x, weight, None, stride, padding)`.
+        stride: of the convolution, along both axes.
+        padding: of the convolution, on all sides.
+        size: (height, width) of x.
 
     Returns:
-        gradient of y (B, K, h, w) -> gradient of x (B, C, H, W).
+        A function: gradient of y (B, K, h, w) -> gradient of x (B, C, H, W).
 
     Example:
         >>> x, weight = torch.randn(1, 3, 9, 8, requires_grad=True), torch.randn(5, 3, 3, 3)
@@ -53,9 +56,9 @@ def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) 
     tall, wide = -(-height // stride), -(-width // stride)
 
     def backward(gradient: Tensor) -> Tensor:
-        below, extra_files = tall - first - gradient.shape[2], wide - first - gradient.shape[3]
-        margin = max(last, below, extra_files, 0)
-        # One margin on all sides, which the convolution adds by itself: padding would be a copy of the largest tensor.
+        bottom, right = tall - first - gradient.shape[2], wide - first - gradient.shape[3]
+        margin = max(last, bottom, right, 0)
+        # One margin on all sides, which the convolution adds itself: padding would copy the largest tensor.
         phases = F.conv2d(gradient, woven, None, 1, margin)[:, :, margin - last :, margin - last :]
         return F.pixel_shuffle(phases[:, :, :tall, :wide], stride)[:, :, :height, :width]
 
@@ -63,13 +66,18 @@ def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) 
 
 
 def by_stuffing(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Backward:
-    """The input gradient of a depthwise convolution as another: of the gradient, with zeros stuffed in, and flipped.
+    """The input gradient of a depthwise convolution as a depthwise convolution with the flipped kernel.
+
+    With a stride, zeros are inserted between the gradient's positions first.
 
     Args:
-        weight: (C, 1, k, k) of `conv2d(x, weight, None, stride, padding, groups=C)`. size: (height, width) of x.
+        weight: (C, 1, k, k) of `y = conv2d(x, weight, None, stride, padding, groups=C)`.
+        stride: of the convolution, along both axes.
+        padding: of the convolution, on all sides.
+        size: (height, width) of x.
 
     Returns:
-        gradient of y (B, C, h, w) -> gradient of x (B, C, H, W).
+        A function: gradient of y (B, C, h, w) -> gradient of x (B, C, H, W).
 
     Example:
         >>> x, weight = torch.randn(1, 3, 9, 8, requires_grad=True), torch.randn(3, 1, 3, 3)
@@ -94,7 +102,7 @@ def by_stuffing(weight: Tensor, stride: int, padding: int, size: tuple[int, int]
 
 
 class _Convolution(torch.autograd.Function):
-    """conv2d with another way to its input gradient."""
+    """conv2d with another computation of its input gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, backward: Backward, arguments: tuple[Any, ...]) -> Tensor:
@@ -122,7 +130,7 @@ class _Scaled(torch.autograd.Function):
 
 
 class _Clamped(torch.autograd.Function):
-    """clamp(x, 0, ceiling), whose gradient needs no more than the output: in place, no copy of the input is kept."""
+    """clamp(x, 0, ceiling), whose gradient needs only the output: in place, no copy of the input is kept."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
@@ -139,9 +147,9 @@ class _Clamped(torch.autograd.Function):
         (given,), (y,) = gradients, ctx.saved_tensors
         gradient = given
         if y.ndim == 4 and y.is_contiguous(memory_format=torch.channels_last):
-            # Parts of a concatenation and means over positions arrive in other orders, which are slow to walk beside y.
+            # Gradients of concatenations and of means over positions arrive in other memory formats, which are slow.
             gradient = given.contiguous(memory_format=torch.channels_last)
-        # A copy is nobody else's, and can become the result.
+        # A copy is not shared, and can become the result.
         passed = torch.empty_like(gradient) if gradient is given else gradient
         if ctx.ceiling == math.inf:
             torch.ops.aten.threshold_backward.grad_input(gradient, y, 0, grad_input=passed)
@@ -151,19 +159,20 @@ class _Clamped(torch.autograd.Function):
 
 
 def _only(value: int | Sequence[int] | str) -> int | None:
-    """A convolution's setting if it is the same in both directions."""
+    """A convolution's setting if it is the same along both axes."""
     if isinstance(value, int):
         return value
     return int(value[0]) if not isinstance(value, str) and len(set(value)) == 1 else None
 
 
 class InputGradients(ReLURule):
-    """A context in which frozen layers pass gradients on to their input faster than torch does on a CPU.
+    """A context in which frozen layers compute the gradient of their input faster than torch does on a CPU.
 
-    Nobody asks here for the gradients of weights, and what is left can be had for less: of a first convolution with a
-    stride by its phases (2 to 3 times as fast), of a depthwise one in bfloat16 by another (up to 8 times), of a batch
-    normalisation by one factor, of a ReLU in one memory order. The values are the same up to rounding. Modules and
-    functional calls are covered alike; the network itself is not changed. On other devices it does nothing.
+    Gradients of weights are not needed here, and the input gradient alone is cheaper: of a first convolution with a
+    stride by its phases (2 to 3 times as fast), of a depthwise one in bfloat16 by another depthwise one (up to 8
+    times), of a batch normalisation by one factor, of a ReLU in one memory format. The values are the same up to
+    rounding. Modules and functional calls are covered alike; the network itself is not changed. On other devices it has
+    no effect.
     """
 
     def __init__(self) -> None:
@@ -198,7 +207,7 @@ class InputGradients(ReLURule):
         arguments = (weight, bias, stride, padding, dilation, groups)
         step, pad = _only(stride), _only(padding)
         learns = weight.requires_grad or (bias is not None and bias.requires_grad)
-        # A weight that is made anew in every forward pass is no parameter, and not worth a way of its own.
+        # A weight that is computed in every forward pass is no parameter, and not worth preparing.
         alone = learns or not isinstance(weight, nn.Parameter) or not _differentiated(x)
         if alone or step is None or pad is None or _only(dilation) != 1 or weight.shape[2] != weight.shape[3]:
             return F.conv2d(x, *arguments)
@@ -222,7 +231,7 @@ class InputGradients(ReLURule):
         key = (id(variance), x.dtype, x.ndim)
         if key not in self._ways:
             factor = (variance + eps).rsqrt() if weight is None else weight * (variance + eps).rsqrt()
-            # With the tensor that names it, whose identity must not pass to another meanwhile.
+            # Keeps the tensor of the key alive, so that its id is not reused.
             self._ways[key] = factor.to(x.dtype).view(-1, *[1] * (x.ndim - 2)), variance
         return _Scaled.apply(x, self._ways[key][0], (mean, variance, weight, bias, False, 0.0, eps))
 

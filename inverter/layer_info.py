@@ -1,4 +1,4 @@
-"""The layers of a network as a table: address, type, channels, map size, receptive field, and which are the stages."""
+"""The layers of a network as a table: address, type, channels, map size, receptive field and stages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ class LayerInfo:
     """One row of the table.
 
     Attributes:
-        name: the address; type: the module's class; calls: how often it runs in one forward pass.
-        channels: of its activation; size: (height, width) of its map, None if it puts out no map.
-        receptive_field: side in pixels of what one unit sees; `inf` if it sees the whole picture, None if unknown.
-        stage: True for the children of the network's main sequence that put out maps.
+        name: the address.
+        type: the module's class.
+        calls: how often it runs in one forward pass.
+        channels: of its activation, None if that has fewer than two dimensions.
+        size: (height, width) of its map, None if it outputs no map.
+        receptive_field: its side in pixels; `inf` if a unit sees the full picture, None if unknown.
+        stage: True for the children of the network's main sequence that output maps.
     """
 
     name: str
@@ -31,14 +34,25 @@ class LayerInfo:
 
 
 def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]:
-    """Every module that runs in a forward pass of a picture of `size` (default: the model's own), by its first call."""
+    """The table of a network's layers: every module that runs in a forward pass, in the order of the first calls.
+
+    Args:
+        model: from `load_model`.
+        size: (height, width) of the picture in pixels; default: the model's own.
+
+    Returns:
+        One row for each module.
+
+    Raises:
+        BadInput: if the network cannot process such a picture.
+    """
     seen = follow(model, size or model.input_size)
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
     stages = _stages(model.module, {name for name, calls in seen.items() if _map_size(calls[0][0])})
     rows = []
     for name, calls in seen.items():
         if not name:
-            continue  # the network itself: its output is the objective's business, not a layer
+            continue  # the network itself
         tensor, fields = calls[0]
         size = _map_size(tensor)
         side = None if fields is None else fields.size
@@ -54,10 +68,10 @@ def _map_size(tensor: Tensor | None) -> tuple[int, int] | None:
 
 
 def _stages(root: nn.Module, maps: set[str]) -> list[str]:
-    """The children of the main sequence that put out maps.
+    """The children of the main sequence that output maps.
 
-    The main sequence is found by going down from the root for as long as one child alone has all the parameters that
-    are used before the maps end: `features` in SqueezeNet and VGG, the root itself in a ResNet.
+    The main sequence is found by descending from the root for as long as a single child with maps has parameters:
+    `features` in SqueezeNet and VGG, the root itself in a ResNet.
     """
     name, part = "", root
     while True:
@@ -70,5 +84,16 @@ def _stages(root: nn.Module, maps: set[str]) -> list[str]:
 
 
 def stages(model: Model, size: tuple[int, int] | None = None) -> list[str]:
-    """Addresses of the stages, in order: what `--layer all` means."""
+    """Addresses of the stages, in order: what `--layer all` means.
+
+    Args:
+        model: from `load_model`.
+        size: (height, width) of the picture in pixels; default: the model's own.
+
+    Returns:
+        The names of the rows of `layers` that are stages.
+
+    Raises:
+        BadInput: if the network cannot process such a picture.
+    """
     return [row.name for row in layers(model, size) if row.stage]

@@ -1,4 +1,4 @@
-"""L-BFGS on a batch of independent pictures, for problems without chance: each has curvature and steps of its own."""
+"""L-BFGS on a batch of independent pictures, for deterministic losses: each has curvature and steps of its own."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from torch import Tensor, nn
 from inverter.optimizer import Optimizer
 
 ENOUGH = 1e-4
-"""The share of the decrease that the slope promises which a step must bring (Armijo; Nocedal & Wright, eq. 3.6a)."""
+"""Fraction of the decrease predicted by the slope that a step must achieve (Armijo; Nocedal & Wright, eq. 3.6a)."""
 FLAT = 1e-7
-"""Curvature along a step below this, relative to what its length allows, is not worth remembering."""
+"""A step with less curvature than this, relative to the lengths of the step and of the gradient change, is dropped."""
 LONG = 0.25
-"""Where the scale of unseen directions lies between s.y / y.y (0; Nocedal & Wright, eq. 7.20) and s.s / s.y (1;
-Barzilai & Borwein 1988), as a weight of logarithms: units that switch on and off make y long, the first too small."""
+"""Scale of directions without curvature information, as a weight of logarithms between s.y / y.y (0; Nocedal & Wright,
+eq. 7.20) and s.s / s.y (1; Barzilai & Borwein 1988): ReLUs that switch make y long, and the former too small."""
 
 
 class LBFGS(Optimizer):
     """L-BFGS (Nocedal & Wright 2006, algorithm 7.5) over parameters whose first dimension is the batch.
 
-    torch's own takes one step for all parameters and asks for several evaluations within it. Here every evaluation is
-    one step of the loop: a picture whose last move brought enough of a decrease goes on along a new direction, and one
-    whose move did not comes half-way back, each on its own.
+    `torch.optim.LBFGS` takes one step for all parameters and needs several evaluations within it. Here every evaluation
+    is one step of the loop: a picture whose last move decreased its loss enough moves on along a new direction, and one
+    whose move did not goes half-way back, independently of the others.
 
     Args:
         parameters: each (B, ...).
         first: length of the first move, as the largest change of a parameter.
-        memory: how many moves the curvature is built from.
+        memory: how many moves the curvature is estimated from.
 
     Example:
         >>> place = nn.Parameter(torch.tensor([[3.0, -1.0], [0.5, 8.0]]))
@@ -52,8 +52,8 @@ class LBFGS(Optimizer):
         self.point, self.slope = here.clone(), torch.zeros_like(here)
         self.loss = here.new_full((count,), torch.inf)
         self.direction, self.length = torch.zeros_like(here), here.new_ones(count)
-        # A ring for each picture: its last `memory` moves, and behind them the bends, the changes of the slope along
-        # them. Where it has fewer there are zeros.
+        # A ring buffer for each picture: its last `memory` moves, followed by the bends, the changes of the slope along
+        # them; zeros where there are fewer.
         self.kept = here.new_zeros(count, 2 * memory, here.shape[1])
         self.products = here.new_zeros(count, 2 * memory, 2 * memory)  # of all kept vectors with each other
         self.taken = torch.zeros(count, dtype=torch.long, device=here.device)
@@ -65,10 +65,10 @@ class LBFGS(Optimizer):
 
     @torch.no_grad()
     def step(self, alive: Tensor, loss: Tensor) -> None:
-        """Takes what was found at the parameters, and moves on to where to look next.
+        """Evaluates the last moves, and moves the parameters to the next points.
 
         Args:
-            alive: (B,) False for pictures that stay where they were best.
+            alive: (B,) bool, False for pictures that stay where they were best.
             loss: (B,), whose gradients the parameters hold.
         """
         here = self._values()
@@ -84,7 +84,7 @@ class LBFGS(Optimizer):
         self._write(self.point + self.length[:, None] * self.direction)
 
     def _remember(self, better: Tensor, move: Tensor, bend: Tensor) -> Tensor:
-        """Keeps the move of pictures that it taught something; returns the slope's products with all that is kept."""
+        """Stores useful moves; returns the slope's products with all stored vectors."""
         curvature = (move * bend).sum(1)
         useful = better & (curvature > FLAT * move.norm(dim=1) * bend.norm(dim=1))
         slot = self.taken % self.memory
@@ -100,17 +100,17 @@ class LBFGS(Optimizer):
         return products[:, :, 2]
 
     def _downhill(self, along: Tensor) -> Tensor:
-        """Minus the inverse curvature times the slope, (B, N), from the slope's products with all that is kept.
+        """Minus the inverse Hessian times the slope, (B, N), from the slope's products with all stored vectors.
 
-        With S and Y of the moves and bends, oldest first, R the upper triangle of S'Y and D its diagonal, it is
-        g + S R^-T ((D + g Y'Y) R^-1 S' - g Y') - g Y R^-1 S' times the slope, g the scale of unseen directions (Byrd,
-        Nocedal & Schnabel 1994, eq. 2.6). It is the two-loop recursion, but what is large is read twice, not 4 times a
-        move, and the order of a picture's moves is that of small matrices.
+        With the moves S and bends Y, oldest first, R the upper triangle of S'Y and D its diagonal, the inverse Hessian
+        is g + S R^-T ((D + g Y'Y) R^-1 S' - g Y') - g Y R^-1 S', with g the scale of all other directions (Byrd,
+        Nocedal & Schnabel 1994, eq. 2.6). It equals the two-loop recursion, but reads the large vectors twice instead
+        of 4 times a move, and only small matrices depend on the order of the moves.
         """
         count, memory = len(along), self.memory
         order = (self.taken[:, None] + torch.arange(memory, device=along.device)) % memory
         both = torch.cat([order, order + memory], 1)
-        # The triangle's inverse wants more digits than the vectors have; some accelerators have no more.
+        # The triangle's inverse needs more digits than the vectors have; MPS has no float64.
         fine = torch.float32 if along.device.type == "mps" else torch.float64
         products = self.products.gather(1, both[:, :, None].expand(-1, -1, 2 * memory))
         products = products.gather(2, both[:, None].expand(-1, 2 * memory, -1)).to(fine)
@@ -133,7 +133,7 @@ class LBFGS(Optimizer):
         return -(step + (weights[:, None].to(self.slope) @ self.kept)[:, 0])
 
     def finish(self) -> None:
-        """Goes back to the best that was found: the last move may not have been tried yet."""
+        """Returns to the best points: the last moves have not been evaluated."""
         self._write(self.point)
 
     @torch.no_grad()

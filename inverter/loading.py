@@ -1,4 +1,4 @@
-"""`load_model`: networks from torchvision, timm, a Python file, the user's hands, or the package itself."""
+"""`load_model`: networks from torchvision, timm, a Python file, a module in memory, or the package itself."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from inverter.models import Model, Normalize, as_device, as_normalization, first_line
-from inverter_errors import BadInput, MissingFile, MissingLibrary
+from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 from priors.base import as_size
 
 Found = tuple[nn.Module, dict[str, Any]]
-"""A network, and what its source knows of it: any of the arguments `normalize`, `input_size`, `categories`."""
+"""A network, and its source's metadata: any of the arguments `normalize`, `input_size`, `categories`, `weights`."""
 
 
 def load_model(
@@ -34,24 +34,29 @@ def load_model(
     device: str | torch.device | None = None,
     input_size: int | tuple[int, int] | None = None,
 ) -> Model:
-    """The network to look into, with its preprocessing.
+    """The network under inspection, with its preprocessing.
 
     Args:
         spec: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` (a function without arguments that returns an
-            `nn.Module`), `builtin` (the bundled network), or an `nn.Module` that you already have.
+            `nn.Module`), `builtin` (the bundled network), or an `nn.Module` in memory; `list_models` lists the names.
+            A `Model` is returned as it is, or as a copy with the other arguments applied.
         weights: a `.safetensors` file, or `.pt`/`.pth` (loaded with `weights_only=True`: code in it is never run).
             Without it, torchvision and timm fetch their own pretrained weights.
-        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: what the
-            network's source says, else imagenet.
-        device: `auto` (cuda, else mps, else cpu), or a torch device. A module that you give stays where it is unless
-            `device` names another place; then a copy goes there.
-        input_size: pixels, one number or (height, width). Default: what the network's source says, else 224.
+        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: that of
+            the network's source, else imagenet.
+        device: `auto` (cuda, else mps, else cpu), or a torch device. A module in memory stays where it is unless
+            `device` is another one; then a copy is made there.
+        input_size: pixels, one number or (height, width). Default: that of the network's source, else 224.
+
+    Returns:
+        The frozen network with its metadata.
 
     Raises:
-        BadInput: unknown spec or name, weights that do not fit or are damaged, a device that is not here.
-        MissingFile: no such file.
-        ConnectionError: the hub with the pretrained weights cannot be reached.
-        MissingLibrary: timm is not installed.
+        BadInput: for an unknown spec or name, weights that do not fit or are damaged, a device that is not available.
+        BadType: for a spec of another type.
+        MissingFile: if there is no such file.
+        Unreachable: if the server of the pretrained weights cannot be reached.
+        MissingLibrary: if timm is required and not installed.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
@@ -94,6 +99,8 @@ def load_model(
 
 
 def _build(spec: str, pretrained: bool) -> Found:
+    if not isinstance(spec, str):
+        raise BadType(f"a model must be a name, an nn.Module or a Model, got {type(spec).__name__}")
     kind, _, name = spec.rpartition(":") if spec.endswith(":") else spec.partition(":")
     if spec == "builtin":
         return _builtin()
@@ -148,7 +155,7 @@ def _timm(name: str, pretrained: bool) -> Found:
     try:
         import timm
     except ModuleNotFoundError:
-        raise MissingLibrary("timm models need timm: pip install 'inverter[timm]'") from None
+        raise MissingLibrary("timm models need timm: pip install 'inverter-vis[timm]'") from None
     names = timm.list_models() + timm.list_pretrained()
     if name not in names:
         raise BadInput(f"timm has no model {name!r}{_near(name, names)}")
@@ -167,7 +174,7 @@ def _timm(name: str, pretrained: bool) -> Found:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the hubs' own notes and retries off the terminal: what matters of them is in the error."""
+    """Keeps the hubs' messages about retries off the terminal: the error has the reason."""
     hub = logging.getLogger("huggingface_hub")
     before = hub.level
     hub.setLevel(logging.CRITICAL)
@@ -178,9 +185,9 @@ def _quiet() -> Iterator[None]:
         hub.setLevel(before)
 
 
-def _unreachable(source: str, name: str, error: Exception) -> ConnectionError:
+def _unreachable(source: str, name: str, error: Exception) -> Unreachable:
     reason = str(error).strip().splitlines()
-    return ConnectionError(
+    return Unreachable(
         f"the pretrained weights of {source}:{name} could not be fetched "
         f"({reason[-1] if reason else type(error).__name__}); give a local file with weights="
     )
@@ -192,7 +199,7 @@ def _local(path: Path, factory: str) -> nn.Module:
     spec = importlib.util.spec_from_file_location(f"inverter_model_{path.stem}", path)
     assert spec is not None and spec.loader is not None  # a .py file always has a loader
     source = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = source  # classes that are pickled or dataclasses look their module up
+    sys.modules[spec.name] = source  # pickled classes and dataclasses need their module there
     try:
         spec.loader.exec_module(source)
     except (Exception, SystemExit) as error:
@@ -211,10 +218,18 @@ def _local(path: Path, factory: str) -> nn.Module:
 
 
 def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
-    """A module that is no model to look into, a generator say: from `path/to/file.py:factory`, with its weights.
+    """A module other than the network under inspection, such as a generator, with its weights.
+
+    Args:
+        spec: `path/to/file.py:factory`.
+        weights: as for `load_model`; without it the module is as the factory made it.
+
+    Returns:
+        The module, in eval mode.
 
     Raises:
-        BadInput, MissingFile: as `load_model`.
+        BadInput: for another spec, a factory that fails, weights that do not fit or are damaged.
+        MissingFile: if there is no such file.
     """
     path, _, factory = spec.rpartition(":")
     if not path.endswith(".py"):
@@ -228,7 +243,13 @@ def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
 
 
 def read_state(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a `.safetensors`, `.pt` or `.pth` file by name; never runs code that the file holds.
+    """Reads the tensors of a file of weights; never runs code that the file holds.
+
+    Args:
+        path: a `.safetensors`, `.pt` or `.pth` file.
+
+    Returns:
+        Tensors on the CPU, by name.
 
     Raises:
         BadInput: for a damaged file, another kind of file, or one that holds more than tensors.
@@ -245,14 +266,14 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
         raise BadInput(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch warns of is refused here, or harmless
+            warnings.simplefilter("ignore")  # files that torch warns about are refused here, or harmless
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadInput(
             f"{path} holds more than tensors and was refused: save a state_dict() "
             "(loading code from it could run anything)"
         ) from error
-    except Exception as error:  # torch raises many kinds for a damaged archive
+    except Exception as error:  # torch raises many types for a damaged archive
         raise BadInput(f"{path} is damaged or no torch file ({first_line(error)})") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -264,10 +285,14 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
 def load_weights(module: nn.Module, path: Path) -> None:
     """Copies a file's tensors into `module`, all of them or none.
 
-    Names may carry DataParallel's `module.` prefix. Half-precision tensors are widened.
+    Names may have DataParallel's `module.` prefix. Half-precision tensors are converted.
+
+    Args:
+        module: the network.
+        path: a `.safetensors`, `.pt` or `.pth` file.
 
     Raises:
-        BadInput: if names or shapes do not fit; it names the first few.
+        BadInput: if names or shapes do not fit (it shows the first few), or the file is damaged.
     """
     own = module.state_dict()
     prefix = "" if any(name.startswith("module.") for name in own) else "module."

@@ -1,4 +1,4 @@
-"""What the allocator does with memory that is freed: it keeps it, for the next step needs as much again."""
+"""Has the allocator keep freed memory, since the next step needs as much again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ _KEPT = 1 << 30
 
 @cache
 def keep_memory() -> bool:
-    """Has glibc keep freed blocks for this process, and says whether it does.
+    """Has glibc keep freed blocks for this process.
 
-    By default it gives every block above some MB back to the system when it is freed, and each step of an optimisation
-    gets thousands of new pages, which the system fills with zeros: a fifth of the time on a CPU. The largest amount in
-    use stays the same; what is kept can be used by everything else in the process. Where the environment has settings
-    of its own (MALLOC_... or GLIBC_TUNABLES), or the C library is another one, nothing happens.
+    By default it returns every block above some MB to the system when it is freed, and each step of an optimisation
+    gets thousands of new pages, which the system fills with zeros: a fifth of the time on a CPU. The peak memory stays
+    the same; what is kept can be used by everything else in the process. Where the environment has settings of its own
+    (MALLOC_... or GLIBC_TUNABLES), or the C library is not glibc, the allocator is left alone.
+
+    Returns:
+        True if freed blocks are kept.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False

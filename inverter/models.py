@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +18,31 @@ from inverter.capture import Capture, check_address, frozen, unwrap
 from inverter.memory import keep_memory
 from inverter_errors import BadInput
 
+Normalization = Literal["imagenet", "half", "none"]
+"""Names of the normalisations."""
+
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+"""Mean and standard deviation of each colour channel, by name."""
 FORWARD_ERRORS = (RuntimeError, AssertionError, ArithmeticError, AttributeError)
-"""What networks raise at a picture that does not suit them; some check its size with `assert`."""
-Normalize = str | tuple[Sequence[float], Sequence[float]]
+"""What networks raise for a picture that they cannot process; some check its size with `assert`."""
+
+Normalize = Normalization | str | tuple[Sequence[float], Sequence[float]]
+"""A name, text as "m,m,m/s,s,s", or (mean, std)."""
 
 
 def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each colour channel, from a name or from the numbers themselves.
 
-    Text may also spell the numbers: "0.5,0.5,0.5/0.5,0.5,0.5" (mean / std).
+    Args:
+        normalize: `imagenet`, `half`, `none`, (mean, std), or the numbers as text, "0.5,0.5,0.5/0.5,0.5,0.5" (mean /
+            std).
+
+    Returns:
+        (mean, std), a number for each channel.
 
     Raises:
         BadInput: for an unknown name, or numbers that are not as many means as positive deviations.
@@ -52,7 +64,13 @@ def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[flo
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
-    """A device that exists here; None and "auto" mean cuda, else mps, else cpu.
+    """A device that is available.
+
+    Args:
+        device: a torch device or its name; None and "auto" mean cuda, else mps, else cpu.
+
+    Returns:
+        The torch device.
 
     Raises:
         BadInput: for a device that torch does not know, or that this machine does not have.
@@ -69,31 +87,42 @@ def as_device(device: str | torch.device | None) -> torch.device:
         raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise BadInput(
-            f"device {str(found)!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; "
+            f"device {str(found)!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices; "
             "use device auto or cpu"
         )
     if found.type == "mps" and not torch.backends.mps.is_available():
-        raise BadInput("device 'mps' was asked for, but this machine has none; use device auto or cpu")
+        raise BadInput("device 'mps' is not available: this machine has none; use device auto or cpu")
     return found
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line; its type where it says nothing."""
+    """The first line of an error's text; its type if the text is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class Model:
-    """Phi of the formula: a network that is looked at and never changed.
+    """The network under inspection (Phi in the formula), which is never changed; `load_model` makes one.
 
-    `load_model` makes one. Attributes:
-        module: the network itself, unwrapped from DataParallel and torch.compile. It comes back from every use
-            exactly as it was: mode, requires_grad, hooks, weights.
+    Args:
+        module: the network; DataParallel and torch.compile are unwrapped.
         spec: how it was named, e.g. `torchvision:squeezenet1_0`.
-        weights: the weights' file, if there was one.
+        normalize: see `load_model`.
         input_size: (height, width) in pixels that it was trained for.
-        mean, std: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of
-            the channels the network takes: 3, or 1 for grey pictures.
         categories: names of the classes, () if unknown.
+        weights: the file of the weights, if there is one.
+
+    Attributes:
+        module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
+        spec: as given.
+        input_size: as given.
+        mean: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of the
+            channels the network takes: 3, or 1 for grey pictures.
+        std: standard deviation of each colour channel.
+        categories: as given, a tuple.
+        weights: as given.
+
+    Raises:
+        BadInput: for an unknown normalisation.
     """
 
     def __init__(
@@ -118,17 +147,19 @@ class Model:
 
     @property
     def device(self) -> torch.device:
+        """The device of the first parameter or buffer; the CPU if there is none."""
         for tensor in (*self.module.parameters(), *self.module.buffers()):
             return tensor.device
         return torch.device("cpu")
 
     @property
     def parameters(self) -> int:
+        """Number of parameters."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @cached_property
     def sha256(self) -> str:
-        """Of the weights' file, or of the state dict's names and bytes where there is none."""
+        """Hex digest of the file of the weights, or of the state dict's names and bytes where there is none."""
         digest = hashlib.sha256()
         if self.weights is not None:
             with self.weights.open("rb") as file:
@@ -141,7 +172,17 @@ class Model:
         return digest.hexdigest()
 
     def on(self, device: str | torch.device | None) -> Model:
-        """This model on `device`: itself if it is there already, else a copy (the user's module never moves)."""
+        """This model on another device; the user's module never moves.
+
+        Args:
+            device: `auto` (also None), or a torch device.
+
+        Returns:
+            The model itself if it is there already, else a copy.
+
+        Raises:
+            BadInput: for a device that is not available.
+        """
         target = as_device(device)
         here = self.device
         if target.type == here.type and (target.index is None or target.index == here.index):
@@ -151,27 +192,51 @@ class Model:
         return moved
 
     def check_layer(self, address: str) -> None:
-        """Raises a `NotFound` that shows the nearest addresses if the network has no layer `address`."""
+        """Checks that the network has a layer.
+
+        Args:
+            address: of the layer.
+
+        Raises:
+            LayerNotFound: if it does not; it shows the nearest addresses.
+        """
         check_address(self.module, address)
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] as the network takes them, in channels-last memory (fastest to convolve)."""
+        """Pictures (B, C, H, W) in [0, 1] as the network takes them, in channels-last memory (fastest to convolve)."""
         mean, std = _on(image.device, self.mean, self.std)
         return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
     @contextmanager
     def capture(self, reads: Sequence[str]) -> Iterator[Capture]:
-        """The context of one piece of work: the network frozen and eager, the layers of `reads` captured."""
+        """A context in which the network is frozen and `capture(x)` returns activations by address.
+
+        Args:
+            reads: addresses of layers; "" is the network's output.
+
+        Yields:
+            A `Capture`, to be called with normalised pictures (B, C, H, W).
+
+        Raises:
+            LayerNotFound: for an unknown layer.
+        """
         keep_memory()
         with frozen(self.module), Capture(self.module, reads) as capture:
             yield capture
 
     @torch.no_grad()
     def shapes(self, reads: Sequence[str], size: tuple[int, int] | None = None) -> dict[str, torch.Size]:
-        """The shape of each layer's activation for one picture of `size` (default: `input_size`).
+        """The shape of each layer's activation for one picture, by address.
+
+        Args:
+            reads: addresses of layers; "" is the network's output.
+            size: (height, width) of the picture in pixels; default: `input_size`.
+
+        Returns:
+            Shapes (1, ...), in the order in which the layers run.
 
         Raises:
-            NotFound: for an unknown layer.
+            LayerNotFound: for an unknown layer.
             BadInput: if the network cannot process a picture of this size as far as these layers.
         """
         height, width = size or self.input_size
@@ -195,7 +260,7 @@ class Model:
 
 
 class _NoNetwork(nn.Identity):
-    """Passes pictures on. All it has is a place: a buffer on the device where they are to be."""
+    """Passes pictures on. A buffer marks the device where they are."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -203,10 +268,16 @@ class _NoNetwork(nn.Identity):
 
 
 def no_network(device: str | torch.device | None = None) -> Model:
-    """Phi(x) = x: for objectives that look at the picture itself.
+    """The identity, Phi(x) = x: for objectives that read the picture itself.
 
     Args:
         device: where pictures are optimised: `auto` (also None), or a torch device.
+
+    Returns:
+        A model without parameters or normalisation.
+
+    Raises:
+        BadInput: for a device that is not available.
 
     Example:
         >>> no_network("cpu")
@@ -218,5 +289,5 @@ def no_network(device: str | torch.device | None = None) -> Model:
 @cache
 def _on(device: torch.device, *numbers: tuple[float, ...]) -> tuple[Tensor, ...]:
     """Numbers of each channel as tensors (C, 1, 1), copied to the device once and not in every step."""
-    with torch.inference_mode(False):  # else a first call in inference mode would spoil all later gradients
+    with torch.inference_mode(False):  # else a first call in inference mode would break all later gradients
         return tuple(torch.tensor(values, device=device)[:, None, None] for values in numbers)

@@ -1,31 +1,36 @@
-"""What optimises a batch of independent pictures: parameters with the batch first, and their gradients."""
+"""The base of the optimisers of a batch of independent pictures: parameters with the batch first, and gradients."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from inverter_errors import BadInput, BadType
+from inverter_errors import BadInput
 
 
-class Optimizer:
-    """Over parameters, each (B, ...). A subclass implements `step`; every call of it follows one backward pass."""
+class Optimizer(ABC):
+    """An optimiser of parameters (B, ...). A subclass implements `step`, which is called after each backward pass.
+
+    Args:
+        parameters: each (B, ...).
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.parameters = list(parameters)
 
     def clear(self) -> None:
-        """Forgets the gradients."""
+        """Drops the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
     def gradients(self) -> list[Tensor]:
-        """What the last backward pass left, (B, ...) each.
+        """The gradients of the last backward pass, (B, ...) each.
 
         Raises:
-            BadInput: if it did not reach one of the parameters.
+            BadInput: if one of the parameters has none.
         """
         found = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if len(found) < len(self.parameters):
@@ -36,13 +41,18 @@ class Optimizer:
         return found
 
     def finite(self) -> Tensor:
-        """(B,) True where every gradient of the picture is a number."""
-        # A sum is not finite if any of its terms is not, and is much cheaper than looking at each of them.
+        """(B,) True where every gradient of the picture is finite."""
+        # A sum is not finite if any of its terms is not, and is much cheaper than testing each of them.
         return torch.stack([gradient.flatten(1).sum(1) for gradient in self.gradients()]).isfinite().all(0)
 
+    @abstractmethod
     def step(self, alive: Tensor, loss: Tensor) -> None:
-        """Moves the pictures that are `alive` (B,), of which the last backward pass found the `loss` (B,)."""
-        raise BadType(f"{type(self).__name__} must define step()")
+        """Moves the pictures that are alive.
 
-    def finish(self) -> None:
-        """Goes to where the optimisation ends; by default it is there."""
+        Args:
+            alive: (B,) bool; the others must stay exactly where they are.
+            loss: (B,), of the last backward pass.
+        """
+
+    def finish(self) -> None:  # noqa: B027 - most optimisers have no more to do
+        """Moves the parameters to the final result; called once, after the last step."""

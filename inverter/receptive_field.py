@@ -1,4 +1,4 @@
-"""What a unit sees: the window of the picture that its activation depends on, followed through the real operations.
+"""Receptive fields: the window of the picture that a unit depends on, traced through the actual operations.
 
 The recurrence is that of Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks", eq. 1-2.
 """
@@ -22,9 +22,14 @@ from inverter_errors import BadInput
 
 @dataclass(frozen=True)
 class Axis:
-    """Along one axis, unit i sees the pixels from i * stride + low to i * stride + high, both included.
+    """A receptive field along one axis: that of unit i reaches from pixel i * stride + low to i * stride + high.
 
-    Pixels left of 0 are padding. Where a unit sees everything, all three are infinite.
+    Both ends are included; pixels below 0 are padding. If a unit depends on the full picture, all three are infinite.
+
+    Attributes:
+        stride: pixels between the fields of neighbouring units.
+        low: first pixel of unit 0.
+        high: last pixel of unit 0.
     """
 
     stride: float
@@ -33,30 +38,38 @@ class Axis:
 
     @property
     def size(self) -> float:
-        """Pixels that one unit sees."""
+        """Pixels in the receptive field of one unit."""
         return self.high - self.low + 1
 
     @property
     def centre(self) -> float:
-        """The middle of what unit 0 sees, in pixels from the picture's edge: pixel 0 reaches from 0 to 1."""
+        """The centre of the field of unit 0, in pixels from the picture's edge: pixel 0 reaches from 0 to 1."""
         return (self.low + self.high + 1) / 2
 
     def window(self, unit: int, side: int) -> tuple[int, int]:
-        """The pixels (first, behind the last) that a unit sees of a picture with `side` pixels."""
+        """The receptive field of a unit, cut off at the picture's edges.
+
+        Args:
+            unit: index of the unit.
+            side: of the picture in pixels.
+
+        Returns:
+            (first pixel, one past the last).
+        """
         if self.stride == math.inf:
             return 0, side
         first, last = int(unit * self.stride + self.low), int(unit * self.stride + self.high)
         return min(max(first, 0), side), min(max(last + 1, 0), side)
 
     def through(self, kernel: int, stride: int, padding: int, dilation: int) -> Axis:
-        """What is seen through a sliding window."""
-        if self.stride == math.inf:  # what sees the whole picture goes on seeing it
+        """The receptive field after a convolution or pooling, as in Araujo et al. 2019, eq. 1-2."""
+        if self.stride == math.inf:  # the full picture stays the full picture
             return self
         reach = (kernel - 1) * dilation - padding
         return Axis(self.stride * stride, self.low - padding * self.stride, self.high + reach * self.stride)
 
     def shifted(self, units: int, step: int = 1) -> Axis:
-        """What is seen from a map that starts `units` later, and of which every `step`-th unit is kept."""
+        """The receptive field after a slice of the map that starts at `units` and takes every `step`-th unit."""
         if self.stride == math.inf:
             return self
         start = units * self.stride
@@ -64,7 +77,11 @@ class Axis:
 
 
 class ReceptiveField(NamedTuple):
-    """What the units of a layer see, along both axes.
+    """The receptive field of the units of a layer, along both axes.
+
+    Attributes:
+        y: along the height.
+        x: along the width.
 
     Example:
         >>> field = ReceptiveField(Axis(2, -3, 3), Axis(2, -3, 3))  # after a 7x7 convolution, stride 2, padding 3
@@ -77,31 +94,38 @@ class ReceptiveField(NamedTuple):
 
     @property
     def size(self) -> float:
-        """The longer side in pixels; `inf` if a unit sees the whole picture."""
-        return math.inf if _WHOLE in self else max(self.y.size, self.x.size)
+        """The longer side in pixels; `inf` if a unit depends on the full picture."""
+        return math.inf if _FULL in self else max(self.y.size, self.x.size)
 
     def window(self, y: int, x: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """What the unit at (y, x) sees of a picture of `size` (height, width): (top, left, bottom, right) in pixels.
+        """The receptive field of the unit at (y, x), cut off at the picture's edges.
 
-        The window is cut off where it leaves the picture; bottom and right are not part of it. Near the picture's edge
-        it may hold a few pixels too many: there, the network pads its inner maps too.
+        Near the edges it may have a few pixels too many: the network pads its inner maps as well.
+
+        Args:
+            y: row of the unit.
+            x: column of the unit.
+            size: (height, width) of the picture in pixels.
+
+        Returns:
+            (top, left, bottom, right) in pixels; bottom and right are excluded.
         """
         (top, bottom), (left, right) = self.y.window(y, size[0]), self.x.window(x, size[1])
         return top, left, bottom, right
 
 
-_WHOLE = Axis(math.inf, -math.inf, math.inf)
-_EVERYTHING = ReceptiveField(_WHOLE, _WHOLE)
+_FULL = Axis(math.inf, -math.inf, math.inf)
+_EVERYTHING = ReceptiveField(_FULL, _FULL)
 _SPREADING = {"native_group_norm", "native_layer_norm", "roll", "flip", "_softmax", "cumsum", "sort"}
-"""Operations that keep a map's size and yet let one position see others: what lies behind them is not followed."""
+"""Operations that keep a map's size but mix positions: receptive fields are not traced through them."""
 
 
 def _union(found: Iterable[ReceptiveField]) -> ReceptiveField | None:
-    """What a sum or a concatenation of branches sees; None (unknown) if their strides differ."""
+    """The receptive field of a sum or a concatenation of branches; None (unknown) if their strides differ."""
     axes = []
     for fields in zip(*found, strict=True):
-        if _WHOLE in fields:
-            axes.append(_WHOLE)
+        if _FULL in fields:
+            axes.append(_FULL)
         elif len({field.stride for field in fields}) > 1:
             return None
         else:
@@ -115,7 +139,7 @@ def _pair(value: Any, default: int) -> tuple[int, int]:
 
 
 class _Tracker(TorchDispatchMode):
-    """Follows receptive fields through every tensor operation, so any Python forward() is covered, not only graphs."""
+    """Traces receptive fields through every tensor operation, so any Python forward() is covered, not only graphs."""
 
     def __init__(self, picture: Tensor) -> None:
         super().__init__()
@@ -144,7 +168,7 @@ class _Tracker(TorchDispatchMode):
             of_y, of_x = zip(*windows, strict=True)
             return ReceptiveField(y.through(*of_y), x.through(*of_x))
         if output.ndim != 4 or known[0].ndim != 4:
-            # A vector sees the whole picture; what a map that is cut up into 3 or 5 dimensions sees is not followed.
+            # A vector depends on the full picture; maps that are reshaped to 3 or 5 dimensions are not traced.
             return _EVERYTHING if min(output.ndim, known[0].ndim) <= 2 else None
         if name == "slice" and args[1] >= 2:
             start, step = args[2] or 0, args[4] if len(args) > 4 else 1
@@ -163,12 +187,12 @@ class _Tracker(TorchDispatchMode):
 
 
 def _sliding(name: str, args: Any) -> list[tuple[int, int]] | None:
-    """Kernel, stride, padding and dilation, each along (y, x), of an operation that slides a window over a map."""
+    """Kernel, stride, padding and dilation, each along (y, x), of a convolution or pooling; None for all others."""
     if name == "convolution":
         kernel = args[1].shape[2:]
         return [(kernel[0], kernel[-1]), _pair(args[3], 1), _pair(args[4], 0), _pair(args[5], 1)]
     if name in ("max_pool2d_with_indices", "max_pool2d"):
-        kernel, stride, padding, dilation = (*args[1:5], [], [], [])[:4]  # left out where they are the defaults
+        kernel, stride, padding, dilation = (*args[1:5], [], [], [])[:4]  # defaults are left out of args
         return [_pair(kernel, 1), _pair(stride or kernel, 1), _pair(padding, 0), _pair(dilation, 1)]
     if name == "avg_pool2d":
         stride = args[2] if len(args) > 2 and args[2] else args[1]
@@ -178,12 +202,19 @@ def _sliding(name: str, args: Any) -> list[tuple[int, int]] | None:
 
 
 Calls = dict[str, list[tuple[Tensor | None, ReceptiveField | None]]]
-"""Name of a module -> what it put out in each of its calls, and what the units of that see (None: unknown)."""
+"""Name of a module -> the output of each of its calls and its receptive field (None: unknown)."""
 
 
 @torch.no_grad()
 def follow(model: Model, size: tuple[int, int]) -> Calls:
-    """All that runs in a forward pass of one picture of `size`, in order.
+    """Traces a forward pass of one picture.
+
+    Args:
+        model: the network.
+        size: (height, width) of the picture in pixels.
+
+    Returns:
+        Outputs and receptive fields of all modules that run, in the order of their first calls.
 
     Raises:
         BadInput: if the network cannot process such a picture.
@@ -217,10 +248,18 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
 def receptive_fields(
     model: Model, layers: Sequence[str], size: tuple[int, int] | None = None
 ) -> dict[str, ReceptiveField | None]:
-    """What the units of some layers see in a picture of `size` (default: the model's own); None where it is unknown.
+    """The receptive fields of layers (Araujo et al. 2019).
+
+    Args:
+        model: from `load_model`.
+        layers: addresses.
+        size: (height, width) of the picture in pixels; default: the model's own.
+
+    Returns:
+        Address -> receptive field; None where it is unknown or the layer does not run.
 
     Raises:
-        NotFound: for an address that names no layer.
+        LayerNotFound: for an address that names no layer.
         BadInput: if the network cannot process such a picture.
 
     Example:

@@ -1,8 +1,9 @@
-"""Other rules for the gradient of a ReLU, for as long as a context lasts and without touching the network."""
+"""Alternative gradients of ReLUs, inside a context and without changing the network."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,15 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from inverter_errors import BadType
-
 
 class _Redirected(torch.autograd.Function):
-    """clamp(x, 0, ceiling), whose gradient goes on for those stuck images for which all of it would be blocked."""
+    """clamp(x, 0, ceiling), whose gradient is passed on for stuck images for which all of it would be blocked."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, rows: Tensor) -> Tensor:
-        # Only the stuck images are looked at closely: they are few, and the others must not wait for them.
+        # Only the stuck images are examined: they are few, and the others must not be slowed down.
         below, above = x[rows] < 0, x[rows] > ceiling
         if inplace:
             ctx.mark_dirty(x)
@@ -34,7 +33,7 @@ class _Redirected(torch.autograd.Function):
         y, rows, below, above = ctx.saved_tensors
         usual = torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling)
         few = gradient[rows]
-        # The loss falls against the gradient: above 0 it pushes x down, which is no use where x is below 0 already.
+        # Descent moves x against the gradient: a positive one pushes x down, which is useless where x is below 0.
         useless = (below & (few > 0)) | (above & (few < 0))
         lost = ~usual[rows].flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
         usual[rows] = torch.where(lost, few.masked_fill(useless, 0), usual[rows])
@@ -52,18 +51,27 @@ _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
 """What counts as a ReLU: its ceiling, and whether it works in place."""
 
 
-class ReLURule(TorchFunctionMode):
+class ReLURule(TorchFunctionMode, ABC):
     """A context in which every ReLU (and ReLU6) of a network is computed by `relu`, whose gradient may differ.
 
     Modules and functional calls are covered alike; the network itself is not changed.
     """
 
+    @abstractmethod
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
-        """clamp(x, 0, ceiling), with a gradient of its own."""
-        raise BadType(f"{type(self).__name__} must define relu()")
+        """clamp(x, 0, ceiling), with a gradient of its own.
+
+        Args:
+            x: the input, of any shape.
+            ceiling: 6 for a ReLU6, `inf` for a ReLU.
+            inplace: whether to overwrite x.
+
+        Returns:
+            A tensor of the shape of x.
+        """
 
     def suits(self, x: Tensor) -> bool:
-        """True for what the rule is for; all else is computed as usual."""
+        """True for inputs that the rule applies to; all others are computed as usual."""
         return x.requires_grad
 
     def __torch_function__(
@@ -83,14 +91,14 @@ class ReLURule(TorchFunctionMode):
 
 
 class RedirectedReLU(ReLURule):
-    """A context in which a picture that activates nothing still gets a gradient (Lucid's redirected ReLU).
+    """A context in which a picture that does not activate its unit still gets a gradient (Lucid's redirected ReLU).
 
-    A unit that is 0 for the whole start picture has no gradient at all, and would stay a grey picture. Here, for a
-    stuck image, a gradient all of which would be blocked by a ReLU (or ReLU6) is passed on where it pushes the input
-    back into the range where the unit responds. All other images keep their gradients exactly.
+    A unit that is 0 everywhere on the start picture has no gradient at all, and its picture would stay grey. Here, for
+    a stuck image, a gradient that a ReLU (or ReLU6) would block completely is passed on where it pushes the input back
+    into the range where the unit responds. All other images keep their gradients exactly.
 
     Args:
-        stuck: (B,) True for the images that this is for.
+        stuck: (B,) bool, True for the images without a gradient.
     """
 
     def __init__(self, stuck: Tensor) -> None:
@@ -127,14 +135,14 @@ class _Rectified(torch.autograd.Function):
 
 
 class DeconvReLU(ReLURule):
-    """Only what is positive goes back, whatever the ReLU let through on the way there (Zeiler & Fergus 2014)."""
+    """Passes positive gradients only, whatever the ReLU's input was (deconvnet, Zeiler & Fergus 2014)."""
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
         return _Rectified.apply(x, ceiling, inplace, False)
 
 
 class GuidedReLU(ReLURule):
-    """Only what is positive goes back, and only where the ReLU let it through (Springenberg et al. 2015)."""
+    """Passes positive gradients only, where the ReLU was active (guided backpropagation, Springenberg et al. 2015)."""
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
         return _Rectified.apply(x, ceiling, inplace, True)

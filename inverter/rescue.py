@@ -1,4 +1,4 @@
-"""Pictures that the objective does not reach: found by their gradients, and given others in the next steps."""
+"""Pictures without a gradient: found in each step, and given redirected gradients in the next ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from inverter.relu_rules import RedirectedReLU
 
 
 class Rescue:
-    """Watches which pictures get a gradient, and redirects the ReLUs for those that got none (`RedirectedReLU`).
+    """Tracks which pictures get a gradient, and redirects the ReLUs for those that get none (`RedirectedReLU`).
 
-    A picture is stuck when none of its views got any gradient in a step. On a CPU the next step knows. Elsewhere only
-    the one after it does: to ask at once would make host and device wait for each other.
+    A picture is stuck when none of its views got any gradient in a step. On a CPU this is known in the next step, on
+    other devices in the one after it: reading it at once would make host and device wait for each other.
 
     Args:
         count: pictures in the batch, B.
-        steps: how many of the first steps this is for.
+        steps: pictures can be rescued in this many steps at the start.
         device: where the pictures are.
     """
 
@@ -30,7 +30,15 @@ class Rescue:
         self._stuck: list[Callable[[], Tensor]] = []
 
     def redirect(self, step: int, views: int) -> AbstractContextManager[object]:
-        """The context for the network in a step that shows it `views` views of each picture at a time."""
+        """The context of the network's forward pass in a step.
+
+        Args:
+            step: index of the step.
+            views: views of each picture in the forward pass.
+
+        Returns:
+            A `RedirectedReLU` if some picture is stuck, else a null context.
+        """
         if step < self.steps and len(self._stuck) > self.delay:
             stuck = self._stuck.pop(0)()
             if bool(stuck.any()):
@@ -38,7 +46,12 @@ class Rescue:
         return nullcontext()
 
     def watch(self, step: int, entering: Tensor) -> None:
-        """Takes note of the gradient of what enters the network, (views * B, C, H, W), once it is known."""
+        """Records the gradient of the network's input when the backward pass reaches it.
+
+        Args:
+            step: index of the step.
+            entering: the network's input, (views * B, C, H, W).
+        """
         if step < self.steps:
             entering.register_hook(self._note)
 
@@ -46,14 +59,14 @@ class Rescue:
         self._reached.append(gradient.flatten(1).any(1).view(-1, self.count))
 
     def learn(self) -> None:
-        """Called when the gradients of a step are known."""
+        """Evaluates the gradients of a step; called after its backward pass."""
         if self._reached:
             self._stuck.append(_arriving(~torch.cat(self._reached).any(0)))
             self._reached.clear()
 
 
 def _arriving(flags: Tensor) -> Callable[[], Tensor]:
-    """Gives the flags on the host when called; until then, nobody waits for them."""
+    """A function that returns the flags on the host; the copy runs asynchronously until it is called."""
     if flags.device.type != "cuda":
         return flags.cpu
     here, arrived = flags.to("cpu", non_blocking=True), torch.cuda.Event()

@@ -1,10 +1,11 @@
-"""What an optimisation returns."""
+"""The result of an optimisation."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,17 +14,30 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.settings import Settings
+from inverter_errors import BadInput
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """One picture (3, H, W) or (1, H, W) with values in [0, 1] as 8-bit RGB or grey; values are rounded, not cut."""
+    """One picture as an 8-bit image.
+
+    Args:
+        image: (3, H, W) or (1, H, W) in [0, 1]; values are clamped and rounded.
+
+    Returns:
+        An RGB or grey image.
+
+    Raises:
+        BadInput: for a tensor of another number of dimensions.
+    """
+    if image.ndim != 3:
+        raise BadInput(f"to_pil: expected one picture (C, H, W), got shape {tuple(image.shape)}")
     pixels = (image.detach().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 @dataclass(frozen=True, eq=False)
 class Inversion:
-    """The pictures that were found. Always of the same shape, whatever the batch.
+    """The optimised pictures; all batches are joined.
 
     Attributes:
         images: (B, 3, H, W) in [0, 1], float32 on the CPU.
@@ -31,8 +45,8 @@ class Inversion:
         history: (steps, B) the objective in each step, on the augmented picture.
         status: (B,) "ok", or "non-finite at step N" for a picture that stopped there (its last finite state is kept).
         labels: (B,) names of the targets.
-        settings: that made them.
-        seconds: wall-clock time of each picture's batch, divided by the batch, summed over all: of one picture.
+        settings: of the run, with the chosen number of views.
+        seconds: wall-clock time of the run divided by B.
     """
 
     images: Tensor
@@ -47,12 +61,23 @@ class Inversion:
         return len(self.images)
 
     def __repr__(self) -> str:
-        rows = (f"{label}: {score:.4g}" for label, score in zip(self.labels, self.scores.tolist(), strict=True))
         height, width = self.images.shape[2:]
-        return f"Inversion({len(self)} images {height}x{width}; {', '.join(rows)})"
+        best = max((score for score in self.scores.tolist() if not math.isnan(score)), default=math.nan)
+        stopped = sum(status != "ok" for status in self.status)
+        return (
+            f"Inversion({len(self)} {'picture' if len(self) == 1 else 'pictures'} of {height}x{width}, "
+            f"best score {best:.4g}, {f'{stopped} stopped' if stopped else 'ok'})"
+        )
 
     def better_of(self, other: Inversion) -> tuple[Inversion, Tensor]:
-        """Of each target the picture with the higher score, and (B,) where that is the other's; a number beats NaN."""
+        """Chooses the picture with the higher score for each target; any number beats NaN.
+
+        Args:
+            other: another result for the same targets.
+
+        Returns:
+            The chosen pictures, and (B,) bool, True where they are the other's.
+        """
         better = (other.scores > self.scores) | (self.scores.isnan() & ~other.scores.isnan())
         pick = [(other if one else self, i) for i, one in enumerate(better.tolist())]
         chosen = replace(
@@ -70,7 +95,17 @@ class Inversion:
         return [to_pil(image) for image in self.images]
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Writes `0000.png`, `0001.png`, ... into `folder` (made if it is missing) and returns their paths."""
+        """Writes the pictures as `0000.png`, `0001.png`, ...
+
+        Args:
+            folder: where to; it is made if it is missing.
+
+        Returns:
+            The paths, in order.
+
+        Raises:
+            OSError: if the files cannot be written.
+        """
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         paths = []
@@ -84,7 +119,7 @@ class Inversion:
 
     def _repr_html_(self) -> str:
         """The pictures with their targets and scores, for notebooks."""
-        metrics = []
+        parts = []
         for picture, label, score, status in zip(
             self.to_pil(), self.labels, self.scores.tolist(), self.status, strict=True
         ):
@@ -92,8 +127,8 @@ class Inversion:
             picture.save(buffer, format="PNG")
             data = base64.b64encode(buffer.getvalue()).decode()
             caption = html.escape(f"{label} · {score:.4g}" + ("" if status == "ok" else f" · {status}"))
-            metrics.append(
+            parts.append(
                 f'<figure style="display:inline-block;margin:4px"><img src="data:image/png;base64,{data}">'
                 f"<figcaption>{caption}</figcaption></figure>"
             )
-        return "".join(metrics)
+        return "".join(parts)

@@ -1,4 +1,4 @@
-"""What a network says of pictures as they are: the score of finished ones, and of starts to choose from."""
+"""The objective on pictures without augmentation: scores of finished pictures, and the choice between starts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter.loading import load_model
-from inverter.models import Model
+from inverter.models import FORWARD_ERRORS, Model
 from inverter.settings import Settings
+from inverter_errors import BadInput, InverterError
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
 
 def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
-    """The objective on given pictures (B, 3, H, W) in [0, 1], without augmentation, in float32, as (B,) on the CPU."""
+    """The objective on given pictures, without augmentation, in float32.
+
+    Args:
+        model: from `load_model`, or what `load_model` takes.
+        objective: with one target, or one target for each picture.
+        images: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B,) on the CPU.
+
+    Raises:
+        LayerNotFound: for a layer that the network does not have.
+        NotFound: for a channel or unit that a layer does not have.
+        BadInput: for images of another shape, or of a size that the network cannot process.
+    """
     model = load_model(model)
-    with torch.no_grad(), model.capture(objective.reads) as capture:
-        return measured(model, objective, capture, images.to(model.device), None).cpu()
+    if images.ndim != 4:
+        raise BadInput(f"evaluate: expected pictures (B, 3, H, W), got shape {tuple(images.shape)}")
+    try:
+        with torch.no_grad(), model.capture(objective.reads) as capture:
+            return measured(model, objective, capture, images.to(model.device), None).cpu()
+    except FORWARD_ERRORS as error:
+        if not isinstance(error, torch.OutOfMemoryError | InverterError):
+            model.shapes(objective.reads, (images.shape[2], images.shape[3]))  # says so if the size is the cause
+        raise
 
 
 def measured(
@@ -29,12 +51,21 @@ def measured(
     image: Tensor,
     rows: Tensor | None,
 ) -> Tensor:
-    """The objective on pictures as they are, (B,)."""
+    """The objective on pictures without augmentation, (B,)."""
     return objective.score(Activations(capture(model.normalize(image)), image, rows)).float()
 
 
-def whole(model: Model, prior: Prior, image: Tensor) -> Tensor:
-    """What the network is shown of finished pictures (B, C, H, W): a canvas that it saw in crops, at its own size."""
+def uncropped(model: Model, prior: Prior, image: Tensor) -> Tensor:
+    """Finished pictures as the network takes them: a canvas that was optimised in crops is resized to its input size.
+
+    Args:
+        model: the network.
+        prior: of the pictures.
+        image: (B, C, H, W) in [0, 1].
+
+    Returns:
+        The image itself, or (B, C, *input_size).
+    """
     if not prior.cropped or image.shape[2] <= model.input_size[0] or image.shape[3] <= model.input_size[1]:
         return image
     return F.interpolate(image, model.input_size, mode="bilinear", antialias=True, align_corners=False)
@@ -50,10 +81,16 @@ def choose_start(
     generators: Sequence[torch.Generator],
     settings: Settings,
 ) -> None:
-    """Draws as many starts of the pictures `rows` (n,) as the prior wants, and keeps the best of each, in place.
+    """Draws `prior.starts` starts of some pictures, and keeps the best of each in the prior.
 
     Args:
-        generators: one for each of these pictures; the first start is there already.
+        model: the network.
+        objective: that the starts are scored by.
+        prior: has its first start already; changed in place.
+        rows: (n,) indices of the pictures.
+        capture: of the layers that the objective reads.
+        generators: one for each of these pictures.
+        settings: the network runs in its precision.
     """
     targets = rows.to(model.device) if objective.count > 1 or objective.coupled else None
     kept, best = prior.take(rows).to(model.device), torch.full((len(rows),), -torch.inf, device=model.device)
@@ -64,7 +101,7 @@ def choose_start(
             rival.reset(generators)
         image = rival.draft()
         with settings.autocast(model.device):
-            score = measured(model, objective, capture, whole(model, rival, image), targets)
+            score = measured(model, objective, capture, uncropped(model, rival, image), targets)
         score = score - rival.energy(image)
         better = score > best
         if drawn:  # the first start is kept already

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
 from inverter_errors import BadInput
 
-OPTIMIZERS = ("adam", "lbfgs")
-SCHEDULES = ("trapezoid", "cosine", "linear", "constant")
+OptimizerName = Literal["adam", "lbfgs"]
+Schedule = Literal["trapezoid", "cosine", "linear", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
 TAIL = 0.3
-"""The share of the steps in which a trapezoid falls."""
-PRECISIONS = ("auto", "float32", "bfloat16")
+"""The fraction of the steps in which a trapezoid falls."""
 
 MOST_STEPS = 1_000_000
-"""All random draws of a run are made at its start: more steps are a mistake that would only fill the memory."""
+"""All random draws of a run are made at its start: more steps than this would only fill the memory."""
 LARGEST_RATE = 1e12
-"""A step of this size leaves the numbers that float32 holds."""
+"""Larger steps would overflow float32."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +32,22 @@ class Settings:
 
     Attributes:
         steps: gradient steps for each picture.
-        learning_rate: peak of Adam's step; the first move of L-BFGS; None takes the prior's own.
-        optimizer: `adam`, or for problems without chance (no augmentation, a prior that draws nothing) `lbfgs`, which
-            takes the curvature into account and needs far fewer steps.
-        momentum: of Adam (its beta 1), in [0, 1): how much of a step is that of the step before; None takes the prior's
-            own.
+        learning_rate: peak of Adam's step, or the first move of L-BFGS; None takes the prior's own.
+        optimizer: `adam`, or `lbfgs`, which uses the curvature and needs far fewer steps but a deterministic loss (no
+            augmentation, a prior without random draws).
+        momentum: of Adam (its beta 1), in [0, 1); None takes the prior's own.
         schedule: after the warm-up, `trapezoid` (constant, then linear down to 0 in the last 30 % of the steps),
             `cosine` or `linear` down to 0, or `constant`.
         warmup: steps of linear increase at the start.
-        views: random views (augmentations) of each picture in each step, whose mean score is climbed; None takes
-            one, and of a canvas that is seen in crops as many as show about half of it, at most 8.
-        tries: whole optimisations of each picture from different random starts; the one of the highest final score is
-            kept. A prior that has started has only one.
-        redirect: steps at the start in which a picture that activates nothing is pushed on (`RedirectedReLU`).
-        precision: `auto` is bfloat16 autocast where the hardware computes in it, else float32; or either by name.
+        views: random views (augmentations) of each picture in each step, whose mean score is maximised; None takes
+            one, or for a canvas that is optimised in crops as many as cover about half of it, at most 8.
+        tries: complete optimisations of each picture from different random starts; the one with the highest final score
+            is kept. A prior that has started has only one.
+        redirect: steps at the start in which a picture without a gradient gets a redirected one (`RedirectedReLU`).
+        precision: `float32`, `bfloat16` (autocast), or `auto`: bfloat16 where the hardware computes in it.
         batch_size: pictures optimised together; None chooses by the device.
-        seed: of all random draws. A unit draws the same with the same seed, whatever batch it runs in.
-        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`; None stays where the model is.
+        seed: of all random draws. A unit draws the same with the same seed, in any batch.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`; None keeps the model's.
 
     Raises:
         BadInput: for a value out of its range.
@@ -51,44 +55,44 @@ class Settings:
 
     steps: int = 64
     learning_rate: float | None = None
-    optimizer: str = "adam"
+    optimizer: OptimizerName = "adam"
     momentum: float | None = None
-    schedule: str = "trapezoid"
+    schedule: Schedule = "trapezoid"
     warmup: int = 5
     views: int | None = None
     tries: int = 1
     redirect: int = 16
-    precision: str = "auto"
+    precision: Precision = "auto"
     batch_size: int | None = None
     seed: int = 0
     device: str | None = None
 
     def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1, MOST_STEPS)
-        _whole("tries", self.tries, 1)
-        _whole("warmup", self.warmup, 0)
-        _whole("redirect", self.redirect, 0)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+        _check_integer("steps", self.steps, 1, MOST_STEPS)
+        _check_integer("tries", self.tries, 1)
+        _check_integer("warmup", self.warmup, 0)
+        _check_integer("redirect", self.redirect, 0)
+        _check_integer("seed", self.seed, 0, 2**63 - 1)
         for name in ("batch_size", "views"):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1, 2**31 - 1)
+                _check_integer(name, getattr(self, name), 1, 2**31 - 1)
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and 0 < rate < LARGEST_RATE):
             raise BadInput(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
-        if self.momentum is not None and not 0 <= self.momentum < 1:
+        if self.momentum is not None and not (isinstance(self.momentum, int | float) and 0 <= self.momentum < 1):
             raise BadInput(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise BadInput(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
 
     def rates(self, peak: float) -> list[float]:
-        """The learning rate of each step."""
+        """The learning rate of each step, given its peak."""
         warmup = min(self.warmup, self.steps // 4)  # a short run must not be all warm-up
         rise = [peak * (step + 1) / (warmup + 1) for step in range(warmup)]
         return rise + [peak * self._fall(step / (self.steps - warmup)) for step in range(self.steps - warmup)]
 
     def _fall(self, time: float) -> float:
-        """The schedule's factor at a `time` from 0 to 1 after the warm-up."""
+        """The schedule's factor at a `time` in [0, 1) after the warm-up."""
         if self.schedule == "cosine":
             return (1 + math.cos(math.pi * time)) / 2
         if self.schedule == "trapezoid":
@@ -97,13 +101,13 @@ class Settings:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which the network runs on `device`."""
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
-        return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+        enabled = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
+        return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def _whole(name: str, value: object, least: int, most: int | None = None) -> None:
+def _check_integer(name: str, value: object, least: int, most: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise BadInput(f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise BadInput(f"{name} must be an integer of at least {least}, got {value!r}")
     if most is not None and value > most:
         raise BadInput(f"{name} must be at most {most}, got {value!r}")
 

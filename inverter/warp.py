@@ -1,4 +1,4 @@
-"""Reading a picture at other places: where torch's own way is not deterministic, in a way that is."""
+"""Resampling a picture on a grid, with a deterministic gradient where torch has none."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional as F
 
 
 def view_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Where the pixels of views lie in their pictures: torch's `affine_grid`, of views that are stacked to a tall one.
+    """The sampling grid of views: torch's `affine_grid`, for the views of a picture stacked to a tall one.
 
-    In a fifth of its time, and in planes of x and of y, which are read faster: each plane is a row plus a column, where
-    `affine_grid` multiplies a matrix with (x, y, 1) for each pixel.
+    It takes a fifth of the time, and its memory order (a plane of x, a plane of y) is read faster: each plane is a row
+    plus a column, where `affine_grid` multiplies a matrix with (x, y, 1) for each pixel.
 
     Args:
         maps: (V, B, 2, 3), of V views of B pictures: from coordinates in the view to those in the picture, both from -1
             to 1 between the outer edges.
-        size: (height, width) of a view.
+        size: (height, width) of a view in pixels.
 
     Returns:
         (B, V * height, width, 2), x and y.
@@ -33,10 +33,10 @@ def view_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warp(image: Tensor, grid: Tensor) -> Tensor:
-    """A picture read bilinearly at the places of a grid; beyond its edge lies its mirror image.
+    """A picture sampled bilinearly at the points of a grid, with reflection padding.
 
-    Torch has no deterministic gradient of `grid_sample` on a GPU. Where one is asked for (`deterministic`), the four
-    neighbours of each place are gathered instead, whose gradient is.
+    Torch has no deterministic gradient of `grid_sample` on a GPU. In deterministic mode, the four neighbours of each
+    point are gathered instead, which has one.
 
     Args:
         image: (B, C, H, W).
@@ -51,11 +51,18 @@ def warp(image: Tensor, grid: Tensor) -> Tensor:
 
 
 def gathered(image: Tensor, grid: Tensor) -> Tensor:
-    """What `warp` gives, of gathers alone.
+    """`warp`, computed by gathers alone.
+
+    Args:
+        image: (B, C, H, W).
+        grid: (B, h, w, 2), as for `warp`.
+
+    Returns:
+        (B, C, h, w).
 
     Example:
         >>> picture = torch.arange(4.0).view(1, 1, 2, 2)
-        >>> gathered(picture, torch.zeros(1, 1, 1, 2))  # the middle
+        >>> gathered(picture, torch.zeros(1, 1, 1, 2))  # the centre
         tensor([[[[1.5000]]]])
     """
     height, width = image.shape[2:]
@@ -74,7 +81,7 @@ def gathered(image: Tensor, grid: Tensor) -> Tensor:
 
 
 def _neighbours(places: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The pixels on both sides of places from -1 to 1, and how far on the way to the second one each place is."""
+    """The pixels on both sides of points from -1 to 1, and the weight of the second one, in [0, 1]."""
     pixel = ((places + 1) * side / 2).remainder(2 * side)  # the mirror images repeat
     pixel = (torch.where(pixel > side, 2 * side - pixel, pixel) - 0.5).clamp(0, side - 1)
     first = pixel.floor()

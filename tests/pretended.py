@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 CUDA = torch.device("cuda", 0)
 BENEATH = torch.device("lazy", 0)
-"""What C++ takes a pretended tensor for: every build of torch has it, and its backward passes need no streams."""
+"""The device of a pretended tensor in C++: every build of torch has it, and its backward passes need no streams."""
 
 WAITS = frozenset(
     (
@@ -29,8 +29,8 @@ WAITS = frozenset(
         *("bincount", "_linalg_svd", "_linalg_eigh"),
     )
 )
-"""Operations that end only when the host knows what the device has computed: numbers, sizes, whether all went well."""
-CHANCY = frozenset(
+"""Operations that end only when the host has results of the device: numbers, sizes, error flags."""
+NONDETERMINISTIC = frozenset(
     (
         *("grid_sampler_2d_backward", "reflection_pad2d_backward", "replication_pad2d_backward"),
         *("upsample_bilinear2d_backward", "upsample_bicubic2d_backward", "_upsample_bilinear2d_aa_backward"),
@@ -46,7 +46,7 @@ OURS = tuple(str(ROOT / name) for name in ("inverter", "objectives", "priors", "
 
 
 class OnDevice(Tensor):
-    """A tensor that is on `cuda:0`, as far as anyone can tell, and keeps its numbers in `numbers`, on the CPU."""
+    """A tensor that appears to be on `cuda:0`, and keeps its numbers in `numbers`, on the CPU."""
 
     numbers: Tensor
 
@@ -85,26 +85,26 @@ class OnDevice(Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
         if PretendedDevice.current is None:
-            raise RuntimeError(f"{func} of a tensor on a device that is pretended no more")
+            raise RuntimeError(f"{func} of a tensor on a device that is no longer pretended")
         return PretendedDevice.current.compute(func, args, kwargs or {})
 
 
 class PretendedDevice(TorchDispatchMode):
     """A context in which this machine has one GPU, `cuda`, an older one that computes in float32 alone.
 
-    Every operation on its tensors is computed on the CPU, so that results are the CPU's to the last bit, and
+    Every operation on its tensors is computed on the CPU, so that results are bit-identical to the CPU's, and
 
-    - raises a RuntimeError where CUDA does: at tensors of two devices in one operation, but for numbers without
-      dimensions, and for indices of the CPU into tensors of the GPU; in torch's deterministic mode, at an operation
-      that has no deterministic algorithm;
-    - is counted where the host waits for a GPU that has nothing else to do meanwhile, or sends it something.
+    - raises a RuntimeError where CUDA does: for tensors of two devices in one operation, except numbers without
+      dimensions and indices of the CPU into tensors of the GPU; in torch's deterministic mode, for an operation without
+      a deterministic algorithm;
+    - is counted where the host waits for an idle GPU, or sends it data.
 
-    What a GPU lacks in memory, kernels and types, and what it computes otherwise, only a GPU can tell. Other threads
-    than this one do not see it, and it knows no forward-mode differentiation.
+    Limits of a GPU's memory, kernels and types, and its rounding, are not simulated. It is active in the current thread
+    only, and does not support forward-mode differentiation.
 
     Attributes:
-        waits: how often the host waited, by place and operation: `inverter/engine.py:240 _local_scalar_dense`.
-        copies: how often something of the CPU was copied to the GPU; the GPU waits for the host, not the host for it.
+        waits: how often the host waited, by line and operation: `inverter/engine.py:240 _local_scalar_dense`.
+        copies: how often data of the CPU was copied to the GPU; the GPU waits for the host, not the host for it.
 
     Example:
         >>> with PretendedDevice() as gpu:
@@ -118,7 +118,7 @@ class PretendedDevice(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        # Where torch would look for the device it looks for a mode of this kind first: factories come here.
+        # Torch dispatches factory functions to a mode of this kind before it initialises the device.
         self._mode_key = torch._C._TorchDispatchModeKey.FAKE
         self.waits: Counter[str] = Counter()
         self.copies: Counter[str] = Counter()
@@ -151,21 +151,21 @@ class PretendedDevice(TorchDispatchMode):
     def compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         ours = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]
-        asked = kwargs.get("device")
-        to_us = bool(ours) if asked is None else torch.device(asked).type in (CUDA.type, BENEATH.type)
+        device = kwargs.get("device")
+        to_us = bool(ours) if device is None else torch.device(device).type in (CUDA.type, BENEATH.type)
         if not ours and not to_us:
             return func(*args, **kwargs)
         if forward_ad._current_level >= 0:
             raise NotImplementedError("forward-mode differentiation on a pretended device")
         self._check(func._schema.name.partition("::")[2], args, kwargs, tensors, ours, to_us)
         self.launched += 1
-        if asked is not None and to_us:
+        if device is not None and to_us:
             kwargs = kwargs | {"device": torch.device("cpu")}
         given = {id(_numbers(tensor)): tensor for tensor in tensors}
         result = func(*tree_map(_numbers, args), **tree_map(_numbers, kwargs))
 
         def known(value: Any) -> Any:
-            """What works in place gives back what it got."""
+            """In-place operations return their arguments."""
             if not isinstance(value, Tensor) or id(value) in given:
                 return given.get(id(value), value)
             # Here, below autograd, torch would overlook that numbers are to be conjugated or negated when read.
@@ -176,8 +176,8 @@ class PretendedDevice(TorchDispatchMode):
     def _check(
         self, name: str, args: Any, kwargs: dict[str, Any], tensors: list[Tensor], ours: list[Any], to_us: bool
     ) -> None:
-        """Counts what an operation costs; raises where it cannot be."""
-        if name in CHANCY and torch.are_deterministic_algorithms_enabled():
+        """Counts the waits and copies of an operation; raises where CUDA would."""
+        if name in NONDETERMINISTIC and torch.are_deterministic_algorithms_enabled():
             raise RuntimeError(f"{name} does not have a deterministic implementation on {CUDA}")
         strangers = [t for t in tensors if not isinstance(t, OnDevice) and (t.ndim or name in STRICT)]
         if name in ("copy_", "_to_copy"):
@@ -192,7 +192,7 @@ class PretendedDevice(TorchDispatchMode):
             if sent := [index for index in indices if not isinstance(index, OnDevice)]:
                 self.count(self.copies, name)
             strangers = [t for t in strangers if not any(t is index for index in sent)]
-            # One mask and one number are a masked fill, which needs no places.
+            # One mask and one number are a masked fill, which needs no indices.
             filled = len(args) > 2 and args[2].numel() == 1 and len(indices) == 1
             if any(index.dtype == torch.bool for index in indices) and not filled:
                 self.count(self.waits, name)
@@ -213,7 +213,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _place() -> str:
-    """The line of the project that is running now."""
+    """The current line of the project's code."""
     frame: FrameType | None = sys._getframe()
     while frame is not None and not _is_ours(frame.f_code):
         frame = frame.f_back
@@ -226,7 +226,7 @@ def _is_ours(code: CodeType) -> bool:
 
 
 class _Event:
-    """`torch.cuda.Event`: while the host waits for it the GPU is idle, unless it got something else to do meanwhile."""
+    """`torch.cuda.Event`: while the host waits for it the GPU is idle, unless other work was queued since."""
 
     def record(self, _stream: object = None) -> None:
         assert PretendedDevice.current is not None
@@ -238,7 +238,7 @@ class _Event:
             gpu.count(gpu.waits, "synchronize")
 
 
-def _nothing(*_arguments: Any, **_options: Any) -> None:
+def _no_op(*_arguments: Any, **_options: Any) -> None:
     pass
 
 
@@ -246,13 +246,13 @@ _CUDA: dict[str, Callable[..., Any]] = {
     "is_available": lambda: True,
     "device_count": lambda: 1,
     "current_device": lambda: 0,
-    "current_stream": _nothing,
+    "current_stream": _no_op,
     "get_device_capability": lambda *_: (7, 5),
     "is_bf16_supported": lambda *_: False,
     "get_rng_state": lambda *_: torch.get_rng_state(),
-    "set_rng_state": _nothing,
-    "manual_seed_all": _nothing,
-    "empty_cache": _nothing,
+    "set_rng_state": _no_op,
+    "manual_seed_all": _no_op,
+    "empty_cache": _no_op,
     "Event": _Event,
 }
-"""What the project, torch and kornia ask `torch.cuda`. The GPU draws from the CPU's generator."""
+"""What the project, torch and kornia call in `torch.cuda`. The GPU draws from the CPU's generator."""

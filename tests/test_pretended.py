@@ -1,4 +1,4 @@
-"""The pretended GPU itself: what it must notice, and what it must let pass."""
+"""The pretended GPU itself: what it must report, and what it must allow."""
 
 import copy
 from collections.abc import Callable

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inverter import Model, Settings, encode, optimize
+from inverter.codes import stride
 from objectives import code
-from recipes.inversion.schedules import APPROACHES, best, planned, stride
+from recipes.inversion.schedules import APPROACHES, best, planned
 from recipes.options.priors import PriorChoice
 from recipes.outputs.colormap import strength
 

@@ -10,7 +10,6 @@ from typing import Any
 AUTO = "auto"
 SLOWLY = {"schedule": "cosine", "momentum": 0.9}
 """How Adam comes nearest to a code: there is no chance in it, so what moved it before is worth keeping."""
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -24,20 +23,6 @@ class Approach:
 
     options: Callable[[float], dict[str, Any]]
     stages: Callable[[float], list[dict[str, Any]]]
-
-
-def stride(shape: Sequence[int], size: Size) -> float:
-    """How deep a code sits: pixels of the picture's side for each of its positions; for a vector the whole side.
-
-    Args:
-        shape: of the code, (B, C, H, W) or any other; size: (height, width) of the picture.
-
-    Example:
-        >>> stride((1, 96, 109, 109), (218, 218)), stride((1, 1000), (218, 218))
-        (2.0, 218.0)
-    """
-    positions = math.prod(shape[2:]) if len(shape) == 4 else 1
-    return math.sqrt(math.prod(size) / positions)
 
 
 def _pixels(stride: float) -> dict[str, Any]:

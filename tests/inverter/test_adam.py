@@ -1,4 +1,4 @@
-"""Adam over a batch: that of the paper, picture by picture, and a picture that has stopped stays where it is."""
+"""Adam over a batch: the paper's update for each picture, and a picture that has stopped stays where it is."""
 
 import pytest
 import torch
@@ -57,6 +57,6 @@ def test_one_number_in_any_parameter_makes_a_picture_not_finite(bad: float) -> N
     assert Adam([first, second], [0.1]).finite().tolist() == [True, True, False]
 
 
-def test_a_gradient_that_never_arrives_is_told() -> None:
+def test_a_gradient_that_never_arrives_is_reported() -> None:
     with pytest.raises(ValueError, match="does not reach"):
         Adam([nn.Parameter(torch.zeros(1, 2))], [0.1]).step(torch.ones(1, dtype=torch.bool), torch.zeros(1))

@@ -1,4 +1,4 @@
-"""Augmentations: nothing where nothing is random, one true warp else, and each picture's draws its own."""
+"""Augmentations: the identity without randomness, else one exact warp, with separate draws for each picture."""
 
 import math
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_without_anything_random_every_picture_stays_as_it_is(height: int, width
 
 @pytest.mark.parametrize("augment", [Augment(shift=1e-9), Augment(rotate=1e-9), Augment(scale=(1.0, 1.0 + 1e-9))])
 @pytest.mark.parametrize("size", [(16, 16), (9, 14), (15, 8)])
-def test_a_warp_by_nothing_is_the_identity(augment: Augment, size: tuple[int, int]) -> None:
+def test_a_warp_by_almost_zero_is_the_identity(augment: Augment, size: tuple[int, int]) -> None:
     image = smooth(*size)
     assert torch.allclose(once(augment, image), image, atol=1e-4)
 
@@ -62,7 +62,7 @@ def test_one_warp_is_kornias_scale_rotation_and_shift(size: tuple[int, int], see
     angle = (2 * draws[3] - 1) * 20
     shift = (2 * draws[:2] - 1) * 0.08 * torch.tensor([width, height])
     centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]])
-    # prepare() composes the map from the shown picture back to the original; kornia's warp takes the map forth.
+    # prepare() composes the map from the shown picture back to the original; kornia's warp takes the forward map.
     back = kornia.geometry.get_affine_matrix2d(shift[None], centre, (1 / magnification).expand(1, 2), angle[None])
     reference = kornia.geometry.warp_affine(
         image, torch.linalg.inv(back)[:, :2], size, padding_mode="reflection", align_corners=False

@@ -1,4 +1,4 @@
-"""Capture: just what is read, just as far as needed, exactly as it was computed, and no trace left."""
+"""Capture: the requested layers only, no further than needed, exactly as computed, and the network is unchanged."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_an_in_place_relu_does_not_change_what_was_captured_before_it(resnet: nn
 
 
 @torch.no_grad()
-def test_a_module_that_runs_twice_is_told_apart_by_its_call(resnet: nn.Module, picture: Tensor) -> None:
+def test_a_module_that_runs_twice_is_addressed_by_its_call(resnet: nn.Module, picture: Tensor) -> None:
     block = resnet.layer1[0]
     x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(picture))))
     first = torch.relu(block.bn1(block.conv1(x)))
@@ -79,7 +79,7 @@ def test_gradients_flow_through_what_in_place_operations_overwrote(tiny_net: nn.
 
 
 @torch.no_grad()
-def test_nothing_runs_beyond_the_deepest_layer_that_is_read(picture: Tensor) -> None:
+def test_no_layer_runs_beyond_the_deepest_layer_that_is_read(picture: Tensor) -> None:
     parts = [Counted(nn.Conv2d(3, 3, 1)) for _ in range(5)]
     net = nn.Sequential(*parts)
     with Capture(net, ["2", "0"]) as capture:
@@ -91,7 +91,7 @@ def test_nothing_runs_beyond_the_deepest_layer_that_is_read(picture: Tensor) -> 
 
 
 @torch.no_grad()
-def test_the_network_does_not_run_if_nothing_is_read(picture: Tensor) -> None:
+def test_the_network_does_not_run_if_no_layer_is_read(picture: Tensor) -> None:
     net = Counted(nn.Identity())
     with Capture(net, []) as capture:
         assert capture(picture) == {}
@@ -104,8 +104,8 @@ def test_one_context_serves_many_forward_passes(tiny_net: nn.Module) -> None:
     with Capture(tiny_net, ["relu#1"]) as capture:
         each = [capture(x)["relu#1"] for x in pictures]
     stem = tiny_net.stem(pictures[:, 0])
-    whole = torch.relu(tiny_net.mix(torch.relu(tiny_net.body(stem))) + stem)
-    assert torch.allclose(torch.cat(each), whole, atol=1e-6)
+    together = torch.relu(tiny_net.mix(torch.relu(tiny_net.body(stem))) + stem)
+    assert torch.allclose(torch.cat(each), together, atol=1e-6)
 
 
 class Output(NamedTuple):
@@ -139,17 +139,17 @@ def test_the_first_tensor_of_a_structured_output_is_captured(pack: Callable[[Ten
 
 
 @pytest.mark.parametrize("value", [None, "text", 3, [], {"a": None}])
-def test_a_layer_that_returns_no_tensor_is_told(value: object) -> None:
-    class Nothing(nn.Module):
+def test_a_layer_that_returns_no_tensor_is_reported(value: object) -> None:
+    class NoTensor(nn.Module):
         def forward(self, x: Tensor) -> object:
             return value
 
     assert first_tensor(value) is None
-    with Capture(nn.Sequential(Nothing()), ["0"]) as capture, pytest.raises(TypeError, match=type(value).__name__):
+    with Capture(nn.Sequential(NoTensor()), ["0"]) as capture, pytest.raises(TypeError, match=type(value).__name__):
         capture(torch.zeros(1))
 
 
-def test_a_layer_that_is_never_reached_is_told_with_how_often_it_ran(tiny_net: nn.Module) -> None:
+def test_a_layer_that_is_never_reached_is_reported_with_how_often_it_ran(tiny_net: nn.Module) -> None:
     with (
         Capture(tiny_net, ["stem", "relu#2"]) as capture,
         pytest.raises(LookupError, match=r"'relu#2' was not reached: module 'relu' ran 2 times"),
@@ -250,7 +250,7 @@ def test_wrappers_are_taken_off_whatever_their_order(tiny_net: nn.Module) -> Non
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("how", ["whole", "part", "method"])
+@pytest.mark.parametrize("how", ["complete", "part", "method"])
 def test_compiled_networks_are_captured_and_stay_compiled(tiny_net: nn.Module, how: str) -> None:
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(2))
     expected = tiny_net(x)
@@ -266,7 +266,7 @@ def test_compiled_networks_are_captured_and_stay_compiled(tiny_net: nn.Module, h
         return run
 
     net = tiny_net
-    if how == "whole":
+    if how == "complete":
         net = torch.compile(tiny_net, backend=backend)
     elif how == "part":
         tiny_net.stem = torch.compile(tiny_net.stem, backend=backend)

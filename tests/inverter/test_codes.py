@@ -1,4 +1,4 @@
-"""Codes: what a layer makes of pictures, and the file that keeps it."""
+"""Codes: the activations of a layer, and their file."""
 
 import json
 import struct
@@ -22,7 +22,7 @@ def pictures() -> Tensor:
     return torch.rand(18, 3, 12, 12, generator=torch.Generator().manual_seed(5))
 
 
-def test_a_code_is_what_the_layer_puts_out(model: Model, pictures: Tensor) -> None:
+def test_a_code_is_the_output_of_the_layer(model: Model, pictures: Tensor) -> None:
     codes = encode(model, pictures, ["stem.0", ""])
     with torch.no_grad():
         x = model.normalize(pictures)
@@ -57,7 +57,7 @@ def test_a_file_gives_back_what_was_encoded(model: Model, pictures: Tensor, tmp_
     code.check(model)
 
 
-def test_a_code_of_other_weights_is_told(model: Model, pictures: Tensor, tmp_path: Path) -> None:
+def test_a_code_of_other_weights_is_reported(model: Model, pictures: Tensor, tmp_path: Path) -> None:
     encode(model, pictures, "body", tmp_path / "code.safetensors")
     other = load_model(nn.Sequential(nn.Conv2d(3, 8, 3)), input_size=12)
     with pytest.raises(ValueError, match="the code was made by module with weights"):
@@ -74,7 +74,7 @@ def test_a_code_of_other_weights_is_told(model: Model, pictures: Tensor, tmp_pat
         ((2, 3, 12, 12), ["bodi"], LookupError, "nearest are: body"),
     ],
 )
-def test_bad_input_is_told(model: Model, shape, layers, kind, says) -> None:
+def test_bad_input_is_reported(model: Model, shape, layers, kind, says) -> None:
     with pytest.raises(kind, match=says):
         encode(model, torch.zeros(shape), layers)
 
@@ -85,7 +85,7 @@ def test_a_code_is_kept_in_safetensors_alone(model: Model, pictures: Tensor, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_code_is_told_by_its_path(tmp_path: Path) -> None:
+def test_a_file_without_a_code_is_reported_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with pytest.raises(FileNotFoundError, match=r"no code file '.*x.safetensors'"):
         load_code(path)

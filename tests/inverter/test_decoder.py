@@ -1,4 +1,4 @@
-"""A decoder's guess: the picture where a code says it linearly, and near to it through a trained network."""
+"""A decoder's guess: the picture itself for a linear network, and close to it for a trained network."""
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ def nearness(images: Tensor, originals: Tensor) -> float:
     return float(-10 * (images - originals).square().flatten(1).mean(1).log10().mean())
 
 
-def test_what_a_code_says_of_colours_is_read_off_it() -> None:
-    """A network that averages squares and mixes their colours hides nothing but what is finer than a square."""
+def test_colours_in_a_code_are_recovered() -> None:
+    """A network that averages squares and mixes their colours loses only what is finer than a square."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, 6, 1))
     pictures = dead_leaves(4, (32, 48), torch.Generator().manual_seed(1))
@@ -28,7 +28,7 @@ def test_what_a_code_says_of_colours_is_read_off_it() -> None:
     assert nearness(F.avg_pool2d(guess, 4), F.avg_pool2d(shuffled, 4)) < 15
 
 
-def test_the_same_decoder_is_learnt_again(tiny_net: nn.Module) -> None:
+def test_fitting_is_reproducible(tiny_net: nn.Module) -> None:
     one, other = (Decoder.fit(tiny_net, "body", (12, 10)) for _ in range(2))
     for name in ("components", "weight", "bias"):
         assert torch.equal(getattr(one, name), getattr(other, name))
@@ -41,13 +41,13 @@ def test_dead_channels_and_constant_codes_are_no_trouble() -> None:
     assert bool(guess.isfinite().all())
 
 
-def test_a_vector_has_no_places_to_guess_at() -> None:
+def test_a_vector_has_no_positions_to_guess_at() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
-    with pytest.raises(ValueError, match=r"a decoder needs a map \(B, C, h, w\), but layer '1' puts out \(1, 144\)"):
+    with pytest.raises(ValueError, match=r"a decoder needs a map \(B, C, h, w\), but layer '1' outputs \(1, 144\)"):
         Decoder.fit(network, "1", (8, 8))
 
 
-def test_squeezenet_says_more_of_photographs_than_their_mean_colour(squeezenet: Model, photographs: Tensor) -> None:
+def test_guesses_from_squeezenet_are_better_than_the_mean_colour(squeezenet: Model, photographs: Tensor) -> None:
     photographs = F.interpolate(photographs[:6], (160, 160), mode="area")
     size = (160, 160)
     guess = Decoder.fit(squeezenet, "features.7", size)(

@@ -1,4 +1,4 @@
-"""The loop: climbs, pays the prior, and tells of the final pictures what they score."""
+"""The loop: maximises the objective less the prior's energy, and reports the scores of the final pictures."""
 
 import pytest
 import torch
@@ -76,7 +76,7 @@ def test_the_priors_energy_is_paid(tiny_net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("precision", ["auto", "bfloat16"])
-def test_low_precision_looks_for_the_same_as_float32(squeezenet: Model, precision: str) -> None:
+def test_low_precision_maximises_the_same_as_float32(squeezenet: Model, precision: str) -> None:
     channels = [3, 17]
 
     def activations(precision: str) -> Tensor:
@@ -93,6 +93,6 @@ def test_a_real_network_prefers_what_was_made_for_it_to_photographs(squeezenet: 
     channels = [3, 17, 42]
     result = optimize(squeezenet, channel("features.9", channels), Fourier(3, 128), Settings(steps=24))
     for place, number in enumerate(channels):
-        natural = evaluate(squeezenet, channel("features.9", number), photographs)
-        assert result.scores[place] > 4 * natural.mean()
-        assert result.scores[place] > natural.max()
+        responses = evaluate(squeezenet, channel("features.9", number), photographs)
+        assert result.scores[place] > 4 * responses.mean()
+        assert result.scores[place] > responses.max()

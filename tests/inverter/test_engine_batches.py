@@ -1,4 +1,4 @@
-"""A unit sees the same draws, whichever batch, order and process it runs in; attempts at one unit draw differently."""
+"""A unit gets the same random draws in any batch, order and process; attempts at one unit get different ones."""
 
 import pytest
 import torch
@@ -28,9 +28,9 @@ def test_a_unit_alone_is_the_same_as_in_a_batch_of_eight(tiny_net: nn.Module) ->
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 64])
 def test_the_size_of_a_batch_does_not_matter(tiny_net: nn.Module, batch_size: int) -> None:
-    whole, split = made(tiny_net, UNITS, batch_size=8), made(tiny_net, UNITS, batch_size=batch_size)
-    assert torch.allclose(split.images, whole.images, atol=1e-4)
-    assert torch.allclose(split.scores, whole.scores, atol=1e-4)
+    together, split = made(tiny_net, UNITS, batch_size=8), made(tiny_net, UNITS, batch_size=batch_size)
+    assert torch.allclose(split.images, together.images, atol=1e-4)
+    assert torch.allclose(split.scores, together.scores, atol=1e-4)
 
 
 def test_the_order_of_units_does_not_matter(tiny_net: nn.Module) -> None:
@@ -38,7 +38,7 @@ def test_the_order_of_units_does_not_matter(tiny_net: nn.Module) -> None:
     assert torch.allclose(back.images.flip(0), forth.images, atol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_other_pictures(tiny_net: nn.Module) -> None:
+def test_the_same_seed_is_bit_identical_and_another_seed_gives_other_pictures(tiny_net: nn.Module) -> None:
     first, again, other = (made(tiny_net, UNITS[:3], seed=seed) for seed in (5, 5, 6))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.history, again.history)
@@ -73,8 +73,8 @@ def test_seeds_depend_on_label_seed_and_how_often_the_label_came() -> None:
 def test_a_coupled_objective_is_never_split(tiny_net: nn.Module) -> None:
     objective = diverse(channel("body", [1] * 5), "body", [1] * 5)
     split = optimize(tiny_net, objective, Fourier(5, 12), Settings(steps=3, batch_size=2, precision="float32"))
-    whole = optimize(tiny_net, objective, Fourier(5, 12), Settings(steps=3, batch_size=5, precision="float32"))
-    assert torch.equal(split.images, whole.images)
+    together = optimize(tiny_net, objective, Fourier(5, 12), Settings(steps=3, batch_size=5, precision="float32"))
+    assert torch.equal(split.images, together.images)
 
 
 def test_diversity_makes_attempts_differ_more(tiny_net: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The user's network comes back exactly as it was, however a run ends, and is looked at as in evaluation."""
+"""The user's network comes back exactly as it was, however a run ends, and runs in eval mode."""
 
 from collections.abc import Callable
 
@@ -83,7 +83,7 @@ def test_parameters_get_no_gradients_and_gradients_that_were_there_stay(tiny_net
         assert torch.equal(parameter.grad, before[name])
 
 
-def test_batch_norm_is_looked_at_as_in_evaluation_and_never_updated(tiny_net: nn.Module) -> None:
+def test_batch_norm_runs_in_eval_mode_and_is_never_updated(tiny_net: nn.Module) -> None:
     evaluation = made(tiny_net, [1, 2])
     assert torch.equal(made(tiny_net.train(), [1, 2]).images, evaluation.images)
 

@@ -1,4 +1,4 @@
-"""A prior goes on from where it is, keeps what an interrupted run reached, and may be one of the user's own."""
+"""A prior resumes from its state, keeps what an interrupted run reached, and may be the user's own."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ EXACT = Settings(steps=6, precision="float32", device="cpu")
 
 
 @pytest.mark.parametrize("kind", [Fourier, Pixels])
-def test_a_result_is_plain_data_without_a_graph_and_the_prior_goes_on_without_changing_it(tiny_net, kind) -> None:
+def test_a_result_is_plain_data_without_a_graph_and_the_prior_resumes_without_changing_it(tiny_net, kind) -> None:
     prior = kind(1, 12)
     result = optimize(tiny_net, channel("body", 1), prior, EXACT, "none")
     images = result.images.clone()
@@ -25,7 +25,7 @@ def test_a_result_is_plain_data_without_a_graph_and_the_prior_goes_on_without_ch
     assert again.scores > result.scores
 
 
-def test_a_prior_goes_on_from_where_it_is(tiny_net: nn.Module) -> None:
+def test_a_prior_resumes_from_its_state(tiny_net: nn.Module) -> None:
     photograph = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     tiny = Settings(steps=1, learning_rate=1e-6, precision="float32", batch_size=1)
     for kind in (Fourier, Pixels):
@@ -34,29 +34,29 @@ def test_a_prior_goes_on_from_where_it_is(tiny_net: nn.Module) -> None:
 
 
 def test_progress_counts_every_step_of_every_batch(tiny_net: nn.Module) -> None:
-    ticks: list[Progress] = []
+    reports: list[Progress] = []
     optimize(
         tiny_net,
         channel("body", [0, 1, 2]),
         Fourier(3, 8),
         Settings(steps=2, batch_size=2),
         "none",
-        progress=ticks.append,
+        progress=reports.append,
     )
-    assert ticks == [Progress(1, 2, 0, 3), Progress(2, 2, 0, 3), Progress(1, 2, 2, 3), Progress(2, 2, 2, 3)]
+    assert reports == [Progress(1, 2, 0, 3), Progress(2, 2, 0, 3), Progress(1, 2, 2, 3), Progress(2, 2, 2, 3)]
 
 
 def test_the_prior_keeps_what_an_interrupted_run_reached(tiny_net: nn.Module) -> None:
-    prior, whole = Pixels(3, 8), Pixels(3, 8)
+    prior, complete = Pixels(3, 8), Pixels(3, 8)
     settings = Settings(steps=4, batch_size=2, precision="float32")
 
-    def interrupt(tick: Progress) -> None:
-        if tick.done == 2 and tick.step == 2:
+    def interrupt(report: Progress) -> None:
+        if report.done == 2 and report.step == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         optimize(tiny_net, channel("body", [0, 1, 2]), prior, settings, "none", progress=interrupt)
-    expected = optimize(tiny_net, channel("body", [0, 1, 2]), whole, settings, "none")
+    expected = optimize(tiny_net, channel("body", [0, 1, 2]), complete, settings, "none")
     assert torch.equal(prior().detach()[:2], expected.images[:2])
     fresh = Pixels(3, 8)
     fresh.reset(

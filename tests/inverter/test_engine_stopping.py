@@ -1,4 +1,4 @@
-"""What cannot be asked is told before the first step; a unit that meets a number that is not finite stops alone."""
+"""Invalid problems are reported before the first step; a unit with a number that is not finite stops alone."""
 
 import pytest
 import torch
@@ -80,20 +80,20 @@ def test_a_network_that_is_never_finite_leaves_the_start_untouched() -> None:
         (channel("body", 8), Fourier(1, 12), IndexError, "channel 8"),
     ],
 )
-def test_what_cannot_be_asked_is_an_error_before_the_first_step(tiny_net, objective, prior, kind, says) -> None:
+def test_an_invalid_problem_is_an_error_before_the_first_step(tiny_net, objective, prior, kind, says) -> None:
     steps: list[Progress] = []
     with pytest.raises(kind, match=says):
         optimize(tiny_net, objective, prior, EXACT, "none", steps.append)
     assert steps == []
 
 
-def test_a_picture_too_small_for_the_layer_is_told_with_both_sizes() -> None:
+def test_a_picture_too_small_for_the_layer_is_reported_with_both_sizes() -> None:
     net = load_model(nn.Sequential(nn.Conv2d(3, 4, 7)), input_size=32)
     with pytest.raises(ValueError, match=r"5x5 pixels.*its own size is 32x32"):
         optimize(net, channel("0", 1), Fourier(1, 5), EXACT)
 
 
-def test_a_gradient_that_cannot_reach_the_picture_is_told() -> None:
+def test_a_gradient_that_cannot_reach_the_picture_is_reported() -> None:
     class Blind(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Folding: the same values from fewer passes, and only where nothing else reads what is folded away."""
+"""Folding: the same values from fewer passes, and only where no other layer reads the folded output."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def normalisation(channels: int) -> nn.BatchNorm2d:
 
 
 class Net(nn.Module):
-    """Two convolutions with a normalisation each; `course` says what else a forward pass does with the first."""
+    """Two convolutions with a normalisation each; `course` is what else a forward pass does with the first."""
 
     def __init__(self, course: str) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def passes(net: nn.Module, folding: Folding, x: Tensor, count: int = 3) -> list[
 
 @pytest.fixture
 def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry for each batch normalisation that is really computed."""
+    """One entry for each batch normalisation that is actually computed."""
     calls: list[int] = []
     usual = torch.batch_norm
     monkeypatch.setattr(torch, "batch_norm", lambda *args: (calls.append(1), usual(*args))[1])
@@ -75,14 +75,14 @@ def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ("a convolution runs twice", 0),
     ],
 )
-def test_only_what_nothing_else_reads_is_folded(course: str, left: int, normalised: list[int]) -> None:
+def test_only_outputs_with_a_single_reader_are_folded(course: str, left: int, normalised: list[int]) -> None:
     torch.manual_seed(0)
     net, x, folding = frozen(Net(course)), torch.randn(2, 3, 12, 12), Folding()
-    wanted = net(x)
+    expected = net(x)
     for number in range(3):
         normalised.clear()
         with folding:
-            torch.testing.assert_close(net(x), wanted)
+            torch.testing.assert_close(net(x), expected)
         assert len(normalised) == (left if number else 3 if "twice" in course else 2)
 
 
@@ -108,29 +108,29 @@ def test_layers_that_learn_and_statistics_that_move_are_left_alone(normalised: l
         assert len(normalised) == 6
 
 
-def test_a_layer_that_is_read_is_what_the_network_puts_out_there(mobilenet: Model) -> None:
+def test_a_layer_that_is_read_is_the_output_of_the_network_there(mobilenet: Model) -> None:
     reads = ["features.1.conv.0.0", "features.1.conv.0.1", "features.2.conv.3", "features.4"]
     folding, x = Folding(), torch.rand(2, 3, 64, 64)
     with torch.no_grad(), mobilenet.capture(reads) as capture:
-        wanted = capture(x)
+        expected = capture(x)
         for _ in range(2):
             with folding:
                 found = capture(x)
             for layer in reads:
-                torch.testing.assert_close(found[layer], wanted[layer], atol=1e-4, rtol=1e-3)
+                torch.testing.assert_close(found[layer], expected[layer], atol=1e-4, rtol=1e-3)
 
 
 def test_weights_are_those_of_each_precision() -> None:
     model = load_model("builtin", device="cpu")
     folding, x = Folding(), torch.rand(1, 3, 64, 64)
     with torch.no_grad(), model.capture([""]) as capture:
-        wanted = capture(x)[""]
+        expected = capture(x)[""]
         for precision in (torch.float32, torch.bfloat16, torch.float32):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16), folding:
                 found = capture(x)[""]
             assert found.dtype == precision
             tolerance = 1e-4 if precision is torch.float32 else 0.05
-            assert (found.float() - wanted).norm() <= tolerance * wanted.norm()
+            assert (found.float() - expected).norm() <= tolerance * expected.norm()
 
 
 class Counting(TorchDispatchMode):
@@ -146,7 +146,7 @@ class Counting(TorchDispatchMode):
 
 
 class Awkward(nn.Module):
-    """Normalisations that may be folded (0, 3) and that may not (1, 2), functional ones, a weight that is made anew."""
+    """Normalisations that may be folded (0, 3) and that may not (1, 2), functional ones, a weight that is computed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Input gradients of frozen layers: those of torch, whatever way they are found."""
+"""Input gradients of frozen layers: equal to those of torch, however they are computed."""
 
 import copy
 from contextlib import nullcontext
@@ -85,10 +85,10 @@ def test_a_network_has_the_gradient_and_the_output_that_torch_finds(
                         y = network(x)
             y.float().square().sum().backward()
         found.append((y.detach().float(), x.grad))
-    (y, wanted), (other, gradient) = found
-    assert wanted is not None and gradient is not None
+    (y, expected), (other, gradient) = found
+    assert expected is not None and gradient is not None
     assert torch.equal(y, other)
-    assert (gradient - wanted).norm() / wanted.norm() < tolerance
+    assert (gradient - expected).norm() / expected.norm() < tolerance
 
 
 def test_layers_that_learn_keep_their_own_gradients(network: nn.Module) -> None:
@@ -123,8 +123,8 @@ def test_relus_have_the_gradient_that_torch_finds_whatever_the_memory_order(relu
         leaf = x.clone().requires_grad_()
         with way:
             y = relu(leaf * 1)
-        extra_files = torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)  # neither part arrives in y's order
-        (gradient,) = torch.autograd.grad(extra_files.square().sum(), leaf)
+        both = torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)  # neither part arrives in y's order
+        (gradient,) = torch.autograd.grad(both.square().sum(), leaf)
         found.append((y.detach(), gradient))
     (y, gradient), (other, other_gradient) = found
     assert torch.equal(y, other)

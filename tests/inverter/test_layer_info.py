@@ -1,4 +1,4 @@
-"""The table of layers: what runs, what it puts out, what it sees, and which are the stages."""
+"""The table of layers: modules that run, their outputs, their receptive fields, and the stages."""
 
 import math
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_rows_come_in_the_order_of_their_first_call_and_what_never_runs_is_left_
     assert names == ["stem.0", "stem.1", "stem.2", "stem", "body", "relu", "mix", "pool", "head"]
 
 
-def test_the_stages_are_the_children_of_the_main_sequence_that_put_out_maps(resnet: nn.Module) -> None:
+def test_the_stages_are_the_children_of_the_main_sequence_that_output_maps(resnet: nn.Module) -> None:
     squeezenet = load_model(models.squeezenet1_0(weights=None).eval())
     assert stages(squeezenet) == [f"features.{i}" for i in range(13)]
     resnets = stages(load_model(resnet, input_size=64))
@@ -186,13 +186,13 @@ def test_networks_with_tuples_maps_of_one_pixel_and_no_maps() -> None:
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return x, x
 
-    class Nothing(nn.Module):
+    class NoTensor(nn.Module):
         def forward(self, x: tuple[Tensor, Tensor]) -> None:
             return None
 
-    rows = table(nn.Sequential(Pair(), Nothing()), 8)
+    rows = table(nn.Sequential(Pair(), NoTensor()), 8)
     assert rows["0"].size == (8, 8)
-    assert rows["1"] == LayerInfo("1", "Nothing", 1, None, None, None, False)
+    assert rows["1"] == LayerInfo("1", "NoTensor", 1, None, None, None, False)
 
 
 parts = st.one_of(
@@ -234,7 +234,7 @@ def test_the_receptive_field_is_where_the_gradient_is(
     model = load_model(net.eval().float(), input_size=160)
     try:
         reported, field = table(net, 160)["last"].receptive_field, receptive_fields(model, ["last"])["last"]
-    except ValueError:  # nothing is left of the map
+    except ValueError:  # the map would be empty
         return
     assert field is not None
     # Its maxima become means: a maximum's gradient shows only the pixel that won.
@@ -256,7 +256,7 @@ def test_the_receptive_field_is_where_the_gradient_is(
         assert reported >= extent
 
 
-def test_every_row_can_be_read_and_says_its_shape(squeezenet: Model) -> None:
+def test_every_row_can_be_captured_and_has_its_shape(squeezenet: Model) -> None:
     rows = layers(squeezenet)
     shapes = squeezenet.shapes([row.name for row in rows])
     for row in rows:

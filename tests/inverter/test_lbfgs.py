@@ -1,4 +1,4 @@
-"""L-BFGS: comes down fast where Adam crawls, and each picture goes its own way."""
+"""L-BFGS: converges fast where Adam is slow, and each picture independently."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def valley(place: Tensor) -> Tensor:
 
 
 def run(place: nn.Parameter, steps: int, alive: Tensor | None = None, memory: int = 10) -> Tensor:
-    """The losses (steps, B) on the way."""
+    """The losses (steps, B) of a run."""
     optimizer = LBFGS([place], first=0.1, memory=memory)
     losses = []
     for _ in range(steps):
@@ -65,11 +65,11 @@ def test_it_never_ends_above_where_it_was(seed: int, steps: int, memory: int) ->
     start = 3 * torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     place = nn.Parameter(start.clone())
     losses = run(place, steps, memory=memory)
-    assert torch.allclose(valley(place), losses.min(0).values)  # the best of all that it looked at
+    assert torch.allclose(valley(place), losses.min(0).values)  # the best of all points that it evaluated
 
 
 def two_loops(slope: Tensor, moves: list[Tensor], bends: list[Tensor], scale: float) -> Tensor:
-    """The direction of one picture as the book has it (Nocedal & Wright 2006, algorithm 7.4)."""
+    """The direction of one picture by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
     q, shares = slope.clone(), []
     for move, bend in zip(reversed(moves), reversed(bends), strict=True):
         shares.append(move @ q / (move @ bend))
@@ -126,7 +126,7 @@ def test_parameters_of_several_shapes_are_one_vector() -> None:
     assert torch.allclose(torch.cat([a.flatten(1), b], 1), target.expand(2, -1), atol=1e-3)
 
 
-def test_a_gradient_that_never_arrives_is_told() -> None:
+def test_a_gradient_that_never_arrives_is_reported() -> None:
     with pytest.raises(ValueError, match="does not reach the prior's parameters"):
         LBFGS([nn.Parameter(torch.zeros(1, 2))], 0.1).step(torch.ones(1, dtype=torch.bool), torch.zeros(1))
 
@@ -136,13 +136,13 @@ def test_lbfgs_comes_nearer_to_a_code_than_adam_with_its_usual_momentum(tiny_net
     target.reset([torch.Generator().manual_seed(seed) for seed in (7, 8, 9)])
     model = Model(tiny_net)
     with torch.no_grad(), model.capture(["body"]) as capture:
-        wanted = code("body", capture(model.normalize(target()))["body"])
+        expected = code("body", capture(model.normalize(target()))["body"])
     scores = {}
     for optimizer, rate in (("lbfgs", 1.0), ("adam", 0.3)):
         settings = Settings(
             steps=40, optimizer=optimizer, learning_rate=rate, momentum=0.9, precision="float32", redirect=0
         )
-        result = optimize(tiny_net, wanted, Fourier(3, 16), settings, "none")
+        result = optimize(tiny_net, expected, Fourier(3, 16), settings, "none")
         scores[optimizer] = result.scores
         # What it ends at is the best that it saw, though the last step may have been a miss.
         assert optimizer == "adam" or (result.scores >= result.history.max(0).values - 1e-4).all()
@@ -151,8 +151,8 @@ def test_lbfgs_comes_nearer_to_a_code_than_adam_with_its_usual_momentum(tiny_net
 
 def test_lbfgs_does_not_depend_on_the_batch(tiny_net: nn.Module) -> None:
     settings = Settings(steps=5, optimizer="lbfgs", precision="float32", redirect=0)
-    whole, parts = (
+    together, parts = (
         optimize(tiny_net, channel("body", [1, 4, 6]), Fourier(3, 12), replace(settings, batch_size=size), "none")
         for size in (3, 1)
     )
-    assert torch.allclose(whole.images, parts.images, atol=2e-4)
+    assert torch.allclose(together.images, parts.images, atol=2e-4)

@@ -1,4 +1,4 @@
-"""Loading: every source, what each knows of itself, and weights that are tensors or refused."""
+"""Loading: every source and its metadata, and weights that are tensors or refused."""
 
 import pickle
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_the_trained_network_recognises_photographs(squeezenet: Model, photograp
     with torch.no_grad():
         best = squeezenet.module(squeezenet.normalize(photographs)).topk(5).indices
     hits = sum(int(name[:4]) in row for name, row in zip(names, best.tolist(), strict=True))
-    assert hits >= 8  # of 16, at 128 px; chance would be .08
+    assert hits >= 8  # of 16, at 128 px; at random it would be .08
 
 
 def test_given_values_take_precedence_over_the_sources(squeezenet_weights: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_module_that_one_has_stays_where_and_as_it_is(tiny_net: nn.Module, sna
     assert load_model(tiny_net).input_size == (224, 224)
 
 
-def test_the_bundled_network_needs_nothing() -> None:
+def test_the_bundled_network_needs_no_files() -> None:
     model = load_model("builtin", device="cpu")
     height, width = model.input_size
     logits = model.module(torch.zeros(1, 3, height, width))
@@ -190,7 +190,7 @@ def test_damaged_and_other_files_are_told_by_name(tmp_path: Path, name: str, con
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_a_file_that_was_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_file_that_was_cut_off_is_reported(tmp_path: Path) -> None:
     for suffix in ("safetensors", "pt"):
         path = tmp_path / f"w.{suffix}"
         save_file(net().state_dict(), path) if suffix == "safetensors" else torch.save(net().state_dict(), path)
@@ -206,7 +206,7 @@ def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, content: obje
         read_state(tmp_path / "w.pt")
 
 
-def test_a_mismatch_names_the_first_missing_and_unexpected_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_mismatch_names_the_first_missing_and_unexpected_and_changes_no_weights(tmp_path: Path) -> None:
     target = net()
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
     state = {f"extra{i}": torch.zeros(1) for i in range(5)} | {
@@ -237,7 +237,7 @@ def test_a_mismatch_names_the_first_missing_and_unexpected_and_changes_nothing(t
         ("nets.py", ValueError, "unknown model 'nets.py'"),
     ],
 )
-def test_an_unknown_model_is_told_with_what_is_near(spec: str, kind: type[Exception], says: str) -> None:
+def test_an_unknown_model_is_reported_with_the_nearest_names(spec: str, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
         load_model(spec)
 
@@ -252,12 +252,12 @@ def test_an_unknown_model_is_told_with_what_is_near(spec: str, kind: type[Except
         ("text", "returned str, expected an nn.Module"),
     ],
 )
-def test_a_factory_that_does_not_make_a_network_is_told(factory: Path, name: str, says: str) -> None:
+def test_a_factory_that_does_not_make_a_network_is_reported(factory: Path, name: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         load_model(f"{factory}:{name}")
 
 
-def test_a_python_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
+def test_a_python_file_that_cannot_be_imported_is_reported(tmp_path: Path) -> None:
     for text, says in (("def make(:", "SyntaxError"), ("import no_such_package", "no_such_package")):
         (tmp_path / "broken.py").write_text(text)
         with pytest.raises(ValueError, match=says):
@@ -265,7 +265,7 @@ def test_a_python_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", ["nowhere.pt", "."])
-def test_a_weights_file_that_is_not_there_is_told(weights: str) -> None:
+def test_a_weights_file_that_is_not_there_is_reported(weights: str) -> None:
     with pytest.raises(FileNotFoundError, match=f"no weights file {weights!r}"):
         load_model("torchvision:squeezenet1_0", weights=weights)
 
@@ -299,7 +299,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line_that_says_what_to_do(monkeypat
         assert "\n" not in str(caught.value)
 
 
-def test_timm_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timm_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     with pytest.raises(ModuleNotFoundError, match="pip install"):
         load_model("timm:test_resnet")

@@ -1,4 +1,4 @@
-"""Memory that is freed is kept for the next step, where the C library can be told so."""
+"""Freed memory is kept for the next step, where the C library allows it."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def churn(**environment: str) -> tuple[bool, int]:
-    """Whether memory is kept, and the pages that 40 blocks of 8 MiB made the system hand out."""
+    """Whether memory is kept, and the number of page faults of 40 blocks of 8 MiB."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
     done = subprocess.run(
         [sys.executable, "-c", CHURN], env=known | environment, capture_output=True, text=True, check=True

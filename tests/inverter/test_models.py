@@ -1,4 +1,4 @@
-"""A model: how a picture enters, where it is, and what it says of itself; never moved and never changed."""
+"""A model: normalisation, device and metadata; the user's module is never moved and never changed."""
 
 import hashlib
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_model_without_parameters_is_on_the_cpu() -> None:
     assert load_model(nn.Identity()).device == torch.device("cpu")
 
 
-def test_shapes_are_those_of_a_forward_pass_at_the_size_asked_for(tiny_net: nn.Module, snapshot) -> None:
+def test_shapes_are_those_of_a_forward_pass_at_the_given_size(tiny_net: nn.Module, snapshot) -> None:
     before = snapshot(tiny_net)
     model = load_model(tiny_net, input_size=(10, 12))
     assert model.shapes(["stem", "", "relu#1"]) == {"stem": (1, 8, 10, 12), "relu#1": (1, 8, 10, 12), "": (1, 5)}
@@ -98,7 +98,7 @@ def test_shapes_are_those_of_a_forward_pass_at_the_size_asked_for(tiny_net: nn.M
     assert snapshot(tiny_net) == before
 
 
-def test_a_picture_that_the_network_cannot_take_is_told_in_one_line_with_both_sizes() -> None:
+def test_a_picture_that_the_network_cannot_take_is_reported_in_one_line_with_both_sizes() -> None:
     class Strict(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             assert x.shape[2] == 32, f"expected 32 rows\nand not {x.shape[2]}"
@@ -110,7 +110,7 @@ def test_a_picture_that_the_network_cannot_take_is_told_in_one_line_with_both_si
             model.shapes(["0"], (4, 6))
 
 
-def test_a_layer_that_comes_out_empty_is_told() -> None:
+def test_a_layer_that_comes_out_empty_is_reported() -> None:
     class Crop(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x[:, :, 8:]
@@ -119,7 +119,7 @@ def test_a_layer_that_comes_out_empty_is_told() -> None:
         load_model(nn.Sequential(Crop())).shapes(["0"], (8, 8))
 
 
-def test_no_memory_for_a_picture_is_told_too(tiny_net: nn.Module) -> None:
+def test_no_memory_for_a_picture_is_reported_too(tiny_net: nn.Module) -> None:
     with pytest.raises(ValueError, match="10000000x10000000"):
         load_model(tiny_net).shapes(["stem"], (10**7, 10**7))
 

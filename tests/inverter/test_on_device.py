@@ -1,4 +1,4 @@
-"""On a GPU, a pretended one: the engine finds what it finds on the CPU, mixes no devices, and does not wait."""
+"""On a pretended GPU the engine finds the same as on the CPU, mixes no devices, and does not wait."""
 
 from collections.abc import Callable
 from functools import partial
@@ -42,7 +42,7 @@ SIZE = 20
 
 
 class Dwarf(nn.Module):
-    """What mobile networks are made of: a first convolution with a stride, depthwise ones, ReLU6, pooling."""
+    """The layers of mobile networks: a first convolution with a stride, depthwise ones, ReLU6, pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def pictures() -> Tensor:
 def found(
     model: Model, objective: Objective, prior: Callable[[], Prior], augment: object = "standard", **settings: object
 ) -> tuple[Inversion, Inversion, PretendedDevice]:
-    """What is found on the CPU, and on the pretended GPU."""
+    """The results on the CPU and on the pretended GPU."""
     # On a GPU the engine knows a step later which pictures get no gradient.
     chosen = Settings(**({"steps": 4, "redirect": 0} | settings))
     here = optimize(model, objective, prior(), chosen, augment)

@@ -1,4 +1,4 @@
-"""What a unit sees, against the gradients of real and of drawn networks: they are the truth of it."""
+"""Receptive fields, compared with the gradients of real and of random networks."""
 
 import math
 
@@ -43,7 +43,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_gradient_of_a_unit_lies_in_its_window(name: str) -> None:
-    """And fills it, but for what ReLUs and max poolings leave out at its edges."""
+    """It also fills the window, except for what ReLUs and max pooling block at its edges."""
     torch.manual_seed(0)
     size = (160, 192)
     model = load_model(models.get_model(name, weights=None).eval(), input_size=size)
@@ -80,7 +80,7 @@ def test_the_trained_squeezenets_units_see_their_windows(squeezenet: Model, phot
 
 @st.composite
 def linear_networks(draw: st.DrawFn) -> nn.Module:
-    """Networks whose units really depend on all that they see: no ReLU and no maximum between."""
+    """Networks whose units depend on their full receptive field: without ReLU and max pooling."""
     parts: list[nn.Module] = []
     for _ in range(draw(st.integers(1, 4))):
         kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
@@ -120,7 +120,7 @@ def test_in_a_linear_network_the_window_is_the_support_of_the_gradient(
     model = load_model(net, input_size=size)
     try:
         shape = model.shapes([layer])[layer]
-    except ValueError:  # nothing is left of the map
+    except ValueError:  # the map would be empty
         return
     y, x = (min(int(share * side), side - 1) for share, side in zip(place, shape[2:], strict=True))
     field = receptive_fields(model, [layer])[layer]
@@ -135,7 +135,7 @@ def test_in_a_linear_network_the_window_is_the_support_of_the_gradient(
 
 
 def _gaps(part: nn.Module) -> bool:
-    """Whether a part passes over pixels, or cuts some off: then the outermost ones of a window may be among them."""
+    """Whether a part skips pixels or cuts some off: the outermost ones of a window may be among them."""
     if isinstance(part, Cut) or (isinstance(part, nn.Conv2d) and part.dilation != (1, 1)):
         return True
     kernel = part.kernel_size if isinstance(part, nn.Conv2d | nn.AvgPool2d) else (9, 9)
@@ -144,14 +144,14 @@ def _gaps(part: nn.Module) -> bool:
     return any(k < s for k, s in zip(kernel, strides, strict=True))  # type: ignore[arg-type]
 
 
-def test_what_sees_everything_has_the_whole_picture_for_a_window(squeezenet: Model) -> None:
+def test_a_unit_that_sees_everything_has_the_full_picture_as_its_window(squeezenet: Model) -> None:
     field = receptive_fields(squeezenet, ["classifier"], (100, 120))["classifier"]
     assert field is not None
     assert field.size == math.inf
     assert field.window(0, 0, (100, 120)) == (0, 0, 100, 120)
 
 
-def test_what_is_not_followed_is_unknown_and_a_wrong_name_is_told(tiny_net: nn.Module) -> None:
+def test_an_untraceable_layer_is_unknown_and_a_wrong_name_is_reported(tiny_net: nn.Module) -> None:
     class Up(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""The rescue of pictures that activate nothing: who is stuck, when it is known, and that it helps."""
+"""The rescue of pictures without a gradient: which are stuck, when it is known, and that it helps."""
 
 from contextlib import nullcontext
 
@@ -20,9 +20,9 @@ def step(rescue: Rescue, number: int, *pulls: Tensor, views: int = 1) -> object:
     context = rescue.redirect(number, views)
     for pull in pulls:
         entering = torch.zeros_like(pull, requires_grad=True)
-        looked = entering.clone()
-        rescue.watch(number, looked)
-        looked.backward(pull)
+        image = entering.clone()
+        rescue.watch(number, image)
+        image.backward(pull)
     rescue.learn()
     return context
 
@@ -39,7 +39,7 @@ def pull(*pictures: float) -> Tensor:
 
 
 @pytest.mark.parametrize(("device", "delay"), [("cpu", 0), ("meta", 1)])
-def test_who_got_no_gradient_is_redirected_in_the_next_step_and_elsewhere_in_the_one_after(
+def test_a_picture_without_a_gradient_is_redirected_in_the_next_step_and_elsewhere_in_the_one_after(
     device: str, delay: int
 ) -> None:
     rescue = Rescue(3, 5, torch.device(device))

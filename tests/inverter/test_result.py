@@ -1,5 +1,6 @@
-"""An inversion: rounds to 8 bits, saves itself whole, and shows itself without letting text become markup."""
+"""An inversion: rounding to 8 bits, saved files, and representations with escaped text."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from inverter import Inversion, Settings, to_pil
+from inverter import BadInput, Inversion, Settings, to_pil
 
 
 def inversion(images: torch.Tensor, label: str = "channel(a:1)", status: str = "ok") -> Inversion:
@@ -50,7 +51,7 @@ def test_pictures_that_need_gradients_are_shown_too() -> None:
     assert to_pil(torch.ones(3, 2, 2, requires_grad=True)).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_it_saves_one_whole_file_for_each_picture_and_nothing_else(tmp_path: Path) -> None:
+def test_it_saves_one_complete_file_for_each_picture_and_no_others(tmp_path: Path) -> None:
     images = torch.rand(3, 3, 5, 7)
     result = inversion(images)
     paths = result.save(tmp_path / "new" / "folder")
@@ -69,8 +70,18 @@ def test_saving_where_there_is_a_file_is_an_error(tmp_path: Path) -> None:
         inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "taken")
 
 
-def test_it_says_its_targets_scores_and_size() -> None:
-    assert repr(inversion(torch.rand(2, 3, 5, 7))) == "Inversion(2 images 5x7; channel(a:1): 0, channel(a:1): 1)"
+def test_its_repr_has_the_size_the_best_score_and_the_status() -> None:
+    result = inversion(torch.rand(2, 3, 5, 7))
+    assert repr(result) == "Inversion(2 pictures of 5x7, best score 1, ok)"
+    partly = replace(result, scores=torch.tensor([2.5, math.nan]), status=("ok", "non-finite at step 3"))
+    assert repr(partly) == "Inversion(2 pictures of 5x7, best score 2.5, 1 stopped)"
+    failed = replace(inversion(torch.rand(1, 3, 5, 7)), scores=torch.tensor([math.nan]))
+    assert repr(failed) == "Inversion(1 picture of 5x7, best score nan, ok)"
+
+
+def test_a_batch_is_not_one_picture() -> None:
+    with pytest.raises(BadInput, match=r"got shape \(1, 3, 2, 2\)"):
+        to_pil(torch.zeros(1, 3, 2, 2))
 
 
 def test_a_notebook_shows_every_picture_and_escapes_what_others_wrote() -> None:

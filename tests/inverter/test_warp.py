@@ -1,4 +1,4 @@
-"""Warps: the deterministic way gives what torch's own gives, and so does its gradient."""
+"""Warps: the deterministic computation and its gradient equal torch's own."""
 
 import torch
 from hypothesis import given

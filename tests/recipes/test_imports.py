@@ -23,8 +23,10 @@ PUBLIC = {
     ),
     "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
     "inverter": (
-        "Augment Code Inversion LayerInfo Model PRESETS Progress ReceptiveField Settings Tick __version__ encode "
-        "evaluate layers load_code load_model no_network optimize receptive_fields stages to_pil"
+        "Augment BadInput BadType Code Inversion InverterError LayerInfo LayerNotFound MissingFile MissingLibrary "
+        "Model NotFound OutOfMemory PRESETS Progress ProgressCallback ReceptiveField RunFailed Settings Unreachable "
+        "__version__ encode evaluate layers list_layers list_models load_code load_model no_network optimize "
+        "receptive_fields stages to_pil"
     ),
     "recipes": "Explain Gallery Inpaint Invert JudgeMaps Patches",
 }

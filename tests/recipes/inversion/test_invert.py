@@ -13,10 +13,11 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, encode, load_model
+from inverter.codes import stride
 from recipes import Invert
 from recipes.cli.main import main
 from recipes.inversion.invert import STARTS
-from recipes.inversion.schedules import APPROACHES, best, stride
+from recipes.inversion.schedules import APPROACHES, best
 from recipes.options.priors import NAMES
 from recipes.outputs.manifest import Manifest
 from recipes.pictures.reading import fit, read_picture
