@@ -27,7 +27,7 @@ from torch import Tensor
 from inverter import Augment, Model, Settings, evaluate, optimize, to_pil
 from objectives import logit
 from priors import Maco
-from priors.statistics import natural
+from priors.statistics import natural_statistics
 
 CROPS = 6
 BOX = 0.25
@@ -48,7 +48,7 @@ def _horama(model: Model, index: int, steps: int, size: int) -> Tensor:
     network = model.module.requires_grad_(True)
     mean, std = (torch.tensor(numbers, device=model.device)[:, None, None] for numbers in (model.mean, model.std))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        np.save(maco_fv.MACO_SPECTRUM_FILENAME, natural().spectrum(512, 512).numpy())
+        np.save(maco_fv.MACO_SPECTRUM_FILENAME, natural_statistics().spectrum(512, 512).numpy())
         image, _ = maco_fv.maco(
             lambda crops: network((crops - mean) / std)[:, index].mean(),
             total_steps=steps,

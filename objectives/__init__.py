@@ -1,18 +1,21 @@
-"""Objectives: what to look for in a picture, as a score per image computed from activations."""
+"""Objectives: what to maximise in a picture, as one score per image computed from activations."""
 
 from objectives.base import OUTPUT, Activations, Objective
-from objectives.codes import DISTANCES, code
-from objectives.directions import direction
+from objectives.codes import DISTANCES, Distance, code
+from objectives.directions import Position, direction
 from objectives.gram import diverse, diversity
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
+from objectives.registry import list_objectives
 from objectives.units import channel, layer, neuron
 
 __all__ = [
     "DISTANCES",
     "OUTPUT",
     "Activations",
+    "Distance",
     "Objective",
+    "Position",
     "channel",
     "code",
     "direction",
@@ -20,7 +23,12 @@ __all__ = [
     "diversity",
     "known_pixels",
     "layer",
+    "list_objectives",
     "logit",
     "neuron",
     "softmax",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

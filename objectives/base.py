@@ -1,4 +1,4 @@
-"""What every objective is: a frozen value that says which layers it reads and how it scores each image."""
+"""The base of all objectives: a frozen value that names the layers it reads and scores each image."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
 
 
+class OutOfRange(NotFound, IndexError):
+    """A class, channel or position that an activation does not have; also the built-in `IndexError`."""
+
+
 class Activations(Mapping[str, Tensor]):
-    """What one forward pass showed: activations by layer address, and the image itself.
+    """The result of one forward pass: activations by layer address, and the input image itself.
 
     Args:
         activations: layer address -> tensor (B, C, H, W) or (B, C); `OUTPUT` ("") is the model's output.
-        image: the pictures the network looked at, (B, 3, H, W) in [0, 1], after augmentation.
-        rows: (B,) whole numbers: which target each image of this batch pursues. By default image i pursues target i.
-            The engine uses it to work on any part of a long list of targets.
+        image: the input of the network, (B, 3, H, W) in [0, 1], after augmentation and before normalisation.
+        rows: (B,) integers: the index of each image's target. By default image i has target i. The engine uses it to
+            work on any part of a long list of targets.
+
+    Raises:
+        NotFound: when read, for a layer that was not captured, or an image that was not given.
     """
 
     def __init__(self, activations: Mapping[str, Tensor], image: Tensor | None = None, rows: Tensor | None = None):
@@ -32,8 +39,9 @@ class Activations(Mapping[str, Tensor]):
 
     @property
     def image(self) -> Tensor:
+        """The input of the network, (B, 3, H, W) in [0, 1]."""
         if self._image is None:
-            raise NotFound("this objective reads the image itself: give Seen(..., image=...)")
+            raise NotFound("this objective reads the image itself: give Activations(..., image=...)")
         return self._image
 
     def __getitem__(self, layer: str) -> Tensor:
@@ -41,7 +49,7 @@ class Activations(Mapping[str, Tensor]):
             return self._activations[layer]
         except KeyError:
             raise NotFound(
-                f"layer {layer!r} was not captured; captured: {', '.join(map(repr, self._activations)) or 'nothing'}"
+                f"layer {layer!r} was not captured; captured: {', '.join(map(repr, self._activations)) or 'none'}"
             ) from None
 
     def __iter__(self) -> Iterator[str]:
@@ -51,9 +59,13 @@ class Activations(Mapping[str, Tensor]):
         return len(self._activations)
 
     def pick(self, targets: Tensor) -> Tensor:
-        """The targets of this batch's images out of one target per unit (N, ...), as (B, ...) on `targets`' device.
+        """Selects the targets of the images in this batch.
 
-        A single target (N = 1) serves every image.
+        Args:
+            targets: (N, ...), one for each unit, or a single one (N = 1) for every image.
+
+        Returns:
+            (B, ...) on the device of `targets`; (1, ...) if there is a single target.
         """
         if targets.shape[0] == 1:
             return targets
@@ -65,21 +77,24 @@ Score = Callable[[Activations], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """f of the formula: what to look for. Higher is better, one number per image.
-
-    Attributes:
-        name: for people, e.g. `channel(features.9)`.
-        reads: addresses of the layers that `score` needs; the forward pass ends after the deepest of them.
-        score: `Activations -> (B,)`.
-        labels: the name of each target, one per unit, or a single one for all. They identify a unit: its random
-            draws depend on its label and the seed, not on the batch it runs in.
-        coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
+    """A function to maximise, one score per image; it is the f of f(x) - R(x).
 
     Objectives form a vector space: `0.5 * channel("a", 3) + neuron("b", 5) - 0.1 * layer("c")`.
     `f + 2.0` adds a constant, `f * g` multiplies two scores.
 
+    Attributes:
+        name: a readable name, e.g. `channel(features.9)`.
+        reads: addresses of the layers that `score` needs; the forward pass ends after the deepest of them.
+        score: `Activations -> (B,)`, higher is better.
+        labels: the name of each target, one per unit, or a single one for all. They identify a unit: its random
+            draws depend on its label and the seed, not on the batch it runs in.
+        coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
+
+    Raises:
+        BadInput: if two objectives with different numbers of targets (neither of them 1) are combined.
+
     Example:
-        >>> brightness = Objective("brightness", (), lambda seen: seen.image.mean((1, 2, 3)))
+        >>> brightness = Objective("brightness", (), lambda activations: activations.image.mean((1, 2, 3)))
         >>> (2 * brightness).score(Activations({}, image=torch.ones(1, 3, 4, 4)))
         tensor([2.])
     """
@@ -92,11 +107,11 @@ class Objective:
 
     @property
     def count(self) -> int:
-        """How many units the objective addresses; 1 serves a batch of any size."""
+        """Number of units that the objective has targets for; 1 applies to a batch of any size."""
         return max(len(self.labels), 1)
 
     def label(self, index: int) -> str:
-        """The label of unit `index` (an objective with one label gives it to every unit)."""
+        """The label of unit `index`; all units share it if there is only one."""
         if not self.labels:
             return self.name
         return self.labels[index] if len(self.labels) > 1 else self.labels[0]
@@ -127,23 +142,23 @@ class Objective:
 
     def __add__(self, other: Objective | float) -> Objective:
         if isinstance(other, Objective):
-            return self._combine(other, "+", lambda seen: self.score(seen) + other.score(seen))
+            return self._combine(other, "+", lambda activations: self.score(activations) + other.score(activations))
         if isinstance(other, int | float):
-            return self._scaled(f"({{}} + {other:g})", lambda seen: self.score(seen) + other)
+            return self._scaled(f"({{}} + {other:g})", lambda activations: self.score(activations) + other)
         return NotImplemented
 
     def __sub__(self, other: Objective | float) -> Objective:
         if isinstance(other, Objective):
-            return self._combine(other, "-", lambda seen: self.score(seen) - other.score(seen))
+            return self._combine(other, "-", lambda activations: self.score(activations) - other.score(activations))
         if isinstance(other, int | float):
             return self + (-other)
         return NotImplemented
 
     def __mul__(self, other: Objective | float) -> Objective:
         if isinstance(other, Objective):
-            return self._combine(other, "*", lambda seen: self.score(seen) * other.score(seen))
+            return self._combine(other, "*", lambda activations: self.score(activations) * other.score(activations))
         if isinstance(other, int | float):
-            return self._scaled(f"{other:g}*{{}}", lambda seen: self.score(seen) * other)
+            return self._scaled(f"{other:g}*{{}}", lambda activations: self.score(activations) * other)
         return NotImplemented
 
     __radd__ = __add__
@@ -160,10 +175,14 @@ class Objective:
 
 
 def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: str) -> Tensor:
-    """One whole number, or one per image, as an int64 tensor (N,).
+    """One index, or one per image, as an int64 tensor (N,).
+
+    Args:
+        value: an integer >= 0, or several; NumPy's integers count as well.
+        what: the name of the argument, for error messages.
 
     Raises:
-        BadType: if an entry is not a whole number.
+        BadType: if an entry is not an integer.
         BadInput: if there is none, or one is negative.
     """
     numbers = value.tolist() if isinstance(value, Tensor) else value
@@ -171,8 +190,8 @@ def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: 
     if not entries:
         raise BadInput(f"{what}: got an empty list, expected at least one index")
     if not all(hasattr(entry, "__index__") and not isinstance(entry, bool) for entry in entries):
-        raise BadType(f"{what}: expected whole numbers, got {value!r}")
-    entries = [operator.index(entry) for entry in entries]  # NumPy's are whole numbers too
+        raise BadType(f"{what}: expected integers, got {value!r}")
+    entries = [operator.index(entry) for entry in entries]  # NumPy's integers too
     if min(entries) < 0:
         raise BadInput(f"{what}: got {min(entries)}, expected an index of at least 0")
     return torch.tensor(entries, dtype=torch.long)

@@ -1,8 +1,9 @@
-"""Codes: an activation that a picture should have, and how far it is from having it."""
+"""Codes: a target activation, and the distance of a picture's activation from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final, Literal, get_args
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,26 +25,35 @@ def _cosine(code: Tensor, target: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(code, target, dim=1)
 
 
-DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": _l2, "cosine": _cosine, "l1": _l1}
-"""By name: (B, n) codes and (B, n) or (1, n) targets to (B,) distances, 0 where they are equal, without a unit."""
+Distance = Literal["l2", "cosine", "l1"]
+"""A distance between codes: relative squared L2, 1 - cosine similarity, or relative L1."""
+
+DISTANCES: Final[tuple[Distance, ...]] = get_args(Distance)
+
+_MEASURES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {"l2": _l2, "cosine": _cosine, "l1": _l1}
+"""By name: (B, n) codes and (B, n) or (1, n) targets to (B,) dimensionless distances, 0 where they are equal."""
 
 
-def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] | None = None) -> Objective:
+def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[str] | None = None) -> Objective:
     """Minus the distance to a code: -|Phi(x) - Phi0|^2 / |Phi0|^2 (Mahendran & Vedaldi 2015, eq. 1 and 2).
 
-    Divided by the code's own size, a score means the same at every layer: 0 is a perfect match, -1 no better than an
-    activation of zeros. Several layers at once: `code("a", one) + 0.5 * code("b", other)`.
+    The division by the norm of the code makes scores comparable between layers: 0 is a perfect match, -1 no better
+    than an activation of zeros. Several layers at once: `code("a", one) + 0.5 * code("b", other)`.
 
     Args:
-        layer: address of any layer that puts out a tensor (B, ...); "" is the model's output.
-        target: (N, ...), one code for each image, or a single one (1, ...) for all, as `inverter.encode` gives them.
-        distance: `l2` (squared, eq. 2), `l1` (|Phi - Phi0|_1 / |Phi0|_1) or `cosine` (1 - cosine, whatever the size).
-        names: of the codes, for their labels; by default their numbers. A label is what a unit's random draws depend
-            on, and the bits of a code are not the same in a batch of another size.
+        layer: address of any layer that outputs a tensor (B, ...); "" is the model's output.
+        target: (N, ...), one code for each image, or a single one (1, ...) for all, as `inverter.encode` returns them.
+        distance: `l2` (squared, eq. 2), `l1` (|Phi - Phi0|_1 / |Phi0|_1) or `cosine` (1 - cosine, scale-invariant).
+        names: names of the codes for their labels; by default their indices. The random draws of a unit depend on its
+            label, and the bits of a code may differ in a batch of another size.
+
+    Returns:
+        The objective, with one target for each code and scores <= 0.
 
     Raises:
-        BadInput: for an unknown distance, a target without a batch dimension, one that is not finite or all zero;
-            when scored, for a target of another shape than the layer's.
+        BadInput: for an unknown distance, a target without a batch dimension, one that is not finite or all zero, or
+            a wrong number of names; when scored, for targets of another shape than the activation's.
+        NotFound: when scored, if the layer was not captured.
 
     Example:
         >>> import torch
@@ -63,23 +73,23 @@ def code(layer: str, target: Tensor, distance: str = "l2", names: Sequence[str] 
             raise BadInput(f"code: target {name} for layer {layer!r} is not finite")
         if not bool(target.any()):
             raise BadInput(
-                f"code: target {name} for layer {layer!r} is all zero, so that no distance to it has a scale"
+                f"code: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
             )
-    on, measure = by_device(targets), DISTANCES[distance]
+    on, measure = by_device(targets), _MEASURES[distance]
 
-    def score(seen: Activations) -> Tensor:
-        activation = seen[layer]
-        wanted = seen.pick(on(activation.device))
-        if wanted.shape[1:] != activation.shape[1:]:
+    def score(activations: Activations) -> Tensor:
+        activation = activations[layer]
+        expected = activations.pick(on(activation.device))
+        if expected.shape[1:] != activation.shape[1:]:
             raise BadInput(
-                f"the target has shape {tuple(targets.shape[1:])}, but layer {layer!r} puts out "
-                f"{tuple(activation.shape[1:])} for a picture of this size: give the layer and the size it was made at"
+                f"the target has shape {tuple(targets.shape[1:])}, but layer {layer!r} outputs "
+                f"{tuple(activation.shape[1:])} for a picture of this size: use the layer and size it was made with"
             )
-        if wanted.shape[0] not in (1, activation.shape[0]):
+        if expected.shape[0] not in (1, activation.shape[0]):
             raise BadInput(
-                f"{wanted.shape[0]} targets for a batch of {activation.shape[0]} images: "
+                f"{expected.shape[0]} targets for a batch of {activation.shape[0]} images: "
                 "give one target, or one per image"
             )
-        return -measure(activation.float().flatten(1), wanted.flatten(1))
+        return -measure(activation.float().flatten(1), expected.flatten(1))
 
     return Objective(f"code({layer})", (layer,), score, tuple(f"code({layer}:{name})" for name in names))

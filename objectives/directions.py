@@ -1,38 +1,46 @@
-"""A direction in activation space: many channels at once, as weighted by a vector."""
+"""A direction in activation space: many channels at once, weighted by a vector."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
-from objectives.base import Activations, Objective
+from objectives.base import Activations, Objective, OutOfRange
 from objectives.units import as_map, by_device
 
-Position = tuple[int, int]
+Position = tuple[int, int] | Literal["center"]
+"""A place in a map: (row, column), or its centre (H // 2, W // 2)."""
 
 
 def direction(
     layer: str,
     vector: Tensor | Sequence[float],
-    position: Position | str | None = None,
+    position: Position | None = None,
     power: float = 0,
 ) -> Objective:
-    """Dot product with a vector, times the cosine to a power: dot * max(.1, cos)^power (Carter et al. 2019, Atlas).
+    """Dot product with a vector times a power of the cosine, dot * max(.1, cos)^power (Carter et al. 2019).
 
-    With power 0 it is the plain dot product of Olah et al. 2018; a higher power weighs the angle against the length.
+    With power 0 it is the plain dot product of Olah et al. 2018; a higher power weighs the angle against the norm.
 
     Args:
-        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        layer: address of a layer that outputs maps (B, C, H, W) or vectors (B, C).
         vector: (C,), or (N, C) for one direction per image.
         position: (row, column) in the map, "center" for its centre, None for the mean over all positions.
-        power: of the cosine, >= 0.
+        power: exponent of the cosine, >= 0.
+
+    Returns:
+        The objective, with one target for each vector.
 
     Raises:
-        BadInput: for a vector of another shape, not finite or all zero, or a negative power.
+        BadInput: for a vector of another shape, not finite or all zero, a negative power or an unknown position; when
+            scored, for a vector of another length than the layer has channels, or an activation of another shape.
+        NotFound: when scored, for a position outside of the map (an `IndexError` as well), or if the layer was not
+            captured.
 
     Example:
         >>> direction("conv", [3.0, 4.0]).score(Activations({"conv": torch.ones(1, 2, 2, 2)}))
@@ -50,26 +58,28 @@ def direction(
         raise BadInput(f'direction: position must be (row, column), "center" or None, got {position!r}')
     on = by_device(vectors)
 
-    def score(seen: Activations) -> Tensor:
-        maps = as_map(seen[layer], layer).float()
-        wanted = seen.pick(on(maps.device))
-        if wanted.shape[1] != maps.shape[1]:
-            raise BadInput(f"direction has {wanted.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels")
-        if wanted.shape[0] not in (1, maps.shape[0]):
+    def score(activations: Activations) -> Tensor:
+        maps = as_map(activations[layer], layer).float()
+        expected = activations.pick(on(maps.device))
+        if expected.shape[1] != maps.shape[1]:
             raise BadInput(
-                f"{wanted.shape[0]} targets for a batch of {maps.shape[0]} images: give one target, or one per image"
+                f"direction has {expected.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels"
+            )
+        if expected.shape[0] not in (1, maps.shape[0]):
+            raise BadInput(
+                f"{expected.shape[0]} targets for a batch of {maps.shape[0]} images: give one target, or one per image"
             )
         if position is not None:
             y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
             if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):
-                raise IndexError(
+                raise OutOfRange(
                     f"position ({y}, {x}) is outside the map of layer {layer!r}, "
                     f"which has {maps.shape[2]} rows and {maps.shape[3]} columns for this picture"
                 )
             maps = maps[:, :, y : y + 1, x : x + 1]
-        dot = (maps * wanted[:, :, None, None]).sum(1)
+        dot = (maps * expected[:, :, None, None]).sum(1)
         if power:
-            length = maps.norm(dim=1) * wanted.norm(dim=1)[:, None, None]
+            length = maps.norm(dim=1) * expected.norm(dim=1)[:, None, None]
             dot = dot * (dot / length.clamp_min(1e-12)).clamp_min(0.1) ** power
         return dot.mean((1, 2))
 
@@ -77,7 +87,7 @@ def direction(
 
 
 def _label(layer: str, vector: Tensor) -> str:
-    """Names a vector by its three strongest channels, and by a hash of all of it: no two vectors share a name."""
+    """A unique name: the three channels of the largest weights, and a hash of the full vector."""
     strongest = vector.abs().topk(min(3, len(vector))).indices.tolist()
     digest = hashlib.blake2b(vector.numpy().tobytes(), digest_size=4).hexdigest()
     return f"direction({layer}:" + "".join(f"{float(vector[i]):+.6g}*{i}" for i in strongest) + f"#{digest})"

@@ -1,4 +1,4 @@
-"""Several different pictures of one unit: images of a group repel each other in style."""
+"""Diversity: several pictures of one unit that differ in style."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ from objectives.units import as_map, by_device
 def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
     """Minus the mean cosine between Gram matrices of the images of a group (Olah et al. 2017, diversity term).
 
-    The score of an image is -1 where all images of its group have the same style, 0 where they share nothing (and
-    for an image that is alone). Add it to an objective with a weight: `channel(...) + 100 * diversity("mixed4a")`.
+    The score of an image is -1 if all images of its group have the same style, 0 if their Gram matrices are
+    orthogonal or the group has no other image. Add it to an objective with a weight:
+    `channel(...) + 100 * diversity("mixed4a")`.
 
     Args:
-        layer: address of a layer that puts out maps (B, C, H, W).
-        groups: one number per image; images with the same number belong together. By default the whole batch does.
+        layer: address of a layer that outputs maps (B, C, H, W).
+        groups: one group number per image; by default the batch is a single group.
+
+    Returns:
+        The objective, with scores in [-1, 1]. It is coupled: the engine never splits its batch.
+
+    Raises:
+        BadInput: when scored, if the number of groups is not that of the images, or the activation is not a map.
+        NotFound: when scored, if the layer was not captured.
 
     Example:
         >>> diversity("conv").score(Activations({"conv": torch.ones(2, 3, 4, 4)})).round()
@@ -29,15 +37,15 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
     """
     numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long))
 
-    def score(seen: Activations) -> Tensor:
-        maps = as_map(seen[layer], layer).float().flatten(2)
+    def score(activations: Activations) -> Tensor:
+        maps = as_map(activations[layer], layer).float().flatten(2)
         gram = F.normalize((maps @ maps.transpose(1, 2)).flatten(1), dim=1)
         images = len(gram)
         if numbers is None:
             together = torch.ones(images, images, device=gram.device)
         else:
             of = numbers(gram.device)
-            of = of if seen.rows is None else of[seen.rows.to(of.device)]
+            of = of if activations.rows is None else of[activations.rows.to(of.device)]
             if len(of) != images:
                 raise BadInput(f"diversity: {len(of)} group numbers for a batch of {images} images")
             together = (of[:, None] == of[None]).float()
@@ -48,20 +56,29 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
 
 
 def diverse(objective: Objective, layer: str, groups: Sequence[int], weight: float = 0.5) -> Objective:
-    """An objective whose several images of one unit must also differ: f + weight |f| diversity.
+    """Adds diversity between the images of each unit to an objective f: f + weight |f| diversity.
 
-    The size of f itself (without gradient) is the yardstick, so that one weight fits units of any scale.
+    Olah et al. 2017 add the term with a fixed weight. Here it is multiplied by |f| (without gradient), so that one
+    weight fits units of any scale.
 
     Args:
-        objective: what to look for.
-        layer, groups: as in `diversity`; images of a group are attempts at the same unit.
-        weight: 0 ignores diversity; at 1 identical images are worth nothing.
+        objective: the objective f.
+        layer: address of a layer that outputs maps (B, C, H, W), whose Gram matrices are compared.
+        groups: one group number per image; images of a group are attempts at the same unit.
+        weight: 0 ignores diversity; at 1 identical images have a score of 0.
+
+    Returns:
+        The objective, with the targets of `objective`. It is coupled: the engine never splits its batch.
+
+    Raises:
+        BadInput: when scored, as in `diversity`.
+        NotFound: when scored, if a layer was not captured.
     """
     repel = diversity(layer, groups)
 
-    def score(seen: Activations) -> Tensor:
-        value = objective.score(seen)
-        return value + weight * value.detach().abs() * repel.score(seen)
+    def score(activations: Activations) -> Tensor:
+        value = objective.score(activations)
+        return value + weight * value.detach().abs() * repel.score(activations)
 
     return Objective(
         f"diverse({objective.name})",

@@ -1,4 +1,4 @@
-"""Classes: the logit or the probability of one class at the model's output."""
+"""Classes: the logit or the log-probability of one class at the model's output."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ def logit(target: Index) -> Objective:
     Args:
         target: class index, or one per image. An output (B, K, H, W) is averaged over its positions.
 
+    Returns:
+        The objective, with one target for each class index.
+
     Raises:
-        IndexError: when scored, if the model has fewer classes.
+        BadType: for an index that is not an integer.
+        BadInput: for a negative index or none at all; when scored, if the output is neither (B, K) nor (B, K, H, W).
+        NotFound: when scored, if the model has fewer classes (an `IndexError` as well).
 
     Example:
         >>> logit(1).score(Activations({OUTPUT: torch.tensor([[1.0, 5.0]])}))
@@ -26,13 +31,21 @@ def logit(target: Index) -> Objective:
 
 
 def softmax(target: Index) -> Objective:
-    """The log-probability of a class, log softmax(output)[class] <= 0.
+    """The log-probability of a class after the softmax (discussed by Simonyan et al. 2014, section 2).
 
     It is optimised in log space: the gradient of the probability p is p (1 - p) per logit, which vanishes where an
     optimisation starts (p = 0), while that of log p is 1 - p, which vanishes only at the goal (p = 1).
 
     Args:
         target: class index, or one per image. An output (B, K, H, W) is averaged over its positions first.
+
+    Returns:
+        The objective, with one target for each class index and scores <= 0.
+
+    Raises:
+        BadType: for an index that is not an integer.
+        BadInput: for a negative index or none at all; when scored, if the output is neither (B, K) nor (B, K, H, W).
+        NotFound: when scored, if the model has fewer classes (an `IndexError` as well).
 
     Example:
         >>> softmax(0).score(Activations({OUTPUT: torch.zeros(1, 4)})).exp()
@@ -45,11 +58,11 @@ def _of_output(name: str, target: Index, log_probability: bool) -> Objective:
     classes = as_targets(target, f"class of {name}")
     targets, highest = by_device(classes), classes.max()
 
-    def score(seen: Activations) -> Tensor:
-        output = as_map(seen[OUTPUT], OUTPUT).float().mean((2, 3))
+    def score(activations: Activations) -> Tensor:
+        output = as_map(activations[OUTPUT], OUTPUT).float().mean((2, 3))
         check_channels(highest, output.shape[1], OUTPUT)
         if log_probability:
             output = torch.log_softmax(output, dim=1)
-        return select_channels(output[:, :, None, None], seen.pick(targets(output.device)), OUTPUT).mean((1, 2))
+        return select_channels(output[:, :, None, None], activations.pick(targets(output.device)), OUTPUT).mean((1, 2))
 
     return Objective(name, (OUTPUT,), score, tuple(f"{name}({c})" for c in classes.tolist()))

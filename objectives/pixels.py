@@ -1,4 +1,4 @@
-"""Pixels: what a picture should look like where that is known, whatever a network thinks of it."""
+"""Pixels: agreement with an image where it is known, independent of any network."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from objectives.units import by_device
 def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = None) -> Objective:
     """Minus the mean squared error where the picture is known: -|(x - x0) * m|^2 / |m| (Ulyanov et al. 2018).
 
-    It reads the picture itself, no layer, and never looks at what the mask hides. The paper's energy is divided by the
-    number |m| of known values, so that a score means the same for pictures and masks of every size.
+    It reads the picture itself, no layer, and masked pixels have no influence. The paper's energy is divided by the
+    number |m| of known values, so that scores are comparable between pictures and masks of any size.
 
     Args:
         target: x0, (N, 3, H, W) in [0, 1], one for each image, or a single one for all.
         mask: m, (N, 1, H, W), weights >= 0: 1 where the picture is known, 0 where it is missing.
-        names: of the pictures, for their labels; by default their numbers.
+        names: names of the pictures for their labels; by default their indices.
+
+    Returns:
+        The objective, with one target for each picture and scores <= 0.
 
     Raises:
-        BadInput: for shapes that do not fit, or a mask that hides a whole picture; when scored, for pictures of
-            another size.
+        BadInput: for shapes that do not fit, negative weights, a wrong number of names, or a mask that is zero
+            everywhere; when scored, for pictures of another size.
+        NotFound: when scored, if the activations hold no image.
 
     Example:
         >>> import torch
@@ -48,12 +52,13 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
         raise BadInput(f"known_pixels: the mask of picture {names[int(count.argmin())]} hides all of it")
     on_target, on_weights = by_device(target.detach().float()), by_device(weights / count.view(-1, 1, 1, 1))
 
-    def score(seen: Activations) -> Tensor:
-        wanted, weight = (seen.pick(on(seen.image.device)) for on in (on_target, on_weights))
-        if wanted.shape[1:] != seen.image.shape[1:]:
+    def score(activations: Activations) -> Tensor:
+        image = activations.image
+        expected, weight = (activations.pick(on(image.device)) for on in (on_target, on_weights))
+        if expected.shape[1:] != image.shape[1:]:
             raise BadInput(
-                f"the target has shape {tuple(wanted.shape[1:])}, but the pictures have {tuple(seen.image.shape[1:])}"
+                f"the target has shape {tuple(expected.shape[1:])}, but the pictures have {tuple(image.shape[1:])}"
             )
-        return -((seen.image - wanted).square() * weight).flatten(1).sum(1)
+        return -((image - expected).square() * weight).flatten(1).sum(1)
 
     return Objective("known_pixels", (), score, tuple(f"known_pixels({name})" for name in names))

@@ -1,4 +1,4 @@
-"""The units of a network: one neuron, one channel, or a whole layer (DeepDream)."""
+"""The units of a network: one neuron, one channel, or an entire layer (DeepDream)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
-from objectives.base import Activations, Objective, as_targets
+from objectives.base import Activations, Objective, OutOfRange, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
 
@@ -24,21 +24,26 @@ def as_map(activation: Tensor, layer: str) -> Tensor:
         return activation[:, :, None, None]
     if activation.ndim != 4:
         raise BadInput(
-            f"layer {layer!r} puts out a tensor of shape {tuple(activation.shape)}, "
+            f"layer {layer!r} outputs a tensor of shape {tuple(activation.shape)}, "
             "expected a map (B, C, H, W) or a vector (B, C): choose another layer"
         )
     return activation
 
 
 def by_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
-    """`tensor` on any device, moved there once: an objective never makes the loop wait for a copy."""
+    """A function of the device that returns `tensor` there, copied only once: scoring never waits for a copy."""
     return functools.cache(lambda device: tensor.to(device))
 
 
 def check_channels(channels: Tensor, count: int, layer: str) -> None:
+    """Checks channel indices against the number of channels of a layer.
+
+    Raises:
+        OutOfRange: if an index is `count` or more.
+    """
     if (highest := int(channels.max())) >= count:
         what = f"layer {layer!r} has" if layer else "the model's output has"
-        raise IndexError(f"channel {highest} is out of range: {what} {count} channels (0 to {count - 1})")
+        raise OutOfRange(f"channel {highest} is out of range: {what} {count} channels (0 to {count - 1})")
 
 
 def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
@@ -59,11 +64,17 @@ def channel(layer: str, channel: Index) -> Objective:
     """The mean of one channel over the map (Olah et al. 2017, "Feature Visualization": channel objective).
 
     Args:
-        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        layer: address of a layer that outputs maps (B, C, H, W) or vectors (B, C).
         channel: index, or one index per image.
 
+    Returns:
+        The objective, with one target for each index.
+
     Raises:
-        IndexError: when scored, if the layer has no such channel.
+        BadType: for an index that is not an integer.
+        BadInput: for a negative index or none at all; when scored, for a layer that outputs neither maps nor vectors,
+            or a batch of another size than the number of targets.
+        NotFound: when scored, if the layer has no such channel (an `IndexError` as well) or was not captured.
 
     Example:
         >>> channel("conv", [0, 1]).score(Activations({"conv": torch.ones(2, 3, 4, 4)}))
@@ -72,10 +83,10 @@ def channel(layer: str, channel: Index) -> Objective:
     channels = as_targets(channel, f"channel of {layer!r}")
     targets, highest = by_device(channels), channels.max()
 
-    def score(seen: Activations) -> Tensor:
-        activation = as_map(seen[layer], layer)
+    def score(activations: Activations) -> Tensor:
+        activation = as_map(activations[layer], layer)
         check_channels(highest, activation.shape[1], layer)
-        return select_channels(activation, seen.pick(targets(activation.device)), layer).mean((1, 2))
+        return select_channels(activation, activations.pick(targets(activation.device)), layer).mean((1, 2))
 
     return Objective(f"channel({layer})", (layer,), score, tuple(f"channel({layer}:{c})" for c in channels.tolist()))
 
@@ -84,12 +95,20 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
     """One position of one channel (Erhan et al. 2009: activation maximisation of a unit).
 
     Args:
-        layer: address of a layer that puts out maps (B, C, H, W) or vectors (B, C).
+        layer: address of a layer that outputs maps (B, C, H, W) or vectors (B, C).
         channel: index, or one index per image.
-        y, x: row and column in the map, or one per image; by default the centre, (H // 2, W // 2).
+        y: row in the map, or one per image; by default the centre, H // 2.
+        x: column in the map, or one per image; by default the centre, W // 2.
+
+    Returns:
+        The objective, with one target for each neuron.
 
     Raises:
-        IndexError: when scored, if there is no such channel or position.
+        BadType: for an index that is not an integer.
+        BadInput: for a negative index or none at all, or numbers of targets that differ; when scored, for a layer
+            that outputs neither maps nor vectors, or a batch of another size than the number of targets.
+        NotFound: when scored, if there is no such channel or position (an `IndexError` as well), or the layer was not
+            captured.
 
     Example:
         >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
@@ -103,19 +122,19 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
     if len(lengths := {len(t) for t in (channels, *places) if t is not None} - {1}) > 1:
         raise BadInput(f"neuron: channel, y and x must have the same number of targets, got {sorted(lengths)}")
 
-    def score(seen: Activations) -> Tensor:
-        activation = as_map(seen[layer], layer)
+    def score(activations: Activations) -> Tensor:
+        activation = as_map(activations[layer], layer)
         check_channels(highest, activation.shape[1], layer)
-        maps = select_channels(activation, seen.pick(targets(activation.device)), layer)
+        maps = select_channels(activation, activations.pick(targets(activation.device)), layer)
         place: list[int | Tensor] = []
         for axis, side in enumerate(maps.shape[1:]):
             if (limit := most[axis]) is not None and limit >= side:
-                raise IndexError(
+                raise OutOfRange(
                     f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has {side} "
                     f"{('rows', 'columns')[axis]} (0 to {side - 1}) for this picture"
                 )
-            wanted = on[axis]
-            place.append(side // 2 if wanted is None else seen.pick(wanted(maps.device)))
+            given = on[axis]
+            place.append(side // 2 if given is None else activations.pick(given(maps.device)))
         if on == [None, None]:
             return maps[:, place[0], place[1]]
         return maps[torch.arange(len(maps), device=maps.device), place[0], place[1]]
@@ -131,17 +150,23 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
 
 
 def layer(layer: str) -> Objective:
-    """The mean square of a whole layer (Mordvintsev et al. 2015, DeepDream: amplify whatever is there).
+    """The mean square of all activations of a layer (Mordvintsev et al. 2015: DeepDream).
 
     Args:
-        layer: address of any layer that puts out a tensor (B, ...).
+        layer: address of any layer that outputs a tensor (B, ...).
+
+    Returns:
+        The objective, for a batch of any size.
+
+    Raises:
+        NotFound: when scored, if the layer was not captured.
 
     Example:
         >>> layer("conv").score(Activations({"conv": torch.full((2, 3, 4, 4), 2.0)}))
         tensor([4., 4.])
     """
 
-    def score(seen: Activations) -> Tensor:
-        return seen[layer].float().square().flatten(1).mean(1)
+    def score(activations: Activations) -> Tensor:
+        return activations[layer].float().square().flatten(1).mean(1)
 
     return Objective(f"layer({layer})", (layer,), score)

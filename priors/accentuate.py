@@ -1,4 +1,4 @@
-"""Feature accentuation: any prior that starts from an image, and stays near it."""
+"""Feature accentuation: any prior that starts from an image and stays close to it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from priors.frozen import Frozen, Shared
 
 
 class Accentuate(Prior):
-    """A prior that starts at images x0 and pays for leaving them, R + strength d(x, x0) (Hamblin et al. 2024).
+    """A prior that starts at images x0 and penalises the distance from them (Hamblin et al. 2024).
 
-    What an objective then changes in a photograph is what it sees *in this photograph*. The distance is relative:
+    The penalty is R(x) + strength d(x, x0), with R that of the inner prior. What an objective changes under it is what
+    it responds to *in this image*. The distance is relative:
 
         d(x, x0) = |phi(x) - phi(x0)|^2 / |phi(x0)|^2
 
-    with phi the picture itself, as distance from mid-grey, or what `features` computes from it (a layer of a network:
-    the paper's choice, which lets a picture move within what the network takes for the same).
+    where phi is the picture itself, minus mid-grey, or the features of a layer. Features are the paper's choice: they
+    let a picture move within the invariances of the network.
 
     Args:
         images: (B, C, H, W) or (C, H, W) in [0, 1], the starts.
-        start: from images (B, C, H, W) to a prior that starts there: `Fourier.from_image` and any other `from_image`;
-            `partial(Maco.from_image, keep_magnitude=True)` is the paper's own parameterisation, phases alone.
+        start: a function from images (B, C, H, W) to a prior that starts there: `Fourier.from_image` or any other
+            `from_image`; `partial(Maco.from_image, keep_magnitude=True)` is the paper's own parameterisation, in which
+            only the phases are free.
         strength: weight >= 0 of the distance, in units of the objective: 1 for 100 % of relative change.
         features: phi, from pictures (B, C, H, W) to tensors (B, ...), differentiable; None takes the pixels. A
-            module is copied and frozen; of a function, the weights behind it must not ask for gradients.
+            module is copied and frozen; the weights behind a function must not require gradients.
 
     Raises:
-        BadInput: for images of another shape or range, a strength below 0, or a start that gives another batch.
+        BadInput: for images of another shape or range, a strength below 0, or a start that does not return a started
+            prior of as many pictures.
 
     Example:
         >>> photo = torch.rand(1, 3, 16, 16)
@@ -63,7 +66,7 @@ class Accentuate(Prior):
         if not isinstance(self.prior, Prior) or self.prior.count != self.count or not self.prior.started:
             raise BadInput(f"start made {self.prior!r}, expected a prior that has started with {self.count} pictures")
         self.batched = ("reference", *(f"prior.{name}" for name in self.prior.batched))  # type: ignore[misc]
-        # A start from nothing has far to go; here the first steps must not leave what the distance has yet to hold.
+        # A random start has a long way to go. Here, large first steps would leave the image before the distance pulls.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
         self.momentum = self.prior.momentum  # type: ignore[misc]
         self.register_buffer("reference", images.clone())
@@ -78,7 +81,14 @@ class Accentuate(Prior):
 
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
-        """Back to the images: there is nothing to draw, and every attempt starts there."""
+        """Returns to the images: every attempt starts there, without random draws.
+
+        Args:
+            generators: one for each picture; none of them is used.
+
+        Raises:
+            BadInput: for another number of generators.
+        """
         if len(generators) != self.count:
             raise BadInput(f"expected {self.count} generators, one for each picture, got {len(generators)}")
         fresh = self.start(self.reference.cpu())
@@ -94,7 +104,14 @@ class Accentuate(Prior):
         return self.prior.energy(image) + self.strength * self.distance(image)
 
     def distance(self, image: Tensor) -> Tensor:
-        """d(x, x0) of each of `image` (B, C, H, W), (B,) >= 0; 1 is a change as large as what is there."""
+        """The relative distance d(x, x0) of each picture from its start.
+
+        Args:
+            image: x, (B, C, H, W) in [0, 1].
+
+        Returns:
+            (B,) >= 0; at 1 the change is as large as phi(x0) itself.
+        """
         if self.features is None:
             code, known = image - 0.5, self.reference - 0.5
         else:

@@ -1,15 +1,16 @@
-"""What every prior is: the map g from parameters to pictures, and the penalty R on those pictures."""
+"""The base of all priors: the map g from parameters to pictures, and the penalty R on those pictures."""
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from inverter_errors import BadInput, BadType
+from inverter_errors import BadInput
 
 Size = int | tuple[int, int]
 
@@ -18,19 +19,19 @@ def as_size(size: Size) -> tuple[int, int]:
     """`size` as (height, width) in pixels; one number means a square.
 
     Raises:
-        BadInput: if a side is not a positive whole number.
+        BadInput: if it is neither a positive integer nor a pair of them.
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
-        raise BadInput(f"size must be a positive whole number or a pair of them (height, width), got {size!r}")
-    return height, width
+    sides = (size, size) if isinstance(size, int) else size
+    if not isinstance(sides, Sequence) or len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
+        raise BadInput(f"size must be a positive integer or a pair of them (height, width), got {size!r}")
+    return sides[0], sides[1]
 
 
 def check_images(images: Tensor, channels: int = 3) -> Tensor:
-    """`images` as float32 (B, C, H, W) on the CPU, where priors begin, after checking shape and range.
+    """`images` as float32 (B, C, H, W) on the CPU, where priors are created, after checking shape and range.
 
     Raises:
-        BadInput: if the shape is not (B, C, H, W) or (C, H, W), or a value is not in [0, 1].
+        BadInput: if the shape is not (B, C, H, W) or (C, H, W) with C = `channels`, or a value is not in [0, 1].
     """
     if images.ndim == 3:
         images = images[None]
@@ -42,27 +43,55 @@ def check_images(images: Tensor, channels: int = 3) -> Tensor:
     return images
 
 
-class Prior(nn.Module):
-    """A batch of pictures as a differentiable function of free parameters: g and R of the formula.
+def check_picture(picture: Tensor, channels: int | None = None) -> Tensor:
+    """One picture as float32 (C, H, W) on the CPU, after checking shape and range, as `measure` needs it.
 
-    A subclass keeps **every parameter with the batch as its first dimension** (and names the buffers that have one
-    too in `batched`). That one law lets the engine optimise any subset of the pictures, and makes the pictures of a
-    batch independent of each other. It implements:
+    Args:
+        picture: (C, H, W), sides of 8 px or more, values in [0, 1].
+        channels: the expected C; None for any.
+
+    Raises:
+        BadInput: for another shape, range or number of channels.
+    """
+    if picture.ndim != 3 or min(picture.shape) < 1 or min(picture.shape[1:]) < 8:
+        raise BadInput(f"expected (C, H, W) with sides of 8 px or more, got shape {tuple(picture.shape)}")
+    if channels not in (None, picture.shape[0]):
+        raise BadInput(f"expected {channels} channels, got {picture.shape[0]}")
+    picture = picture.detach().cpu().float()
+    if not bool(((picture >= 0) & (picture <= 1)).all()):
+        raise BadInput("expected values in [0, 1]: divide 8-bit pictures by 255")
+    return picture
+
+
+class Prior(nn.Module, ABC):
+    """A batch of pictures as a differentiable function of free parameters, x = g(theta), with a penalty R(x).
+
+    In a subclass, **every parameter has the batch as its first dimension** (and so have the buffers named in
+    `batched`). This lets the engine optimise any subset of the pictures, and makes the pictures of a batch independent
+    of each other. A subclass implements:
 
     - `forward() -> image (B, 3, H, W)` with values in [0, 1];
     - `reset(generators)`: fresh random parameters, picture i drawn from `generators[i]` alone (on the CPU, so that
       the draws are the same on every machine);
-    - `energy(image (B, 3, H, W)) -> (B,)`, the penalty R >= 0 (0 if the prior has none).
+    - optionally `energy(image (B, 3, H, W)) -> (B,)`, the penalty R >= 0.
+
+    Args:
+        count: number of pictures, B.
 
     Attributes:
         count: number of pictures, B.
-        started: True once the parameters mean something (set by `reset`, `from_image` or `load_state_dict`);
-            the engine draws a fresh start only for a prior that has not started.
-        learning_rate: the step at which Adam works well on these parameters.
+        started: True once the parameters have been initialised (by `reset`, `from_image` or `load_state_dict`);
+            the engine draws a random start only for a prior that has not started.
+        learning_rate: the step size at which Adam works well on these parameters.
         momentum: Adam's beta 1 that works well with it.
-        starts: how many random starts of each picture the engine scores, to climb from the best of them.
-        cropped: True for a canvas that the network looks at in crops of its own input size, if it is larger.
-        watching: True to be told the gradient of every step (`watch`).
+        starts: how many random starts of each picture the engine scores, to optimise the best of them.
+        cropped: True for a canvas that the network sees in crops of its own input size, if the canvas is larger.
+        watching: True if `watch` is to receive the gradient of every step.
+        batched: names of the buffers that have the batch as their first dimension.
+
+    Raises:
+        BadInput: for a count that is not an integer of at least 1.
+        TypeError: for a subclass without `forward` or `reset`.
     """
 
     learning_rate: ClassVar[float] = 0.05
@@ -79,27 +108,27 @@ class Prior(nn.Module):
         self.count = count
         self.started = False
 
+    @abstractmethod
     def forward(self) -> Tensor:
         """The pictures, (B, 3, H, W) in [0, 1]."""
-        raise BadType(f"{type(self).__name__} must define forward()")
 
     def draft(self) -> Tensor:
-        """The pictures of a start, (B, 3, H, W) in [0, 1], good enough to compare it with others."""
+        """The pictures, (B, 3, H, W) in [0, 1], at a quality that suffices to compare random starts."""
         return self()
 
+    @abstractmethod
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
-        raise BadType(f"{type(self).__name__} must define reset()")
 
     def energy(self, image: Tensor) -> Tensor:
         """The penalty R of each picture of `image` (B, 3, H, W), as (B,) numbers >= 0."""
         return image.new_zeros(image.shape[0])
 
     def project(self, step: int) -> None:
-        """Brings the parameters back to where they may be, in place, after step number `step` (from 0)."""
+        """Projects the parameters onto their feasible set, in place, after step number `step` (from 0)."""
 
     def watch(self, gradient: Tensor) -> None:
-        """Told d(f - R) / d image, (B, 3, H, W), of every step, if it is `watching`."""
+        """Receives the gradient d(f - R) / d image, (B, 3, H, W), of every step, if the prior is `watching`."""
 
     def _per_picture(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.named_parameters()
@@ -107,7 +136,7 @@ class Prior(nn.Module):
         yield from ((name, buffers[name]) for name in self.batched)
 
     def take(self, rows: Tensor) -> Self:
-        """A prior of the pictures `rows` (n,) alone, with parameters of its own that start as theirs."""
+        """A prior of the pictures `rows` (n,) alone, with its own copy of their parameters."""
         parts: dict[int, Tensor] = {}
         for _, tensor in self._per_picture():
             part = tensor.detach()[rows.to(tensor.device)].clone()
@@ -125,11 +154,11 @@ class Prior(nn.Module):
         self.started = self.started or part.started
 
     @torch.no_grad()
-    def exchange(self, wanted: Tensor, other: Prior) -> None:
-        """Takes over from `other`, of as many pictures, those that are `wanted` (B,); nobody waits to know which."""
+    def exchange(self, chosen: Tensor, other: Prior) -> None:
+        """Replaces the pictures `chosen` (B,), booleans, by those of `other`, without synchronising with the device."""
         theirs = dict(other._per_picture())
         for name, tensor in self._per_picture():
-            tensor.copy_(torch.where(wanted.view(-1, *[1] * (tensor.ndim - 1)), theirs[name], tensor))
+            tensor.copy_(torch.where(chosen.view(-1, *[1] * (tensor.ndim - 1)), theirs[name], tensor))
 
     def get_extra_state(self) -> dict[str, bool]:
         return {"started": self.started}

@@ -1,4 +1,4 @@
-"""Colours of natural images: mixing decorrelated channels into colours and back, and the way to [0, 1] and back."""
+"""Colours of natural images: decorrelated channels to colours and back, and unbounded values to [0, 1] and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from inverter_errors import BadInput
 
 HALF_STEP: Final = 0.5 / 255
-"""Half a step of an 8-bit picture: how near to 0 and 1 `from_image` looks, for logit(0) is minus infinity."""
+"""Half a step of an 8-bit picture: `from_image` clamps to this distance from 0 and 1, where the logit is infinite."""
 
 _LUCID = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 
@@ -28,8 +28,8 @@ def _check(image: Tensor, basis: Tensor) -> None:
 
 
 def _mix(basis: Tensor, image: Tensor) -> Tensor:
-    # Plain matrix products: einsum, sums of planes and conv2d take longer (conv2d up to 28 times). Threads share
-    # products, not one of them: a picture that is alone takes one for each row, 1.4 ms instead of 4.5 at 1280 px.
+    # Plain matrix products: einsum, sums of planes and conv2d take longer (conv2d up to 28 times). Threads divide a
+    # batch of products, not a single one: a single picture is one product per row, 1.4 ms instead of 4.5 at 1280 px.
     basis = basis.to(image)
     if len(image) == 1:
         return (basis @ image.transpose(1, 2)).transpose(1, 2)
@@ -40,7 +40,7 @@ def recorrelate(channels: Tensor, basis: Tensor) -> Tensor:
     """Colours from decorrelated channels, colour = basis @ channel at every pixel (Olah et al. 2017, decorrelation).
 
     Args:
-        channels: (B, C, H, W), any range; natural when each channel has unit variance.
+        channels: (B, C, H, W), any range; of unit variance for the colours of natural images.
         basis: (C, C), e.g. `ImageStatistics.color_basis()` or `LUCID_BASIS`.
 
     Returns:
@@ -83,7 +83,7 @@ def decorrelate(image: Tensor, basis: Tensor) -> Tensor:
 
 
 def to_image(x: Tensor) -> Tensor:
-    """Any numbers as a picture in [0, 1], of the same shape: the logistic sigmoid (Olah et al. 2017).
+    """Unbounded values as a picture in [0, 1] of the same shape: the logistic sigmoid (Olah et al. 2017).
 
     Example:
         >>> to_image(torch.zeros(1)).item()
@@ -97,7 +97,10 @@ def from_image(image: Tensor, margin: float = HALF_STEP) -> Tensor:
 
     Args:
         image: any shape, values in [0, 1].
-        margin: in (0, 1/2): what lies nearer than this to 0 or 1 cannot be told from it.
+        margin: in (0, 1/2): values closer to 0 or 1 than this are clamped to it.
+
+    Returns:
+        Unbounded values of the same shape.
 
     Raises:
         BadInput: if the margin is not in (0, 1/2).
@@ -112,17 +115,17 @@ def from_image(image: Tensor, margin: float = HALF_STEP) -> Tensor:
 
 
 def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of normal numbers whose `to_image` has the given ones (logit-normal, Aitchison 1980).
+    """Moments of a normal distribution whose sigmoid has the given moments (logit-normal; Aitchison & Shen 1980).
 
-    The sigmoid bends contrast: a picture of normally distributed numbers has natural mean and contrast in [0, 1] when
-    it has these moments before.
+    The sigmoid changes mean and contrast: normally distributed pixels with the returned moments have the given ones
+    after `to_image`.
 
     Args:
         mean: (C,), in (0, 1).
-        deviation: (C,), above 0 and at most .95 sqrt(mean (1 - mean)); with 1 for .95 every number would be 0 or 1.
+        deviation: (C,), above 0 and at most .95 sqrt(mean (1 - mean)); without the .95 every value would be 0 or 1.
 
     Returns:
-        Two tensors (C,), to four digits.
+        Mean and standard deviation before the sigmoid, two tensors (C,), to four digits.
 
     Raises:
         BadInput: if there is no such distribution.
@@ -131,8 +134,8 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
         >>> logit_moments(torch.tensor([0.5]), torch.tensor([0.2]))[1].round(decimals=2)
         tensor([0.9500])
     """
-    target, wanted = mean.detach().cpu().double(), deviation.detach().cpu().double()
-    if not bool(((wanted > 0) & (wanted <= 0.951 * (target * (1 - target)).sqrt())).all()):
+    target, target_spread = mean.detach().cpu().double(), deviation.detach().cpu().double()
+    if not bool(((target_spread > 0) & (target_spread <= 0.951 * (target * (1 - target)).sqrt())).all()):
         raise BadInput(
             "expected means in (0, 1) and standard deviations of at most .95 sqrt(mean (1 - mean)), "
             f"got {mean.tolist()} and {deviation.tolist()}"
@@ -148,9 +151,9 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     def centre_for(spread: Tensor) -> Tensor:
         return _bisect(lambda centre: moments(centre, spread)[0] < target, target.new_full(target.shape, 100.0))
 
-    # At a given mean the contrast grows with the spread: two bisections, one in the other, cannot miss.
+    # At a given mean the contrast grows with the spread: two nested bisections always converge.
     log_spread = _bisect(
-        lambda log: moments(centre_for(log.exp()), log.exp())[1] < wanted, target.new_full(target.shape, 7.0)
+        lambda log: moments(centre_for(log.exp()), log.exp())[1] < target_spread, target.new_full(target.shape, 7.0)
     )
     return centre_for(log_spread.exp()).to(mean), log_spread.exp().to(deviation)
 

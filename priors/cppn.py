@@ -1,4 +1,4 @@
-"""Pictures as a small network from a place to its colour, which can be drawn at any resolution afterwards."""
+"""Pictures as small networks from coordinates to colours, which can be rendered at any resolution afterwards."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from inverter_errors import BadInput
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
 
-SPAN = math.sqrt(3)  # places are uniform in [-SPAN, SPAN]: of mean 0 and variance 1
+SPAN = math.sqrt(3)  # coordinates are uniform in [-SPAN, SPAN]: of mean 0 and variance 1
 ROWS = 1 << 16
-"""How many places `render` computes at once."""
+"""How many pixels `render` computes at once."""
 
 
 class Cppn(Prior):
     """image(x, y) = sigmoid(net_theta(x, y)), theta free (Stanley 2007; Mordvintsev et al. 2018, section "CPPNs").
 
     A layer is h <- act(h W), act(z) = [atan(z) / .67, atan(z)^2 / .6]: an odd and an even half, each with mean square
-    of about 1 for normal z. Each picture has weights of its own; all places of all pictures are one batched product.
-    What it draws is smooth and has no pixels: `render` draws it at any size.
+    of about 1 for normal z. Each picture has its own weights; all pixels of all pictures are one batched product.
+    The function is smooth and independent of a resolution: `render` evaluates it at any size.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width), at which it is optimised. A picture that is not square shows more
             of the same plane along its longer side.
-        width: numbers in each hidden layer, before the activation doubles them.
-        depth: hidden layers.
-        frequency: standard deviation of the first layer's weights, times the root of how many they sum: how much
-            happens across the picture.
-        spread: standard deviation of the last layer's weights, times the root of how many they sum: the contrast that
-            it starts from.
+        width: units of each hidden layer, before the activation doubles them; at least 1.
+        depth: number of hidden layers, at least 1.
+        frequency: standard deviation of the first layer's weights, times the root of their fan-in: the amount of
+            detail across the picture.
+        spread: standard deviation of the last layer's weights, times the root of their fan-in: the contrast of the
+            start.
 
     Raises:
         BadInput: for a count, size, width or depth out of its range.
@@ -64,7 +64,7 @@ class Cppn(Prior):
         self.size = as_size(size)
         for name, value in (("width", width), ("depth", depth)):
             if not isinstance(value, int) or value < 1:
-                raise BadInput(f"{name} must be a whole number of at least 1, got {value!r}")
+                raise BadInput(f"{name} must be an integer of at least 1, got {value!r}")
         self.frequency, self.spread = frequency, spread
         inputs = [2, *[2 * width] * depth]
         outputs = [*[width] * depth, 3]
@@ -82,7 +82,7 @@ class Cppn(Prior):
         self.started = True
 
     def _colours(self, places: Tensor) -> Tensor:
-        """The colours (B, N, 3) in [0, 1] of places (N, 2)."""
+        """The colours (B, N, 3) in [0, 1] at coordinates (N, 2)."""
         z = places.expand(self.count, -1, -1)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = torch.baddbmm(bias, activation(z) if layer else z, weight)
@@ -93,12 +93,17 @@ class Cppn(Prior):
 
     @torch.no_grad()
     def render(self, size: Size) -> Tensor:
-        """The pictures at `size`, one number or (height, width), as (B, 3, height, width): the same view, as fine.
+        """Renders the same view at another resolution, without gradients.
 
-        A `size` of another shape shows more or less of the plane along a side.
+        Args:
+            size: pixels, one number or (height, width); another aspect ratio shows more or less of the plane along one
+                side.
+
+        Returns:
+            The pictures, (B, 3, height, width) in [0, 1].
 
         Raises:
-            BadInput: if a side is not a positive whole number.
+            BadInput: if a side is not a positive integer.
         """
         height, width = as_size(size)
         parts = [self._colours(places) for places in _places((height, width)).to(self.places).split(ROWS)]
@@ -117,7 +122,7 @@ def activation(z: Tensor) -> Tensor:
 
 
 def _places(size: tuple[int, int]) -> Tensor:
-    """The centres (N, 2) of all pixels, row by row, as x and y; the shorter side spans [-SPAN, SPAN]."""
+    """The centres (N, 2) of all pixels, row by row, as (x, y); the shorter side spans [-SPAN, SPAN]."""
     height, width = size
     y, x = (SPAN * (2 * torch.arange(side) + 1 - side) / min(size) for side in (height, width))
     return torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], -1).flatten(0, 1)

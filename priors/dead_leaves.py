@@ -1,4 +1,4 @@
-"""Dead leaves: random pictures with what photographs have and noise has not, things with edges that hide each other."""
+"""Dead leaves: random pictures that have, unlike noise, objects with edges that occlude each other."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from torch import Tensor
 
 from priors.base import Size, as_size
 from priors.color import from_image, recorrelate, to_image
-from priors.statistics import natural
+from priors.statistics import natural_statistics
 
 LEAVES = 40
 SMALLEST, LARGEST = 1 / 37, 1 / 1.4
-"""Radii of leaves, in sides of the picture; each octave between them is equally likely."""
+"""Radii of leaves relative to the longer side of the picture; each octave between them is equally likely."""
 CONTRAST, TEXTURE = 1.2, 0.6
 """Root mean squares before the sigmoid: between the colours of leaves, and within a leaf, on average."""
 
 
 def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
-    """Pictures of leaves fallen on each other (Lee, Mumford & Huang 2001), (B, 3, H, W) in [0, 1].
+    """Pictures of the dead leaves model: random shapes that occlude each other (Lee, Mumford & Huang 2001).
 
-    Ellipses and boxes of any size and direction, each of a colour of its own and with a texture of its own strength;
-    colours and textures have the statistics of natural images. Where a network's features have to be known on pictures
-    and there are none, its layers answer to these more as to photographs than to noise.
+    Ellipses and boxes of random size and orientation, each with its own colour and its own strength of texture;
+    colours and textures have the statistics of natural images. They stand in for photographs where features of a
+    network are to be measured without data: its layers respond to them more as to photographs than as to noise.
 
     Args:
         count: number of pictures, B, > 0.
         size: pixels, one number or (height, width).
-        generator: of all draws, on the CPU.
+        generator: the source of all random draws, on the CPU.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+
+    Raises:
+        BadInput: for a size that is not positive.
 
     Example:
         >>> dead_leaves(2, (32, 48), torch.Generator().manual_seed(0)).shape
         torch.Size([2, 3, 32, 48])
     """
     height, width = as_size(size)
-    statistics, side = natural(), max(height, width)
+    statistics, side = natural_statistics(), max(height, width)
     basis = statistics.color_basis()
     basis = basis / basis.square().sum(1).mean().sqrt()  # normal numbers become colours with a root mean square of 1
     mean = from_image(statistics.mean)

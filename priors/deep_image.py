@@ -1,4 +1,4 @@
-"""The deep image prior: pictures as what an untrained convolutional network makes of fixed noise."""
+"""The deep image prior: pictures as the output of an untrained convolutional network on fixed noise."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Layer = Callable[[Tensor, int, int, int], Tensor]
 class DeepImage(Prior):
     """image = net_theta(z), z fixed noise, theta free (Ulyanov et al. 2018, eq. 2).
 
-    A convolutional network draws natural shapes much sooner than noise, so that the path of the optimisation, not a
-    penalty, is the prior. Each picture has a network of its own; all of them run at once as one network of grouped
-    convolutions. Normalisation is by picture: one never sees another.
+    A convolutional network fits natural images much sooner than noise, so that the path of the optimisation, not a
+    penalty, is the prior. Each picture has its own network; all of them run at once as one network of grouped
+    convolutions. Normalisation is per picture, so that pictures do not influence each other.
 
-    While it is optimised, the noise is shaken (`shake`) in each step; the picture that it gives in the end (without
-    gradients, as the engine asks for it) is the exponential average of those it drew on the way, if it drew any.
+    During optimisation the input noise is perturbed in each step (`shake`), as in the paper. Without gradients, as
+    the engine reads the result, `forward` returns the exponential moving average of the pictures so far, if any.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width), at least 8.
-        channels: of the network at each of its scales, each half as large as the one before; scales that would be
-            smaller than 4 pixels are left out.
-        skip: channels that lead across at each scale; 0 makes it a plain hourglass.
+        channels: channels of the network at each of its scales, each half as large as the one before; scales smaller
+            than 4 pixels are omitted.
+        skip: channels of the skip connection at each scale; 0 for a plain hourglass without them.
         inputs: channels of the noise.
-        shake: standard deviation of the noise on the noise, relative to its range.
-        average: decay of the average of the pictures, in [0, 1); 0 takes the last one.
-        bfloat16: compute in it; None does so where the hardware multiplies in it.
+        shake: standard deviation of the perturbation of the noise, relative to the range of the noise.
+        average: decay of the moving average of the pictures, in [0, 1); 0 takes the last picture.
+        bfloat16: compute in bfloat16; None does so where the hardware multiplies in it.
 
     Raises:
-        BadInput: for a count, size or number of channels out of its range.
+        BadInput: for a count, size, number of channels, shake or average out of its range.
 
     Example:
         >>> prior = DeepImage(2, size=(32, 48), channels=(8, 16))
@@ -49,7 +49,7 @@ class DeepImage(Prior):
         torch.Size([2, 3, 32, 48])
     """
 
-    # At .01 and above, classes turn to bold stains; at .005 flamingos stand there after 150 steps (SqueezeNet, 112 px).
+    # At .01 and above, classes become blobs of colour; at .005 flamingos appear after 150 steps (SqueezeNet, 112 px).
     learning_rate: ClassVar[float] = 0.005
     batched: ClassVar[tuple[str, ...]] = ("noise", "shaking", "mean", "weight")
     noise: Tensor
@@ -111,7 +111,7 @@ class DeepImage(Prior):
         self.started = True
 
     def _network(self, x: Tensor, layer: Layer) -> Tensor:
-        """The hourglass: down through the scales and up again, with a narrow way across at each of them."""
+        """The hourglass: down through the scales and up again, with a narrow skip connection at each of them."""
         across = []
         for channels in self.channels:
             across.append((layer(x, self.skip, 1, 1) if self.skip else None, x.shape[2:]))
@@ -119,19 +119,19 @@ class DeepImage(Prior):
         for channels, (way, size) in zip(reversed(self.channels), reversed(across), strict=True):
             x = _scaled(x, size)
             if way is not None:
-                x = self._beside(x, way)
+                x = self._concatenated(x, way)
             x = layer(layer(x, channels, 3, 1), channels, 1, 1)
         return x
 
-    def _beside(self, x: Tensor, way: Tensor) -> Tensor:
-        """Channels of both, picture by picture."""
+    def _concatenated(self, x: Tensor, way: Tensor) -> Tensor:
+        """The channels of both, picture by picture."""
         pictures = 1 if x.is_meta else self.count
-        # Channels last, as they lie in memory: joined otherwise, they would be laid out anew.
+        # Channels last, as they lie in memory: any other concatenation would copy them to a new layout.
         parts = [part.permute(0, 2, 3, 1).unflatten(3, (pictures, -1)) for part in (x, way)]
         return torch.cat(parts, 4).flatten(3).permute(0, 3, 1, 2)
 
     def _layers(self) -> Layer:
-        """The layers of the network, in the order in which `_network` asks for them."""
+        """The layers of the network, in the order in which `_network` calls them."""
         parameters = zip(self.kernels, self.gains, self.shifts, strict=True)
 
         def layer(x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
@@ -139,22 +139,22 @@ class DeepImage(Prior):
             if kernel > 1:
                 x = _mirrored(x, kernel // 2)
             x = F.conv2d(x, weight.flatten(0, 1).to(x.dtype), stride=stride, groups=self.count)
-            # Pictures lie side by side as channels of a batch of one, whose statistics are each picture's own.
+            # Pictures are groups of channels of a batch of one, so that each has its own statistics.
             x = F.batch_norm(x, None, None, gain.flatten(), shift.flatten(), training=True)
             return F.leaky_relu(x, 0.2)
 
         return layer
 
     def forward(self) -> Tensor:
-        """The pictures, (B, 3, H, W) in [0, 1]: those drawn now, or without gradients the average so far."""
+        """The pictures, (B, 3, H, W) in [0, 1]: the current ones, or without gradients the average so far."""
         learning = torch.is_grad_enabled()
         if not learning and self.average and bool((self.weight > 0).all()):
             return self.mean / self.weight
         z = self.noise + self.shake * self.shaking if learning and self.shake else self.noise
-        # One after the other in memory are the channels of a pixel: grouped convolutions are twice as fast so.
+        # Channels last in memory: grouped convolutions are twice as fast.
         z = z.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
         if _in_bfloat16(z.device, self.in_bfloat16):
-            # All of it, not by autocast: that pads and scales in float32, back and forth, which takes twice as long.
+            # Everything, not by autocast, which converts to float32 and back for padding and resizing: twice as slow.
             z = z.bfloat16()
         features = self._network(z, self._layers())
         features = features.float().unflatten(1, (self.count, -1))[0]
@@ -168,33 +168,33 @@ class DeepImage(Prior):
 
     @torch.no_grad()
     def project(self, step: int) -> None:
-        # The same numbers elsewhere are new noise: nothing is drawn, and the place is part of the state. A shift by a
-        # prime comes back only after as many steps as there are numbers.
+        # The same numbers at other positions are new noise, without random draws, and the offset is part of the state.
+        # A shift by a prime repeats only after as many steps as there are numbers.
         self.shaking.copy_(self.shaking.flatten(1).roll(7919, 1).view_as(self.shaking))
 
 
 def _scaled(x: Tensor, size: torch.Size) -> Tensor:
     """Maps (1, C, H, W) at another size, bilinearly."""
     if x.device.type == "cpu" and x.dtype == torch.float32:
-        # Its kernel for channels-last memory is four times slower there than the one for planes and two copies.
+        # On CPUs the kernel for channels-last memory is four times slower than the planar one and two copies.
         return F.interpolate(x.contiguous(), size=size, mode="bilinear").contiguous(memory_format=torch.channels_last)
     return F.interpolate(x, size=size, mode="bilinear")
 
 
 def _mirrored(x: Tensor, margin: int) -> Tensor:
-    """Maps (1, C, H, W) with their mirror image around them."""
+    """Maps (1, C, H, W) with reflection padding."""
     if x.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
         return F.pad(x, (margin,) * 4, mode="reflect")
-    # The same of pieces: torch has no deterministic gradient of that on a GPU.
+    # The same from slices: torch has no deterministic gradient of reflection padding on a GPU.
     for dim in (2, 3):
         before, after = x.narrow(dim, 1, margin), x.narrow(dim, x.shape[dim] - 1 - margin, margin)
         x = torch.cat([before.flip(dim), x, after.flip(dim)], dim)
     return x
 
 
-def _in_bfloat16(device: torch.device, wanted: bool | None) -> bool:
-    if wanted is not None:
-        return wanted
+def _in_bfloat16(device: torch.device, requested: bool | None) -> bool:
+    if requested is not None:
+        return requested
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":

@@ -20,7 +20,7 @@ from priors.statistics import ImageStatistics, as_statistics
 def frequency_scale(height: int, width: int, decay: float) -> Tensor:
     """1 / f^decay for each coefficient of a real 2-D Fourier transform, (H, W // 2 + 1), f in cycles per pixel.
 
-    The constant component counts as one cycle over the longer side (Olah et al. 2017, appendix).
+    The constant component is scaled as one cycle over the longer side (Olah et al. 2017, appendix).
     """
     fy = torch.fft.fftfreq(height)[:, None]
     fx = torch.fft.rfftfreq(width)[None]
@@ -30,29 +30,29 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
 class Fourier(Prior):
     """Pictures as scaled Fourier coefficients of decorrelated colours (Olah et al. 2017, preconditioning).
 
-    image = sigmoid(mean + soft_limit(basis @ irfft2(scale * coefficients))): equal steps in the parameters are changes
-    that are equally likely in natural images, whose amplitudes fall off with frequency and whose colours are
-    correlated. The same objective then has other, more natural local optima, and is reached in far fewer steps than on
-    pixels.
+    image = sigmoid(mean + soft_limit(basis @ irfft2(scale * coefficients))): steps of equal size in the parameters are
+    equally likely changes of natural images, whose amplitudes fall off with frequency and whose colours are correlated.
+    Optimisation then finds other, more natural local optima of the same objective, in far fewer steps than on pixels.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
         decay: None scales each colour channel by the measured spectrum of natural images; a number by 1 / f^decay
             (1 is Olah et al.'s; higher is smoother).
-        spread: standard deviation of the coefficients that it starts from.
-        contrast: what the root mean square of a picture's colours before the sigmoid stays below, > 0. Photographs
-            have 1.7 (half of them 1.2 to 2.0); without a limit (`math.inf`) a unit that grows with contrast burns its
-            picture to pure black, white and primary colours.
-        statistics: of natural images, for the colours (and the spectrum): measured ones or their file
-            (`inverter statistics`); None takes the bundled ones. They say how many colour channels the pictures have.
-        natural_mean: True starts from their mean colour and counts contrast from there, False from mid grey. Mid grey
-            is bluer than photographs are, and networks take it further: their pictures get a blue cast.
-        cast: of the colours (all channels but the first, which is near grey), the scale of the lowest frequencies, up
-            to one cycle a picture, is multiplied by it, > 0. Below 1, a picture takes on less of one colour.
+        spread: standard deviation of the initial coefficients.
+        contrast: upper limit, > 0, of the root mean square of a picture's colours before the sigmoid. Photographs
+            have 1.7 (half of them 1.2 to 2.0); without a limit (`math.inf`), units that respond to contrast saturate
+            their pictures to pure black, white and primary colours.
+        statistics: statistics of natural images for the colours (and the spectrum): measured ones or their file
+            (`inverter statistics`); None takes the bundled ones. They determine the number of colour channels.
+        natural_mean: True starts from their mean colour and measures contrast from there, False from mid-grey.
+            Mid-grey is bluer than photographs are, and networks amplify that: their pictures get a blue cast.
+        cast: factor > 0 on the scale of the lowest frequencies, up to one cycle per picture, of all decorrelated
+            channels but the first, which is nearly grey. Below 1, a picture takes on less of a single colour.
 
     Raises:
-        BadInput: for a count or size out of its range, or a file that holds no statistics.
+        BadInput: for a count, size, contrast or cast out of its range, or a file that holds no statistics.
+        OSError: for a file that cannot be read.
 
     Example:
         >>> Fourier(2, size=(32, 48))().shape
@@ -91,8 +91,8 @@ class Fourier(Prior):
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
-        # Whatever the spectrum, the contrast is that of 1 / f over 4, as in Lucid: a start with spread .01 is almost
-        # flat grey then, and one learning rate fits all of them.
+        # For any spectrum, the contrast is that of 1 / f over 4, as in Lucid: a start with spread .01 is then almost
+        # flat grey, and one learning rate fits all spectra.
         usual = frequency_scale(*self.size, 1.0).square().mean().sqrt() / 4
         scale = natural.spectrum(*self.size) if decay is None else frequency_scale(*self.size, decay)
         scale = (scale * usual / scale.square().mean().sqrt()).repeat(natural.channels if scale.ndim == 2 else 1, 1, 1)
@@ -102,9 +102,14 @@ class Fourier(Prior):
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
-        """A prior that starts at `images` (B, C, H, W) in [0, 1], to within half a step of 8 bits.
+        """A prior that starts at the given images, to within half a step of 8 bits.
 
-        `options` as in the constructor; a picture of more contrast than they allow has a limit of its own.
+        Args:
+            images: (B, C, H, W) or (C, H, W) in [0, 1], of as many channels as the statistics.
+            **options: as in the constructor; the limit is raised for a picture of more contrast than `contrast`.
+
+        Raises:
+            BadInput: for images of another shape or range, or options out of their range.
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)

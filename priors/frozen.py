@@ -1,4 +1,4 @@
-"""What a prior computes with and does not own: a trained module, or a user's function."""
+"""Modules and functions that a prior computes with but does not own: trained networks and user functions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class Frozen:
-    """A module that only computes: in eval mode, without gradients of its own, a copy of what the user gave.
+    """A frozen copy of a module: in eval mode, its weights without gradients.
 
-    It is deliberately no `nn.Module`: its weights are no parameters of the prior that holds it, are shared by all
-    copies of that prior, and follow the device of what they compute.
+    It is deliberately not an `nn.Module`: its weights are not parameters of the prior that holds it, are shared by all
+    copies of that prior, and follow the device of the input.
 
     Example:
         >>> frozen = Frozen(nn.Linear(2, 3))
@@ -36,7 +36,7 @@ class Frozen:
 
 
 class Shared:
-    """A function of the user, called as it is: a copy of the prior that holds it shares it, and what it is bound to."""
+    """A user function, called as it is: copies of the prior that holds it share it, and the object it is bound to."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function

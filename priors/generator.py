@@ -1,9 +1,9 @@
-"""Pictures that a trained generator draws: free are its latents. Plug & play: a walk among them, with a denoiser."""
+"""Pictures from the latents of a trained generator; Plug & Play: a Langevin walk among them, with a denoiser."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,33 +14,36 @@ from priors.base import Prior, Size, as_size
 from priors.frozen import Frozen
 from priors.generator_net import SIZE, BundledGenerator, load_generator
 
-SPANS = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+Span = Literal["unit", "signed"]
+"""The output range of a generator: [0, 1] or [-1, 1]."""
+
+SPANS: Final[dict[str, tuple[float, float]]] = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 LARGEST = 128
-"""Pixels at which the bundled generator draws; larger pictures are enlarged ones."""
+"""Largest side in pixels at which the bundled generator renders; larger pictures are resampled."""
 WALK = 128
-"""How many different draws of noise a plug & play walk makes before they come again."""
+"""Number of different noise vectors of a plug & play walk before they repeat."""
 
 
 class GanLatent(Prior):
-    """image = G(h) of a trained generator G, h free (Nguyen et al. 2016, DGN-AM, eq. 1): every picture is in its range.
+    """image = G(h) of a trained generator G, with free latents h (Nguyen et al. 2016, DGN-AM, eq. 1).
 
-    R is `penalty` times the mean square of h, the negative log-density of the normal latents that G was trained on.
+    R is `penalty` times the mean square of h, proportional to the negative log-density of normally distributed latents.
 
     Args:
         count: number of pictures, B.
-        size: pixels, one number or (height, width), to which G's pictures are resampled; None keeps their own. The
-            bundled generator draws sizes up to 128 itself.
-        generator: a module from (B, latent_size) to (B, 3 or 1, h, w); a grey picture is shown in three equal
-            channels. None takes the bundled one. It is copied and frozen: the user's module is not touched.
-        latent_size: how many numbers G reads; None asks `generator.latent_size`.
-        span: what G puts out: `unit` [0, 1] or `signed` [-1, 1].
+        size: pixels, one number or (height, width), to which G's pictures are resampled; None keeps their own size.
+            The bundled generator renders sizes up to 128 itself.
+        generator: a module from (B, latent_size) to (B, 3 or 1, h, w); a grey picture becomes three equal channels.
+            None takes the bundled one. It is copied and frozen: the given module is not modified.
+        latent_size: length of a latent vector; None reads `generator.latent_size`.
+        span: the output range of G: `unit` [0, 1] or `signed` [-1, 1].
         penalty: weight >= 0 of R.
-        bound: the numbers are kept in [-bound, bound] (Nguyen et al. 2016, section 3), or in a pair (low, high);
+        bound: the latents are clamped to [-bound, bound] (Nguyen et al. 2016, section 3), or to a pair (low, high);
             None for no bound.
-        spread: standard deviation of the latents that it starts from.
+        spread: standard deviation of the initial latents.
 
     Raises:
-        BadInput: for an option out of its range, or a generator whose output is no picture.
+        BadInput: for an option out of its range, or a generator that does not output pictures.
         MissingFile: if the package was installed without the bundled generator.
 
     Example:
@@ -50,7 +53,7 @@ class GanLatent(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.1
-    # Gradients lead from one pose to another, hardly from one kind of thing to another: that, chance has to find.
+    # Gradients lead from one pose to another, hardly from one class to another: random starts have to find the class.
     starts: ClassVar[int] = 256
 
     def __init__(
@@ -59,7 +62,7 @@ class GanLatent(Prior):
         size: Size | None = None,
         generator: nn.Module | None = None,
         latent_size: int | None = None,
-        span: str = "unit",
+        span: Span | str = "unit",
         penalty: float = 0.0,
         bound: float | tuple[float, float] | None = 3.0,
         spread: float = 1.0,
@@ -74,19 +77,19 @@ class GanLatent(Prior):
         if not low < high:
             raise BadInput(f"bound must be a number > 0 or a pair low < high, or None, got {bound!r}")
         module = load_generator() if generator is None else generator
-        wanted = latent_size or getattr(module, "latent_size", None)
-        if not isinstance(wanted, int) or wanted < 1:
+        length = latent_size or getattr(module, "latent_size", None)
+        if not isinstance(length, int) or length < 1:
             raise BadInput(
-                f"latent_size must be a whole number of at least 1, got {wanted!r}: say how many numbers "
+                f"latent_size must be an integer of at least 1, got {length!r}: give the length of the latents that "
                 f"{type(module).__name__} reads"
             )
         self.span, self.penalty, self.bound, self.spread = span, penalty, (low, high), spread
         self.generator = Frozen(module)
-        self.latent = nn.Parameter(torch.zeros(count, wanted))
+        self.latent = nn.Parameter(torch.zeros(count, length))
         self._check_generator()
 
     def _check_generator(self) -> None:
-        """Raises BadInput if two ordinary latents do not become two pictures."""
+        """Raises BadInput if the generator does not turn two latents into two pictures within the span."""
         name = type(self.generator.module).__name__
         latent = torch.randn(2, self.latent.shape[1], generator=torch.Generator().manual_seed(0))
         try:
@@ -99,13 +102,13 @@ class GanLatent(Prior):
         if not isinstance(drawn, Tensor) or drawn.ndim != 4 or drawn.shape[0] != 2 or drawn.shape[1] not in (1, 3):
             given = f"shape {tuple(drawn.shape)}" if isinstance(drawn, Tensor) else type(drawn).__name__
             raise BadInput(
-                f"the generator {name} puts out {given}, expected pictures (B, 3, H, W) or (B, 1, H, W); "
-                "append nn.Unflatten(1, (1, H, W)) to one that puts out rows of numbers"
+                f"the generator {name} outputs {given}, expected pictures (B, 3, H, W) or (B, 1, H, W); "
+                "append nn.Unflatten(1, (1, H, W)) to one that outputs vectors"
             )
         low, high = SPANS[self.span]
         if not bool(((drawn >= low - 1e-3) & (drawn <= high + 1e-3)).all()):
             raise BadInput(
-                f"the generator {name} puts out values from {drawn.min():.3g} to {drawn.max():.3g}, expected "
+                f"the generator {name} outputs values from {drawn.min():.3g} to {drawn.max():.3g}, expected "
                 f"[{low:g}, {high:g}]: choose span={'signed' if self.span == 'unit' else 'unit'!r}, or append a sigmoid"
             )
 
@@ -141,23 +144,31 @@ class GanLatent(Prior):
 
 
 class PlugAndPlay(GanLatent):
-    """A walk among the latents of a generator, pulled to likely ones, to the target, and shaken (Nguyen et al. 2017).
+    """A Langevin walk among the latents of a generator (Nguyen et al. 2017, Plug & Play Generative Networks).
 
     h <- h + eps1 (D(h) - h) + eps2 d f(G(h)) / dh + N(0, eps3^2), the paper's eq. 5 on latents. The *condition* (eps2)
     is the engine's gradient step, so eps2 is its learning rate; the *prior* (eps1) and the *noise* (eps3) follow it
-    in `project`. D(h) - h is proportional to the gradient of log p(h) where D is a denoising autoencoder of latents
-    (Alain & Bengio 2014); without one, p(h) is the normal distribution, whose gradient is -h.
+    in `project`. D(h) - h is proportional to the gradient of log p(h) if D is a denoising autoencoder of latents
+    (Alain & Bengio 2014). Without one, p(h) is the normal distribution, whose log-density has the gradient -h.
 
     Each picture has its own noise, drawn at `reset` and part of the state.
 
     Args:
-        count, size, generator, latent_size, span, penalty, bound, spread: as in `GanLatent`.
-        denoiser: a module from (B, latent_size) to the same shape, or None.
+        count: number of pictures, B.
+        size: as in `GanLatent`.
+        generator: as in `GanLatent`.
+        latent_size: as in `GanLatent`.
+        span: as in `GanLatent`.
+        penalty: as in `GanLatent`.
+        bound: as in `GanLatent`.
+        spread: as in `GanLatent`.
+        denoiser: a module from (B, latent_size) to the same shape; None for the normal distribution.
         prior_step: eps1, in [0, 1].
         noise: eps3, >= 0.
 
     Raises:
         BadInput: as in `GanLatent`; for a step or noise out of range or a denoiser that changes the shape.
+        MissingFile: if the package was installed without the bundled generator.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4)), nn.Sigmoid())
@@ -178,7 +189,7 @@ class PlugAndPlay(GanLatent):
         size: Size | None = None,
         generator: nn.Module | None = None,
         latent_size: int | None = None,
-        span: str = "unit",
+        span: Span | str = "unit",
         penalty: float = 0.0,
         bound: float | tuple[float, float] | None = 3.0,
         spread: float = 1.0,
@@ -198,7 +209,7 @@ class PlugAndPlay(GanLatent):
             shape = self.denoiser(self.latent.detach()).shape
         if shape != self.latent.shape:
             raise BadInput(
-                f"the denoiser makes {tuple(shape)} of latents {tuple(self.latent.shape)}; expected the same shape"
+                f"the denoiser maps latents {tuple(self.latent.shape)} to {tuple(shape)}; expected the same shape"
             )
 
     @torch.no_grad()
@@ -211,6 +222,6 @@ class PlugAndPlay(GanLatent):
     def project(self, step: int) -> None:
         self.latent.lerp_(self.denoiser(self.latent), self.prior_step)
         self.latent.add_(self.walk[:, 0], alpha=self.noise)
-        # The next draw comes to the front: the walk's place is part of the state, and goes on where it stopped.
+        # The next noise comes to the front: the position in the walk is part of the state and resumes from there.
         self.walk.copy_(self.walk.roll(-1, 1))
         super().project(step)

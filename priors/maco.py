@@ -1,4 +1,4 @@
-"""MACO: pictures whose Fourier magnitude is that of natural images; only the phase is free."""
+"""MACO: the Fourier magnitude of pictures is that of natural images, and only the phase is free."""
 
 from __future__ import annotations
 
@@ -21,34 +21,36 @@ from priors.statistics import ImageStatistics, as_statistics
 class Maco(Prior):
     """Magnitude-constrained pictures, sigmoid(centre + basis @ irfft2(r e^(i phase))) with r fixed (Fel et al. 2023).
 
-    The phase carries what a picture shows, the magnitude how natural it looks: with the magnitude out of reach,
-    no objective can pile up high frequencies.
+    The phase determines what a picture shows, the magnitude how natural it looks. With the magnitude fixed, no
+    objective can introduce excessive high frequencies.
 
-    Contrast. The decorrelated channels have mean 0 and variance 1 over the canvas *whatever the phase* (Parseval), at
-    every canvas size. `basis` is the colour basis of the statistics, each row scaled, and `centre` a colour, such that
+    Contrast. The decorrelated channels have mean 0 and variance 1 over the canvas *for any phase* (Parseval), at every
+    canvas size. `basis` is the colour basis of the statistics, with each row scaled, and `centre` a colour, such that
     normally distributed pixels have exactly the mean and the standard deviation of natural images after the sigmoid
-    (`logit_moments`; colour correlations come out about .02 weaker). The random start is of this kind; a picture
-    that has grown sparse parts (edges on plain ground) keeps its contrast in the logit and differs a little after it.
-    (The authors standardise the canvas as a whole and stretch it to a free range instead.)
+    (`logit_moments`; colour correlations are about .02 weaker). The random start is of this kind. A picture that has
+    become sparse (edges on a plain background) keeps its contrast before the sigmoid and differs a little after it.
+    (The authors standardise the entire canvas and stretch it to a free range instead.)
 
-    The magnitude is *exactly* fixed. `irfft2` reads the first column (and the last one, if the width is even) twice,
-    once as its own mirror image: their phases are made odd here, else two free phases would add up to any magnitude.
+    The magnitude is fixed *exactly*. `irfft2` reads the first column (and the last one, if the width is even) twice,
+    once as its own mirror image. Their phases are made odd here; two free phases would add up to any magnitude.
     The coefficients that are real by symmetry have a sign instead of a phase; it never changes. The constant one is 0.
 
-    Range. Half of the numbers in a picture are its magnitudes, so this prior cannot fit any given picture: what
-    it reaches are the pictures with its own magnitudes. Those it fits from any start as far as one likes, for to first
-    order the squared error is a sum of independent 1 - cos(phase difference), with one minimum each.
-    `from_image(keep_magnitude=True)` takes the magnitudes of the picture instead: then it starts exactly there.
+    Range. Half of the degrees of freedom of a picture are its magnitudes, so this prior cannot fit an arbitrary
+    picture: its range are the pictures with its own magnitudes. Those it fits from any start to any precision, since
+    to first order the squared error is a sum of independent 1 - cos(phase difference), with one minimum each.
+    `from_image(keep_magnitude=True)` takes the magnitudes of the given images and starts exactly there.
 
     Args:
         count: number of pictures, B.
-        size: pixels, one number or (height, width); canvases of 500 to 2048 px are usual, seen by the network in crops.
-        statistics: what natural means: measured ones or their file (`inverter statistics`); None takes the bundled
-            ones. They say how many colour channels the pictures have.
+        size: pixels, one number or (height, width); usually canvases of 500 to 2048 px, which the network sees in
+            crops.
+        statistics: statistics of natural images: measured ones or their file (`inverter statistics`); None takes the
+            bundled ones. They determine the number of colour channels.
         contrast: standard deviation of the pixels relative to natural images, > 0.
 
     Raises:
         BadInput: for a count, size or contrast out of range, or a file that holds no statistics.
+        OSError: for a file that cannot be read.
 
     Example:
         >>> prior = Maco(2, size=(512, 768))
@@ -57,7 +59,7 @@ class Maco(Prior):
         torch.Size([2, 3, 512, 768])
     """
 
-    # On SqueezeNet's logits (256 px, 80 steps, cosine schedule) Adam does best from .4 to 1, and as NAdam at 1 does.
+    # On SqueezeNet's logits (256 px, 80 steps, cosine schedule) Adam is best from .4 to 1, on a par with NAdam at 1.
     learning_rate: ClassVar[float] = 0.4
     cropped: ClassVar[bool] = True
     watching: ClassVar[bool] = True
@@ -96,18 +98,19 @@ class Maco(Prior):
         contrast: float = 1.0,
         keep_magnitude: bool = False,
     ) -> Self:
-        """A prior that starts from the phases of `images` (B, C, H, W) in [0, 1].
+        """A prior that starts from the phases of the given images.
 
-        The start shows what the images show, with natural magnitudes, colours and contrast: it is not the images
-        themselves, unless their own magnitudes (and mean colours) are kept: then it is, to half a step of 8 bits.
+        The start has the phases of the images with natural magnitudes, colours and contrast. It equals the images, to
+        half a step of 8 bits, only if their own magnitudes (and mean colours) are kept.
 
         Args:
             images: (B, C, H, W) or (C, H, W), values in [0, 1], of as many channels as the statistics.
-            statistics, contrast: as in the constructor.
-            keep_magnitude: fix the magnitudes of each image in place of the natural ones.
+            statistics: as in the constructor.
+            contrast: as in the constructor.
+            keep_magnitude: True fixes the magnitudes of each image instead of the natural ones.
 
         Raises:
-            BadInput: if the images have another shape or range; for the rest see the constructor.
+            BadInput: if the images have another shape or range; otherwise as in the constructor.
         """
         statistics = as_statistics(statistics)
         images = check_images(images, statistics.channels)
@@ -136,7 +139,7 @@ class Maco(Prior):
         self.importance += gradient.abs().mean(1, keepdim=True)
 
     def transparency(self, percentile: float = 80.0) -> Tensor:
-        """The importance mask so far, (B, 1, H, W) in [0, 1]: the opacity of each pixel (see `transparency`)."""
+        """The importance mask of the steps so far, (B, 1, H, W) in [0, 1]: see `priors.transparency`."""
         return transparency(self.importance, percentile)
 
     def forward(self) -> Tensor:
@@ -150,7 +153,7 @@ def _unit_variance(magnitude: Tensor, width: int) -> Tensor:
     magnitude[:, 0, 0] = 0
     height = magnitude.shape[1]
     power = (magnitude.square() * multiplicity(height, width)).sum((1, 2), keepdim=True) / (height * width)
-    # A canvas of one pixel has nothing but its constant part.
+    # A canvas of one pixel has only its constant part.
     return (magnitude / power.sqrt().clamp(min=1e-12)).float()
 
 
@@ -192,8 +195,8 @@ class _Phased(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (spectrum,) = ctx.saved_tensors
         inner = torch.fft.rfft2(gradients[0], norm="ortho")
-        # The imaginary part of conj(spectrum) * inner. Each of these coefficients stands for two of the whole spectrum,
-        # but for those of the own columns.
+        # The imaginary part of conj(spectrum) * inner. Each of these coefficients stands for two of the full spectrum,
+        # except those of the own columns.
         gradient = (spectrum.real * inner.imag).addcmul_(spectrum.imag, inner.real, value=-1).mul_(2)
         own = _own(ctx.width)
         mirrored, middle = gradient[..., own] / 2, (gradient.shape[-2] - 1) // 2
@@ -205,17 +208,17 @@ class _Phased(torch.autograd.Function):
 
 
 def transparency(importance: Tensor, percentile: float = 80.0) -> Tensor:
-    """Opacity of each pixel from how much it mattered: its accumulated |gradient| (Fel et al. 2023, importance mask).
+    """The opacity of each pixel by its accumulated absolute gradient (Fel et al. 2023, importance mask).
 
-    The gradients of the objective with respect to the picture, in absolute value, summed over all steps, averaged over
-    colours; values above the percentile are fully opaque and the others proportional.
+    The absolute gradients of the objective with respect to the picture are summed over all steps and averaged over
+    colours; values above the percentile become fully opaque, the others in proportion.
 
     Args:
         importance: (B, C, H, W), >= 0: the sum over steps of |d score / d image|.
         percentile: in (0, 100].
 
     Returns:
-        (B, 1, H, W) in [0, 1]; 0 where nothing ever mattered. It serves as the alpha channel of the picture.
+        (B, 1, H, W) in [0, 1], for the alpha channel of the picture; 0 for pixels that never had a gradient.
 
     Raises:
         BadInput: if the shape, a value or the percentile is out of range.

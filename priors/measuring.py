@@ -1,4 +1,4 @@
-"""Measuring the statistics of one's own pictures, two readings of them, one picture in memory at a time."""
+"""Measuring image statistics, in two passes over the pictures, one picture in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
+from priors.base import check_picture
 from priors.color import decorrelate
 from priors.spectrum import multiplicity, periodic_spectrum, radial_frequencies
 from priors.statistics import ImageStatistics
 
 _OCTAVES = 14  # of the radial axis: from the corner of the spectrum down to pictures of 16384 px
-_FINE = 32  # bins an octave while the coefficients are gathered
-_COARSE = 4  # frequencies an octave that are kept
-_REACH = 0.75  # octaves: half the width of the triangle that smooths the one into the other
+_FINE = 32  # bins per octave while coefficients are accumulated
+_COARSE = 4  # frequencies per octave in the result
+_REACH = 0.75  # octaves: half the width of the triangular kernel that smooths bins into frequencies
 
 
 def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
-    """Measures image statistics, two readings of the pictures, one picture in memory at a time.
+    """Measures image statistics in two passes over the pictures, with one picture in memory at a time.
 
-    The first reading takes the mean and the colour covariance, the second the mean magnitudes of the decorrelated
-    channels (`periodic_spectrum`), averaged over rings of the frequency plane. Every picture counts the same,
-    whatever its size. The result does not depend on their order.
+    The first pass computes the mean and the colour covariance, the second the mean magnitudes of the decorrelated
+    channels (`periodic_spectrum`; Moisan 2011), averaged over rings of the frequency plane. Every picture has the same
+    weight at any size. The result does not depend on their order.
 
     Args:
-        images: pictures (C, H, W) in [0, 1], of any sizes from 8 px up, all with the same one, three or more channels.
-            Something that can be read twice and gives the same pictures each time: a list, a data set, an object with
-            `__iter__`; not an iterator.
-        source: what they are, for people.
+        images: pictures (C, H, W) in [0, 1], of any sizes from 8 px up, all with the same number C >= 1 of channels.
+            It is iterated twice and must yield the same pictures each time: a list, a data set, an object with
+            `__iter__`, but not an iterator.
+        source: a description of the pictures, for people.
+
+    Returns:
+        The statistics, on the CPU.
 
     Raises:
-        BadInput: if there is no picture, one has another shape or range, they can be read only once, or their
-            channels depend on each other.
+        BadInput: if there is no picture, one has another shape or range, they can be read only once or change between
+            the passes, or their channels are linearly dependent.
 
     Example:
         >>> measure([torch.rand(3, 64, 64) for _ in range(8)]).slope(0.15).abs().max() < 0.2  # white noise: near 0
@@ -55,7 +59,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         raise BadInput("expected one or more pictures to measure, got none")
     mean = mean / count
     covariance = second / count - mean.outer(mean)
-    # Anything that is wrong with the colours shows here, before the long second reading.
+    # Checks the colours here, before the long second pass.
     flat = ImageStatistics(mean, covariance, torch.tensor([0.1, 0.2]), torch.ones(len(mean), 2), count, source)
     basis = flat.color_basis()
 
@@ -67,13 +71,13 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
         channels = decorrelate((image - flat.mean[:, None, None])[None], basis)[0]
         bins, weight, log_frequency = _rings(*image.shape[1:])
         magnitude = periodic_spectrum(channels).abs().flatten(1)[:, 1:].double()
-        # Magnitude times frequency is nearly flat: it can be averaged over a wide ring without leaning to one side.
+        # Magnitude times frequency is nearly constant, so that averages over wide rings are unbiased.
         flattened = magnitude * (weight * log_frequency.exp())
         total += torch.stack([torch.bincount(bins, row, weights.numel()) for row in flattened])
         weights += torch.bincount(bins, weight, weights.numel())
         logs += torch.bincount(bins, weight * log_frequency, weights.numel())
     if again != count:
-        raise BadInput(f"expected the same pictures at both readings, got {count} and then {again}")
+        raise BadInput(f"expected the same pictures in both passes, got {count} and then {again}")
 
     octave = -0.5 - (torch.arange(weights.numel()).double() + 0.5) / _FINE  # log2 of the frequency of each bin
     lowest = octave[weights > 0].min().item() - 1 / _FINE
@@ -82,37 +86,21 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
     norm = triangle @ weights
     frequencies = (triangle @ logs / norm).exp()
     magnitude = total @ triangle.T / norm / frequencies
-    # Two points that see but one and the same ring (the lowest of a narrow picture) are one.
+    # Points that cover only one and the same ring (the lowest of a narrow picture) are merged.
     new = frequencies.diff(prepend=frequencies.new_zeros(1)) > 1e-3 * frequencies
     return ImageStatistics(mean, covariance, frequencies[new], magnitude[:, new], count, source)
 
 
 @lru_cache(maxsize=4)
 def _rings(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each coefficient of `rfft2` but the constant: its bin, its weight and its log frequency.
+    """For each coefficient of `rfft2` but the constant one: its bin, its weight and its log frequency.
 
-    With weights 1 / f^2 each octave weighs the same, as does each picture (1 / area).
+    With weights 1 / f^2 each octave has the same weight, and with 1 / area each picture.
     """
     radius = radial_frequencies(height, width).flatten()[1:]
     count = multiplicity(height, width).expand(height, -1).flatten()[1:]
     bins = ((-radius.log2() - 0.5) * _FINE).long().clamp(0, _OCTAVES * _FINE - 1)
     return bins, count / (radius.square() * height * width), radius.log()
-
-
-def check_picture(picture: Tensor, channels: int | None = None) -> Tensor:
-    """One picture as float32 (C, H, W) on the CPU, after checking what `measure` expects.
-
-    Raises:
-        BadInput: if it is not (C, H, W) with sides of 8 px or more and values in [0, 1], or has other channels.
-    """
-    if picture.ndim != 3 or min(picture.shape) < 1 or min(picture.shape[1:]) < 8:
-        raise BadInput(f"expected (C, H, W) with sides of 8 px or more, got shape {tuple(picture.shape)}")
-    if channels not in (None, picture.shape[0]):
-        raise BadInput(f"expected {channels} channels, got {picture.shape[0]}")
-    picture = picture.detach().cpu().float()
-    if not bool(((picture >= 0) & (picture <= 1)).all()):
-        raise BadInput("expected values in [0, 1]: divide 8-bit pictures by 255")
-    return picture
 
 
 def _checked(images: Iterable[Tensor]) -> Iterator[Tensor]:

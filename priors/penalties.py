@@ -1,6 +1,6 @@
-"""R of the formula: how unlike a natural picture an image is, as pure functions `image (B, C, H, W) -> (B,)`.
+"""Penalties R(x) on pictures that differ from natural images: pure functions `image (B, C, H, W) -> (B,)`.
 
-All are means over pixels, so that a weight means the same at every size, and 0 for a flat mid-grey picture.
+All are means over pixels, so that weights do not depend on the size, and 0 for a flat mid-grey picture.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def l2(image: Tensor) -> Tensor:
 
 
 def alpha_norm(image: Tensor, alpha: float = 6) -> Tensor:
-    """Mean of |2x - 1|^alpha: keeps intensities inside their range (Mahendran & Vedaldi 2015, eq. 3, alpha = 6).
+    """Mean of |2x - 1|^alpha, which keeps intensities inside their range (Mahendran & Vedaldi 2015, eq. 3).
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        alpha: > 1; the higher, the more it concerns only the extremes.
+        alpha: > 1; the higher, the more it is limited to the extremes. The paper uses 6.
 
     Returns:
         (B,) in [0, 1].
@@ -38,7 +38,7 @@ def total_variation(image: Tensor, beta: float = 2) -> Tensor:
 
     Args:
         image: (B, C, H, W) in [0, 1], at least 2x2.
-        beta: 1 keeps edges sharp but makes spikes where a network samples sparsely; 2 spreads changes out.
+        beta: > 0; 1 keeps edges sharp but allows spikes where a network subsamples, 2 spreads changes out.
 
     Returns:
         (B,) >= 0.
@@ -46,6 +46,6 @@ def total_variation(image: Tensor, beta: float = 2) -> Tensor:
     dx = image[:, :, :-1, 1:] - image[:, :, :-1, :-1]
     dy = image[:, :, 1:, :-1] - image[:, :, :-1, :-1]
     squares = dx.square() + dy.square()
-    # The square root has no gradient at 0, where most of a flat picture lies.
+    # The square root has an infinite gradient at 0, the value of every flat region.
     powers = squares if beta == 2 else (squares + 1e-8).pow(beta / 2) - 1e-8 ** (beta / 2)
     return powers.flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""Raw pixels with penalties: the oldest prior, and the weakest."""
+"""Pixels as free parameters, with optional penalties, blur and bound."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from priors.penalties import alpha_norm, l2, total_variation
 
 
 class Pixels(Prior):
-    """Every pixel is a free number, held in [0, 1] (Simonyan et al. 2014; Mahendran & Vedaldi 2015).
+    """Pixels are free parameters, clamped to [0, 1] (Simonyan et al. 2014; Mahendran & Vedaldi 2015).
 
     Simonyan et al.'s class models are `Pixels(mean=DATA_MEAN, spread=0, l2=WEIGHT)`: a zero image plus the data mean.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
-        l2, alpha_norm, total_variation: weights >= 0 of these penalties (see `priors.penalties`); their sum is the
-            energy R. They are weighed against the objective's own units: total variation of a natural photograph is
-            about .01, so a weight of 10 % of the expected score / .01 makes it count for a tenth.
-        alpha, beta: exponents of the alpha-norm and of total variation.
-        spread: standard deviation of the noise around the mean that it starts from; 0 starts flat.
-        mean: the colour, one number or one for each channel in [0, 1], that it starts from and that l2, alpha-norm
-            and bound measure distance from: `natural().mean.tolist()` is that of photographs.
-        blur: standard deviation in pixels of the Gaussian blur after every `blur_every`-th step (Yosinski et al. 2015,
+        l2: weight >= 0 of the penalty `priors.l2`. R is the sum of the weighted penalties, in units of the objective.
+        alpha_norm: weight >= 0 of the penalty `priors.alpha_norm`.
+        total_variation: weight >= 0 of the penalty `priors.total_variation`. A photograph has about .01 of it, so that
+            with a weight of 10 times the expected score it amounts to a tenth of the score.
+        alpha: exponent of the alpha-norm.
+        beta: exponent of total variation.
+        spread: standard deviation of the initial noise around the mean; 0 starts flat.
+        mean: the colour, one number or one for each channel in [0, 1], of the start, from which l2, alpha-norm and
+            bound measure the distance: `natural_statistics().mean.tolist()` is that of photographs.
+        blur: standard deviation in pixels of a Gaussian blur after every `blur_every`-th step (Yosinski et al. 2015,
             section 3); 0 for none.
-        bound: largest Euclidean distance of a pixel's colour from the mean, a hard limit (Mahendran & Vedaldi
+        blur_every: steps between blurs, >= 1.
+        bound: hard upper limit, > 0, of the Euclidean distance of a pixel's colour from the mean (Mahendran & Vedaldi
             2016, B+); None for none.
 
     Raises:
@@ -70,7 +73,7 @@ class Pixels(Prior):
         self.alpha, self.beta, self.spread = alpha, beta, spread
         if not blur >= 0 or not isinstance(blur_every, int) or blur_every < 1:
             raise BadInput(
-                f"expected a blur of >= 0 pixels every whole number >= 1 of steps, got blur={blur!r} and "
+                f"expected a blur of >= 0 pixels and an integer blur_every >= 1, got blur={blur!r} and "
                 f"blur_every={blur_every!r}"
             )
         if bound is not None and not bound > 0:
@@ -81,7 +84,15 @@ class Pixels(Prior):
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
-        """A prior that starts at `images` (B, 3, H, W) in [0, 1], exactly; `options` as in the constructor."""
+        """A prior that starts exactly at the given images.
+
+        Args:
+            images: (B, 3, H, W) or (3, H, W) in [0, 1].
+            **options: as in the constructor.
+
+        Raises:
+            BadInput: for images of another shape or range, or options out of their range.
+        """
         images = check_images(images)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
         prior.pixels.data.copy_(images)
@@ -128,7 +139,7 @@ def _colour(mean: float | Sequence[float]) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """`image` (B, C, H, W) blurred by a Gaussian of `sigma` pixels, > 0; the edge pixels count as going on for ever.
+    """`image` (B, C, H, W) blurred by a Gaussian of `sigma` > 0 pixels, with replicated borders.
 
     Example:
         >>> gaussian_blur(torch.eye(5)[None, None], 1.0).shape
@@ -138,6 +149,6 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     places = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     kernel = torch.softmax(-(places / sigma).square() / 2, 0)
     padded = F.pad(image, (radius,) * 4, mode="replicate")
-    planes = padded.flatten(0, 1)[:, None]  # one plane at a time: the same kernel for every colour
+    planes = padded.flatten(0, 1)[:, None]  # each colour is a plane of its own: all have the same kernel
     blurred = F.conv2d(F.conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
     return blurred.view(image.shape)

@@ -1,4 +1,4 @@
-"""The Laplacian pyramid with decorrelated colours: free numbers at every scale, from a few pixels to all of them."""
+"""The Laplacian pyramid with decorrelated colours: free parameters at every scale, from coarse to full resolution."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ class Pyramid(Prior):
     """Pictures as a sum of maps, each half as large as the one before (Burt & Adelson 1983; Mordvintsev et al. 2018).
 
     image = sigmoid(soft_limit(basis @ p_0)) with p_k = gain_k level_k + enlarge(p_{k+1}): a step changes all scales
-    alike, as natural images do, whose contrast is about the same in every octave. A place is still a place, unlike in
-    `Fourier`: what one corner needs never disturbs another.
+    alike, as in natural images, whose contrast is about the same in every octave. Unlike in `Fourier`, parameters are
+    local: changes in one corner do not affect another.
 
     Args:
         count: number of pictures, B.
         size: pixels, one number or (height, width).
-        levels: how many maps; None goes on until the smaller side of the coarsest is 4 pixels or less.
-        decay: level k counts 2^(decay k): 0 treats all octaves alike, more is smoother.
-        spread: standard deviation of the numbers that it starts from.
-        contrast: what the root mean square of a picture's colours before the sigmoid stays below, as in `Fourier`.
-        statistics: of natural images, for the colours: measured ones or their file (`inverter statistics`); None takes
-            the bundled ones. They say how many colour channels the pictures have.
+        levels: number of maps; with None the smaller side of the coarsest is 4 pixels or less.
+        decay: level k has the gain 2^(decay k): 0 treats all octaves alike, higher values are smoother.
+        spread: standard deviation of the initial parameters.
+        contrast: upper limit, > 0, of the root mean square of a picture's colours before the sigmoid, as in `Fourier`.
+        statistics: statistics of natural images for the colours: measured ones or their file (`inverter statistics`);
+            None takes the bundled ones. They determine the number of colour channels.
 
     Raises:
-        BadInput: for a count, size or number of levels out of its range, or a file that holds no statistics.
+        BadInput: for a count, size, contrast or number of levels out of its range, or a file that holds no statistics.
+        OSError: for a file that cannot be read.
 
     Example:
         >>> prior = Pyramid(2, size=(32, 48))
@@ -63,7 +64,7 @@ class Pyramid(Prior):
         super().__init__(count)
         self.size = as_size(size)
         if levels is not None and (not isinstance(levels, int) or levels < 1):
-            raise BadInput(f"levels must be a whole number of at least 1, or None, got {levels!r}")
+            raise BadInput(f"levels must be an integer of at least 1, or None, got {levels!r}")
         self.spread = spread
         if not contrast > 0:
             raise BadInput(f"contrast must be above 0, got {contrast!r}")
@@ -80,9 +81,14 @@ class Pyramid(Prior):
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
-        """A prior that starts at `images` (B, 3, H, W) in [0, 1], to within half a step of 8 bits.
+        """A prior that starts at the given images, to within half a step of 8 bits.
 
-        `options` as in the constructor; a picture of more contrast than they allow has a limit of its own.
+        Args:
+            images: (B, C, H, W) or (C, H, W) in [0, 1], of as many channels as the statistics.
+            **options: as in the constructor; the limit is raised for a picture of more contrast than `contrast`.
+
+        Raises:
+            BadInput: for images of another shape or range, or options out of their range.
         """
         images = check_images(images, as_statistics(options.get("statistics")).channels)
         prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
@@ -116,5 +122,5 @@ class Pyramid(Prior):
 
 
 def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:
-    """`image` (B, C, h, w) at `size` (height, width), bilinear; done again and again it is nearly a smooth spline."""
+    """`image` (B, C, h, w) at `size` (height, width), bilinear; repeated, it approaches a smooth spline."""
     return F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Spectra of real pictures: the frequency plane of `rfft2`, and a transform without the cross of the borders."""
+"""Spectra of real pictures: the frequency plane of `rfft2`, and a transform without border artefacts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def multiplicity(height: int, width: int) -> Tensor:
 
 
 def real_inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """`irfft2(norm="ortho")` of any numbers, symmetric or not, with the same result on every device.
+    """`irfft2(norm="ortho")` of any spectrum, symmetric or not, with the same result on every device.
 
-    The first column stands for itself mirrored, and so does the last one of an even width. Of numbers that are not
-    symmetric there, a CPU drops what no real picture has. cuFFT takes symmetry along both axes for granted and reads
-    half of the column, or, in one direction at a time, adds up what should be dropped (pytorch#154496).
+    The first column is its own mirror image, and so is the last one of an even width. If it is not symmetric, CPUs
+    discard the part that no real picture has. cuFFT assumes symmetry along both axes and reads half of the column, or,
+    one axis at a time, adds up the part that should be discarded (pytorch#154496).
 
     Args:
-        spectrum: (..., H, W // 2 + 1), complex. size: (H, W).
+        spectrum: (..., H, W // 2 + 1), complex.
+        size: (H, W).
 
     Returns:
         (..., H, W).
@@ -50,12 +51,12 @@ def real_inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def periodic_spectrum(image: Tensor) -> Tensor:
-    """`rfft2(norm="ortho")` of the periodic part of a picture: no cross from its borders (Moisan 2011).
+    """`rfft2(norm="ortho")` of the periodic part of a picture, without the cross of its borders (Moisan 2011).
 
     Periodic plus smooth decomposition: the picture minus the smoothest function that has its jumps across opposite
-    borders. Against a window it uses every pixel and keeps the lowest frequencies. On crops of 128 px of fields with
-    power laws (slopes -1 to -1.8) magnitudes are right within 6 % from the second frequency on and 12 % at the first;
-    a Hann window is off by up to 60 %, no correction at all by up to 360 % (`docs/statistics.md`).
+    borders. Unlike a window, it uses every pixel and keeps the lowest frequencies. On crops of 128 px of fields with
+    power laws (slopes -1 to -1.8) the error of the magnitudes is at most 12 % at the first frequency and 6 % at the
+    others, against up to 60 % with a Hann window and 360 % without correction (`docs/statistics.md`).
 
     Args:
         image: (..., H, W), any range.

@@ -1,4 +1,4 @@
-"""Statistics of natural images: mean, colour covariance and mean magnitude spectrum, saved and used."""
+"""Statistics of natural images: mean, colour covariance and mean magnitude spectrum."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ class ImageStatistics:
     """First and second order statistics of a set of pictures with values in [0, 1] (Field 1987; Torralba & Oliva 2003).
 
     The magnitude is that of the *orthonormal* Fourier transform, `rfft2(channel, norm="ortho")`, of the decorrelated
-    channels t = basis^-1 (x - mean), each of unit variance. For a stationary texture it depends on the frequency in
-    cycles per pixel alone, not on the size of the picture; its mean square over all coefficients is the variance.
+    channels t = basis^-1 (x - mean), each of unit variance. For a stationary texture it depends only on the frequency
+    in cycles per pixel, not on the size of the picture; its mean square over all coefficients is the variance.
 
     Attributes:
         mean: (C,), mean of the pixels.
         covariance: (C, C), colour covariance of all pixels about `mean`.
-        frequencies: (K,), radial frequencies in cycles per pixel, rising, in (0, sqrt(1/2)].
-        magnitude: (C, K), mean magnitude of each decorrelated channel at these frequencies.
+        frequencies: (K,), K >= 2, radial frequencies in cycles per pixel, rising, in (0, sqrt(1/2)].
+        magnitude: (C, K), > 0, mean magnitude of each decorrelated channel at these frequencies.
         images: number of pictures measured.
-        source: what they were, for people.
+        source: a description of the pictures, for people.
 
     Raises:
-        BadInput: if the shapes do not fit, a number is not finite, or the covariance is not positive definite.
+        BadInput: if the shapes do not fit, a number is not finite, the frequencies do not rise from above 0, a
+            magnitude is not positive, or the covariance is not positive definite.
 
     Example:
-        >>> natural().spectrum(224, 224).shape
+        >>> natural_statistics().spectrum(224, 224).shape
         torch.Size([3, 224, 113])
     """
 
@@ -83,10 +84,11 @@ class ImageStatistics:
         return self.mean.numel()
 
     def color_basis(self) -> Tensor:
-        """(C, C): colour = mean + basis @ t for decorrelated channels t of unit variance, as Lucid's matrix has it.
+        """The basis of colour = mean + basis @ t for decorrelated channels t of unit variance, like Lucid's matrix.
 
-        The principal axes of the covariance, each times its standard deviation, the largest first; the first number
-        of each column is positive. Hence basis @ basis.T is the covariance.
+        Returns:
+            (C, C): the principal axes of the covariance, each times its standard deviation, the largest first; the
+            first number of each column is positive. Hence basis @ basis.T is the covariance.
         """
         values, axes = torch.linalg.eigh(self.covariance.double())
         axes = axes.flip(1)
@@ -95,12 +97,16 @@ class ImageStatistics:
         return basis.float()
 
     def slope(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """(C,): slopes of log magnitude over log frequency, by least squares, each octave counting the same.
+        """Slopes of log magnitude over log frequency, by least squares, with the same weight for each octave.
 
         The power spectrum has twice this slope: 1/f^2 power is a slope of -1 here.
 
         Args:
-            low, high: the range of frequencies in cycles per pixel.
+            low: lowest frequency, in cycles per pixel.
+            high: highest frequency, in cycles per pixel.
+
+        Returns:
+            (C,), one slope per channel.
 
         Raises:
             BadInput: if fewer than two measured frequencies lie in the range.
@@ -116,18 +122,26 @@ class ImageStatistics:
         return (self.magnitude[:, inside].double().log() @ x / (x @ x)).float()
 
     def spectrum(self, height: int, width: int) -> Tensor:
-        """(C, height, width // 2 + 1): the mean magnitude of `rfft2(channels, norm="ortho")` for a canvas of any size.
+        """The mean magnitude of `rfft2(channels, norm="ortho")` for a canvas of any size.
 
-        Linear interpolation of the logarithms; outside of what was measured, the power law that fits the nearest four
-        octaves. The constant coefficient (frequency 0) has what the law says at half of the lowest frequency of the
-        canvas: that is about the mean magnitude of natural pictures (their means vary too).
+        Linear interpolation of the logarithms; outside of the measured range, the power law that fits the nearest four
+        octaves. The constant coefficient (frequency 0) takes the law's value at half of the lowest frequency of the
+        canvas, which is about the mean magnitude of natural images (their means vary too).
+
+        Args:
+            height: height of the canvas, in pixels.
+            width: width of the canvas, in pixels.
+
+        Returns:
+            (C, height, width // 2 + 1), > 0.
 
         Raises:
             BadInput: if a side is not positive.
 
         Example:
             >>> phase = 6.28 * torch.rand(3, 64, 33)
-            >>> torch.fft.irfft2(torch.polar(natural().spectrum(64, 64), phase), (64, 64), norm="ortho").shape
+            >>> spectrum = torch.polar(natural_statistics().spectrum(64, 64), phase)
+            >>> torch.fft.irfft2(spectrum, (64, 64), norm="ortho").shape
             torch.Size([3, 64, 64])
         """
         if height < 1 or width < 1:
@@ -151,7 +165,7 @@ class ImageStatistics:
         return (self.slope(low, high) if inside > 1 else self.slope()).double()
 
     def save(self, path: str | Path) -> None:
-        """Writes them as a small JSON file that people can read; it appears at once and whole, or not at all."""
+        """Writes them as a small, readable JSON file, atomically: it is complete or not there at all."""
         numbers = {name: _numbers(getattr(self, name)) for name in ("mean", "covariance", "frequencies", "magnitude")}
         fields = {"format": FORMAT, "source": self.source, "images": self.images} | numbers
         rows = (f"{json.dumps(name)}: {_json(value)}" for name, value in fields.items())
@@ -163,10 +177,10 @@ class ImageStatistics:
 
     @classmethod
     def load(cls, path: str | Path) -> ImageStatistics:
-        """Reads what `save` wrote: exactly the same numbers.
+        """Reads a file of `save`, with exactly the same numbers.
 
         Raises:
-            BadInput: if the file holds no image statistics, or wrong ones; the message names the file.
+            BadInput: if the file holds no image statistics, or invalid ones; the message names the file.
             OSError: if it cannot be read.
         """
         try:
@@ -180,7 +194,7 @@ class ImageStatistics:
         if missing:
             raise BadInput(f"{path}: image statistics lack {', '.join(missing)}: measure them again")
         if not isinstance(found["images"], int) or not isinstance(found["source"], str):
-            raise BadInput(f"{path}: expected a whole number of images and a text as source")
+            raise BadInput(f"{path}: expected an integer number of images and a text as source")
         try:
             tensors = {
                 name: torch.tensor(found[name], dtype=torch.float32)
@@ -208,13 +222,18 @@ def _json(value: Any) -> str:
 
 
 @cache
-def natural() -> ImageStatistics:
+def natural_statistics() -> ImageStatistics:
     """The bundled statistics of 400 ImageNet photographs at 256 px: see `docs/statistics.md`."""
     return ImageStatistics.load(BUNDLED)
 
 
 def as_statistics(statistics: ImageStatistics | str | Path | None) -> ImageStatistics:
-    """Statistics as a prior takes them: measured ones as they are, a file's, or for None the bundled ones."""
+    """Statistics as given, from a file, or for None the bundled ones.
+
+    Raises:
+        BadInput: for a file that holds no statistics.
+        OSError: for a file that cannot be read.
+    """
     if isinstance(statistics, ImageStatistics):
         return statistics
-    return natural() if statistics is None else ImageStatistics.load(statistics)
+    return natural_statistics() if statistics is None else ImageStatistics.load(statistics)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter_errors import BadInput, MissingFile
-from priors.measuring import check_picture
+from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What reading a damaged picture may raise: catch these to name it, count it and go on."""

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from inverter_errors import BadInput
-from priors.measuring import check_picture
+from priors.base import check_picture
 from recipes.pictures.reading import UNREADABLE, fit, named_pictures, read_picture
 
 if TYPE_CHECKING:

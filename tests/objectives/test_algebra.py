@@ -1,4 +1,4 @@
-"""Objectives form a vector space whose elements keep track of what they read and whom they address."""
+"""Objectives form a vector space whose elements keep track of their layers and their targets."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def value(index: int) -> Objective:
     return channel("n", index)
 
 
-def seen(*values: float) -> Activations:
+def activations(*values: float) -> Activations:
     return Activations({"n": torch.tensor([values], dtype=torch.float32)})
 
 
@@ -26,7 +26,7 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 @given(numbers, numbers, numbers)
 def test_sums_and_products_commute_and_distribute(x: float, y: float, z: float) -> None:
-    a, b, c, at = value(0), value(1), value(2), seen(x, y, z)
+    a, b, c, at = value(0), value(1), value(2), activations(x, y, z)
     assert torch.equal((a + b).score(at), (b + a).score(at))
     assert torch.equal((a * b).score(at), (b * a).score(at))
     assert close(((a + b) + c).score(at), (a + (b + c)).score(at))
@@ -35,7 +35,7 @@ def test_sums_and_products_commute_and_distribute(x: float, y: float, z: float) 
 
 @given(numbers, numbers, numbers)
 def test_scalars_act_as_on_numbers(x: float, y: float, k: float) -> None:
-    a, b, at = value(0), value(1), seen(x, y)
+    a, b, at = value(0), value(1), activations(x, y)
     assert close((k * a).score(at), torch.tensor([k * x]))
     assert torch.equal((k * a).score(at), (a * k).score(at))
     assert close((k * (a - b)).score(at), torch.tensor([k * (x - y)]))
@@ -50,7 +50,7 @@ def test_scalars_act_as_on_numbers(x: float, y: float, k: float) -> None:
 
 @given(numbers)
 def test_an_objective_minus_itself_is_zero_and_negation_is_an_involution(x: float) -> None:
-    a, at = value(0), seen(x)
+    a, at = value(0), activations(x)
     negative = -a
     assert (a - a).score(at).item() == 0
     assert torch.equal((-negative).score(at), a.score(at))

@@ -1,4 +1,4 @@
-"""Climbing the gradient of any objective raises its score, on maps and on vectors, for each image its own target."""
+"""Gradient ascent raises the score of any objective, on maps and on vectors, with a target for each image."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Targets that cannot be are refused, with what was given and what there is."""
+"""Invalid targets are refused, with an error that names what was given and what exists."""
 
 import math
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 
+from inverter_errors import NotFound
 from objectives import OUTPUT, Activations, Objective, channel, direction, logit, neuron, softmax
 
 MAPS = Activations({"a": torch.zeros(2, 4, 5, 7), OUTPUT: torch.zeros(2, 10)})
@@ -18,13 +19,13 @@ MAPS = Activations({"a": torch.zeros(2, 4, 5, 7), OUTPUT: torch.zeros(2, 10)})
         ([], ValueError, "empty"),
         (-1, ValueError, "-1"),
         ([0, -3], ValueError, "-3"),
-        (1.5, TypeError, "whole numbers"),
-        ([0, "1"], TypeError, "whole numbers"),
-        (True, TypeError, "whole numbers"),
-        (torch.tensor([0.5]), TypeError, "whole numbers"),
+        (1.5, TypeError, "integers"),
+        ([0, "1"], TypeError, "integers"),
+        (True, TypeError, "integers"),
+        (torch.tensor([0.5]), TypeError, "integers"),
     ],
 )
-def test_an_index_is_a_whole_number_of_at_least_zero(make, index, kind, says) -> None:
+def test_an_index_is_an_integer_of_at_least_zero(make, index, kind, says) -> None:
     with pytest.raises(kind, match=says):
         make(index)
 
@@ -44,11 +45,12 @@ def test_an_index_is_a_whole_number_of_at_least_zero(make, index, kind, says) ->
     ],
 )
 def test_what_is_not_there_is_an_index_error_that_says_what_is(objective: Objective, says: str) -> None:
-    with pytest.raises(IndexError, match=re.escape(says)):
+    with pytest.raises(IndexError, match=re.escape(says)) as error:
         objective.score(MAPS)
+    assert isinstance(error.value, NotFound)
 
 
-def test_an_index_past_the_end_is_told_even_if_this_batch_does_not_use_it() -> None:
+def test_an_index_past_the_end_is_reported_even_if_this_batch_does_not_use_it() -> None:
     with pytest.raises(IndexError, match="99"):
         channel("a", [0, 1, 99]).score(Activations({"a": torch.zeros(2, 4, 5, 7)}, rows=torch.tensor([0, 1])))
 

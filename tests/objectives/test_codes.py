@@ -1,4 +1,4 @@
-"""Code matching: distances by hand, what they must not depend on, and targets that cannot be."""
+"""Code matching: distances by hand, their invariances, and invalid targets."""
 
 import math
 
@@ -26,8 +26,8 @@ def maps() -> Tensor:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_the_distance_is_what_its_formula_says(distance: str) -> None:
-    seen = Activations({"a": torch.tensor([[3.0, 2.0], [0.0, 0.0]])})
-    assert code("a", torch.tensor([[3.0, 4.0]]), distance).score(seen).tolist() == pytest.approx(HAND[distance])
+    activations = Activations({"a": torch.tensor([[3.0, 2.0], [0.0, 0.0]])})
+    assert code("a", torch.tensor([[3.0, 4.0]]), distance).score(activations).tolist() == pytest.approx(HAND[distance])
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -100,19 +100,19 @@ def test_a_half_precision_activation_is_measured_in_float32(maps: Tensor) -> Non
         (torch.tensor([[1.0, 0.0], [0.0, 0.0]]), "l2", "target 1 for layer 'a' is all zero"),
     ],
 )
-def test_a_target_that_cannot_be_is_refused(target: Tensor, distance: str, says: str) -> None:
+def test_an_invalid_target_is_refused(target: Tensor, distance: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         code("a", target, distance)
 
 
-def test_a_target_of_another_shape_or_number_is_told(maps: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"has shape \(4, 5, 6\), but layer 'a' puts out \(4, 5, 7\)"):
+def test_a_target_of_another_shape_or_number_is_reported(maps: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"has shape \(4, 5, 6\), but layer 'a' outputs \(4, 5, 7\)"):
         code("a", maps[..., :6]).score(Activations({"a": maps}))
     with pytest.raises(ValueError, match="2 targets for a batch of 3 images"):
         code("a", maps[:2]).score(Activations({"a": maps}))
 
 
-def test_ascent_finds_the_picture_of_a_code_that_forgets_nothing() -> None:
+def test_ascent_inverts_a_code_that_keeps_all_information() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1))
     with torch.no_grad():
         net[0].weight.copy_(torch.eye(3)[:, :, None, None])

@@ -1,4 +1,4 @@
-"""The objective that looks at the picture itself."""
+"""The objective that reads the picture itself."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_it_is_minus_the_mean_squared_error_of_the_known_values(target: Tensor, 
         assert score[i].item() == pytest.approx(-(image[i] - target[i])[:, known].square().mean().item())
 
 
-def test_what_is_missing_is_never_looked_at(target: Tensor, mask: Tensor) -> None:
+def test_masked_pixels_have_no_influence(target: Tensor, mask: Tensor) -> None:
     image = torch.rand_like(target).requires_grad_()
     objective = known_pixels(target, mask)
     (gradient,) = torch.autograd.grad(objective.score(Activations({}, image=image)).sum(), image)
@@ -66,12 +66,14 @@ def test_it_needs_no_network(target: Tensor, mask: Tensor) -> None:
         ((2, 3, 4, 4), (2, 1, 4, 4), ["a"], "got 1 names for 2 targets"),
     ],
 )
-def test_what_does_not_fit_is_told(shape: tuple[int, ...], masked: tuple[int, ...], names: object, says: str) -> None:
+def test_shapes_that_do_not_fit_are_refused(
+    shape: tuple[int, ...], masked: tuple[int, ...], names: object, says: str
+) -> None:
     with pytest.raises(ValueError, match=says):
         known_pixels(torch.zeros(shape), torch.ones(masked), names)  # type: ignore[arg-type]
 
 
-def test_masks_that_cannot_be_are_told(target: Tensor, mask: Tensor) -> None:
+def test_invalid_masks_are_refused(target: Tensor, mask: Tensor) -> None:
     with pytest.raises(ValueError, match="the mask of picture b hides all of it"):
         known_pixels(target, torch.stack([mask[0], torch.zeros_like(mask[0])]), ["a", "b"])
     with pytest.raises(ValueError, match="weights >= 0"):

@@ -1,4 +1,4 @@
-"""Accentuation: any prior that starts from images, kept near them."""
+"""Accentuation: any prior that starts from images and stays close to them."""
 
 import io
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def perturbed(prior: Prior) -> Prior:
 
 
 @each_start
-def test_it_starts_at_the_images_and_pays_nothing_there(start) -> None:
+def test_it_starts_at_the_images_without_a_penalty(start) -> None:
     images = photographs(3)
     prior = Accentuate(images, start)
     assert prior.started
@@ -93,11 +93,11 @@ def test_pictures_lie_in_the_unit_range_and_are_independent(start) -> None:
 @each_start
 def test_a_saved_state_continues_bit_for_bit(start) -> None:
     target = photographs(2, seed=3)
-    whole = Accentuate(photographs(2), start)
-    trained(whole, target, 3)
+    full = Accentuate(photographs(2), start)
+    trained(full, target, 3)
     file = io.BytesIO()
-    torch.save(whole.state_dict(), file)
-    expected = trained(whole, target, 3)
+    torch.save(full.state_dict(), file)
+    expected = trained(full, target, 3)
     file.seek(0)
     again = Accentuate(photographs(2, seed=9), start)
     again.load_state_dict(torch.load(file, weights_only=True))
@@ -159,7 +159,7 @@ def test_distance_in_the_features_of_a_module_leaves_the_module_alone() -> None:
     assert prior.take(torch.tensor([0])).features is prior.features
 
 
-def test_distance_in_features_ignores_what_they_do_not_see() -> None:
+def test_distance_in_features_ignores_what_they_do_not_depend_on() -> None:
     images = photographs(2)
     prior = Accentuate(images, features=lambda image: image[:, :1])
     changed = images.clone()
@@ -170,7 +170,7 @@ def test_distance_in_features_ignores_what_they_do_not_see() -> None:
 
 
 class Bound:
-    """Something heavy that a user's function is bound to."""
+    """A large object that a user function is bound to."""
 
     def features(self, image: Tensor) -> Tensor:
         return image
@@ -197,7 +197,7 @@ def test_the_stronger_it_is_the_nearer_it_stays(start, tiny_net: nn.Module) -> N
     assert scores[0] > scores[1] > scores[2]
 
 
-def test_pictures_of_other_channels_are_the_starts_to_refuse() -> None:
+def test_pictures_that_the_start_does_not_accept_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\)"):
         Accentuate(torch.rand(1, 1, 8, 8))
 
@@ -214,6 +214,6 @@ def test_pictures_of_other_channels_are_the_starts_to_refuse() -> None:
         ({"images": torch.zeros(4, 4)}, r"\[0, 1\]"),
     ],
 )
-def test_what_cannot_be_accentuated_is_told(options: dict[str, object], message: str) -> None:
+def test_invalid_images_starts_and_strengths_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Accentuate(**({"images": photographs(2)} | options))  # type: ignore[arg-type]

@@ -1,14 +1,16 @@
-"""The laws that every prior keeps: pictures in [0, 1], independent of each other, and resumed bit for bit."""
+"""The laws of every prior: pictures in [0, 1], independent of each other, and resumed bit for bit."""
 
+import copy
 import io
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
 from priors import Fourier, Pixels, Prior, Pyramid
-from priors.base import as_size, check_images
+from priors.base import as_size, check_images, check_picture
 
 KINDS: dict[str, Callable[..., Prior]] = {
     "pixels": Pixels,
@@ -47,11 +49,11 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 
 @each_kind
 @each_size
-def test_pictures_have_the_size_asked_for_and_lie_in_the_unit_range(make, size) -> None:
+def test_pictures_have_the_requested_size_and_lie_in_the_unit_range(make, size) -> None:
     prior = drawn(make, size, 1, 2)
     with torch.no_grad():
         for parameter in prior.parameters():
-            parameter.mul_(300)  # as far out as a wild optimisation would get
+            parameter.mul_(300)  # as large as a diverging optimisation would make them
         prior.project(0)
         image = prior()
     assert image.shape == (2, 3, *size)
@@ -170,12 +172,12 @@ def trained(prior: Prior, optimizer: torch.optim.Optimizer, target: Tensor, step
 @each_kind
 def test_a_saved_state_continues_bit_for_bit(make) -> None:
     target, size = smooth(2, 8, 9), (8, 9)
-    whole = drawn(make, size, 1, 2)
-    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1)
-    trained(whole, optimizer, target, 3)
+    full = drawn(make, size, 1, 2)
+    optimizer = torch.optim.SGD(full.parameters(), lr=0.1)
+    trained(full, optimizer, target, 3)
     file = io.BytesIO()
-    torch.save(whole.state_dict(), file)
-    expected = trained(whole, optimizer, target, 3)
+    torch.save(full.state_dict(), file)
+    expected = trained(full, optimizer, target, 3)
 
     file.seek(0)
     again = make(2, size)
@@ -212,7 +214,7 @@ def test_putting_is_the_inverse_of_taking(make) -> None:
 
 
 @each_kind
-def test_exchanging_takes_over_the_wanted_pictures_alone(make) -> None:
+def test_exchanging_replaces_the_chosen_pictures_alone(make) -> None:
     prior, other = drawn(make, (8, 9), 1, 2, 3), drawn(make, (8, 9), 4, 5, 6)
     before = prior().detach().clone()
     prior.exchange(torch.tensor([True, False, True]), other)
@@ -221,7 +223,7 @@ def test_exchanging_takes_over_the_wanted_pictures_alone(make) -> None:
 
 
 @each_kind
-def test_putting_a_started_part_starts_the_whole(make) -> None:
+def test_putting_a_started_part_starts_the_prior(make) -> None:
     prior = make(2, (4, 4))
     part = prior.take(torch.tensor([1]))
     assert not part.started
@@ -237,9 +239,9 @@ def test_a_prior_has_at_least_one_picture(make, count) -> None:
         make(count, (4, 4))
 
 
-@pytest.mark.parametrize("size", [0, -4, (4, 0), (4, 4.0), (4, "4")])
-def test_a_size_is_positive_whole_numbers(size) -> None:
-    with pytest.raises(ValueError, match="positive whole number"):
+@pytest.mark.parametrize("size", [0, -4, (4, 0), (4, 4.0), (4, "4"), (4, 4, 4), (), 4.0, "44", None])
+def test_a_size_is_one_or_two_positive_integers(size) -> None:
+    with pytest.raises(ValueError, match="positive integer"):
         as_size(size)
 
 
@@ -249,10 +251,61 @@ def test_one_number_is_a_square_and_two_are_height_and_width() -> None:
     assert Fourier(1, (5, 7))().shape == Pixels(1, (5, 7))().shape == (1, 3, 5, 7)
 
 
-def test_a_prior_that_does_not_say_what_it_is_cannot_be_used() -> None:
-    bare = Prior(1)
-    with pytest.raises(TypeError, match="forward"):
-        bare()
+def test_a_prior_without_forward_or_reset_cannot_be_created() -> None:
+    with pytest.raises(TypeError, match=r"forward.*reset"):
+        Prior(1)  # type: ignore[abstract]
+
+    class WithoutReset(Prior):
+        def forward(self) -> Tensor:
+            return torch.zeros(self.count, 3, 2, 2)
+
     with pytest.raises(TypeError, match="reset"):
-        bare.reset(generators(1))
-    assert bare.energy(torch.zeros(3, 3, 2, 2)).tolist() == [0, 0, 0]
+        WithoutReset(1)  # type: ignore[abstract]
+
+
+class Flat(Prior):
+    """A prior with no more than it must have: one grey level for each picture."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.level = torch.nn.Parameter(torch.full((count, 1), 0.25))
+
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        self.level.data = torch.stack([torch.rand(1, generator=generator) for generator in generators])
+        self.started = True
+
+    def forward(self) -> Tensor:
+        return self.level[:, :, None, None].expand(-1, 3, 2, 2)
+
+
+def test_a_prior_of_ones_own_is_copied_pickled_and_loaded_and_has_no_penalty() -> None:
+    prior = Flat(3)
+    prior.reset(generators(1, 2, 3))
+    for again in (copy.deepcopy(prior), pickle.loads(pickle.dumps(prior)), prior.take(torch.arange(3))):
+        assert isinstance(again, Flat)
+        assert again.started
+        assert torch.equal(again(), prior())
+    fresh = Flat(3)
+    fresh.load_state_dict(prior.state_dict())
+    assert torch.equal(fresh(), prior())
+    assert prior.energy(torch.zeros(3, 3, 2, 2)).tolist() == [0, 0, 0]
+
+
+@each_kind
+def test_a_prior_can_be_pickled(make) -> None:
+    prior = drawn(make, (4, 5), 1, 2)
+    assert torch.equal(pickle.loads(pickle.dumps(prior))(), prior())
+
+
+def test_a_picture_is_checked_and_converted() -> None:
+    picture = check_picture(torch.full((3, 8, 9), 0.5, dtype=torch.float64, requires_grad=True), channels=3)
+    assert picture.dtype == torch.float32
+    assert not picture.requires_grad
+    for wrong, says in [
+        (torch.zeros(3, 7, 9), "8 px"),
+        (torch.zeros(1, 3, 8, 8), "expected"),
+        (torch.zeros(1, 8, 8), "expected 3 channels, got 1"),
+        (torch.full((3, 8, 8), 255.0), "8-bit"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            check_picture(wrong, channels=3)

@@ -1,4 +1,4 @@
-"""Laws of colour: bases and their inverses, and the way between pictures and what is optimised."""
+"""Laws of colour: bases and their inverses, and the map between pictures and unbounded values."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_logit_moments_give_the_moments_after_the_sigmoid(mean: float, share: fl
     assert values.std().item() == pytest.approx(deviation, abs=3e-3)
 
 
-def test_impossible_moments_are_told() -> None:
+def test_impossible_moments_are_refused() -> None:
     with pytest.raises(ValueError, match="standard deviation"):
         logit_moments(torch.tensor([0.5]), torch.tensor([0.5]))

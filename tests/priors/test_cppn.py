@@ -1,4 +1,4 @@
-"""Pattern-producing networks: places to colours, at any resolution."""
+"""Pattern-producing networks: coordinates to colours, at any resolution."""
 
 import pytest
 import torch
@@ -29,9 +29,9 @@ def test_a_larger_rendering_is_the_same_view_and_finer() -> None:
 
 def test_a_rendering_in_parts_has_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     prior = drawn(1, 2)
-    whole = prior.render((30, 41))
+    full = prior.render((30, 41))
     monkeypatch.setattr("priors.cppn.ROWS", 100)
-    assert torch.allclose(prior.render((30, 41)), whole, atol=1e-6)
+    assert torch.allclose(prior.render((30, 41)), full, atol=1e-6)
 
 
 def test_places_span_the_shorter_side_and_pixels_are_square() -> None:
@@ -69,6 +69,6 @@ def test_more_spread_is_more_contrast_and_none_is_grey() -> None:
 @pytest.mark.parametrize(
     ("options", "message"), [({"width": 0}, "width"), ({"depth": 0}, "depth"), ({"depth": 1.5}, "depth")]
 )
-def test_an_option_out_of_its_range_is_told(options: dict[str, float], message: str) -> None:
+def test_an_option_out_of_its_range_is_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         drawn(1, **options)

@@ -1,10 +1,10 @@
-"""Dead leaves: pictures with the colours of natural ones, and edges."""
+"""Dead leaves: pictures with the colours of natural images, and edges."""
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priors import Fourier, natural
+from priors import Fourier, natural_statistics
 from priors.dead_leaves import dead_leaves
 
 
@@ -19,13 +19,13 @@ def test_any_size_gives_pictures_and_a_seed_the_same_again(seed: int, count: int
 def test_their_colours_are_natural() -> None:
     pictures = dead_leaves(64, 32, torch.Generator().manual_seed(0))
     pixels = pictures.transpose(0, 1).flatten(1)
-    assert torch.allclose(pixels.mean(1), natural().mean, atol=0.08)
+    assert torch.allclose(pixels.mean(1), natural_statistics().mean, atol=0.08)
     mixed = torch.corrcoef(pixels)  # red, green and blue rise and fall together
     assert mixed[0, 1] > 0.7
     assert mixed[1, 2] > 0.7
 
 
-def test_they_have_edges_that_noise_of_the_same_spectrum_lacks() -> None:
+def test_unlike_noise_of_the_same_spectrum_they_have_edges() -> None:
     """Differences of neighbours are mostly small and sometimes large: their kurtosis is far above a normal number's."""
 
     def kurtosis(pictures: torch.Tensor) -> float:

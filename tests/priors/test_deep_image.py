@@ -1,4 +1,4 @@
-"""The deep image prior: a network for each picture, run together, on noise that is shaken."""
+"""The deep image prior: a network for each picture, run as one, on perturbed noise."""
 
 import pytest
 import torch
@@ -86,7 +86,7 @@ def test_what_it_shows_is_the_average_of_what_it_drew() -> None:
         assert torch.allclose(prior(), by_weight, atol=1e-6)
     prior.reset([torch.Generator().manual_seed(seed) for seed in (1, 2)])
     with torch.no_grad():
-        assert torch.equal(prior(), drawn(1, 2)())  # nothing is left of it
+        assert torch.equal(prior(), drawn(1, 2)())  # the average starts anew
 
 
 def test_brain_floats_draw_nearly_the_same_picture() -> None:
@@ -114,6 +114,6 @@ def test_the_state_of_parameters_is_small_for_each_picture() -> None:
         ({"shake": -1.0}, "shake"),
     ],
 )
-def test_an_option_out_of_its_range_is_told(options: dict[str, object], message: str) -> None:
+def test_an_option_out_of_its_range_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         drawn(1, **options)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from priors import Fourier
 from priors.color import decorrelate, from_image
 from priors.fourier import frequency_scale
-from priors.statistics import natural
+from priors.statistics import natural_statistics
 
 sides = st.integers(1, 17)
 
@@ -86,7 +86,7 @@ def test_a_picture_may_start_from_the_natural_mean_colour_and_take_on_no_cast() 
     free, held = (Fourier(1, 32, spread=1.0, natural_mean=True, cast=cast) for cast in (1.0, 1e-3))
     for prior in (free, held):
         prior.reset([torch.Generator().manual_seed(1)])
-    mean = natural().mean
+    mean = natural_statistics().mean
     assert torch.allclose(Fourier(1, 32, natural_mean=True)()[0].mean((1, 2)), mean, atol=1e-4)
     assert torch.allclose(Fourier(1, 32)(), torch.full((1, 3, 32, 32), 0.5))
     colors, plain = (decorrelate(from_image(prior().detach()) - prior.mean, prior.basis) for prior in (held, free))

@@ -1,4 +1,4 @@
-"""Priors of a trained generator: its weights stay what they are, and the latents stay where it was trained."""
+"""Priors of a trained generator: its weights do not change, and the latents stay in the training range."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter_errors import MissingFile
 from priors import GanLatent, PlugAndPlay
 from priors.generator_net import WEIGHTS
 
@@ -80,7 +81,7 @@ def test_grey_pictures_get_three_equal_channels_and_signed_ones_the_unit_range()
 
 
 @pytest.mark.parametrize("size", [(4, 4), (9, 13), (2, 3)])
-def test_pictures_are_resampled_to_the_size_asked_for(size: tuple[int, int]) -> None:
+def test_pictures_are_resampled_to_the_requested_size(size: tuple[int, int]) -> None:
     assert started(latent_prior(size=size))().shape == (2, 3, *size)
 
 
@@ -118,7 +119,7 @@ class Numbers(nn.Module):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"generator": nn.Linear(5, 48)}, r"Linear puts out shape \(2, 48\)"),
+        ({"generator": nn.Linear(5, 48)}, r"Linear outputs shape \(2, 48\)"),
         ({"generator": net(2)}, r"shape \(2, 2, 4, 4\)"),
         ({"generator": Numbers()}, "list"),
         ({"generator": net(3, nn.Tanh())}, "span='signed'"),
@@ -133,7 +134,7 @@ class Numbers(nn.Module):
         ({"count": 0}, "count"),
     ],
 )
-def test_what_draws_no_pictures_is_told(options: dict[str, object], message: str) -> None:
+def test_a_generator_of_anything_but_pictures_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         latent_prior(**options)
     assert "\n" not in str(error.value)
@@ -162,6 +163,12 @@ def test_the_bundled_generator_draws_any_size() -> None:
     assert started(GanLatent(1, size=(40, 96)))().shape == (1, 3, 40, 96)
 
 
+def test_an_installation_without_the_bundled_generator_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("priors.generator_net.WEIGHTS", tmp_path / "generator.safetensors")
+    with pytest.raises(MissingFile, match=r"generator\.safetensors.*without its bundled generator"):
+        GanLatent(1)
+
+
 def walk(**options: object) -> PlugAndPlay:
     given = {"count": 2, "generator": net(), "latent_size": 5, "bound": None} | options
     prior = PlugAndPlay(**given)  # type: ignore[arg-type]
@@ -170,7 +177,7 @@ def walk(**options: object) -> PlugAndPlay:
 
 
 def test_the_three_terms_of_a_step() -> None:
-    """h + eps1 (D(h) - h) + eps3 N(0, 1); the condition's term is the engine's."""
+    """The step is h + eps1 (D(h) - h) + eps3 N(0, 1); the term of the condition is added by the engine."""
 
     class Halve(nn.Module):
         def forward(self, h: Tensor) -> Tensor:
@@ -228,6 +235,8 @@ def test_bounds_hold_after_the_noise() -> None:
         ({"denoiser": nn.Linear(5, 4)}, r"\(2, 4\)"),
     ],
 )
-def test_steps_out_of_range_and_denoisers_of_another_shape_are_told(options: dict[str, object], message: str) -> None:
+def test_steps_out_of_range_and_denoisers_of_another_shape_are_refused(
+    options: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         walk(**options)

@@ -1,4 +1,4 @@
-"""The laws of every prior, kept by those whose pictures a network draws: what they reach is their own range."""
+"""The laws of every prior, for those whose pictures a network draws: they fit pictures of their own range."""
 
 import io
 from collections.abc import Callable
@@ -106,7 +106,7 @@ def alike(a: Tensor, b: Tensor) -> bool:
 
 
 @each_kind
-def test_pictures_have_the_size_asked_for_and_lie_in_the_unit_range(kind: Kind) -> None:
+def test_pictures_have_the_requested_size_and_lie_in_the_unit_range(kind: Kind) -> None:
     prior = drawn(kind.make, 1, 2)
     with torch.no_grad():
         for parameter in prior.parameters():
@@ -149,8 +149,8 @@ def test_the_gradient_of_one_picture_touches_its_own_parameters_alone(kind: Kind
 @each_kind
 def test_a_picture_comes_out_the_same_in_any_batch(kind: Kind) -> None:
     target = own_range(kind.make, 3)
-    whole, alone = drawn(kind.make, 1, 2, 3), drawn(kind.make, 2)
-    together = trained(whole, torch.optim.SGD(whole.parameters(), lr=1e-3), target, 4)
+    full, alone = drawn(kind.make, 1, 2, 3), drawn(kind.make, 2)
+    together = trained(full, torch.optim.SGD(full.parameters(), lr=1e-3), target, 4)
     by_itself = trained(alone, torch.optim.SGD(alone.parameters(), lr=1e-3), target[1:2], 4)
     assert alike(together[1:2], by_itself)
 
@@ -178,19 +178,19 @@ def test_a_fresh_start_depends_on_each_pictures_own_generator_alone(kind: Kind) 
 @each_kind
 def test_a_saved_state_continues_bit_for_bit(kind: Kind) -> None:
     target = own_range(kind.make, 2)
-    whole = drawn(kind.make, 1, 2)
-    optimizer = torch.optim.SGD(whole.parameters(), lr=1e-3)
-    trained(whole, optimizer, target, 3)
+    full = drawn(kind.make, 1, 2)
+    optimizer = torch.optim.SGD(full.parameters(), lr=1e-3)
+    trained(full, optimizer, target, 3)
     file = io.BytesIO()
-    torch.save(whole.state_dict(), file)
-    expected = trained(whole, optimizer, target, 3)
+    torch.save(full.state_dict(), file)
+    expected = trained(full, optimizer, target, 3)
 
     file.seek(0)
     again = kind.make(2)
     again.load_state_dict(torch.load(file, weights_only=True))
     assert again.started
     assert torch.equal(trained(again, torch.optim.SGD(again.parameters(), lr=1e-3), target, 3), expected)
-    assert again.state_dict().keys() == whole.state_dict().keys()
+    assert again.state_dict().keys() == full.state_dict().keys()
 
 
 @each_kind

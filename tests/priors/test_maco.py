@@ -1,4 +1,4 @@
-"""Laws of MACO: the magnitude stays what it is whatever the phase, and pictures keep natural contrast."""
+"""Laws of MACO: the magnitude is fixed for any phase, and pictures keep natural contrast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from priors.color import decorrelate, from_image
 from priors.maco import Maco, _odd, _own, _Phased, transparency
-from priors.statistics import ImageStatistics, natural
+from priors.statistics import ImageStatistics, natural_statistics
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / ".." / "shared"))
 PHOTOGRAPHS = DATA / "images" / "imagenet"
@@ -57,7 +57,7 @@ def test_the_magnitude_is_fixed_whatever_the_phase(height: int, width: int, seed
     magnitude = torch.fft.rfft2(channels, norm="ortho").abs().float()
     torch.testing.assert_close(magnitude, prior.magnitude, atol=2e-3, rtol=2e-3)
     if height * width > 1:
-        expected = natural().spectrum(height, width)
+        expected = natural_statistics().spectrum(height, width)
         share = prior.magnitude[0] / expected
         share[:, 0, 0] = share[:, -1, -1]
         torch.testing.assert_close(share, share[:, -1:, -1:].expand_as(share))
@@ -68,17 +68,17 @@ def test_the_magnitude_is_fixed_whatever_the_phase(height: int, width: int, seed
 def test_mean_and_contrast_are_natural(size: tuple[int, int]) -> None:
     images = drawn(size, *range(6))()
     pixels = images.detach().transpose(0, 1).flatten(1)
-    torch.testing.assert_close(pixels.mean(1), natural().mean, atol=0.01, rtol=0)
-    torch.testing.assert_close(pixels.std(1), natural().covariance.diagonal().sqrt(), atol=0, rtol=0.05)
-    deviation = natural().covariance.diagonal().sqrt()
-    correlation = natural().covariance / deviation.outer(deviation)
+    torch.testing.assert_close(pixels.mean(1), natural_statistics().mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(pixels.std(1), natural_statistics().covariance.diagonal().sqrt(), atol=0, rtol=0.05)
+    deviation = natural_statistics().covariance.diagonal().sqrt()
+    correlation = natural_statistics().covariance / deviation.outer(deviation)
     torch.testing.assert_close(torch.corrcoef(pixels), correlation, atol=0.04, rtol=0)
 
 
 def test_contrast_scales_the_deviation() -> None:
     pixels = drawn(256, 0, 1, contrast=0.5)().detach().transpose(0, 1).flatten(1)
-    torch.testing.assert_close(pixels.std(1), natural().covariance.diagonal().sqrt() / 2, atol=0, rtol=0.05)
-    torch.testing.assert_close(pixels.mean(1), natural().mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(pixels.std(1), natural_statistics().covariance.diagonal().sqrt() / 2, atol=0, rtol=0.05)
+    torch.testing.assert_close(pixels.mean(1), natural_statistics().mean, atol=0.01, rtol=0)
 
 
 def test_a_large_canvas_works() -> None:
@@ -171,7 +171,7 @@ def test_it_starts_from_photographs() -> None:
 
 
 def test_files_of_statistics_are_accepted(tmp_path: Path) -> None:
-    other = replace(natural(), mean=torch.tensor([0.2, 0.5, 0.7]))
+    other = replace(natural_statistics(), mean=torch.tensor([0.2, 0.5, 0.7]))
     other.save(tmp_path / "other.json")
     for statistics in (tmp_path / "other.json", str(tmp_path / "other.json"), other):
         prior = Maco(1, 128, statistics=statistics)
@@ -208,7 +208,7 @@ def test_a_part_taken_and_put_back_is_the_same_picture() -> None:
     torch.testing.assert_close(prior()[1], before[1])
 
 
-def test_bad_settings_are_told(tmp_path: Path) -> None:
+def test_bad_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="contrast"):
         Maco(1, 8, contrast=0)
     with pytest.raises(ValueError, match="standard deviation"):
@@ -235,7 +235,7 @@ def test_transparency_is_a_share_of_importance(seed: int, scale: float, percenti
     assert torch.equal(transparency(importance[1:], percentile), opacity[1:])
 
 
-def test_transparency_of_little_or_nothing() -> None:
+def test_transparency_of_a_sparse_or_zero_importance() -> None:
     importance = torch.zeros(2, 3, 8, 8)
     importance[1, :, 2, 3] = 4.0  # a single pixel mattered: fewer than the percentile leaves out
     opacity = transparency(importance)
@@ -252,7 +252,7 @@ def test_transparency_of_little_or_nothing() -> None:
         (torch.ones(1, 3, 8, 8), 0.0, "percentile"),
     ],
 )
-def test_wrong_importance_is_told(importance: Tensor, percentile: float, message: str) -> None:
+def test_invalid_importance_is_refused(importance: Tensor, percentile: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         transparency(importance, percentile)
 
@@ -272,5 +272,5 @@ def test_the_gradient_by_the_phase_is_that_of_the_formula(height: int, width: in
 
     torch.testing.assert_close(_Phased.apply(phase, magnitude, width), plainly())
     (found,) = torch.autograd.grad((_Phased.apply(phase, magnitude, width) * weight).sum(), phase)
-    (wanted,) = torch.autograd.grad((plainly() * weight).sum(), phase, allow_unused=True)
-    torch.testing.assert_close(found, torch.zeros_like(phase) if wanted is None else wanted)
+    (expected,) = torch.autograd.grad((plainly() * weight).sum(), phase, allow_unused=True)
+    torch.testing.assert_close(found, torch.zeros_like(phase) if expected is None else expected)

@@ -35,7 +35,7 @@ def test_it_is_one_number_of_at_least_zero_for_each_image(penalty, image) -> Non
 
 
 @each
-def test_flat_grey_costs_nothing_and_has_no_slope(penalty) -> None:
+def test_flat_grey_has_no_penalty_and_no_gradient(penalty) -> None:
     grey = torch.full((1, 3, 6, 6), 0.5, requires_grad=True)
     value = penalty(grey)
     value.sum().backward()
@@ -46,13 +46,13 @@ def test_flat_grey_costs_nothing_and_has_no_slope(penalty) -> None:
 
 @each
 @given(images())
-def test_the_negative_costs_the_same(penalty, image) -> None:
+def test_the_negative_has_the_same_penalty(penalty, image) -> None:
     assert torch.allclose(penalty(1 - image), penalty(image), atol=1e-5)
 
 
 @each
 @given(images())
-def test_less_contrast_costs_less(penalty, image) -> None:
+def test_less_contrast_has_a_lower_penalty(penalty, image) -> None:
     assert (penalty(0.5 + 0.5 * (image - 0.5)) < penalty(image)).all()
 
 

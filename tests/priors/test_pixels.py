@@ -1,9 +1,9 @@
-"""Pixels: free numbers that never leave [0, 1], with any of three penalties."""
+"""Pixels: free parameters that never leave [0, 1], with any of three penalties."""
 
 import pytest
 import torch
 
-from priors import Pixels, alpha_norm, l2, natural, total_variation
+from priors import Pixels, alpha_norm, l2, natural_statistics, total_variation
 from priors.pixels import gaussian_blur
 
 
@@ -59,10 +59,10 @@ def test_a_weight_is_at_least_zero(name: str, weight: float) -> None:
 
 
 def test_a_zero_start_is_flat_in_the_colour_of_the_data_mean() -> None:
-    mean = natural().mean.tolist()
+    mean = natural_statistics().mean.tolist()
     prior = Pixels(2, 6, mean=mean, spread=0, l2=1)
     prior.reset([torch.Generator(), torch.Generator()])
-    assert torch.allclose(prior().detach(), natural().mean[:, None, None].expand(2, 3, 6, 6))
+    assert torch.allclose(prior().detach(), natural_statistics().mean[:, None, None].expand(2, 3, 6, 6))
     assert prior.energy(prior()).abs().max() < 1e-9  # the penalty is the distance from there
     assert Pixels(1, 6, l2=1).energy(prior()).min() > 0
 
@@ -125,6 +125,6 @@ def test_the_bound_holds_every_pixels_colour_near_the_mean_and_moves_no_other() 
         ({"mean": (0.5, 0.5, float("nan"))}, "mean"),
     ],
 )
-def test_an_option_out_of_its_range_is_told(options: dict[str, object], message: str) -> None:
+def test_an_option_out_of_its_range_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Pixels(1, 4, **options)  # type: ignore[arg-type]

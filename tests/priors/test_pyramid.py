@@ -1,4 +1,4 @@
-"""The Laplacian pyramid: every scale has its own numbers, and a place stays a place."""
+"""The Laplacian pyramid: every scale has its own parameters, and they are local."""
 
 from itertools import pairwise
 
@@ -69,7 +69,7 @@ def test_higher_decay_is_smoother_and_more_spread_more_contrast() -> None:
 
 
 @pytest.mark.parametrize("levels", [0, -1, 1.5])
-def test_levels_are_whole_numbers_of_at_least_one(levels: float) -> None:
+def test_levels_are_integers_of_at_least_one(levels: float) -> None:
     with pytest.raises(ValueError, match="levels"):
         Pyramid(1, 8, levels=levels)  # type: ignore[arg-type]
 

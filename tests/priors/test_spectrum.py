@@ -1,4 +1,4 @@
-"""The spectrum of a picture without its borders."""
+"""The spectrum of a picture without border artefacts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_numbers_that_are_no_spectrum_make_the_same_picture_on_a_gpu(size: tuple
         torch.testing.assert_close(there.grad.cpu(), here.grad)
 
 
-def test_on_a_gpu_nothing_is_left_to_its_library_that_a_real_picture_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_the_library_gets_only_what_a_real_picture_has(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[torch.Tensor] = []
     usual = torch.fft.irfft
     monkeypatch.setattr(torch.fft, "irfft", lambda x, *a, **k: given.append(x.cpu()) or usual(x, *a, **k))

@@ -1,4 +1,4 @@
-"""Laws of the image statistics: what is measured is what was there, at any size, in any order."""
+"""Laws of the image statistics: known statistics are measured back, at any size, in any order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from priors.color import LUCID_BASIS, recorrelate
 from priors.measuring import measure
 from priors.spectrum import multiplicity, radial_frequencies
-from priors.statistics import ImageStatistics, natural
+from priors.statistics import ImageStatistics, natural_statistics
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[2] / ".." / "shared"))
 PHOTOGRAPHS = DATA / "images" / "imagenet"
@@ -31,9 +31,9 @@ def field(slope: float, size: int, seed: int, channels: int = 3) -> Tensor:
     noise = torch.randn(channels, 3 * size, 3 * size, generator=torch.Generator().manual_seed(seed)).double()
     scale = radial_frequencies(3 * size, 3 * size)
     scale[0, 0] = math.inf
-    whole = torch.fft.irfft2(torch.fft.rfft2(noise) * scale**slope, noise.shape[1:])
-    whole = 0.5 + 0.1 * whole / whole.std()
-    return whole[:, :size, :size].clamp(0, 1).float()
+    full = torch.fft.irfft2(torch.fft.rfft2(noise) * scale**slope, noise.shape[1:])
+    full = 0.5 + 0.1 * full / full.std()
+    return full[:, :size, :size].clamp(0, 1).float()
 
 
 def pictures(*sizes: tuple[int, int], channels: int = 3, seed: int = 0) -> list[Tensor]:
@@ -79,7 +79,7 @@ def test_variance_of_an_octave_does_not_depend_on_the_canvas(
     def variance(height: int, width: int) -> Tensor:
         radius = radial_frequencies(height, width)
         inside = (radius >= octave[0]) & (radius < octave[1])
-        power = natural().spectrum(height, width).double().square() * multiplicity(height, width)
+        power = natural_statistics().spectrum(height, width).double().square() * multiplicity(height, width)
         return (power * inside).sum((1, 2)) / (height * width)
 
     torch.testing.assert_close(variance(*size), variance(128, 128), rtol=0.08, atol=0)
@@ -89,7 +89,7 @@ def test_variance_of_an_octave_does_not_depend_on_the_canvas(
 def test_pictures_made_from_the_spectrum_have_it(size: int) -> None:
     # Random phases and magnitudes (complex normal numbers), so that the mean magnitude is that of the statistics.
     generator = torch.Generator().manual_seed(0)
-    magnitude = natural().spectrum(size, size)
+    magnitude = natural_statistics().spectrum(size, size)
     magnitude[:, 0, 0] = 0
 
     def texture() -> Tensor:
@@ -98,18 +98,20 @@ def test_pictures_made_from_the_spectrum_have_it(size: int) -> None:
         return (0.5 + channels / 30).clamp(0, 1)
 
     textures = [texture() for _ in range(2048 // size)]
-    expected = natural().slope(0.06, 0.4)
+    expected = natural_statistics().slope(0.06, 0.4)
     for channel in range(3):
         found = measure([picture[channel : channel + 1] for picture in textures])
         assert found.slope(0.06, 0.4).item() == pytest.approx(expected[channel].item(), abs=0.1)
         # The same magnitude too, once the channel has its variance back.
         octave = (found.frequencies > 0.1) & (found.frequencies < 0.2)
-        place = natural().frequencies.log().double().numpy()
-        wanted = np.interp(
-            found.frequencies[octave].log().double().numpy(), place, natural().magnitude[channel].log().double().numpy()
+        place = natural_statistics().frequencies.log().double().numpy()
+        known = np.interp(
+            found.frequencies[octave].log().double().numpy(),
+            place,
+            natural_statistics().magnitude[channel].log().double().numpy(),
         )
         deviation = 30 * found.covariance.item() ** 0.5
-        np.testing.assert_allclose((found.magnitude[0, octave] * deviation).log().numpy(), wanted, atol=0.08)
+        np.testing.assert_allclose((found.magnitude[0, octave] * deviation).log().numpy(), known, atol=0.08)
 
 
 @settings(max_examples=10, deadline=None)
@@ -205,7 +207,7 @@ def test_saved_and_loaded_they_are_the_same(
         (lambda found: found.update(format="other"), "'other'"),
         (lambda found: found.update(mean=[0.5, 0.5]), "covariance of shape"),
         (lambda found: found.update(mean="grey"), "file.json"),
-        (lambda found: found.update(images="many"), "whole number"),
+        (lambda found: found.update(images="many"), "integer"),
         (lambda found: found["covariance"].pop(), "covariance"),
         (lambda found: found["covariance"][0].__setitem__(0, -1), "positive definite"),
         (lambda found: found["covariance"][0].__setitem__(0, math.nan), "finite"),
@@ -215,11 +217,11 @@ def test_saved_and_loaded_they_are_the_same(
         (lambda found: found["mean"].__setitem__(0, 10**400), "file.json"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(
+def test_an_invalid_file_is_reported_in_one_line(
     tmp_path: Path, change: Callable[[dict[str, object]], None], message: str
 ) -> None:
     path = tmp_path / "file.json"
-    natural().save(path)
+    natural_statistics().save(path)
     found = json.loads(path.read_text())
     change(found)
     path.write_text(json.dumps(found))
@@ -230,7 +232,7 @@ def test_a_wrong_file_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "12", "{}"])
-def test_a_file_of_something_else_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "file.json").write_text(text)
     with pytest.raises(ValueError, match=r"file\.json: expected image statistics"):
         ImageStatistics.load(tmp_path / "file.json")
@@ -250,12 +252,12 @@ def test_a_file_of_something_else_is_told(tmp_path: Path, text: str) -> None:
         ([torch.rand(1, 8, 8).expand(3, -1, -1)], "one channel"),
     ],
 )
-def test_what_cannot_be_measured_is_told(images: list[Tensor], message: str) -> None:
+def test_pictures_that_cannot_be_measured_are_refused(images: list[Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure(images)
 
 
-def test_pictures_that_change_between_the_readings_are_told() -> None:
+def test_pictures_that_change_between_the_passes_are_refused() -> None:
     class Shrinking:
         left = 3
 
@@ -269,14 +271,14 @@ def test_pictures_that_change_between_the_readings_are_told() -> None:
 
 def test_the_range_of_a_slope_is_checked() -> None:
     with pytest.raises(ValueError, match="cycles per pixel"):
-        natural().slope(0.9, 1.0)
+        natural_statistics().slope(0.9, 1.0)
     with pytest.raises(ValueError, match="at least one pixel"):
-        natural().spectrum(0, 4)
+        natural_statistics().spectrum(0, 4)
 
 
 def test_the_bundled_statistics_are_natural() -> None:
-    found = natural()
-    assert found is natural()
+    found = natural_statistics()
+    assert found is natural_statistics()
     assert found.channels == 3
     assert bool(((found.mean > 0.35) & (found.mean < 0.55)).all())
     assert bool((found.magnitude.diff(dim=1) < 0).all())
@@ -295,7 +297,7 @@ def test_the_bundled_statistics_are_those_of_the_photographs() -> None:
 
     found = measure(Photographs())
     assert found.images == 100
-    # A quarter of them agrees with all of them as far as chance lets it.
-    torch.testing.assert_close(found.mean, natural().mean, atol=0.03, rtol=0)
-    torch.testing.assert_close(found.covariance, natural().covariance, atol=0, rtol=0.15)
-    torch.testing.assert_close(found.slope(), natural().slope(), atol=0.1, rtol=0)
+    # A quarter of them agrees with all of them within the sampling error.
+    torch.testing.assert_close(found.mean, natural_statistics().mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(found.covariance, natural_statistics().covariance, atol=0, rtol=0.15)
+    torch.testing.assert_close(found.slope(), natural_statistics().slope(), atol=0.1, rtol=0)

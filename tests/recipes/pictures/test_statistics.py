@@ -12,7 +12,7 @@ from PIL import Image
 
 from priors.maco import Maco
 from priors.measuring import measure
-from priors.statistics import ImageStatistics, natural
+from priors.statistics import ImageStatistics, natural_statistics
 from recipes.pictures.statistics import Statistics
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[3] / ".." / "shared"))
@@ -128,8 +128,8 @@ def test_what_cannot_run_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason=f"needs the shared photographs in {PHOTOGRAPHS}")
 def test_the_bundled_file_is_reproduced(tmp_path: Path) -> None:
-    source = natural().source
+    source = natural_statistics().source
     found = Statistics(PHOTOGRAPHS, tmp_path / "natural.json", source=source).run().statistics
     for name in ("mean", "covariance", "frequencies", "magnitude"):
-        torch.testing.assert_close(getattr(found, name), getattr(natural(), name), rtol=1e-4, atol=1e-6)
-    assert (found.images, found.source) == (natural().images, source)
+        torch.testing.assert_close(getattr(found, name), getattr(natural_statistics(), name), rtol=1e-4, atol=1e-6)
+    assert (found.images, found.source) == (natural_statistics().images, source)
