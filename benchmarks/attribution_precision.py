@@ -1,10 +1,10 @@
-"""What bfloat16 does to maps of hidden parts: why it is taken up to `BFLOAT16_TOLERANCE`, on two shared networks.
+"""The error of bfloat16 in maps of perturbation methods, on two networks: the basis of `BFLOAT16_TOLERANCE`.
 
     python benchmarks/attribution_precision.py [--pictures 4] [--masks 128]
 
-Prints a table in Markdown. For each photograph and target: by how much bfloat16 moves the scores behind masks, all of
-them alike (which is taken off) and each for itself (which the rule looks at, here over all masks), as shares of their
-spread; and the correlation of RISE's map from the rounded scores with the map from the exact ones.
+Prints a table in Markdown. For each photograph and target: the offset that bfloat16 adds to the scores behind masks,
+common to all (which is subtracted) and per mask (which the rule reads, here over all masks), as shares of their spread;
+and the correlation of RISE's map from the rounded scores with the map from the exact ones.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ TARGETS = {
 
 @torch.no_grad()
 def logits(model: Model, image: Tensor, masks: Tensor, precision: str) -> Tensor:
-    """Of a picture behind masks (n, H, W): (n, classes)."""
-    nothing = baseline_image(model, image, "mean")
+    """Logits of an image behind masks (n, H, W): (n, classes)."""
+    baseline = baseline_image(model, image, "mean")
     with model.capture([""]) as capture, Settings(precision=precision).autocast(model.device):
-        shown = (model.normalize(torch.lerp(nothing, image, group[:, None])) for group in masks.split(8))
+        shown = (model.normalize(torch.lerp(baseline, image, group[:, None])) for group in masks.split(8))
         return torch.cat([capture(group)[""].float() for group in shown])
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=128)
     options = parser.parse_args()
     print(f"\n{machine()}; {options.masks} masks\n")
-    print("| network | photograph | target | moved alike | each | taken | correlation of maps |")
+    print("| network | photograph | target | common | per mask | used | correlation of maps |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     files = sorted(options.images.glob("*.jpg"))
     for model in (squeezenet(), mobilenet()):
@@ -58,10 +58,10 @@ def main() -> None:
                 a, b = score(exact, of), score(rounded, of)
                 moved = float((b - a).std() / a.std())
                 maps = [fit_map([(masks, (scores - scores.mean())[None])], CELLS, KEEP)[0] for scores in (a, b)]
-                taken = "yes" if moved <= BFLOAT16_TOLERANCE else "no"
+                used = "yes" if moved <= BFLOAT16_TOLERANCE else "no"
                 shift = float((b - a).mean().abs() / a.std())
                 name = file.stem.split("_", 2)[2]
-                metrics = f"{shift:.3f} | {moved:.3f} | {taken} | {alike(*maps):.5f}"
+                metrics = f"{shift:.3f} | {moved:.3f} | {used} | {alike(*maps):.5f}"
                 print(f"| {model.spec} | {name} | {target} | {metrics} |", flush=True)
 
 

@@ -1,6 +1,6 @@
 """DeepLIFT, Deep SHAP, relevance and excitation propagation against Captum and TorchRay, for `attribution_vs_peers.py`.
 
-Where a peer's definition differs, a second contest has the term that differs replaced by ours.
+Where a peer's definition differs, a second comparison replaces the differing term by ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import torch
 from common import mobilenet
-from contest import Asked, Contest, Whole, grown, mine
+from contest import Attribution, Contest, FullNetwork, grown, mine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,7 +23,7 @@ CAPTUM, TORCHRAY = "captum 0.9.0", "torchray 1.0.0.2"
 
 
 def changed(model: Model, kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> Model:
-    """A copy of the model in which every part of a kind is another."""
+    """A copy of the model in which every module of a kind is replaced."""
     other = copy.copy(model)
     other.module = copy.deepcopy(model.module)
     for part in list(other.module.modules()):
@@ -34,14 +34,14 @@ def changed(model: Model, kind: type[nn.Module], make: Callable[[Any], nn.Module
 
 
 class Copy(nn.Module):
-    """Between a ReLU and a maximum: Captum's ReLU else stores the gradient before the maximum's rule has changed it."""
+    """Between a ReLU and a maximum: else Captum's ReLU stores the gradient before the maximum's rule changes it."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.clone()
 
 
 def summing_unpool(values: Tensor, indices: Tensor, *rest: Any) -> Tensor:
-    """`max_unpool2d` for windows that overlap: a pixel that is the largest of two gets from both, not from the last."""
+    """`max_unpool2d` for overlapping windows: a pixel that is the maximum of two receives from both of them."""
     size = rest[-1]
     flat = values.new_zeros(*size[:2], size[2] * size[3])
     return flat.scatter_add(2, indices.flatten(2), values.flatten(2)).view(*size)
@@ -54,36 +54,36 @@ def deeplift(model: Model) -> Iterator[Contest]:
     def summing(module: nn.Module, *given: Any, **options: Any) -> Tensor:
         return rules.maxpool(module, F.max_pool2d, summing_unpool, *given, **options)
 
-    def black(whole: Whole) -> Asked:
-        return lambda x, c: peer.DeepLift(whole).attribute(x, torch.zeros_like(x), c)[0].sum(0)
+    def black(full: FullNetwork) -> Attribution:
+        return lambda x, c: peer.DeepLift(full).attribute(x, torch.zeros_like(x), c)[0].sum(0)
 
-    def with_rule(kind: type[nn.Module], rule: Callable[..., Tensor], asked: Asked) -> Asked:
+    def with_rule(kind: type[nn.Module], rule: Callable[..., Tensor], attribute: Attribution) -> Attribution:
         def patched(x: Tensor, c: int) -> Tensor:
             with patch.dict(rules.SUPPORTED_NON_LINEAR, {kind: rule}):
-                return asked(x, c)
+                return attribute(x, c)
 
         return patched
 
-    def of(name: str, model: Model, theirs: Asked, method: str = "deeplift") -> Contest:
+    def of(name: str, model: Model, theirs: Attribution, method: str = "deeplift") -> Contest:
         return Contest(name, CAPTUM, mine(model, method), theirs, sums=True)
 
     means = changed(model, nn.MaxPool2d, lambda part: nn.AvgPool2d(part.kernel_size, part.stride, ceil_mode=True))
-    yield of("deeplift, means for maxima", means, black(Whole(means)))
+    yield of("deeplift, means for maxima", means, black(FullNetwork(means)))
     yield of(
         "deep-shap, means for maxima",
         means,
         lambda x, c: (
-            peer.DeepLiftShap(Whole(means)).attribute(x, torch.cat(background_images(means, x, "")), c)[0].sum(0)
+            peer.DeepLiftShap(FullNetwork(means)).attribute(x, torch.cat(background_images(means, x, "")), c)[0].sum(0)
         ),
         "deep-shap",
     )
-    yield of("deeplift", model, black(Whole(model)))
-    copied = Whole(changed(model, nn.MaxPool2d, lambda part: nn.Sequential(Copy(), part)))
-    name = "deeplift; their unpooling sums, and their ReLUs hear of it"
+    yield of("deeplift", model, black(FullNetwork(model)))
+    copied = FullNetwork(changed(model, nn.MaxPool2d, lambda part: nn.Sequential(Copy(), part)))
+    name = "deeplift; their unpooling sums, and their ReLUs take it into account"
     yield of(name, model, with_rule(nn.MaxPool2d, summing, black(copied)))
     small = mobilenet()
-    yield of("deeplift, MobileNetV2", small, black(Whole(small)))
-    relus = with_rule(nn.ReLU6, rules.nonlinear, black(Whole(small)))
+    yield of("deeplift, MobileNetV2", small, black(FullNetwork(small)))
+    relus = with_rule(nn.ReLU6, rules.nonlinear, black(FullNetwork(small)))
     yield of("deeplift, MobileNetV2; ReLU6 in their list", small, relus)
 
 
@@ -92,7 +92,7 @@ def lrp(model: Model) -> Iterator[Contest]:
     from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 
     def of(name: str, model: Model, rule: str, make: Callable[[], Any]) -> Contest:
-        network = Whole(model).network
+        network = FullNetwork(model).network
 
         def theirs(x: Tensor, c: int) -> Tensor:
             for part in network.modules():
@@ -115,7 +115,7 @@ def lrp(model: Model) -> Iterator[Contest]:
 def excitation(model: Model) -> Iterator[Contest]:
     from torchray.attribution import excitation_backprop as peer
 
-    network = Whole(model).network
+    network = FullNetwork(model).network
     for layer in ("features.3", "features.7", "features.12"):
 
         def theirs(x: Tensor, c: int, layer: str = layer) -> Tensor:
@@ -138,4 +138,4 @@ def excitation(model: Model) -> Iterator[Contest]:
     name = "excitation-backprop:contrastive=true at features.7"
     contrast = mine(model, "excitation-backprop:contrastive=true", "features.7")
     yield Contest(name, TORCHRAY, contrast, contrastive)
-    yield Contest(f"{name}; our walks not brought to 1", TORCHRAY, not_to_one, contrastive)
+    yield Contest(f"{name}; our passes not normalised to 1", TORCHRAY, not_to_one, contrastive)

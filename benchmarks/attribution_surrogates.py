@@ -1,7 +1,7 @@
 """LIME and Kernel SHAP against their authors' LIME and Captum, for `attribution_vs_peers.py`.
 
-Surrogates depend on which incomplete pictures are drawn. LIME gets our draws in place of its own, and both get our
-superpixels, so that what is left is the definition: kernel, regression, and what is put in place of a superpixel.
+Surrogates depend on which perturbed images are sampled. LIME gets our samples in place of its own, and both get our
+superpixels, so that only the definition is compared: kernel, regression, and the replacement of a superpixel.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from contest import Contest, Whole, mine
+from contest import Contest, FullNetwork, mine
 from torch import Tensor
 
 from inverter import Model
@@ -23,10 +23,10 @@ WIDTH = 0.25 * 2**0.5
 
 
 class Drawn(np.random.RandomState):
-    """Random numbers for LIME, which are those that ours draws."""
+    """Random numbers for LIME: those that our method draws."""
 
     def randint(self, low: Any, high: Any = None, size: Any = None, *_: Any, **_more: Any) -> Any:
-        # A row for each sample; LIME puts the whole picture in place of the first, ours has it before the others.
+        # A row for each sample; LIME replaces the first by the complete image, ours has it before the others.
         generator, features = torch.Generator().manual_seed(0), size // SAMPLES
         rows = [torch.randint(0, 2, (1, features), generator=generator) for _ in range(SAMPLES - 1)]
         return torch.cat([torch.ones(1, features, dtype=torch.int64), *rows]).flatten().numpy()
@@ -36,14 +36,14 @@ def surrogates(model: Model) -> Iterator[Contest]:
     import captum.attr
     from lime.lime_image import LimeImageExplainer
 
-    whole = Whole(model)
+    full = FullNetwork(model)
 
     def lime(x: Tensor, c: int) -> Tensor:
         pieces = superpixels(x[0], SEGMENTS)
 
         def classify(pictures: Any) -> Any:
             with torch.no_grad():
-                return whole(torch.from_numpy(pictures).permute(0, 3, 1, 2)).numpy()
+                return full(torch.from_numpy(pictures).permute(0, 3, 1, 2)).numpy()
 
         found = LimeImageExplainer(kernel_width=0.25, random_state=Drawn(0)).explain_instance(
             x[0].permute(1, 2, 0).numpy(),
@@ -65,7 +65,7 @@ def surrogates(model: Model) -> Iterator[Contest]:
         pieces = superpixels(x[0], SEGMENTS)
         torch.manual_seed(0)
         with torch.no_grad():
-            found = captum.attr.KernelShap(whole).attribute(
+            found = captum.attr.KernelShap(full).attribute(
                 x,
                 torch.zeros_like(x),
                 c,

@@ -2,9 +2,9 @@
 
     python benchmarks/class_models_vs_lucent.py [--classes 9,130,207] [--lucent all|none|9,130] [--sheet OUT.png]
 
-Prints a table in Markdown: seconds a picture; how many SqueezeNet itself puts first, how many MobileNetV2, which took
-no part, has in its top 5, both without augmentation; the share of channel values within .02 of 0 or 1. `--classes
-every31` are the 32 classes 0, 31, ..., 961. Needs `make .venv/installed-bench`, unless with `--lucent none`.
+Prints a table in Markdown: seconds per picture; how many are the top-1 class of SqueezeNet itself, how many are in the
+top 5 of MobileNetV2, which took no part, both without augmentation; the share of channel values within .02 of 0 or 1.
+`--classes every31` are the 32 classes 0, 31, ..., 961. Needs `make .venv/installed-bench`, unless with `--lucent none`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ SIZE = 224
 
 
 def lucent(model: Model, classes: list[int]) -> tuple[Tensor, float]:
-    """Lucent's pictures (B, 3, SIZE, SIZE) of these classes, one after the other, and its seconds for each."""
+    """Lucent's pictures (B, 3, SIZE, SIZE) of these classes, one after the other, and its seconds per picture."""
     import kornia
     import kornia.geometry.transform
 
-    # Lucent 0.1.8 looks for two functions where kornia had them in 2020.
+    # Lucent 0.1.8 imports two functions from where kornia had them in 2020.
     kornia.get_rotation_matrix2d = kornia.geometry.transform.get_rotation_matrix2d
     kornia.warp_affine = kornia.geometry.transform.warp_affine
     from lucent.optvis import render
@@ -46,12 +46,12 @@ def lucent(model: Model, classes: list[int]) -> tuple[Tensor, float]:
         image = render.render_vis(network, f"labels:{index}", show_image=False, progress=False)[-1]
         images.append(torch.from_numpy(image).permute(0, 3, 1, 2))
     seconds = (time.perf_counter() - started) / len(classes)
-    # Its 128 px picture is shown to the network at 224 px, in just this way.
+    # Lucent resizes its 128 px picture to 224 px for the network in the same way.
     return F.interpolate(torch.cat(images), (SIZE, SIZE), mode="bilinear", align_corners=True), seconds
 
 
 def ours(model: Model, classes: list[int], preset: str) -> tuple[Tensor, float]:
-    """The recipe's pictures with its default settings, read back from its folder, and its seconds for each."""
+    """The recipe's pictures with its default settings, read back from its folder, and its seconds per picture."""
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
         report = ClassModel(model=model, class_=classes, preset=preset, out=out).run()
@@ -60,7 +60,7 @@ def ours(model: Model, classes: list[int], preset: str) -> tuple[Tensor, float]:
 
 
 def count(model: Model, images: Tensor, classes: list[int], top: int) -> str:
-    """How many pictures have their own class among a network's `top` likeliest ones, of how many."""
+    """How many pictures have their own class among a network's `top` most probable ones, of how many."""
     guesses = top_classes(model, images, top)
     known = sum(index in [g.index for g in row] for index, row in zip(classes, guesses, strict=True))
     return f"{known} of {len(classes)}"
@@ -90,10 +90,10 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}; SqueezeNet 1.0, {SIZE} px; judge MobileNetV2 at {options.judge_size} px\n"
     )
-    print("| | s a picture | first of SqueezeNet | in the judge's top 5 | within .02 of 0 or 1 |")
+    print("| | s per picture | SqueezeNet's top 1 | in the judge's top 5 | within .02 of 0 or 1 |")
     print("| --- | --- | --- | --- | --- |")
-    for name, wanted, images, seconds in runs:
-        first, known = count(model, images, wanted, 1), count(judge, images, wanted, 5)
+    for name, targets, images, seconds in runs:
+        first, known = count(model, images, targets, 1), count(judge, images, targets, 5)
         print(f"| {name} | {seconds:.2f} | {first} | {known} | {burnt(images).mean().item():.1%} |")
     if options.sheet:
         from PIL import Image

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the networks under test and the score that no contender optimises."""
+"""Shared by the benchmarks: the networks under test and the held-out score that no contender optimises."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def mobilenet(weights: Path = MOBILENET, device: str = "cpu") -> Model:
 
 
 def spread_out(count: int, total: int) -> list[int]:
-    """`count` channels of `total`, at equal distances."""
+    """`count` channels of `total`, evenly spaced."""
     return [(2 * i + 1) * total // (2 * count) for i in range(min(count, total))]
 
 
 def named(network: str, device: str = "cpu") -> Model:
-    """The network of a name: squeezenet or mobilenet."""
+    """The network of that name: squeezenet or mobilenet."""
     return {"squeezenet": squeezenet, "mobilenet": mobilenet}[network](device=device)
 
 
@@ -57,9 +57,9 @@ def held_out_of(model: Model, objective: Objective, numbers: Sequence[int], imag
 
 
 def apart(function: Callable[..., Made], *arguments: Any) -> Made:
-    """What a module's function returns in a process of its own, with as many threads as here.
+    """The result of a module's function in a process of its own, with as many threads as here.
 
-    A peer runs as its users have it: our network's context changes how the whole process keeps memory.
+    A peer runs as its users have it: capturing our network changes how the complete process keeps freed memory.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, torch.set_num_threads, (torch.get_num_threads(),)) as pool:
@@ -67,7 +67,7 @@ def apart(function: Callable[..., Made], *arguments: Any) -> Made:
 
 
 def restore_kornia() -> None:
-    """Lucent 0.1.8 looks for two functions where kornia had them in 2020."""
+    """Restore two functions to where kornia had them in 2020, which Lucent 0.1.8 imports."""
     import kornia
     import kornia.geometry.transform
 

@@ -1,4 +1,4 @@
-"""One definition, computed by us and by a peer: how alike the maps are, and what each costs."""
+"""One definition, computed by us and by a peer: the similarity of the maps, and the time of each."""
 
 from __future__ import annotations
 
@@ -21,30 +21,34 @@ from recipes.pictures.reading import fit, read_picture
 
 PHOTOGRAPHS = DATA / "images" / "imagenet"
 ENOUGH = 2.0
-"""Seconds; what takes longer than this is timed once for each picture."""
+"""Seconds; a method that takes longer is timed once per image."""
 HEAD = """| method | peer | correlation, mean | least | our s | their s |
 | --- | --- | --- | --- | --- | --- |"""
 
-Asked = Callable[[Tensor, int], Tensor]
-"""Picture (1, 3, H, W) and its class -> map (H, W), or a gradient (3, H, W)."""
+Attribution = Callable[[Tensor, int], Tensor]
+"""Image (1, 3, H, W) and its class -> map (H, W), or a gradient (3, H, W)."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One definition, twice.
+    """One definition, computed twice.
 
     Attributes:
-        sums: tells what the maps sum to: of methods that divide a score.
+        name: of the method, with its options.
+        peer: the library that it is compared with, and its version.
+        ours: computes our map.
+        theirs: computes the peer's map.
+        sums: whether the row reports the sums of the maps, for methods that distribute a score.
     """
 
     name: str
     peer: str
-    ours: Asked
-    theirs: Asked
+    ours: Attribution
+    theirs: Attribution
     sums: bool = False
 
 
-class Whole(nn.Module):
+class FullNetwork(nn.Module):
     """The network with its normalisation, on a copy whose ReLUs are not in place: peers hook into them."""
 
     def __init__(self, model: Model) -> None:
@@ -59,12 +63,12 @@ class Whole(nn.Module):
         return self.network(self.normalize(images))
 
 
-def mine(model: Model, method: str, layer: str | None = None) -> Asked:
+def mine(model: Model, method: str, layer: str | None = None) -> Attribution:
     return lambda image, target: explain(model, image, logit(target), method, layer=layer)[0]
 
 
 def grown(heat: Tensor, image: Tensor) -> Tensor:
-    """A peer's map (1, 1, h, w) at the picture's size, (H, W), as ours are."""
+    """A peer's map (1, 1, h, w) upsampled to the image's size, (H, W), as ours are."""
     return upsample_maps(heat[0].detach(), image)[0]
 
 
@@ -73,27 +77,27 @@ def alike(a: Tensor, b: Tensor) -> float:
 
 
 def photographs(folder: Path, count: int, size: tuple[int, int]) -> list[tuple[Tensor, int]]:
-    """`count` pictures (1, 3, H, W), evenly spaced in the folder, each with the class that its name begins with."""
+    """`count` images (1, 3, H, W), evenly spaced in the folder, each with the class that its file name starts with."""
     files = sorted(folder.glob("*.jpg"))
     files = files[1 :: max(1, len(files) // count)][:count]
     return [(fit(read_picture(file), size)[None], int(file.name[:4])) for file in files]
 
 
-def timed(asked: Asked, image: Tensor, target: int) -> tuple[Tensor, float]:
+def timed(attribute: Attribution, image: Tensor, target: int) -> tuple[Tensor, float]:
     started = time.process_time()
-    found = asked(image.clone(), target).detach()
+    found = attribute(image.clone(), target).detach()
     return found, time.process_time() - started
 
 
 def row(contest: Contest, pictures: Iterable[tuple[Tensor, int]], rounds: int) -> str:
-    """A line of the table. Seconds are medians over pictures and rounds, in which we and the peer take turns."""
+    """A line of the table. Seconds are medians over images and rounds, in which we and the peer alternate."""
     likeness, seconds, sums = list[float](), (list[float](), list[float]()), list[str]()
     for place, (image, target) in enumerate(pictures):
         for turn in range(rounds):
             sides = [(contest.ours, seconds[0]), (contest.theirs, seconds[1])]
             maps = list[Tensor]()
-            for asked, spent in sides:
-                found, took = timed(asked, image, target)
+            for attribute, spent in sides:
+                found, took = timed(attribute, image, target)
                 maps.append(found)
                 spent.append(took)
             if not turn:

@@ -1,9 +1,9 @@
-"""Why the gallery's defaults are what they are: held-out score, burnt pixels and time of their variants.
+"""The gallery's defaults against variants of them: held-out score, burnt pixels and time.
 
     python benchmarks/fourier_defaults.py [--layers squeezenet:features.9,...] [--channels 4] [--only TEXT]
 
 Prints a table in Markdown: for each layer the score relative to the defaults, sums over its channels. Burnt: share of
-channel values within .02 of 0 or 1. Seconds are processor time of one thread, the picture's own score included.
+channel values within .02 of 0 or 1. Seconds are CPU time of one thread, including the picture's own score.
 """
 
 from __future__ import annotations
@@ -51,25 +51,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", default=",".join(LAYERS))
     parser.add_argument("--channels", type=int, default=4)
-    parser.add_argument("--only", default="", help="variants whose name has this text; the defaults always")
+    parser.add_argument("--only", default="", help="variants whose name contains this text; always the defaults")
     options = parser.parse_args()
     torch.set_num_threads(1)
     networks = {"squeezenet": squeezenet(), "mobilenet": mobilenet()}
     places = [place.split(":") for place in options.layers.split(",")]
     print(f"{machine()}; {SIZE} px, {options.channels} channels of each layer\n")
-    print(f"| variant | {' | '.join(' '.join(place) for place in places)} | burnt | s a picture |")
+    print(f"| variant | {' | '.join(' '.join(place) for place in places)} | burnt | s per picture |")
     print("| --- |" + " --- |" * (len(places) + 2))
     best: list[float] = []
-    for name, given in VARIANTS.items():
+    for name, variant in VARIANTS.items():
         if name != "defaults" and options.only not in name:
             continue
         scores, burnt, seconds = [], [], 0.0
         for network, layer in places:
             model = networks[network]
             channels = spread_out(options.channels, model.shapes([layer], (SIZE, SIZE))[layer][1])
-            prior = Fourier(len(channels), SIZE, **{key: given[key] for key in OF_PRIOR if key in given})
-            own = {key: value for key, value in given.items() if key not in (*OF_PRIOR, "crop")}
-            augment = replace(PRESETS["standard"], crop=given.get("crop", 1.0))
+            prior = Fourier(len(channels), SIZE, **{key: variant[key] for key in OF_PRIOR if key in variant})
+            own = {key: value for key, value in variant.items() if key not in (*OF_PRIOR, "crop")}
+            augment = replace(PRESETS["standard"], crop=variant.get("crop", 1.0))
             started = time.process_time()
             result = optimize(
                 model, channel(layer, channels), prior, Settings(**{"steps": FOURIER_STEPS} | own), augment

@@ -1,9 +1,9 @@
-"""How the time and the memory of a gallery grow with its channels, and how busy a GPU is meanwhile.
+"""How the time and the memory of a gallery scale with its channels, and the utilisation of a GPU.
 
     python benchmarks/gallery_growth.py [--layer features.9] [--counts 8,64,512] [--steps 32] [--device cpu]
 
-SqueezeNet 1.0 at 224 px. Each number of channels runs in a process of its own, loading left out of the time. Busy: the
-time in which kernels run, of the whole time of the loop (CUDA only).
+SqueezeNet 1.0 at 224 px. Each number of channels runs in a process of its own; loading is not timed. Busy: the share of
+the loop's total time in which kernels run (CUDA only).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def once(layer: str, count: int, steps: int, device: str) -> dict[str, float]:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             started = time.perf_counter()
             run(Settings(steps=steps))
-            whole = time.perf_counter() - started
-        found["busy"] = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / whole
+            total = time.perf_counter() - started
+        found["busy"] = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / total
     else:
         found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     return found
@@ -62,7 +62,7 @@ def main() -> None:
         print(json.dumps(once(options.layer, options.once, options.steps, options.device)))
         return
     print(f"{machine(options.device)}; SqueezeNet 1.0 {options.layer}, {options.steps} steps\n")
-    print("| channels | s | ms a channel | picture-steps a second | peak memory | GPU busy |")
+    print("| channels | s | ms per channel | picture-steps per second | peak memory | GPU busy |")
     print("| --- | --- | --- | --- | --- | --- |")
     for text in options.counts.split(","):
         command = [sys.executable, __file__, *sys.argv[1:], "--once", text]

@@ -3,10 +3,10 @@
     python benchmarks/gallery_vs_lucent.py [--channels 4] [--layers squeezenet:features.9,...] [--sheet OUT.png]
     python benchmarks/gallery_vs_lucent.py --device cuda --channels 16
 
-Lucent optimises 512 steps of a 128 px picture that the network sees at 224 px; its pictures are judged at that size.
-Two scores, means over the channels: of the pictures as they are, and held out, over 16 random warps that neither
-optimisation used (rotation 6 degrees, shift 8 px, scale .94 to 1.06). "As good" is the least number of steps at which
-our gallery reaches both of Lucent's. Needs `make .venv/installed-bench`.
+Lucent optimises 512 steps of a 128 px picture that is resized to 224 px for the network; its pictures are evaluated at
+that size. Two scores, means over the channels: of the pictures as they are, and held out, over 16 random warps that
+neither optimisation used (rotation 6 degrees, shift 8 px, scale .94 to 1.06). "As good" is the smallest number of steps
+at which our gallery reaches both of Lucent's. Needs `make .venv/installed-bench`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TRIED = (8, 12, 16, 20, 24, 28, 32, 34, 36, 40, 48, 64)
 
 
 def seconds(model: Model, channels: list[int], make: Callable[[], object]) -> float:
-    """Seconds a picture."""
+    """Seconds per picture."""
     _wait(model)
     started = time.perf_counter()
     make()
@@ -55,26 +55,26 @@ def _wait(model: Model) -> None:
 
 
 def lucent(network_name: str, device: str, layer: str, channels: list[int]) -> tuple[Tensor, float]:
-    """Lucent's pictures, one after the other as it works, and seconds a picture."""
+    """Lucent's pictures, made one after the other, and seconds per picture."""
     restore_kornia()
     from lucent.optvis import render, transform
 
     model = named(network_name, device)
     network = model.module.requires_grad_(True)  # as a user has it: Lucent does not freeze
     mean, std = (torch.tensor(numbers, device=model.device)[:, None, None] for numbers in (model.mean, model.std))
-    seen = [*transform.standard_transforms, lambda x: (x - mean) / std]  # what the network was trained with
+    transforms = [*transform.standard_transforms, lambda x: (x - mean) / std]  # what the network was trained with
     images = []
 
     def make() -> None:
         for index in channels:
             name = f"{layer.replace('.', '_')}:{index}"
             image = render.render_vis(
-                network, name, transforms=seen, preprocess=False, show_image=False, progress=False
+                network, name, transforms=transforms, preprocess=False, show_image=False, progress=False
             )
             images.append(torch.from_numpy(image[-1]).permute(0, 3, 1, 2))
 
     took = seconds(model, channels, make)
-    # Its 128 px picture is shown to the network at 224 px, in just this way.
+    # Lucent resizes its 128 px picture to 224 px for the network in the same way.
     return F.interpolate(torch.cat(images), (SIZE, SIZE), mode="bilinear", align_corners=True), took
 
 
@@ -84,7 +84,7 @@ def ours(model: Model, layer: str, channels: list[int], steps: int) -> Tensor:
 
 
 def over_bare(model: Model, layer: str, steps: int = 16) -> float:
-    """Time of the loop over that of the bare truncated forward, backward and warp, as torch runs them."""
+    """Time of the loop relative to that of the bare truncated forward, backward and warp, as torch runs them."""
     batch = default_batch(model.device)
     channels = list(range(batch))
     objective, settings = channel(layer, channels), Settings(steps=steps)
@@ -100,8 +100,8 @@ def over_bare(model: Model, layer: str, steps: int = 16) -> float:
                 image.grad = None
                 shown = warp(image, step)
                 with settings.autocast(model.device):
-                    seen = capture(model.normalize(shown))
-                objective.score(Activations(seen, shown)).sum().backward()
+                    values = capture(model.normalize(shown))
+                objective.score(Activations(values, shown)).sum().backward()
         _wait(model)
         return time.perf_counter() - started
 
@@ -118,14 +118,15 @@ def over_bare(model: Model, layer: str, steps: int = 16) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", default=",".join(LAYERS))
-    parser.add_argument("--channels", type=int, default=4, help="of each layer: Lucent takes half a minute for one")
+    parser.add_argument("--channels", type=int, default=4, help="per layer: Lucent takes half a minute for one")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet", type=Path, help="write contact sheets: Lucent above, ours below")
     options = parser.parse_args()
     print(f"\n{machine(options.device)}; {SIZE} px, {options.channels} channels of each layer\n")
     print(
-        "| layer | Lucent, s a picture | its held-out score | ours, s | times as fast | held-out score, of Lucent's "
-        "| as they are | as good after | times as fast | one alone, s | times as fast | loop / bare |"
+        "| layer | Lucent, s per picture | its held-out score | ours, s | times as fast "
+        "| held-out score, relative to Lucent's | as they are | as good after | times as fast "
+        "| one alone, s | times as fast | loop / bare |"
     )
     print("| --- |" + " --- |" * 11)
     for place in options.layers.split(","):
@@ -133,7 +134,7 @@ def main() -> None:
         model = named(network, options.device)
         total = model.shapes([layer], (SIZE, SIZE))[layer][1]
         channels = spread_out(options.channels, total)
-        # As many as a gallery works on together: a peer's seconds are the same for one and for many.
+        # As many as a gallery optimises together: a peer's seconds are the same for one and for many.
         many = spread_out(max(options.channels, default_batch(model.device)), total)
         ours(model, layer, many, 2)  # warm up the libraries, for both
         together = seconds(model, many, lambda: ours(model, layer, many, FOURIER_STEPS))  # noqa: B023
@@ -141,17 +142,17 @@ def main() -> None:
         images = ours(model, layer, channels, FOURIER_STEPS)
         plain, held = scores(model, layer, channels, images)
         theirs, took = apart(lucent, network, options.device, layer, channels)
-        wanted = scores(model, layer, channels, theirs)
+        goal = scores(model, layer, channels, theirs)
         least = f"more than {TRIED[-1]} steps | "
         for tried in TRIED:
             reached = scores(model, layer, channels, ours(model, layer, channels, tried))
-            if all(mine >= yours for mine, yours in zip(reached, wanted, strict=True)):
+            if all(mine >= yours for mine, yours in zip(reached, goal, strict=True)):
                 quick = seconds(model, many, lambda: ours(model, layer, many, tried))  # noqa: B023
                 least = f"{tried} steps, {quick:.2f} s | {took / quick:.0f}"
                 break
         print(
-            f"| {network} {layer} | {took:.2f} | {wanted[1]:.4g} | {together:.2f} | {took / together:.0f} "
-            f"| {held / wanted[1]:.2f} | {plain / wanted[0]:.2f} | {least} "
+            f"| {network} {layer} | {took:.2f} | {goal[1]:.4g} | {together:.2f} | {took / together:.0f} "
+            f"| {held / goal[1]:.2f} | {plain / goal[0]:.2f} | {least} "
             f"| {alone:.2f} | {took / alone:.0f} | {over_bare(model, layer):.2f} |",
             flush=True,
         )

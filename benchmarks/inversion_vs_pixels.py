@@ -3,11 +3,12 @@
     python benchmarks/inversion_vs_pixels.py [--layer features.7] [--images DIR] [--count 4] [--errors .3,.2,.15,.12]
         [--processor]
 
-All invert the same codes of SqueezeNet 1.0 at 224 px, from grey noise or from a decoder's guess; the decoder is learnt
-once for a network and a layer, in seconds that are told by themselves. "PyTorch" is Adam on pixels with TV as one
-writes it down: float32, a hook on the layer, one picture at a time, weights frozen. The same prior in our engine says
-what the engine makes of it, the others what the basis, the optimiser and the start add. Each contender is run with ever
-more steps, each run with its own schedule, until its mean relative error |Phi(x) - Phi0| / |Phi0| is as low as asked.
+All invert the same codes of SqueezeNet 1.0 at 224 px, from grey noise or from a decoder's reconstruction; the decoder
+is trained once per network and layer, and its seconds are reported separately. "PyTorch" is a plain implementation of
+Adam on pixels with TV: float32, a hook on the layer, one picture at a time, weights frozen. The same prior in our
+engine isolates the effect of the engine, the others that of the basis, the optimiser and the start. Each contender runs
+with more and more steps, each run with its own schedule, until its mean relative error |Phi(x) - Phi0| / |Phi0| is
+reached.
 """
 
 from __future__ import annotations
@@ -38,21 +39,21 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 CLOCKS = {False: time.perf_counter, True: time.process_time}
-"""By whether processor seconds are asked for."""
+"""The clock, by `--processor`."""
 
 
 def plain(originals: Tensor, layer: str, steps: int, processor: bool) -> tuple[Tensor, float]:
-    """Pre-images by torch alone, and seconds a picture."""
+    """Pre-images by torch alone, and seconds per picture."""
     clock = CLOCKS[processor]
     model = squeezenet()
-    network, seen = model.module.requires_grad_(False), list[Tensor]()
-    network.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    network, outputs = model.module.requires_grad_(False), list[Tensor]()
+    network.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (model.mean, model.std))
     images, took = [], 0.0
     for original in originals:
         with torch.no_grad():
             network((original[None] - mean) / std)
-        target = seen.pop().clone()
+        target = outputs.pop().clone()
         started = clock()
         image = (0.5 + 0.01 * torch.randn(1, 3, SIZE, SIZE)).requires_grad_()
         optimizer = torch.optim.Adam([image], 0.1)
@@ -62,7 +63,7 @@ def plain(originals: Tensor, layer: str, steps: int, processor: bool) -> tuple[T
             network((image - mean) / std)
             dx, dy = image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
             smooth = dx.square().mean() + dy.square().mean()
-            loss = (seen.pop() - target).square().sum() / target.square().sum() + 4 * smooth
+            loss = (outputs.pop() - target).square().sum() / target.square().sum() + 4 * smooth
             loss.backward()
             optimizer.step()
             schedule.step()
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=DATA / "images" / "imagenet")
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--errors", default=".3,.2,.15,.12")
-    parser.add_argument("--processor", action="store_true", help="processor seconds: right on a busy machine")
+    parser.add_argument("--processor", action="store_true", help="CPU seconds, for a busy machine")
     options = parser.parse_args()
     model = squeezenet()
     files = sorted(path for path in options.images.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
@@ -118,12 +119,12 @@ def main() -> None:
     learnt = clock() - started
     rest = (target, decoder, options.processor)
     invert(model, objective, "Fourier, L-BFGS", 2, *rest)  # warm up
-    wanted = [float(text) for text in options.errors.split(",")]
-    what = "processor seconds" if options.processor else "seconds"
-    print(f"\n{machine()}; SqueezeNet 1.0 {options.layer}, {count} photographs, {SIZE} px; {what} a picture")
-    print(f"The decoder was learnt in {learnt:.2f} s, once for all pictures.\n")
-    print("| | " + " | ".join(f"to {value:g}" for value in wanted) + " |")
-    print("| --- |" + " --- |" * len(wanted))
+    errors = [float(text) for text in options.errors.split(",")]
+    unit = "CPU seconds" if options.processor else "seconds"
+    print(f"\n{machine()}; SqueezeNet 1.0 {options.layer}, {count} photographs, {SIZE} px; {unit} per picture")
+    print(f"The decoder was trained in {learnt:.2f} s, once for all pictures.\n")
+    print("| | " + " | ".join(f"to {value:g}" for value in errors) + " |")
+    print("| --- |" + " --- |" * len(errors))
     first: dict[float, float] = {}
     for name in ("PyTorch: Adam on pixels with TV", *RUNS):
         cells: dict[float, str] = {}
@@ -134,15 +135,15 @@ def main() -> None:
                 images, seconds = apart(plain, originals, options.layer, steps, options.processor)
             reached = error(model, options.layer, images, target)
             fits = -10 * (images - originals).square().flatten(1).mean(1).log10().mean().item()
-            for value in wanted:
+            for value in errors:
                 if reached <= value and value not in cells:
                     times = f", {first[value] / seconds:.1f} times as fast" if value in first else ""
                     cells[value] = f"{seconds:.2f} s ({steps} steps, {fits:.1f} dB{times})"
                     if name not in RUNS:
                         first[value] = seconds
-            if len(cells) == len(wanted):
+            if len(cells) == len(errors):
                 break
-        print(f"| {name} | " + " | ".join(cells.get(value, "not reached") for value in wanted) + " |", flush=True)
+        print(f"| {name} | " + " | ".join(cells.get(value, "not reached") for value in errors) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/maco_vs_horama.py [--classes 1,207] [--steps 32] [--size 1280] [--device cpu] [--sheet OUT.png]
 
-A logit of SqueezeNet 1.0; in each step both show the network 6 crops of a quarter of the canvas's side, at 224 px. The
-score is the mean logit over 64 random crops of that size that neither optimisation used. Both take their magnitudes
-from our natural statistics: Horama would fetch its own. Needs `make .venv/installed-bench`.
+A logit of SqueezeNet 1.0; in each step both pass 6 crops of a quarter of the canvas's side to the network, at 224 px.
+The score is the mean logit over 64 random crops of that size that neither optimisation used. Both take their magnitudes
+from our statistics of natural images: Horama would download its own. Needs `make .venv/installed-bench`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _horama(model: Model, index: int, steps: int, size: int) -> Tensor:
 
 
 def _without_plots() -> ModuleType:
-    """In place of Horama's plotting functions, which bring matplotlib."""
+    """A replacement for Horama's plotting functions, which import matplotlib."""
     plots = ModuleType("horama.plots")
     for name in ("set_size", "to_numpy", "check_format", "normalize", "clip_percentile", "show", "plot_maco"):
         setattr(plots, name, None)
@@ -109,7 +109,7 @@ def main() -> None:
     own = [timed(model, lambda: ours(model, index, options.steps, options.size)) for index in classes]  # noqa: B023
     found = {"Horama 0.3": theirs, "inverter": own}
     print(f"\n{machine(options.device)}; {options.size} px, {options.steps} steps of {CROPS} crops\n")
-    print("| | s a step | times Horama's speed | " + " | ".join(f"logit {index}" for index in classes) + " |")
+    print("| | s per step | times as fast as Horama | " + " | ".join(f"logit {index}" for index in classes) + " |")
     print("| --- | --- | --- |" + " --- |" * len(classes))
     slowest = sum(seconds for _, seconds in theirs)
     for name, runs in found.items():

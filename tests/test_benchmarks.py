@@ -1,4 +1,4 @@
-"""Benchmarks measure nothing here, but each of them can be started: what it takes from the project is there."""
+"""No benchmark is run here, but each can be imported: all names that it takes from the project exist."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every command and every example of the README runs, as it stands there, in an empty folder."""
+"""Every command and every example of the README runs, as printed, in an empty folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the bundled network and the bundled generator were made: a drawn world of pictures and two trainings.
+"""Programs that made the bundled network and the bundled generator: synthetic images and two trainings.
 
-Nothing here is needed to use the engine; `python -m tools.bundled --help` shows what can be made again.
+The library does not need them; `python -m tools.bundled --help` lists what can be made again.
 """

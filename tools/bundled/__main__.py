@@ -15,8 +15,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.bundled", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
-        "train-network": "train the classifier of the picture world (resumes from its checkpoint)",
-        "train-generator": "train the generator of plain pictures of the world (resumes from its checkpoint)",
+        "train-network": "train the classifier of the synthetic images (resumes from its checkpoint)",
+        "train-generator": "train the generator of plain synthetic images (resumes from its checkpoint)",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
@@ -26,21 +26,23 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
         command.add_argument("--checkpoint", type=Path, help="where to keep the state (default: under runs/bundled)")
         command.add_argument(
-            "--workers", type=int, default=1, help="processes that draw pictures (0: none beside this)"
+            "--workers", type=int, default=1, help="processes that draw images (0: this process draws them)"
         )
         command.add_argument("--threads", type=int, help="CPU threads of the training itself")
-        command.add_argument("--pictures", type=int, default=2800, help="fresh pictures for the network's figures")
-        command.add_argument("--export", action="store_true", help="write the file from the checkpoint as it is")
-    sheet = commands.add_parser("contact-sheet", help="draw some pictures of every class on one page")
+        command.add_argument("--pictures", type=int, default=2800, help="fresh images for the evaluation")
+        command.add_argument(
+            "--export", action="store_true", help="write the file from the checkpoint without training"
+        )
+    sheet = commands.add_parser("contact-sheet", help="draw some images of every class on one page")
     sheet.add_argument("--out", type=Path, default=ROOT / "docs/images/world.jpg")
     sheet.add_argument("--seed", type=int, default=1)
     return parser
 
 
-def _report(step: int, total: int, figures: dict[str, float]) -> None:
-    seconds = figures.get("seconds", 0.0)
+def _report(step: int, total: int, metrics: dict[str, float]) -> None:
+    seconds = metrics.get("seconds", 0.0)
     left = seconds / max(step, 1) * (total - step)
-    text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "seconds")
+    text = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name != "seconds")
     print(f"step {step}/{total}  {text}  {seconds / 60:.1f} min, about {left / 60:.0f} left", flush=True)
 
 
@@ -63,7 +65,7 @@ def _train_network(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raise ValueError for arguments that cannot work, before hours are spent on them."""
+    """Raise a ValueError for invalid arguments, before hours of training."""
     import torch
 
     for name in ("steps", "threads", "pictures"):
@@ -71,9 +73,7 @@ def _check(arguments: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}")
     if getattr(arguments, "device", "cpu").startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"--device {arguments.device} was asked for, but PyTorch sees no CUDA device; try --device cpu"
-        )
+        raise ValueError(f"--device {arguments.device} needs a CUDA device, but PyTorch finds none; use --device cpu")
 
 
 def main(argv: list[str] | None = None) -> int:

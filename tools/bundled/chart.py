@@ -11,9 +11,9 @@ INKS = ((31, 98, 181), (214, 92, 38), (46, 139, 87), (128, 70, 160))
 SUPERSAMPLE = 2
 
 
-def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    step = 10.0 ** math.floor(math.log10((high - low) / wanted))
-    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= wanted)
+def _ticks(low: float, high: float, count: int = 5) -> list[float]:
+    step = 10.0 ** math.floor(math.log10((high - low) / count))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= count)
     return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -21,7 +21,7 @@ def line_chart(title: str, lines: dict[str, list[tuple[float, float]]], across: 
     """Lines of points (x, y) on shared axes, y from 0 up, with a legend."""
     points = [point for line in lines.values() for point in line]
     if not points:
-        raise ValueError("nothing to draw: every line is empty")
+        raise ValueError("no points to draw: every line is empty")
     right = max(max(x for x, _ in points), 1e-9)
     top = max(max(y for _, y in points) * 1.05, 1e-9)
     s = SUPERSAMPLE

@@ -1,7 +1,7 @@
-"""One picture from its uniform numbers: pose, colours, background, the thing itself, an occluder, the camera.
+"""One image from its uniform numbers: pose, colours, background, the object itself, an occluder, the camera.
 
-A picture has NUMBERS numbers in [0, 1). The first POSE of them describe the *plain* picture: where, how large, turned,
-coloured and lit. The others are its clutter: background, distractors, occluder, blur and noise.
+An image has NUMBERS numbers in [0, 1). The first POSE of them describe the *plain* image: position, scale, rotation,
+colours and light. The others are its clutter: background, distractors, occluder, blur and noise.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FREE = {
 
 
 def turn_limit(name: str) -> float:
-    """How far a class may turn either way, in degrees."""
+    """The largest rotation of a class either way, in degrees."""
     return 180.0 if name in _FREE else _UPRIGHT.get(name, 16.0)
 
 
@@ -61,16 +61,16 @@ def picture_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything about a batch of pictures but the pixels. Colours are (B,3), numbers (B,)."""
+    """Everything about a batch of images except the pixels. Colours are (B,3), numbers (B,)."""
 
     label: Tensor
     u: Tensor
     a: Tensor
     b: Tensor
     c: Tensor
-    paper: Tensor  # behind a thing
+    paper: Tensor  # behind an object
     paper2: Tensor  # the background texture's ink
-    texture: Tensor  # index of the texture that fills the picture, -1 for none
+    texture: Tensor  # index of the texture that fills the image, -1 for none
     seed: Tensor
     clutter: float
 
@@ -83,7 +83,7 @@ def read(label: Tensor, u: Tensor, clutter: float) -> Scene:
         table = torch.tensor([low, high], device=u.device)
         return table[0, label] + (table[1, label] - table[0, label]) * number
 
-    free = u[:, 24] < 0.2 * clutter  # now and then a class wears any colour
+    free = u[:, 24] < 0.2 * clutter  # some objects get an arbitrary colour
     hue = ranged([p.hue - p.spread / 2 for p in palettes], [p.hue + p.spread / 2 for p in palettes], u[:, 5])
     hue = torch.where(free, u[:, 25], hue)
     saturation = ranged([p.saturation[0] for p in palettes], [p.saturation[1] for p in palettes], u[:, 6])
@@ -141,7 +141,7 @@ def _texture(kind: int, frame: Frame) -> Tensor:
 
 
 def _thing(name: str, frame: Frame, canvas: Tensor, light: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """A thing over its background, with a soft shadow around it and a bevel that catches the light."""
+    """An object over its background, with a soft shadow around it and a lit bevel."""
     parts: Parts = _OBJECTS[name](frame)
     outline = f.union(*(d for d, _ in parts))
     canvas = canvas * (1 - 0.4 * torch.exp(-outline.clamp(min=0) * 9))[:, None]
@@ -169,20 +169,20 @@ def _blob(canvas: Tensor, v: Tensor, x: Tensor, y: Tensor, big: Tensor) -> Tenso
 
 
 def _blobs(scene: Scene, rows: Tensor, canvas: Tensor, front: bool) -> Tensor:
-    """Distractors behind things, or the occluder in front of anything."""
+    """Distractors behind objects, or the occluder in front of them."""
     u = scene.u[rows]
     texture = scene.label[rows] < TEXTURE_COUNT
     x, y, scale, _, _ = placement(scene.label[rows], u)
     for slot in range(SLOTS - 1) if not front else (SLOTS - 1,):
         v = u[:, 40 + 8 * slot : 48 + 8 * slot]
-        chance = 0.4 * scene.clutter
-        hit = v[:, 7] < (chance if front else torch.where(texture, 0.0, chance))
+        probability = 0.4 * scene.clutter
+        hit = v[:, 7] < (probability if front else torch.where(texture, 0.0, probability))
         at = hit.nonzero()[:, 0]
         if not len(at):
             continue
         v = v[at]
         bx, by, big = 2.2 * v[:, 5] - 1.1, 2.2 * v[:, 6] - 1.1, 0.08 + 0.3 * v[:, 1] * v[:, 4]
-        if front:  # over the edge of a thing, anywhere on a texture
+        if front:  # over the edge of an object, anywhere on a texture
             angle, reach = 2 * math.pi * v[:, 5], scale[at] * (0.75 + 0.35 * v[:, 6])
             bx = torch.where(texture[at], bx, x[at] + reach * torch.cos(angle))
             by = torch.where(texture[at], by, y[at] + reach * torch.sin(angle))
@@ -192,7 +192,7 @@ def _blobs(scene: Scene, rows: Tensor, canvas: Tensor, front: bool) -> Tensor:
 
 
 def _camera(scene: Scene, rows: Tensor, canvas: Tensor) -> Tensor:
-    """Blur, exposure and grain; light falling across the picture is part of the plain picture too."""
+    """Blur, exposure and grain; the light across the image is part of the plain image too."""
     u, size = scene.u[rows], canvas.shape[-1]
     gx, gy = picture_grid(size, u.device)
     lx, ly, strength = light_of(u)

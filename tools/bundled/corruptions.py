@@ -1,7 +1,7 @@
-"""Damage that the bundled network never sees in training, to measure how robust it is.
+"""Corruptions that do not occur in training, to measure the robustness of the bundled network.
 
-After Hendrycks & Dietterich (2019). Each function maps pictures (B,3,H,W) in [0, 1] to damaged ones, well beyond what
-the world or the training does.
+After Hendrycks & Dietterich (2019). Each function maps images (B,3,H,W) in [0, 1] to corrupted ones, well beyond the
+clutter of the synthetic images and the augmentation of the training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def salt_and_pepper(x: Tensor, g: torch.Generator) -> Tensor:
 
 
 def blur(x: Tensor, _: torch.Generator) -> Tensor:
-    """Gaussian, sigma 2 pixels: twice the world's strongest."""
+    """Gaussian, sigma 2 pixels: twice the strongest blur of the synthetic images."""
     taps = torch.exp(-0.5 * (torch.arange(-6, 7, device=x.device) / 2.0) ** 2)
     kernel = (taps / taps.sum()).expand(3, 1, -1)
     x = F.conv2d(F.pad(x, (6, 6, 6, 6), mode="reflect"), kernel[:, :, None], groups=3)

@@ -1,4 +1,4 @@
-"""Smooth fields over a batch of coordinate grids: signed distances, tilings and noise, from which the world is drawn.
+"""Smooth fields over a batch of coordinate grids: signed distances, tilings and noise, from which the images are drawn.
 
 Every function takes coordinates of shape (B, H, W) and gives a field of the same shape. A signed distance is negative
 inside a shape, in the units of the coordinates (Quilez, "2D distance functions", iquilezles.org).
@@ -43,7 +43,7 @@ def ellipse(
 
 
 def rotate(x: Tensor, y: Tensor, degrees: float | Tensor) -> tuple[Tensor, Tensor]:
-    """The coordinates as seen by something turned by `degrees`, clockwise on the screen (y points down)."""
+    """The coordinates in a frame rotated by `degrees`, clockwise on the screen (y points down)."""
     angle = torch.as_tensor(degrees, device=x.device, dtype=x.dtype) * (math.pi / 180)
     cos, sin = torch.cos(angle), torch.sin(angle)
     return cos * x + sin * y, cos * y - sin * x
@@ -124,7 +124,7 @@ def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
 
 
 def scatter(i: Tensor, j: Tensor, seed: Tensor | float) -> Tensor:
-    """A uniform-looking number in [0, 1) for every pair of whole numbers and seed: the usual sine hash, in float64."""
+    """A uniform-looking number in [0, 1) for every pair of integers and seed: the usual sine hash, in float64."""
     return torch.frac(torch.sin(i.double() * 12.9898 + j.double() * 78.233 + seed * 37.719).abs() * 43758.5453).float()
 
 

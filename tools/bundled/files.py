@@ -1,4 +1,4 @@
-"""Writing what a training makes: every file whole or not at all."""
+"""Atomic writing of checkpoints, weights and records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def temporary_for(path: Path) -> Path:
-    """A name beside `path` to write under first; `.replace(path)` then puts the whole file in place at once."""
+    """A temporary name next to `path`; once written, `.replace(path)` moves the complete file into place atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint at `path`, or None if there is none. Raises ValueError if it was made with other settings."""
+    """The checkpoint at `path`, or None if there is none. Raises a ValueError if it was made with other settings."""
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -39,7 +39,7 @@ def load_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | No
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> str:
-    """Store tensors as float16 safetensors; gives the file's sha256."""
+    """Store tensors as float16 safetensors; returns the file's sha256."""
     temporary = temporary_for(path)
     temporary.write_bytes(save({name: value.detach().cpu().half().contiguous() for name, value in weights.items()}))
     temporary.replace(path)

@@ -1,4 +1,4 @@
-"""What the generator learns from: latents, and what the world draws for them."""
+"""The generator's training data: latents, and the synthetic images drawn for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.bundled import world
 
 
 def target(latent: Tensor, size: int = SIZE) -> tuple[Tensor, Tensor]:
-    """What the world draws for latents (B,80): the plain picture (B,3,size,size) and its label (B,)."""
+    """The plain synthetic images (B,3,size,size) of latents (B,80), and their labels (B,)."""
     label = latent[:, :CLASSES].argmax(1)
     pose = 0.5 * (1 + torch.erf(latent[:, CLASSES:] / math.sqrt(2)))
     u = F.pad(pose.clamp(0, 1 - 1e-6), (0, world.NUMBERS - POSE))
@@ -22,7 +22,7 @@ def target(latent: Tensor, size: int = SIZE) -> tuple[Tensor, Tensor]:
 
 
 class Lessons(Dataset[tuple[Tensor, Tensor]]):
-    """Chunk i: latents (N,80) and what the world draws for them, as bytes (N,3,64,64): a function of seed and i."""
+    """Chunk i: latents (N,80) and their synthetic images, as bytes (N,3,64,64): a function of seed and i."""
 
     def __init__(self, seed: int, count: int, size: int) -> None:
         self.seed, self.count, self.size = seed, count, size

@@ -1,4 +1,4 @@
-"""The world's living things. Each gives pairs (signed distance (B,H,W), colour (B,3)), painted back to front."""
+"""Living things. Each function returns pairs (signed distance (B,H,W), colour (B,3)), painted back to front."""
 
 from __future__ import annotations
 

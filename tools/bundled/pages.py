@@ -1,4 +1,4 @@
-"""Pages of the generator's pictures, to look at."""
+"""Pages of the generator's images, for inspection."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def tile(pictures: Tensor, columns: int, gap: int = 2) -> Image.Image:
 
 @torch.inference_mode()
 def sample_pages(generator: BundledGenerator) -> dict[str, Image.Image]:
-    """Pages to look at: random samples, four of every class, pairs with what the world draws, lines of latents."""
+    """Random samples, four of every class, pairs with the synthetic images, and interpolated latents."""
     draw = torch.Generator().manual_seed(5)
     latent = torch.randn(4 * CLASSES, generator.latent_size, generator=draw)
     chosen = latent.clone()
     rows = torch.arange(len(chosen))
     chosen[rows, rows // 4] = chosen[:, :CLASSES].amax(1) + 1
-    wanted, _ = target(chosen[:112:4])
-    pairs = torch.stack([generator(chosen[:112:4]), wanted], 1).flatten(0, 1)
+    drawn, _ = target(chosen[:112:4])
+    pairs = torch.stack([generator(chosen[:112:4]), drawn], 1).flatten(0, 1)
     ends = torch.randn(2, 8, generator.latent_size, generator=draw)
     ends[1, :4, :CLASSES] = ends[0, :4, :CLASSES]  # the first four keep their class
     steps = torch.linspace(0, 1, 14)[None, :, None]
     return {
         "generator_samples": tile(generator(latent[:112]), 14),
         "generator_classes": tile(generator(chosen), 16),
-        "generator_beside": tile(pairs, 14),
+        "generator_pairs": tile(pairs, 14),
         "generator_lines": tile(generator(torch.lerp(ends[0][:, None], ends[1][:, None], steps).flatten(0, 1)), 14),
     }
 

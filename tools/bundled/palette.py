@@ -1,4 +1,4 @@
-"""Colours of the world: hue, saturation and luminance from uniform numbers, each class in its natural range."""
+"""Colours of the images: hue, saturation and luminance from uniform numbers, in the natural range of each class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # Rec. 601
 
 @dataclass(frozen=True)
 class Palette:
-    """The range of a class's main colour; `reference` is the luminance its surroundings keep away from."""
+    """The range of a class's main colour; the luminance of its surroundings avoids `reference`."""
 
     hue: float = 0.0
     spread: float = 1.0  # hues within +- spread / 2 turns
@@ -58,8 +58,8 @@ def tint(hue: Tensor, saturation: Tensor, luminance: Tensor) -> Tensor:
     k = (torch.tensor([5.0, 3.0, 1.0], device=hue.device) + 6 * hue[:, None]) % 6
     rgb = 1 - saturation[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
     own = (rgb * torch.tensor(LUMINANCE, device=hue.device)).sum(1, keepdim=True)
-    wanted = luminance[:, None]
-    return torch.where(wanted < own, rgb * wanted / own, rgb + (1 - rgb) * (wanted - own) / (1 - own).clamp(min=1e-4))
+    goal = luminance[:, None]
+    return torch.where(goal < own, rgb * goal / own, rgb + (1 - rgb) * (goal - own) / (1 - own).clamp(min=1e-4))
 
 
 def apart(number: Tensor, other: Tensor, gap: float, low: float = 0.06, high: float = 0.95) -> Tensor:

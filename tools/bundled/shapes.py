@@ -1,4 +1,4 @@
-"""The world's simple shapes and its letters and digits. Each gives pairs (signed distance (B,H,W), colour (B,3))."""
+"""Simple shapes, letters and digits. Each function returns pairs (signed distance (B,H,W), colour (B,3))."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contact sheet: some pictures of every class of the world on one page."""
+"""The contact sheet: some synthetic images of every class on one page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EACH, ACROSS, SHOWN, GAP, LABEL = 4, 4, 80, 2, 16
 
 @torch.inference_mode()
 def contact_sheet(path: Path, seed: int) -> None:
-    """Draw EACH pictures of every class (the last one plain) and store them as a JPEG at `path`."""
+    """Draw EACH images of every class (the last one plain) and store them as a JPEG at `path`."""
     count = len(CLASSES)
     full, _ = pictures(seed, 0, (EACH - 1) * count)
     plain, _ = pictures(seed, (EACH - 1) * count, count, clutter=0.0)

@@ -1,4 +1,4 @@
-"""An endless stream of labelled pictures for training, drawn beside it by a worker process."""
+"""An endless stream of labelled images for training, drawn in parallel by a worker process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tools.bundled.world import CLASSES, draw, numbers
 
 
 class Chunks(Dataset[tuple[Tensor, Tensor]]):
-    """Chunk i: `per_class` pictures of every class as bytes (N,3,S,S), shuffled, with labels: a function of seed and i.
+    """Chunk i: `per_class` images of every class as bytes (N,3,S,S), shuffled, with labels: a function of seed and i.
 
-    Drawing class by class is what makes the world fast, so a chunk is drawn at once and cut into batches afterwards.
+    Drawing class by class is fast, so a chunk is drawn at once and split into batches afterwards.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The world's textures: each gives layers of ink, back to front, that fill the whole picture.
+"""Textures: layers of ink, back to front, that fill the complete image.
 
 A texture takes a `Frame` and returns pairs (alpha (B,H,W) in [0, 1], colour (B,3)); the paper below is colour `b`.
 """

@@ -1,5 +1,7 @@
-"""The world's made things, and the list of all things. Each gives pairs (signed distance (B,H,W), colour (B,3)),
-painted back to front."""
+"""Man-made objects, and the list of all objects.
+
+Each function returns pairs (signed distance (B,H,W), colour (B,3)), painted back to front.
+"""
 
 from __future__ import annotations
 

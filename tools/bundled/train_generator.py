@@ -1,4 +1,4 @@
-"""Train the bundled generator to draw the plain pictures of the world, and have the bundled network judge it."""
+"""Train the bundled generator to draw the plain synthetic images, and evaluate it with the bundled network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXTENT_TEXTURE, EXTENT_THING = 2.6, 1.3
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """Everything that decides the trained weights, but for the network that criticises them."""
+    """All settings that determine the trained weights, except for the critic network."""
 
     seed: int = 0
     steps: int = 5760
@@ -43,7 +43,7 @@ class GeneratorSettings:
     map_rate: float = 1e-2
     cycle: float = 1.222  # see `one_cycle`
     landing: float = 0.25
-    refine_from: float = 0.73  # from this part of the steps on, the network's features and verdict count
+    refine_from: float = 0.73  # from this fraction of the steps on, the loss has the critic's terms
     edges: float = 0.5
     features: float = 0.05
     verdict: float = 0.01
@@ -58,7 +58,7 @@ class GeneratorSettings:
 
 
 def new_generator(seed: int) -> BundledGenerator:
-    """An untrained generator that knows which classes fill the picture and how far each may turn."""
+    """An untrained generator, with the classes that fill the image and the largest rotation of each set."""
     torch.manual_seed(seed)
     generator = BundledGenerator()
     texture = torch.arange(CLASSES) < world.TEXTURE_COUNT
@@ -68,34 +68,33 @@ def new_generator(seed: int) -> BundledGenerator:
     return generator
 
 
-def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference of the pictures' differences between neighbouring pixels."""
-    across = (made.diff(dim=3) - wanted.diff(dim=3)).abs().mean()
-    return across + (made.diff(dim=2) - wanted.diff(dim=2)).abs().mean()
+def edge_loss(made: Tensor, drawn: Tensor) -> Tensor:
+    """Mean absolute error of the differences between neighbouring pixels."""
+    across = (made.diff(dim=3) - drawn.diff(dim=3)).abs().mean()
+    return across + (made.diff(dim=2) - drawn.diff(dim=2)).abs().mean()
 
 
 def enlarge(picture: Tensor) -> Tensor:
-    """Pictures of any size as the network wants them: 128 px, normalised."""
+    """Images of any size as input of the network: 128 px, normalised."""
     return normalise(F.interpolate(picture, size=builtin.INPUT_SIZE, mode="bilinear", align_corners=False))
 
 
 def _stages(network: nn.Module, picture: Tensor) -> tuple[list[Tensor], Tensor]:
     """Features at READ, and logits."""
-    x, seen = enlarge(picture).to(memory_format=torch.channels_last), []
+    x, features = enlarge(picture).to(memory_format=torch.channels_last), []
     for name, stage in network.get_submodule("features").named_children():
         x = stage(x)
         if name in READ:
-            seen.append(x)
-    return seen, network.get_submodule("linear")(x.mean((2, 3)))
+            features.append(x)
+    return features, network.get_submodule("linear")(x.mean((2, 3)))
 
 
-def critic_loss(network: nn.Module, made: Tensor, wanted: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the network's features of two pictures differ, relative to their size (Johnson et al. 2016), and its
-    cross-entropy on what was made."""
+def critic_loss(network: nn.Module, made: Tensor, drawn: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Relative distance of the network's features (Johnson et al. 2016), and its cross-entropy on `made`."""
     with torch.no_grad():
-        goal, _ = _stages(network, wanted)
-    seen, logits = _stages(network, made)
-    apart = [(a - b).abs().mean() / b.abs().mean() for a, b in zip(seen, goal, strict=True)]
+        goal, _ = _stages(network, drawn)
+    features, logits = _stages(network, made)
+    apart = [(a - b).abs().mean() / b.abs().mean() for a, b in zip(features, goal, strict=True)]
     return torch.stack(apart).float().sum(), F.cross_entropy(logits.float(), label)
 
 
@@ -111,9 +110,22 @@ def train_generator(
 ) -> tuple[BundledGenerator, dict[str, Any]]:
     """Train, resuming from `checkpoint` if it exists; it is written every `every` chunks, and at the end.
 
-    `network` loads the critic once it is needed. Stops early after `chunks` chunks in all, if given. Gives the
-    generator and the state: settings, history (step, mean absolute error, feature distance, cross-entropy), seconds.
-    Raises ValueError if the checkpoint is of other settings.
+    Args:
+        settings: of the training.
+        checkpoint: file to resume from and to write to.
+        network: loads the critic, once it is needed.
+        device: cpu, cuda, ...
+        workers: processes that draw images; 0: this one.
+        progress: called after each chunk.
+        every: chunks between checkpoints.
+        chunks: stop early after so many chunks in all.
+
+    Returns:
+        The generator and the state: settings, history (step, mean absolute error, feature distance, cross-entropy),
+        seconds.
+
+    Raises:
+        ValueError: if the checkpoint has other settings.
     """
     generator = new_generator(settings.seed).to(device)
     maps = [p for name, p in generator.named_parameters() if name == "maps"]
@@ -138,15 +150,15 @@ def train_generator(
         sums = [0.0, 0.0, 0.0]
         for k in range(settings.batches):
             rows = slice(k * settings.batch, (k + 1) * settings.batch)
-            latent, wanted = latents[rows].to(device), pictures[rows].to(device).float() / 255
+            latent, drawn = latents[rows].to(device), pictures[rows].to(device).float() / 255
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
                 made = generator(latent)
-            error = (made - wanted).abs().mean()
-            loss = error + settings.edges * edge_loss(made, wanted)
+            error = (made - drawn).abs().mean()
+            loss = error + settings.edges * edge_loss(made, drawn)
             distance = verdict = torch.zeros(())
             if critic is not None:
                 with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-                    distance, verdict = critic_loss(critic, made, wanted, latent[:, :CLASSES].argmax(1))
+                    distance, verdict = critic_loss(critic, made, drawn, latent[:, :CLASSES].argmax(1))
                 loss = loss + settings.features * distance + settings.verdict * verdict
             factor = one_cycle(i * settings.batches + k, total, 0.05, settings.cycle, settings.landing)
             for group in optimizer.param_groups:
@@ -159,8 +171,8 @@ def train_generator(
         state["seconds"] = time.monotonic() - begun
         state["history"].append([(i + 1) * settings.batches, *sums])
         if progress is not None:
-            figures = dict(zip(("error", "features", "verdict"), sums, strict=True))
-            progress((i + 1) * settings.batches, total, figures | {"seconds": state["seconds"]})
+            metrics = dict(zip(("error", "features", "verdict"), sums, strict=True))
+            progress((i + 1) * settings.batches, total, metrics | {"seconds": state["seconds"]})
         if (i + 1) % every == 0 or i + 1 == last:
             parts = {"generator": generator.state_dict(), "optimizer": optimizer.state_dict()}
             save_checkpoint(checkpoint, state | parts)
@@ -171,11 +183,11 @@ def train_generator(
 def judge(
     generator: BundledGenerator, network: nn.Module, count: int = 1000, seed: int = TEST_SEED
 ) -> dict[str, float]:
-    """What a network in eval mode says of `count` random samples.
+    """Metrics of `count` random samples by a network in eval mode.
 
-    `confident`: the part whose best class gets more than .5. `classes`: how many classes are the best of such a sample.
-    `coverage`: the part of all classes that is. `intended`: the part of samples whose best class is the latent's own.
-    `error`: mean absolute difference, in [0, 1], to what the world draws.
+    `confident`: the share with a top-1 probability above .5. `classes`: the number of classes that are the top-1 class
+    of such a sample. `coverage`: the same as a share. `intended`: the share of samples whose top-1 class is the
+    latent's own. `error`: mean absolute difference, in [0, 1], to the synthetic image.
     """
     latent = torch.randn(count, generator.latent_size, generator=torch.Generator().manual_seed(seed))
     best, guess, error = [], [], 0.0
@@ -200,7 +212,7 @@ def judge(
 def save_generator(
     generator: BundledGenerator, state: dict[str, Any], weights: Path, images: Path, network: nn.Module
 ) -> dict[str, Any]:
-    """Store the generator as float16, have the stored numbers judged, write the record, the curve and the pages."""
+    """Store the generator as float16, evaluate the stored weights, write the record, the curve and the pages."""
     sha256 = save_weights(weights, generator.state_dict())
     stored = new_generator(0).eval()
     stored.load_state_dict({name: value.cpu().half().float() for name, value in generator.state_dict().items()})
@@ -230,7 +242,7 @@ def save_generator(
 
 
 def run(arguments: argparse.Namespace, root: Path, progress: Progress) -> dict[str, Any]:
-    """The command: train or resume, then store and judge."""
+    """The command: train or resume, then store and evaluate."""
     out: Path = arguments.out or WEIGHTS
     settings = GeneratorSettings(seed=arguments.seed)
     if arguments.steps is not None:

@@ -1,4 +1,4 @@
-"""Train the bundled network on the picture world, and measure it."""
+"""Train the bundled network on the synthetic images, and evaluate it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from tools.bundled.stream import Chunks, stream
 from tools.bundled.world import CLASSES, pictures
 
 Progress = Callable[[int, int, dict[str, float]], None]
-TEST_SEED = 7_000_001  # no training seed: the pictures that every published figure is measured on
+TEST_SEED = 7_000_001  # not a training seed: all published accuracies are measured on its images
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Everything that decides the trained weights."""
+    """All settings that determine the trained weights."""
 
     seed: int = 0
     steps: int = 2128
     batch: int = 128
-    per_class: int = 16  # pictures of each class in a chunk
+    per_class: int = 16  # images of each class in a chunk
     plain: int = 2  # ... of which without clutter
-    passes: int = 2  # batches are drawn once and seen so often, differently augmented
-    sizes: tuple[tuple[float, int], ...] = ((0.475, 80), (0.7, 104), (1.0, INPUT_SIZE))  # pixels, up to that part
+    passes: int = 2  # times that a batch is used, differently augmented
+    sizes: tuple[tuple[float, int], ...] = ((0.475, 80), (0.7, 104), (1.0, INPUT_SIZE))  # pixels, up to that fraction
     rate: float = 3e-3
-    cycle: float = 1.58  # the cosine cycle of the rate would last so many times the steps,
-    landing: float = 0.52  # were it not for a straight line to 0 over the last part of them
+    cycle: float = 1.58  # the cosine cycle of the rate lasts so many times the steps,
+    landing: float = 0.52  # but decays linearly to 0 over the last fraction of them
     decay: float = 0.03
     smoothing: float = 0.05
     classes: int = len(CLASSES)
@@ -59,7 +59,7 @@ def _size_of(settings: NetworkSettings, chunk: int) -> int:
 
 
 def augment(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Small changes of colour, light and grain of pictures (B,3,H,W) in [0, 1]; a third of them lose a patch."""
+    """Small changes of colour, light and grain of images (B,3,H,W) in [0, 1]; a third of them lose a patch."""
     b, _, height, width = image.shape
 
     def uniform(low: float, high: float) -> Tensor:
@@ -100,7 +100,7 @@ def fold(network: BuiltinNet) -> BuiltinNet:
 def measure(
     network: nn.Module, count: int, clutter: float = 1.0, damage: Sequence[Corruption | None] = (None,)
 ) -> list[Tensor]:
-    """Confusion matrices (true, guessed), one per damage, of a network in eval mode on the same fresh pictures."""
+    """Confusion matrices (true, predicted), one per corruption, of a network in eval mode on the same fresh images."""
     device = next(network.parameters()).device
     size, step = len(CLASSES), 8 * len(CLASSES)
     generator = torch.Generator().manual_seed(TEST_SEED)
@@ -108,8 +108,8 @@ def measure(
     for first in range(0, count, step):
         image, label = pictures(TEST_SEED, first, min(step, count - first), INPUT_SIZE, clutter, device)
         for table, corrupt in zip(tables, damage, strict=True):
-            seen = image if corrupt is None else corrupt(image, generator)
-            guess = network(normalise(seen)).argmax(1)
+            shown = image if corrupt is None else corrupt(image, generator)
+            guess = network(normalise(shown)).argmax(1)
             table.view(-1).index_add_(0, (label * size + guess).cpu(), torch.ones(len(label), dtype=torch.long))
     return tables
 
@@ -119,7 +119,7 @@ def accuracy(table: Tensor) -> float:
 
 
 def accuracies(network: nn.Module, count: int) -> dict[str, Any]:
-    """Top-1 on fresh pictures: the full world, the plain one, every class, every corruption."""
+    """Top-1 accuracy on fresh images: with clutter, plain, by class, by corruption."""
     full, *damaged = measure(network, count, damage=(None, *CORRUPTIONS.values()))
     by_class = (full.diagonal() / full.sum(1)).tolist()
     return {
@@ -142,9 +142,21 @@ def train_network(
 ) -> tuple[BuiltinNet, dict[str, Any]]:
     """Train, resuming from `checkpoint` if it exists; it is written every `every` chunks, and at the end.
 
-    Stops early after `chunks` chunks in all, if given. Gives the network as trained (with its batch normalisation) and
-    the state: settings, history (rows of step, loss, top-1 so far), seconds. Raises ValueError if the checkpoint is of
-    other settings.
+    Args:
+        settings: of the training.
+        checkpoint: file to resume from and to write to.
+        device: cpu, cuda, ...
+        workers: processes that draw images; 0: this one.
+        progress: called after each chunk.
+        every: chunks between checkpoints.
+        chunks: stop early after so many chunks in all.
+
+    Returns:
+        The network as trained (with its batch normalisation) and the state: settings, history (rows of step, loss,
+        top-1 so far), seconds.
+
+    Raises:
+        ValueError: if the checkpoint has other settings.
     """
     torch.manual_seed(settings.seed)
     network = BuiltinNet(settings.classes, batch_norm=True).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -199,7 +211,7 @@ def train_network(
 def save_network(
     network: BuiltinNet, state: dict[str, Any], weights: Path, chart: Path | None, count: int
 ) -> dict[str, Any]:
-    """Store the folded network as float16, measure the stored numbers on `count` pictures, write record and curve."""
+    """Store the folded network as float16, evaluate the stored weights on `count` images, write record and curve."""
     folded = fold(network)
     sha256 = save_weights(weights, folded.state_dict())
     folded.load_state_dict({name: value.half().float() for name, value in folded.state_dict().items()})

@@ -1,4 +1,4 @@
-"""The picture world: endless, labelled, drawn pictures that are pure functions of a seed and an index."""
+"""Synthetic images: endless, labelled, and pure functions of a seed and an index."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ SIZE = 128
 
 
 def draw(label: Tensor, u: Tensor, size: int = SIZE, clutter: float = 1.0) -> Tensor:
-    """Pictures of the given classes: a pure function of its arguments.
+    """Images of the given classes: a pure function of its arguments.
 
-    label: (B,) int64 in [0, len(CLASSES)). u: (B, NUMBERS) in [0, 1), of which the first POSE give the plain picture.
-    size: pixels each way. clutter: 0 (plain: one thing, evenly coloured background) to 1 (the full world).
-    Returns (B,3,size,size) in [0, 1]. Raises ValueError on other shapes or ranges.
+    Args:
+        label: (B,) int64 in [0, len(CLASSES)).
+        u: (B, NUMBERS) in [0, 1), of which the first POSE give the plain image.
+        size: height and width in pixels, at least 8.
+        clutter: 0 (plain: one object, evenly coloured background) to 1.
+
+    Returns:
+        (B, 3, size, size) in [0, 1].
+
+    Raises:
+        ValueError: for other shapes or ranges.
     """
     if u.ndim != 2 or u.shape[1] != NUMBERS or label.shape != u.shape[:1]:
         raise ValueError(
@@ -31,7 +39,7 @@ def draw(label: Tensor, u: Tensor, size: int = SIZE, clutter: float = 1.0) -> Te
 
 
 def numbers(seed: int, first: int, count: int) -> Tensor:
-    """The uniform numbers (count, NUMBERS) of a seed's pictures first, first + 1, ...; each of its index alone."""
+    """The uniform numbers (count, NUMBERS) of a seed's images first, first + 1, ...; each from its index alone."""
     rows = []
     for index in range(first, first + count):
         generator = torch.Generator().manual_seed((seed * 0x9E3779B1 + index * 0x85EBCA77 + 1) % 2**63)
@@ -42,9 +50,9 @@ def numbers(seed: int, first: int, count: int) -> Tensor:
 def pictures(
     seed: int, first: int, count: int, size: int = SIZE, clutter: float = 1.0, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
-    """Pictures first .. first + count - 1 of a seed, (count,3,size,size) in [0, 1], and their labels (count,).
+    """Images first .. first + count - 1 of a seed, (count,3,size,size) in [0, 1], and their labels (count,).
 
-    Picture i is of class i modulo the number of classes, so any run of len(CLASSES) pictures holds every class once.
+    Image i is of class i modulo the number of classes, so any len(CLASSES) consecutive images contain every class once.
     """
     label = torch.arange(first, first + count, device=device) % len(CLASSES)
     return draw(label, numbers(seed, first, count).to(device), size, clutter), label

@@ -1,4 +1,4 @@
-"""Small pictures are drawn fastest by one thread: more of them only wait for each other."""
+"""Small images are drawn fastest by one thread: more threads only wait for each other."""
 
 from collections.abc import Iterator
 

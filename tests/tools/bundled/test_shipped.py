@@ -1,4 +1,4 @@
-"""The shipped network and generator: the recorded files, and as good as their records say."""
+"""The bundled network and generator match their records, in content and in accuracy."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def test_the_network_is_small_and_plain() -> None:
     assert sum(p.numel() for p in network.parameters()) <= 1_500_000
     assert not network.training and not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
     features = network.features(torch.zeros(1, 3, 128, 128))
-    assert features.shape == (1, 256, 8, 8)  # what class activation maps read, before the pool and the linear layer
+    assert features.shape == (1, 256, 8, 8)  # read by class activation maps, before the pool and the linear layer
 
 
 def test_the_network_knows_fresh_pictures_and_stands_damage_it_never_saw() -> None:
@@ -49,9 +49,9 @@ def test_the_generator_draws_every_class_confidently() -> None:
 def test_the_generator_draws_what_the_world_draws() -> None:
     latent = torch.randn(64, 80, generator=torch.Generator().manual_seed(8))
     with torch.inference_mode():
-        made, (wanted, _) = generator_net.load_generator()(latent), target(latent)
+        made, (drawn, _) = generator_net.load_generator()(latent), target(latent)
     assert made.shape == (64, 3, 64, 64) and float(made.min()) >= 0 and float(made.max()) <= 1
-    assert float((made - wanted).abs().mean()) < 0.08
+    assert float((made - drawn).abs().mean()) < 0.08
     assert float(made.std(0).mean()) > 0.15, "samples are all alike"
 
 

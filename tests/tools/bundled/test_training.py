@@ -1,4 +1,4 @@
-"""Tiny trainings: they learn, they resume to the same numbers, and they leave whole files."""
+"""Tiny trainings learn, resume to the same numbers, and leave complete files."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def test_the_generator_training_resumes_to_the_same_result(tmp_path: Path) -> No
     straight, state = train_generator(GENERATOR, tmp_path / "a.pt", BuiltinNet, workers=0)
     train_generator(GENERATOR, tmp_path / "b.pt", BuiltinNet, workers=0, chunks=1)
     resumed, _ = train_generator(GENERATOR, tmp_path / "b.pt", BuiltinNet, workers=0)
-    assert len(state["history"]) == 2 and state["history"][1][2] > 0  # the critic came in half-way
+    assert len(state["history"]) == 2 and state["history"][1][2] > 0  # the critic is used from half-way on
     for name, value in numbers(straight).items():
         torch.testing.assert_close(numbers(resumed)[name], value, msg=name)
 
@@ -117,5 +117,5 @@ def test_impossible_arguments_are_refused_at_once(arguments: list[str], capsys: 
 
 def test_a_chart_needs_points() -> None:
     assert line_chart("loss", {"a": [(0, 1.0), (1, 0.5)]}, "steps").size == (840, 420)
-    with pytest.raises(ValueError, match="nothing to draw"):
+    with pytest.raises(ValueError, match="no points to draw"):
         line_chart("loss", {"a": []}, "steps")

@@ -1,4 +1,4 @@
-"""The picture world: pure, bounded, antialiased, every class its own."""
+"""The synthetic images: pure, bounded, antialiased, every class distinct."""
 
 import pytest
 import torch
