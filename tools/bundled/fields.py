@@ -124,7 +124,7 @@ def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
 
 
 def scatter(i: Tensor, j: Tensor, seed: Tensor | float) -> Tensor:
-    """A uniform-looking number in [0, 1) for every pair of integers and seed: the usual sine hash, in float64."""
+    """A pseudo-random number in [0, 1) for every pair of integers and seed: the usual sine hash, in float64."""
     return torch.frac(torch.sin(i.double() * 12.9898 + j.double() * 78.233 + seed * 37.719).abs() * 43758.5453).float()
 
 
