@@ -1,27 +1,31 @@
-"""Attribution: the targets of this project, asked of a real picture. Where in it does what excites them lie?
+"""Attribution: which pixels of an input image support a target, by many methods behind one function, `explain`.
 
-A method is a pure function, declared in the file of its family:
+A method is a pure function, registered in the module of its family:
 
-    @method("grad-cam", paper="Selvaraju et al. 2017", layer=True, help={"relu": "drop what speaks against the target"})
+    @method("grad-cam", paper="Selvaraju et al. 2017", layer=True, help={"relu": "keep only positive evidence"})
     def grad_cam(model, images, target, *, layer, seed, relu=True): ...
 
-    model: Model, images: (B, 3, H, W) in [0, 1] on its device, target: Objective of one target, or one for each picture
-    -> maps (B, h, w) of any height and width; a larger value speaks for the target
+It takes a Model, images (B, 3, H, W) in [0, 1] on the model's device and an Objective with one target, or with one for
+each image. It returns maps (B, h, w) of any height and width; larger values support the target.
 
-To add a family: write `recipes/attribution/FAMILY.py` with its methods, and name them in `registry.FAMILIES`: the
-command line, the recipe, the page and the tests of `tests/recipes/attribution/test_laws.py` know them from there.
-What a method may need is here already:
+To add a method: write it in `recipes/attribution/methods/FAMILY.py` and list its name in `registry.FAMILIES` under
+`"FAMILY"`. The command line, the recipe, the page and the tests of `tests/recipes/attribution/test_laws.py` pick it up
+from there. Building blocks:
 
-- `ask.score_function(model, target)`: the forward function images -> scores, run only as deep as the target reads; what
-  Captum takes as `forward_func`, with `rows` as its additional argument;
-- `ask.input_gradient`, `layers.layer_gradient`: d score / d pictures, d score / d a layer's maps;
-- `layers.edited`: a layer's activation read, or replaced by another, in every forward pass;
-- `declaration.needs("captum.attr")`: an optional library, or the line that says how to install it (`extra=` has it told
-  before the work); `check=`: a function that refuses options out of their range.
+- `scoring.forward.score_function(model, target)`: a context that yields images -> scores and runs the network only as
+  deep as the target reads; Captum takes it as `forward_func`, with `rows` as additional argument;
+- `scoring.forward.input_gradient`, `scoring.layers.layer_gradient`: the gradient of the score with respect to the
+  images, or to a layer's activation;
+- `scoring.layers.replaced_activation`: reads or replaces a layer's activation in every forward pass;
+- `scoring.baselines`, `scoring.masked_scores`: baseline images, and scores of masked images in batches;
+- `backward`: rules that replace the gradient of single operations (LRP, DeepLIFT, excitation backpropagation);
+- `method.import_library("captum.attr")`: an optional library, or an error that says how to install it (`extra=` checks
+  it before the run); `check=`: a function that rejects options out of their range.
 
-A method never sees an address that is not a layer with maps (`layer=True`), a network without a pooled head
-(`pooled=True`), or options of another type: `explain` checks them first, and brings maps to the pictures' size.
-It draws random numbers from `seed` alone and the same ones for all pictures, so a map does not depend on its batch.
+`explain` checks the inputs before it calls a method: with `layer=True` the address is a layer with feature maps, with
+`pooled=True` the network has a pooled head, and options have the annotated types. It resizes the maps to the images.
+A method draws random numbers from `seed` alone, the same ones for all images, so that a map does not depend on the
+batch it was computed in.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ __all__ = ["explain"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "explain":  # imported when asked for, so that the command line's help does not wait for torch
+    if name == "explain":  # imported on first use, so that the command line's help does not import torch
         from recipes.attribution.api import explain
 
         return explain

@@ -1,4 +1,4 @@
-"""The one way to ask any method: checks what is asked, works in batches, brings maps to the pictures' size."""
+"""The entry point for every method: `explain` checks its inputs, works in batches and resizes maps to the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from inverter import Model, load_model
 from inverter.engine import default_batch
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.method import needs
+from recipes.attribution.method import import_library
 from recipes.attribution.registry import MethodChoice
 from recipes.attribution.scoring.forward import score_function, select_targets
 from recipes.attribution.scoring.layers import check_maps, check_upstream, last_map_layer
@@ -29,21 +29,24 @@ def explain(
     seed: int = 0,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Heat maps: where in each picture lies what speaks for the target.
+    """Heat maps: which pixels of each image support the target.
 
     Args:
+        model: a `Model`, a module, or the text of one (`load_model`).
         images: (B, 3, H, W) in [0, 1].
-        target: any objective, of one target or of one for each picture; or a text (`recipes.options.targets`).
-        method: `NAME` or `NAME:OPTION=VALUE,...` (`recipes.attribution.registry.NAMES`).
-        layer: for methods that look at one; default: the last one with maps before the target.
-        seed: of random draws, which are the same for all pictures.
-        batch_size: pictures worked on together (default: chosen for the device).
+        target: an objective with one target, or with one for each image; or a text (`recipes.options.targets`).
+        method: `NAME` or `NAME:OPTION=VALUE,...` (`recipes.attribution.registry.list_methods`).
+        layer: address of the layer for methods that need one (default: the last feature maps before the target).
+        seed: of random draws, which are the same for all images.
+        batch_size: images processed together (default: chosen for the device).
 
     Returns:
-        (B, H, W) float32 on the CPU; 0 says nothing, above 0 speaks for the target, below 0 against it.
+        (B, H, W) float32 on the CPU; values above 0 support the target, values below 0 oppose it.
 
     Raises:
-        BadInput, NotFound: bad input, in one line. MissingLibrary: for a method whose library is missing.
+        BadInput: for images, a target, a method, options or a layer that do not fit.
+        NotFound: for a layer, class or channel that the network does not have.
+        MissingLibrary: for a method whose library is not installed.
 
     Example:
         >>> explain("builtin", torch.rand(2, 3, 64, 64), "logit:3", "grad-cam", layer="features.stage2").shape
@@ -63,7 +66,7 @@ def explain(
 
 
 def upsample_maps(maps: Tensor, images: Tensor) -> Tensor:
-    """Maps (B, h, w) at the size of their pictures (B, 3, H, W)."""
+    """Maps (B, h, w), resized to the size of their images (B, 3, H, W)."""
     if maps.shape[1:] == images.shape[2:]:
         return maps
     return F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
@@ -72,21 +75,29 @@ def upsample_maps(maps: Tensor, images: Tensor) -> Tensor:
 def resolve_layer(
     model: Model, target: Objective, choice: MethodChoice, layer: str | None, size: tuple[int, int]
 ) -> str:
-    """The address that a method gets: a layer with maps where it needs one, else "".
+    """The address that is passed to a method: a layer with feature maps where it needs one, else "".
+
+    Args:
+        model: the network.
+        target: the objective that is explained.
+        choice: the method with its options.
+        layer: address given by the user; None takes the last feature maps before the target.
+        size: (height, width) of the images.
 
     Raises:
-        BadInput, NotFound: for what the method cannot work with: options, layer, network.
-        MissingLibrary: for a library that is missing.
+        BadInput: for options or a layer that the method cannot work with, or a network of another form.
+        NotFound: for an unknown layer.
+        MissingLibrary: for a library that is not installed.
     """
     method = choice.method()
     if method.extra:
-        needs(method.extra, method.name)
+        import_library(method.extra, method.name)
     if not method.layer:
         return ""
     if method.pooled:
         where = pooled_layer(model, target, size)
         if layer is not None and address(layer) != where:
-            raise BadInput(f"method {method.name} looks at the maps that are pooled, {where!r}, not at {layer!r}")
+            raise BadInput(f"method {method.name} reads the pooled maps {where!r}, got {layer!r}: leave layer out")
         return where
     if layer is None:
         return last_map_layer(model, target, size)
@@ -97,7 +108,7 @@ def resolve_layer(
 
 @torch.no_grad()
 def target_scores(model: Model, target: Objective, images: Tensor) -> list[float]:
-    """What the target says of each picture (B, 3, H, W)."""
+    """The target's score of each image (B, 3, H, W)."""
     check_images(model, images)
     found: list[float] = []
     for rows in torch.arange(len(images)).split(default_batch(model.device)):
@@ -107,7 +118,7 @@ def target_scores(model: Model, target: Objective, images: Tensor) -> list[float
 
 
 def check_images(model: Model, images: Tensor) -> None:
-    """Raises a `BadInput` unless these are pictures (B, C, H, W), of as many channels as the network takes."""
+    """Raises a `BadInput` unless these are images (B, C, H, W) with the network's number of input channels."""
     channels = len(model.mean)
     if images.ndim != 4 or images.shape[1] != channels or not len(images):
-        raise BadInput(f"expected pictures (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
+        raise BadInput(f"expected images (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")

@@ -1,10 +1,11 @@
-"""Methods by name, and how a user chooses one: `NAME`, or `NAME:OPTION=VALUE,...`. Knows the names without torch."""
+"""Methods by name, and the text that chooses one: `NAME`, or `NAME:OPTION=VALUE,...`. Does not import torch."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
@@ -43,17 +44,39 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
-"""Module of `recipes.attribution.methods` -> the methods that it declares."""
+"""Module in `recipes.attribution.methods` -> the methods that it registers."""
 
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
 
 
-def find(name: str) -> Method:
+def list_methods(pattern: str = "") -> list[str]:
+    """The names of all attribution methods, sorted.
+
+    Args:
+        pattern: shell-style wildcards (`*-cam`); a text without wildcards matches anywhere in a name.
+
+    Returns:
+        The matching names; none for a pattern that matches no name.
+
+    Example:
+        >>> list_methods("*shap")
+        ['deep-shap', 'kernel-shap', 'linear-shap']
+        >>> list_methods("smoothgrad")
+        ['smoothgrad', 'smoothgrad-squared']
+    """
+    wildcard = pattern if any(character in pattern for character in "*?[") else f"*{pattern}*"
+    return sorted(name for name in NAMES if fnmatchcase(name, wildcard))
+
+
+def get_method(name: str) -> Method:
     """The method of this name; imports its family.
 
+    Args:
+        name: one of `list_methods()`.
+
     Raises:
-        BadInput: for an unknown name, with near ones.
+        BadInput: for an unknown name; it suggests similar ones.
     """
     for family, names in FAMILIES.items():
         if name in names:
@@ -68,8 +91,12 @@ def find(name: str) -> Method:
 class MethodChoice:
     """A method's name with options.
 
+    Attributes:
+        name: one of `list_methods()`.
+        options: option -> value; `method` checks them.
+
     Raises:
-        BadInput: for an unknown name (with near ones), or text that is no option; `method` checks the options.
+        BadInput: for an unknown name (it suggests similar ones), or a text that is no option.
 
     Example:
         >>> str(MethodChoice.parse("grad-cam: relu=false"))
@@ -91,17 +118,17 @@ class MethodChoice:
         return write_options(self.name, self.options)
 
     def method(self) -> Method:
-        """The method, which takes these options.
+        """The method, once its options are checked.
 
         Raises:
-            BadInput: for an unknown option (with near ones), or a value of another type or out of its range.
+            BadInput: for an unknown option (it suggests similar ones), or a value of another type or out of its range.
         """
-        found = find(self.name)
+        found = get_method(self.name)
         for key, value in self.options.items():
             if key not in found.options:
-                known = nearest(key, found.options) if found.options else "; it has none"
+                known = nearest(key, found.options) if found.options else ": it has no options"
                 raise BadInput(f"method {self.name} has no option {key!r}{known}")
-            kind = str(found.options[key].annotation)
+            kind = found.option_type(key)
             if not fits_type(value, kind):
                 raise BadInput(f"method {self.name}: {key} must be of type {kind}, got {value!r}")
         if found.check is not None:

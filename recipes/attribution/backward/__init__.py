@@ -1,1 +1,1 @@
-"""Modified backward passes: rules for functions, as LRP, DeepLIFT and excitation backpropagation need them."""
+"""Modified backward passes: rules for single operations, for LRP, DeepLIFT and excitation backpropagation."""

@@ -1,7 +1,7 @@
-"""Other rules for what goes back through an operation of a network, written as a module or as a function.
+"""Rules that replace the gradient of an operation, whether it is written as a module or as a function.
 
-What goes back is a multiplier m in the place of the gradient: an activation's share of the score is a · m, as it is
-with gradient × input. An operation without a rule passes m on as it would its gradient.
+A multiplier m is propagated in place of the gradient: the relevance of an activation a is a · m, as with
+gradient × input. An operation without a rule propagates m as it would its gradient.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ KINDS: dict[str, str] = {
     "batch_norm": "batch_norm",
     "max_pool2d": "max_pool2d",
 }
-"""Name of a function, without the `_` of one that works in place -> what it is to a rule."""
+"""Name of a function, without the `_` of its in-place form -> the kind of rule that handles it."""
 
 
 class _Replaced(torch.autograd.Function):
-    """A known output of these inputs, whose multiplier goes back as `back` says."""
+    """An output that is already computed from its inputs, with `back` as its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, back: Back, inplace: bool, *inputs: Tensor) -> Tensor:
         ctx.back = back
         if not inplace:
-            return output.clone()  # what comes next may write into it, while the rule still reads the output
+            return output.clone()  # a later in-place operation may overwrite it while the rule still reads the output
         ctx.mark_dirty(inputs[0])
         return inputs[0].copy_(output)
 
@@ -48,13 +48,14 @@ class _Replaced(torch.autograd.Function):
 
 
 class Call:
-    """One call of a function that a rule replaces.
+    """One call of a function that is handled by a rule.
 
     Attributes:
-        given: the tensors that the rule is about; inputs: their values, of what works in place copies (ask for them
-            before the function runs).
-        rest, kwargs: the other arguments.
-        output: what the function makes of them, detached.
+        tensors: the tensor arguments that the rule handles.
+        inputs: their detached values; copies for an in-place function, so read them before it runs.
+        rest: the other positional arguments.
+        kwargs: the keyword arguments.
+        output: the function's output, detached.
     """
 
     def __init__(self, function: Callable[..., Tensor], count: int, args: Sequence[Any], kwargs: Mapping[str, Any]):
@@ -62,60 +63,64 @@ class Call:
         self.inplace = name.startswith("__i") or (not name.startswith("__") and name.endswith("_"))
         self.inplace |= bool(kwargs.get("inplace"))
         self.function, self.rest, self.kwargs = function, tuple(args[count:]), kwargs
-        self.given: tuple[Tensor, ...] = tuple(args[:count])
+        self.tensors: tuple[Tensor, ...] = tuple(args[:count])
 
     @cached_property
     def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(each.detach().clone() if self.inplace else each.detach() for each in self.given)
+        return tuple(each.detach().clone() if self.inplace else each.detach() for each in self.tensors)
 
-    def of(self, *inputs: Tensor) -> Tensor:
-        """The function of other inputs, which stay as they are."""
+    def apply(self, *inputs: Tensor) -> Tensor:
+        """The function applied to other inputs, which are not modified."""
         inputs = tuple(each.clone() if self.inplace else each for each in inputs)
         return self.function(*inputs, *self.rest, **self.kwargs)
 
     @cached_property
     def output(self) -> Tensor:
         with torch.no_grad():
-            return self.of(*self.inputs)
+            return self.apply(*self.inputs)
 
-    def usual(self) -> Tensor:
-        """The output, with its gradient as it is."""
-        return self.function(*self.given, *self.rest, **self.kwargs)
+    def unchanged(self) -> Tensor:
+        """The output with its own gradient."""
+        return self.function(*self.tensors, *self.rest, **self.kwargs)
 
     def with_gradient(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """The output z, whose multiplier m goes on as `change(m, z)`, as a gradient would."""
-        output = self.usual()
+        """The output z; its multiplier m becomes `change(m, z)` and is then propagated like a gradient."""
+        output = self.unchanged()
         z = output.detach()
         return _Replaced.apply(z, lambda multiplier: (change(multiplier, z),), False, output)
 
-    def replaced(self, back: Back, output: Tensor | None = None) -> Tensor:
-        """The output, or another one that is made of these inputs, from which `back` leads to them.
+    def with_backward(self, back: Back, output: Tensor | None = None) -> Tensor:
+        """The output, with `back` as its backward pass.
 
-        What is given is let go: of a call in place it is the output too, which through `back` would hold itself.
+        The tensors are released: of an in-place call they are the output as well, which would refer to itself.
+
+        Args:
+            back: the output's multiplier -> the multiplier of each input.
+            output: an output of a later operation, if `back` covers it too.
         """
-        output, given, _ = self.output if output is None else output, self.given, self.inputs
-        self.given = ()
-        return _Replaced.apply(output, back, self.inplace, *given)
+        output, tensors, _ = self.output if output is None else output, self.tensors, self.inputs
+        self.tensors = ()
+        return _Replaced.apply(output, back, self.inplace, *tensors)
 
 
 def vjp(function: Callable[[Tensor], Tensor], x: Tensor, multiplier: Tensor) -> Tensor:
-    """m -> f^T m of a linear function of x; of any other, its gradient there."""
+    """Vector-Jacobian product: the gradient of f at x, weighted by m; f^T m for a linear f."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         return torch.autograd.grad(function(x), x, multiplier)[0]
 
 
 class Rules(TorchFunctionMode):
-    """A context in which the functions of a network that a rule is for go back by it; the network is not changed.
+    """A context in which functions with a rule use it as their backward pass; the network is not modified.
 
-    A rule is a method named as in `KINDS`' values, that takes a `Call` and returns its `replaced(...)` output.
+    A rule is a method with the name of a value of `KINDS`; it takes a `Call` and returns its `with_backward(...)`.
     """
 
     inputs: Mapping[str, int] = {"add": 2, "multiply": 2}
-    """How many tensors a rule of a kind is about; 1 for all others."""
+    """Kind -> number of tensor arguments that its rule handles; 1 for all others."""
 
-    def concerns(self, inputs: Sequence[Any]) -> bool:
-        """True for inputs that the rules are for; all else is computed as usual."""
+    def applies_to(self, inputs: Sequence[Any]) -> bool:
+        """True for inputs that the rules handle; everything else is computed without a rule."""
         return any(each.requires_grad for each in inputs)
 
     def __torch_function__(
@@ -129,6 +134,6 @@ class Rules(TorchFunctionMode):
         count = self.inputs.get(kind or "", 1)
         inputs = args[:count]
         known = len(inputs) == count and all(isinstance(each, Tensor) for each in inputs)
-        if rule is None or not known or not self.concerns(inputs):
+        if rule is None or not known or not self.applies_to(inputs):
             return function(*args, **kwargs)
         return rule(Call(function, count, args, kwargs))

@@ -1,4 +1,4 @@
-"""From a score back by rules: first through the target to what it reads, then from there through the network."""
+"""Backward passes by rules: from the score through the target to the activations it reads, then through the network."""
 
 from __future__ import annotations
 
@@ -18,30 +18,37 @@ from recipes.attribution.scoring.layers import replaced_activation
 
 @dataclass(frozen=True, eq=False)
 class RulePass:
-    """A forward pass that goes back by rules.
+    """A forward pass whose backward pass follows rules.
 
     Attributes:
-        start: where multipliers arrive: the pictures (B, 3, H, W), or a layer's activation (B, C, h, w).
-        read: address -> what the target reads.
+        start: where the backward pass ends: the images (B, 3, H, W), or a layer's activation (B, C, h, w).
+        read: address -> activation that the target reads.
     """
 
     start: Tensor
     read: Mapping[str, Tensor]
 
     def back(self, multipliers: Mapping[str, Tensor]) -> Tensor:
-        """The multipliers of `start` from those of what is read, as often as asked; 0 where nothing depends on it."""
+        """The multipliers of `start` from those of the activations that are read; it may be called several times.
+
+        They are 0 if no activation depends on `start`.
+        """
         ends = [address for address, activation in self.read.items() if activation.requires_grad]
         if not ends:
             return torch.zeros_like(self.start)
-        outputs, given = [self.read[end] for end in ends], [multipliers[end] for end in ends]
-        return torch.autograd.grad(outputs, self.start, given, retain_graph=True)[0]
+        outputs, weights = [self.read[end] for end in ends], [multipliers[end] for end in ends]
+        return torch.autograd.grad(outputs, self.start, weights, retain_graph=True)[0]
 
 
 def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules, layer: str = "") -> RulePass:
-    """The network's forward pass of pictures (B, 3, H, W), by rules, as far as the target reads.
+    """The network's forward pass under rules, as deep as the target reads.
 
     Args:
-        layer: address of the layer where multipliers arrive; "" for the pictures.
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: the objective.
+        rules: the context that defines the backward pass.
+        layer: address of the layer where the backward pass ends; "" for the images.
 
     Raises:
         BadInput: if the target does not depend on the layer.
@@ -64,7 +71,7 @@ def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules
 
 
 def target_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """dS/dA of what a target reads, by address, and dS/dx of the pictures, as far as it looks at these itself."""
+    """dS/dA of the activations that a target reads, by address, and dS/dx of the images if it reads them directly."""
     leaves = {address: activation.detach().requires_grad_() for address, activation in read.items()}
     images = images.detach().requires_grad_()
     with torch.enable_grad():

@@ -1,1 +1,1 @@
-"""From heat maps to boxes and masks, and boxes read from files."""
+"""Localization: boxes and masks from heat maps, and annotated boxes from files."""

@@ -1,4 +1,4 @@
-"""Boxes of the things in pictures, from a file: where a heat map should point."""
+"""Annotated boxes of objects, from a JSON file: where a heat map should point."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ if TYPE_CHECKING:
     from recipes.attribution.localization.boxes import Box
 
 FARTHEST = 1 << 31
-"""Pixels: no picture is larger."""
-HELP = "JSON file: picture -> [x0, y0, x1, y1] in its own pixels, or a list of such boxes"
+"""Largest coordinate in pixels."""
+HELP = "JSON file of annotated boxes: image -> [x0, y0, x1, y1] in pixels of the image file, or a list of boxes"
 
 
 def read_boxes(path: str | Path, pictures: Mapping[str, Path]) -> dict[str, list[Box]]:
-    """The boxes of those pictures that a file names, by the pictures' names.
+    """The annotated boxes of the given images.
 
-    The file is a JSON object. A key is a picture's file name, with its extension or without. A value is a box
-    [x0, y0, x1, y1] or a list of boxes, in pixels of the picture as it is seen (turned as its EXIF data says); x grows
-    to the right and y downward from the upper left corner, and x1, y1 are the first that lie outside.
+    The file is a JSON object. A key is an image's file name, with or without its extension. A value is a box
+    [x0, y0, x1, y1] or a list of boxes, in pixels of the image after its EXIF rotation; x grows to the right and y
+    downward from the upper left corner, and x1, y1 are exclusive. For example:
+
+        {"fish.jpg": [31, 20, 180, 140], "two-dogs": [[10, 40, 90, 200], [120, 35, 210, 198]]}
 
     Args:
-        pictures: name -> file.
+        path: the JSON file.
+        pictures: name -> image file.
+
+    Returns:
+        Name -> its boxes, for images that have any.
 
     Raises:
-        MissingFile: no such file.
-        BadInput: no JSON, a box of another form, or no box for any of the pictures.
-
-    Example of a file:
-        {"fish.jpg": [31, 20, 180, 140], "two-dogs": [[10, 40, 90, 200], [120, 35, 210, 198]]}
+        MissingFile: if the file does not exist.
+        BadInput: if it is no JSON, has a box of another form, or has no box for any of the images.
     """
     try:
         content = json.loads(Path(path).read_bytes())
     except FileNotFoundError:
         raise MissingFile(f"no file of boxes {str(path)!r}") from None
-    except (ValueError, RecursionError) as error:  # text that is no JSON, or no text
+    except (ValueError, RecursionError) as error:  # text that is no JSON, or not text
         raise BadInput(f"{path} is no JSON: {error}") from error
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: expected an object, picture -> [x0, y0, x1, y1]; got {type(content).__name__}")
+        raise BadInput(f"{path}: expected an object, image -> [x0, y0, x1, y1]; got {type(content).__name__}")
     known = {key: _boxes(f"{path}: {key!r}", value) for key, value in content.items()}
     found = {name: known.get(file.name, known.get(file.stem)) for name, file in pictures.items()}
-    boxes = {name: places for name, places in found.items() if places}
+    boxes = {name: annotated for name, annotated in found.items() if annotated}
     if not boxes:
-        raise BadInput(f"{path} has no box for any of the pictures: its keys must be their file names")
+        raise BadInput(f"{path} has no box for any of the images: its keys must be their file names")
     return boxes
 
 
@@ -63,9 +66,15 @@ def _boxes(where: str, value: Any) -> list[Box]:
 
 
 def fit_box(box: Box, shape: tuple[int, int], size: tuple[int, int]) -> Box | None:
-    """Where a box of a picture of `shape` lies once it is cut to `size` (height, width; see `pictures.reading.fit`).
+    """A box after its image has been resized and cropped as `pictures.reading.fit` does.
 
-    None where it is cut off.
+    Args:
+        box: in pixels of the original image.
+        shape: (height, width) of the original image.
+        size: (height, width) of the result.
+
+    Returns:
+        The box in pixels of the result; None if it was cropped away.
 
     Example:
         >>> fit_box((0, 0, 100, 200), shape=(100, 200), size=(50, 50))  # scaled by 1/2, 25 pixels cut on either side

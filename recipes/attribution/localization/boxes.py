@@ -1,4 +1,4 @@
-"""Where a heat map says that the thing is: the box around its largest hot region."""
+"""Bounding boxes from heat maps: the box around the largest region above a threshold."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Box = tuple[int, int, int, int]
-"""(top, left, bottom, right) in pixels; bottom and right are not part of it."""
+"""(top, left, bottom, right) in pixels; bottom and right are exclusive."""
 
 
 def largest_region(mask: Tensor) -> Tensor:
-    """The largest connected region of a mask (H, W), as a mask; regions that touch at a corner are one.
+    """The largest 8-connected region of a mask (H, W), as a mask.
 
     Example:
         >>> largest_region(torch.tensor([[1, 1, 0, 1]]).bool()).int()
         tensor([[1, 1, 0, 0]], dtype=torch.int32)
     """
     labels = torch.arange(1, mask.numel() + 1, dtype=torch.float64).view(mask.shape) * mask
-    while True:  # each pixel takes the highest label around it, until every region has one label
+    while True:  # each pixel takes the highest label of its neighbourhood until each region has one label
         spread = F.max_pool2d(labels[None, None], 3, 1, 1)[0, 0] * mask
         if torch.equal(spread, labels):
             break
@@ -28,7 +28,7 @@ def largest_region(mask: Tensor) -> Tensor:
 
 
 def hot_box(heat: Tensor, share: float) -> Box | None:
-    """The box of the largest region of a map (H, W) above a share of its maximum; None where nothing is above 0."""
+    """The box of the largest region of a map (H, W) above a share of its maximum; None if no value is above 0."""
     heat = heat.nan_to_num(0, 0, 0)
     if not heat.max() > 0:
         return None

@@ -1,11 +1,11 @@
-"""Is a heat map true? One measure a file, each a pure function from maps, pictures and a network to a number a picture.
+"""Evaluation of heat maps: one measure a module, a pure function from maps, images and a network to values per image.
 
-- `pointing`: does the map point at the thing, where a box says where it is?
-- `curves`: does the score fall, or rise, fastest where the map says that it must?
-- `infidelity`: does the map say how much the score falls when a part of the picture goes?
-- `randomisation`: does the map change when the network forgets what it has learned?
+- `pointing`: does the map point at the object inside the annotated boxes?
+- `curves`: does the score fall (deletion) or rise (insertion) fastest for the pixels that the map ranks highest?
+- `infidelity`: does the map predict how much the score drops when a part of the image is removed?
+- `randomisation`: does the map change when the network's weights are randomised?
 - `sensitivity`: does the map change with the target?
-- `shift`: does the map stay when a shift of the input means nothing to the network?
+- `shift`: does the map stay the same under an input shift that the network compensates?
 
-`judging.judge` takes all of them of one method; `alike` compares two maps.
+`judge.Judge` applies all of them to one method; `similarity` compares two maps.
 """

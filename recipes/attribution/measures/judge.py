@@ -1,4 +1,4 @@
-"""All measures of a method's maps, on one batch of pictures."""
+"""All measures of a method's maps, on one batch of images."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from inverter import Model
 from objectives import Objective
 from recipes.attribution.api import explain, resolve_layer, target_scores
 from recipes.attribution.localization.boxes import Box
-from recipes.attribution.measures.curves import area, between, curve
-from recipes.attribution.measures.infidelity import drops, infidelity, squares
-from recipes.attribution.measures.pointing import energy, inside, overlap, points_at
-from recipes.attribution.measures.randomisation import evenly, randomisation, weighted_layers
+from recipes.attribution.measures.curves import area, curve, normalise_curves
+from recipes.attribution.measures.infidelity import infidelity, random_squares, score_drops
+from recipes.attribution.measures.pointing import box_iou, box_mask, energy, points_at
+from recipes.attribution.measures.randomisation import randomisation, spread_depths, weighted_layers
 from recipes.attribution.measures.sensitivity import runner_up_classes, target_change
 from recipes.attribution.measures.shift import shift_change
 from recipes.attribution.registry import MethodChoice
-from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.baselines import Baseline, baseline_image
 from recipes.attribution.scoring.forward import copies_at_once, score_function
 from recipes.options.targets import Target
 
-NOTHING, BLURRED = "mean", "blur"
-"""What deletion and infidelity put in place of pixels, and what insertion begins with (Petsiuk et al. 2018)."""
+REMOVED: Baseline = "mean"
+"""Baseline that replaces removed pixels, for deletion and infidelity."""
+BLURRED: Baseline = "blur"
+"""Baseline that insertion starts from (Petsiuk et al. 2018)."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is asked of the network, for each map.
+    """How many forward passes the measures take.
 
     Attributes:
-        points: of the insertion and deletion curves. depths: of the cascade at which maps are made; 0: every layer.
-        squares: parts of the picture that are removed, for infidelity.
+        points: steps of the insertion and deletion curves.
+        depths: numbers of randomised layers at which maps are computed; 0 takes every layer.
+        squares: random squares that are removed to measure infidelity.
     """
 
     points: int = 32
@@ -47,7 +50,13 @@ class Effort:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A method's map of one picture, what it became as the weights were drawn anew, and what each measure says."""
+    """The evaluation of a method on one image.
+
+    Attributes:
+        map: the heat map, (H, W).
+        randomised: its maps as layers are randomised from the top, (H, W) each.
+        metrics: measure -> value.
+    """
 
     map: Tensor
     randomised: tuple[Tensor, ...]
@@ -56,13 +65,19 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Measures maps of pictures (B, 3, H, W) in [0, 1]; what does not depend on the method is asked once.
+    """Evaluates methods on a batch of images; results that do not depend on the method are computed once.
 
     Attributes:
-        target: that the maps explain. against: another one, with which they must change; None takes the nearest rival
-            class, and nothing for a target that is no class.
-        layer: for methods that look at one. boxes: for each picture, none where it has none.
-        margin: pixels beside a box that still count in the pointing game.
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: the target that the maps explain.
+        against: another target, with which the maps must change; None takes the highest scoring other class, or leaves
+            the measure out for a target that is no class.
+        layer: address of the layer for methods that need one; None for the default.
+        boxes: annotated boxes of each image; empty for an image without any.
+        margin: tolerance around a box in the pointing game, in pixels.
+        effort: how many forward passes the measures take.
+        seed: of all random draws.
 
     Example:
         >>> from inverter import load_model
@@ -83,52 +98,57 @@ class Judge:
     seed: int = 0
 
     def __call__(self, choice: MethodChoice) -> list[Verdict]:
-        """What the measures say of a method, for each picture.
+        """The evaluation of a method for each image.
+
+        Args:
+            choice: the method with its options.
 
         Raises:
-            BadInput, NotFound, MissingLibrary: as `explain` does.
+            BadInput: as `explain`.
+            NotFound: as `explain`.
+            MissingLibrary: as `explain`.
         """
         method, model, images = choice.method(), self.model, self.images
 
-        def ask(network: Model, pictures: Tensor) -> Tensor:
-            return self._explain(network, pictures, self._objective, choice)
+        def explainer(network: Model, images: Tensor) -> Tensor:
+            return self._explain(network, images, self._objective, choice)
 
         started = time.perf_counter()
-        maps = ask(model, images)
+        maps = explainer(model, images)
         seconds = (time.perf_counter() - started) / len(maps)
-        depths = evenly(self.effort.depths, len(self._layers))
-        cascade = list(randomisation(ask, model, images, self._layers, depths, self.seed, method.signed))
+        depths = spread_depths(self.effort.depths, len(self._layers))
+        cascade = list(randomisation(explainer, model, images, self._layers, depths, self.seed, method.signed))
         columns = self._curves(maps) | {
-            "infidelity": infidelity(maps, *self._fallen),
-            "shift": shift_change(ask, model, images, maps),
+            "infidelity": infidelity(maps, *self._drops),
+            "shift": shift_change(explainer, model, images, maps),
         }
         if self._rival is not None:
             columns["target_change"] = target_change(maps, self._explain(model, images, self._rival, choice))
         where = resolve_layer(self.model, self._objective, choice, self._layer_of(choice), self._size)
         verdicts = []
         for row, heat in enumerate(maps):
-            fates = [
+            stages = [
                 {"layers": depth.layers, "down_to": depth.down_to}
-                | {key: plain(getattr(depth, key)[row]) for key in ("rank", "size", "ssim")}
+                | {key: to_json(getattr(depth, key)[row]) for key in ("rank", "size", "ssim")}
                 for depth in cascade
             ]
             metrics = {"at": where, "signed": method.signed, "seconds": seconds, **self._located(row, heat)}
-            metrics |= {name: plain(values[row]) for name, values in columns.items()}
-            metrics |= {"upper": upper_half(fates, len(self._layers)), "cascade": fates}
+            metrics |= {name: to_json(values[row]) for name, values in columns.items()}
+            metrics |= {"upper": upper_half(stages, len(self._layers)), "cascade": stages}
             verdicts.append(Verdict(heat, tuple(depth.maps[row] for depth in cascade), metrics))
         return verdicts
 
     def random_baseline(self) -> list[dict[str, Any]]:
-        """For each picture what a map of noise would reach, where that is not plain."""
+        """The metrics of a map of uniform noise on each image, for measures whose random baseline is not obvious."""
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.rand(self._size, generator=generator).expand(len(self.images), -1, -1)
         columns = self._curves(noise)
         found: list[dict[str, Any]] = []
         for row in range(len(self.images)):
-            metrics = {name: plain(values[row]) for name, values in columns.items()}
+            metrics = {name: to_json(values[row]) for name, values in columns.items()}
             if boxes := self._boxes(row):
-                metrics["pointing"] = float(inside(boxes, self._size, self.margin).float().mean())
-                metrics["energy"] = float(inside(boxes, self._size).float().mean())
+                metrics["pointing"] = float(box_mask(boxes, self._size, self.margin).float().mean())
+                metrics["energy"] = float(box_mask(boxes, self._size).float().mean())
             found.append(metrics)
         return found
 
@@ -159,7 +179,7 @@ class Judge:
 
     @cached_property
     def channels(self) -> list[int]:
-        """The class or channel that the target means in each picture; a BadInput where it means no single one."""
+        """The class or channel of the target in each image; a `BadInput` for a target without a single one."""
         return self.target.resolved(self.model).channels(self.model, self.images)
 
     @cached_property
@@ -167,31 +187,31 @@ class Judge:
         return weighted_layers(self.model, self._objective, self._size)
 
     @cached_property
-    def _fallen(self) -> tuple[Tensor, Tensor]:
-        """Masks (N, H, W) and by how much the score falls for each, (N, B)."""
-        masks = squares(self.effort.squares, self._size, self.seed)
+    def _drops(self) -> tuple[Tensor, Tensor]:
+        """Masks (N, H, W), and the drop of the score for each, (N, B)."""
+        masks = random_squares(self.effort.squares, self._size, self.seed)
         images = self.images.to(self.model.device)
-        nothing = baseline_image(self.model, images, NOTHING)
+        baselines = baseline_image(self.model, images, REMOVED)
         with score_function(self.model, self._objective) as score:
-            return masks, drops(score, images, nothing, masks, copies_at_once(self.model, images))
+            return masks, score_drops(score, images, baselines, masks, copies_at_once(self.model, images))
 
     def _curves(self, maps: Tensor) -> dict[str, Tensor]:
-        """Of a class its probability; of another target its score, 0 for nothing and 1 for the picture."""
+        """Curves of a class's probability, or of another target's score from 0 (baseline) to 1 (image)."""
         import objectives
 
         objective, images = self._objective, self.images.to(self.model.device)
         if self.target.of_class:
             objective = objectives.softmax(self.channels)
-        nothing, blurred = (baseline_image(self.model, images, name) for name in (NOTHING, BLURRED))
+        removed, blurred = (baseline_image(self.model, images, name) for name in (REMOVED, BLURRED))
         with score_function(self.model, objective) as score:
             at_once = copies_at_once(self.model, images)
-            deletion = curve(score, images, nothing, maps, self.effort.points, at_once)
+            deletion = curve(score, images, removed, maps, self.effort.points, at_once)
             insertion = curve(score, blurred, images, maps, self.effort.points, at_once)
         if self.target.of_class:
             deletion, insertion = deletion.exp(), insertion.exp()  # the objective is the log-probability
         else:
             low, high = deletion[:, -1], deletion[:, 0]
-            deletion, insertion = between(deletion, low, high), between(insertion, low, high)
+            deletion, insertion = normalise_curves(deletion, low, high), normalise_curves(insertion, low, high)
         return {
             "insertion": area(insertion),
             "deletion": area(deletion),
@@ -206,14 +226,15 @@ class Judge:
         if not (boxes := self._boxes(row)):
             return {}
         hit = points_at(heat, boxes, self.margin)
-        return {"pointing": float(hit), "energy": energy(heat, boxes), "iou": overlap(heat, boxes)}
+        return {"pointing": float(hit), "energy": energy(heat, boxes), "iou": box_iou(heat, boxes)}
 
     @cached_property
     def scores(self) -> list[float]:
-        """What the target says of each picture.
+        """The target's score of each image.
 
         Raises:
-            BadInput, NotFound: for a target, or another one to compare with, that the network does not have.
+            BadInput: for a target, or one to compare with, that does not fit the network.
+            NotFound: for a target, or one to compare with, that the network does not have.
         """
         if self._rival is not None:
             target_scores(self.model, self._rival, self.images)
@@ -221,7 +242,11 @@ class Judge:
 
 
 def upper_half(depths: Sequence[Mapping[str, Any]], layers: int) -> float | None:
-    """How alike |map| stays, by rank, while up to half of the layers are random: the mean over those depths.
+    """Rank correlation of |map| with the original while up to half of the layers are random: the mean over depths.
+
+    Args:
+        depths: stages of the cascade, with `layers` and `size`.
+        layers: number of all layers with weights.
 
     Example:
         >>> upper_half([{"layers": 1, "size": 0.8}, {"layers": 2, "size": 0.4}, {"layers": 4, "size": 0.0}], 4)
@@ -231,9 +256,9 @@ def upper_half(depths: Sequence[Mapping[str, Any]], layers: int) -> float | None
     return sum(known) / len(known) if known else None
 
 
-def plain(values: Tensor) -> Any:
-    """A number, or a list of them, as JSON knows it; None for what is no number."""
+def to_json(values: Tensor) -> Any:
+    """A number, or a list of numbers, for JSON; None for values that are not finite."""
     if values.ndim:
-        return [plain(value) for value in values]
+        return [to_json(value) for value in values]
     number = float(values)
     return number if math.isfinite(number) else None

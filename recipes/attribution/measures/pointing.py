@@ -1,4 +1,4 @@
-"""Does a map lie on the thing, where boxes say where it is?"""
+"""Localization measures: does a map lie inside the annotated boxes of an object?"""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from torch import Tensor
 from recipes.attribution.localization.boxes import Box, hot_box
 
 HOT = 0.2
-"""Share of a map's maximum above which it is bounded (Zhou et al. 2016)."""
+"""Threshold of a map's own box, as a share of its maximum (Zhou et al. 2016)."""
 
 
-def inside(boxes: Sequence[Box], size: tuple[int, int], margin: int = 0) -> Tensor:
-    """The pixels (H, W) of a picture that lie in any box, or no further than `margin` from it.
+def box_mask(boxes: Sequence[Box], size: tuple[int, int], margin: int = 0) -> Tensor:
+    """The pixels of an image that lie in any box, as a mask (H, W).
+
+    Args:
+        boxes: (top, left, bottom, right) in pixels.
+        size: (height, width) of the image.
+        margin: pixels by which every box is enlarged on each side.
 
     Example:
-        >>> inside([(0, 1, 1, 3)], (2, 3)).int()
+        >>> box_mask([(0, 1, 1, 3)], (2, 3)).int()
         tensor([[0, 1, 1],
                 [0, 0, 0]], dtype=torch.int32)
     """
@@ -28,26 +33,28 @@ def inside(boxes: Sequence[Box], size: tuple[int, int], margin: int = 0) -> Tens
 
 
 def points_at(heat: Tensor, boxes: Sequence[Box], margin: int = 0) -> bool:
-    """The pointing game (Zhang et al. 2016): whether the hottest pixel of a map (H, W) lies in a box.
+    """The pointing game (Zhang et al. 2016): whether the maximum of a map lies in a box.
 
     Args:
-        margin: pixels beside a box that still count; the paper has 15. A map without anything above 0 points nowhere.
+        heat: (H, W); a map without values above 0 is never a hit.
+        boxes: (top, left, bottom, right) in pixels.
+        margin: tolerance around a box in pixels; 15 in the paper.
     """
-    return bool(heat.max() > 0) and bool(inside(boxes, _size(heat), margin).flatten()[heat.argmax()])
+    return bool(heat.max() > 0) and bool(box_mask(boxes, _size(heat), margin).flatten()[heat.argmax()])
 
 
 def energy(heat: Tensor, boxes: Sequence[Box]) -> float:
-    """The share of what a map (H, W) has above 0 that lies in a box (Wang et al. 2020), in [0, 1]."""
-    warm = heat.clamp_min(0)
-    total = float(warm.sum())
-    return float(warm[inside(boxes, _size(heat))].sum()) / total if total > 0 else 0.0
+    """Energy-based pointing game (Wang et al. 2020): the share of a map's positive values in a box, in [0, 1]."""
+    positive = heat.clamp_min(0)
+    total = float(positive.sum())
+    return float(positive[box_mask(boxes, _size(heat))].sum()) / total if total > 0 else 0.0
 
 
-def overlap(heat: Tensor, boxes: Sequence[Box]) -> float:
-    """Intersection over union of the map's own box (above 20 % of its maximum) and the nearest box, in [0, 1].
+def box_iou(heat: Tensor, boxes: Sequence[Box]) -> float:
+    """Intersection over union of the map's own box (20 % of its maximum) and the best matching box, in [0, 1].
 
     Example:
-        >>> overlap(torch.tensor([[0.0, 1.0, 1.0]]), [(0, 0, 1, 2)])
+        >>> box_iou(torch.tensor([[0.0, 1.0, 1.0]]), [(0, 0, 1, 2)])
         0.3333333333333333
     """
     found = hot_box(heat, HOT)

@@ -1,4 +1,4 @@
-"""Parameter randomisation (Adebayo et al. 2018): a map of what a network has learned must change when it forgets it."""
+"""Model parameter randomisation test (Adebayo et al. 2018): a map must change when the weights are randomised."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from inverter import Model
 from objectives import Objective
 from recipes.attribution.measures.similarity import rank_correlation, similarity
 
-Ask = Callable[[Model, Tensor], Tensor]
-"""A method with its target: a network and pictures (B, 3, H, W) -> maps (B, H, W)."""
+Explainer = Callable[[Model, Tensor], Tensor]
+"""A method with a fixed target: network, images (B, 3, H, W) -> maps (B, H, W)."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """What became of the maps of B pictures once the uppermost `layers` are random, down to `down_to`.
+    """The maps of B images once the uppermost layers are random.
+
+    The three similarities are NaN where a map is 0 everywhere (no evidence for the target in the random network, or a
+    dead ReLU before it) or not finite.
 
     Attributes:
-        maps: (B, H, W). rank: rank correlation with the network's own maps, (B,). size: the same of |map|, which is
-            what an eye compares. ssim: of the maps as they are drawn, (B,). All three are NaN where a map is 0
-            everywhere (in the random network nothing speaks for the target, or a ReLU before it lets nothing through)
-            or holds no numbers.
+        layers: number of randomised layers.
+        down_to: address of the lowest of them.
+        maps: (B, H, W).
+        rank: Spearman's rank correlation with the maps of the trained network, (B,).
+        size: the same of absolute values, closer to what one sees, (B,).
+        ssim: structural similarity of the maps as they are drawn, (B,).
     """
 
     layers: int
@@ -37,13 +42,27 @@ class Depth:
 
 
 def randomisation(
-    ask: Ask, model: Model, images: Tensor, layers: Sequence[str], depths: Sequence[int], seed: int, signed: bool
+    explainer: Explainer,
+    model: Model,
+    images: Tensor,
+    layers: Sequence[str],
+    depths: Sequence[int],
+    seed: int,
+    signed: bool,
 ) -> Iterator[Depth]:
-    """The cascade: layer by layer from the top, weights are drawn anew, and the maps are asked again.
+    """Cascading randomisation: weights are drawn anew layer by layer from the top, and the maps are recomputed.
 
     Args:
-        images: (B, 3, H, W) in [0, 1]. layers: addresses with weights, the uppermost first (`weighted_layers`).
-        depths: after how many of them to ask, ascending. signed: whether the maps tell below 0 from 0.
+        explainer: computes the maps.
+        model: the trained network; it is copied.
+        images: (B, 3, H, W) in [0, 1].
+        layers: addresses of layers with weights, the uppermost first (`weighted_layers`).
+        depths: numbers of randomised layers at which maps are computed, ascending.
+        seed: of the weights.
+        signed: whether values below 0 oppose the target.
+
+    Yields:
+        One `Depth` for each of `depths`.
 
     Example:
         >>> from inverter import load_model
@@ -52,9 +71,9 @@ def randomisation(
         >>> [float(depth.rank) for depth in found]
         [1.0]
     """
-    own = ask(model, images)
+    own = explainer(model, images)
     for count, network in cascade(model, layers, depths, seed):
-        maps = ask(network, images)
+        maps = explainer(network, images)
         found = (
             rank_correlation(own, maps),
             rank_correlation(own.abs(), maps.abs()),
@@ -66,11 +85,11 @@ def randomisation(
 
 
 def cascade(model: Model, layers: Sequence[str], depths: Sequence[int], seed: int) -> Iterator[tuple[int, Model]]:
-    """A copy of the model whose first `depth` of `layers` are random, for each depth; it is one copy that goes on.
+    """Yields a copy of the model whose first `depth` of `layers` are random, for each depth; it is modified further.
 
-    Each tensor of weights is drawn from a normal distribution around 0, as large as it is (root mean square). Drawn as
-    networks are initialised, activations would die away or burst in layers that stay as they were trained; with the
-    mean that it has, most of a network that ends with a ReLU falls silent.
+    Every parameter is drawn from a normal distribution with mean 0 and its own root mean square. With the usual
+    initialisation activations would vanish or explode in the layers that are still trained; with the parameter's own
+    mean most of a network that ends with a ReLU would be silent.
     """
     network = copy.copy(model)
     network.module = copy.deepcopy(model.module)
@@ -78,13 +97,13 @@ def cascade(model: Model, layers: Sequence[str], depths: Sequence[int], seed: in
     done = 0
     for depth in depths:
         for layer in layers[done:depth]:
-            _draw(network.module.get_submodule(layer), generator)
+            _randomise(network.module.get_submodule(layer), generator)
         done = depth
         yield depth, network
 
 
 @torch.no_grad()
-def _draw(part: nn.Module, generator: torch.Generator) -> None:
+def _randomise(part: nn.Module, generator: torch.Generator) -> None:
     for parameter in part.parameters(recurse=False):
         drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
         parameter.copy_(parameter.square().mean().sqrt() * drawn)
@@ -92,17 +111,22 @@ def _draw(part: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def weighted_layers(model: Model, target: Objective, size: tuple[int, int]) -> list[str]:
-    """Addresses of the layers with weights that a picture of `size` passes on its way to the target, uppermost first.
+    """Addresses of the layers with weights that run before the target is read, the uppermost first.
 
-    A part whose weights another part uses itself (the projection of an attention) goes with that one.
+    A module whose weights are used by its parent (the output projection of an attention) is placed with the parent.
+
+    Args:
+        model: the network.
+        target: the objective.
+        size: (height, width) of the images.
     """
     ran: dict[str, int] = {}
     names = {part: name for name, part in model.module.named_modules()}
 
-    def note(part: nn.Module, _inputs: object, _output: object) -> None:
+    def record(part: nn.Module, _inputs: object, _output: object) -> None:
         ran.setdefault(names[part], len(ran))
 
-    handles = [part.register_forward_hook(note) for part in names]
+    handles = [part.register_forward_hook(record) for part in names]
     try:
         with model.capture(target.reads) as capture:
             capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
@@ -118,11 +142,11 @@ def weighted_layers(model: Model, target: Objective, size: tuple[int, int]) -> l
     return sorted(found, key=lambda name: found[name], reverse=True)
 
 
-def evenly(count: int, most: int) -> list[int]:
-    """Up to `count` depths from 1 to `most`, evenly spaced; all of them for 0.
+def spread_depths(count: int, most: int) -> list[int]:
+    """Up to `count` evenly spaced depths from 1 to `most`; all of them for 0.
 
     Example:
-        >>> evenly(4, 26), evenly(0, 3)
+        >>> spread_depths(4, 26), spread_depths(0, 3)
         ([1, 9, 18, 26], [1, 2, 3])
     """
     if not 0 < count < most:

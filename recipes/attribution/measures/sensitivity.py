@@ -1,4 +1,4 @@
-"""Sensitivity to the target: a map that says the same of another class says nothing of this one."""
+"""Class sensitivity: a map that stays the same for another class does not explain this one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from recipes.attribution.measures.similarity import rank_correlation
 
 
 def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int]) -> list[int]:
-    """For each picture (B, 3, H, W) the class that the network puts highest, its own of `classes` (B,) aside.
+    """The highest scoring class of each image other than the given one.
 
-    The nearest rival makes the test hard, and is one that the network sees: for a class that it rules out, a score that
-    passes a ReLU has no gradient, and every map would change.
+    The nearest rival makes the test hard. For a class that the network rules out, a score behind a ReLU may have no
+    gradient, and every map would change.
+
+    Args:
+        model: a classifier.
+        images: (B, 3, H, W) in [0, 1].
+        classes: (B,), the class that is excluded for each image.
+
+    Returns:
+        (B,) class indices.
     """
     scores = encode(model, images, OUTPUT)[OUTPUT].clone()
     scores[torch.arange(len(classes)), torch.tensor(classes)] = -torch.inf
@@ -24,7 +32,7 @@ def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int]) -> l
 
 
 def target_change(own: Tensor, other: Tensor) -> Tensor:
-    """1 - rank correlation of maps (B, H, W) for a target and for another one: (B,); 0 says the same of both.
+    """1 - rank correlation of maps (B, H, W) for two targets, (B,); 0 if the maps are the same.
 
     Example:
         >>> heat = torch.rand(1, 4, 4)

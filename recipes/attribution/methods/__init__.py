@@ -1,1 +1,1 @@
-"""The attribution methods, one family a file: each a pure function that declares itself."""
+"""The attribution methods, one family a module: pure functions registered by `recipes.attribution.method.method`."""

@@ -1,4 +1,4 @@
-"""Class activation maps: a layer's maps A_k, weighted by what each says for the target S."""
+"""Class activation maps: a layer's feature maps A_k, weighted by their contribution to the target's score S."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from recipes.attribution.scoring.layers import layer_gradient
 from recipes.attribution.scoring.pooled_head import pooled_weights
 
 BOX = 0.2
-"""Zhou et al. 2016 bound what is above 20 % of the maximum."""
+"""Threshold of the bounding box, 20 % of the maximum (Zhou et al. 2016)."""
 
 
 @method("cam", paper="Zhou et al. 2016", signed=True, layer=True, pooled=True, box=BOX)
 def cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """M = sum over k of w_k A_k, w_k the weight from the mean of map k to the class (eq. 2)."""
+    """CAM (Zhou et al. 2016, eq. 2): M = sum_k w_k A_k, with w_k the weight of the pooled map k for the class."""
     maps, weights = pooled_weights(model, images, target)
     return (weights[:, :, None, None] * maps).sum(1)
 
@@ -39,10 +39,10 @@ def cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: in
     paper="Selvaraju et al. 2017",
     layer=True,
     box=BOX,
-    help={"relu": "keep only what speaks for the target"},
+    help={"relu": "keep only positive evidence"},
 )
 def grad_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, relu: bool = True) -> Tensor:
-    """L = ReLU(sum over k of a_k A_k), a_k the mean over positions of dS/dA_k (eq. 1 and 2)."""
+    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2): L = ReLU(sum_k a_k A_k), a_k the spatial mean of dS/dA_k."""
     maps, gradient = layer_gradient(model, images, target, layer)
     weighted = (gradient.mean((2, 3), keepdim=True) * maps).sum(1)
     return weighted.relu() if relu else weighted
@@ -50,16 +50,16 @@ def grad_cam(model: Model, images: Tensor, target: Objective, *, layer: str, see
 
 @method("grad-cam++", paper="Chattopadhay et al. 2018", layer=True, box=BOX)
 def grad_cam_plus_plus(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """Grad-CAM with w_k = sum over positions of alpha_k ReLU(dS/dA_k) (eq. 5 and 19)."""
+    """Grad-CAM++ (Chattopadhay et al. 2018): Grad-CAM with w_k = sum_ij alpha_kij ReLU(dS/dA_kij) (eq. 5 and 19)."""
     maps, gradient = layer_gradient(model, images, target, layer)
     return _plus_plus(maps, gradient)
 
 
 def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
-    """The map (B, h, w) from A and g = dS/dA: alpha = g^2 / (2 g^2 + g^3 sum of A), for the score exp(S) (eq. 19).
+    """The map (B, h, w) from A and g = dS/dA: alpha = g^2 / (2 g^2 + g^3 sum_ij A_ij), for the score exp(S) (eq. 19).
 
-    That is 1 / (2 + g sum of A), which small derivatives do not lose in a rounding term. A factor that the positions of
-    a picture share does not change where its map lies: exp(S) itself is left out.
+    It is computed as 1 / (2 + g sum_ij A_ij), which is accurate for small gradients. The factor exp(S) is common to all
+    positions of an image and is left out.
     """
     below = 2 + gradient * maps.sum((2, 3), keepdim=True)
     alpha = torch.where(below != 0, 1 / below, 0.0)
@@ -73,7 +73,7 @@ def _plus_plus(maps: Tensor, gradient: Tensor) -> Tensor:
     layer=True,
     box=BOX,
     check=check_noise,
-    help={"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"},
+    help={"samples": "number of noisy copies", "noise": "standard deviation, as a share of the image's value range"},
 )
 def smooth_grad_cam_plus_plus(
     model: Model,
@@ -85,7 +85,7 @@ def smooth_grad_cam_plus_plus(
     samples: int = 8,
     noise: float = 0.15,
 ) -> Tensor:
-    """Grad-CAM++ from maps and derivatives that are means over noisy copies."""
+    """Smooth Grad-CAM++ (Omeiza et al. 2019): Grad-CAM++ with A and dS/dA averaged over noisy copies."""
     maps, gradient = _smoothed(model, images, target, layer, seed, samples, noise)
     return _plus_plus(maps, gradient)
 
@@ -93,7 +93,7 @@ def smooth_grad_cam_plus_plus(
 def _smoothed(
     model: Model, images: Tensor, target: Objective, layer: str, seed: int, samples: int, spread: float
 ) -> tuple[Tensor, Tensor]:
-    """Means of A and of dS/dA over noisy copies of the pictures."""
+    """Means of A and of dS/dA over noisy copies of the images."""
     sigma = noise_level(images, spread)
     total: list[Tensor] = []
     for draws in stack_in_groups(noise(seed, samples, images), copies_at_once(model, images)):
@@ -106,14 +106,14 @@ def _smoothed(
 
 @method("layer-cam", paper="Jiang et al. 2021", layer=True, box=BOX)
 def layer_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """M = ReLU(sum over k of ReLU(dS/dA_k) A_k): each position with a weight of its own (eq. 5 and 6)."""
+    """LayerCAM (Jiang et al. 2021, eq. 5 and 6): M = ReLU(sum_k ReLU(dS/dA_k) A_k), one weight for each position."""
     maps, gradient = layer_gradient(model, images, target, layer)
     return (gradient.relu() * maps).sum(1).relu()
 
 
 @method("sharpen-focus", paper="Wang et al. 2019", layer=True, box=BOX)
 def sharpen_focus(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """Grad-CAM with a_k the mean over positions of ReLU(dS/dA_k): what speaks against the target cancels nothing."""
+    """Sharpen Focus (Wang et al. 2019): Grad-CAM with a_k the spatial mean of ReLU(dS/dA_k)."""
     maps, gradient = layer_gradient(model, images, target, layer)
     return (gradient.relu().mean((2, 3), keepdim=True) * maps).sum(1).relu()
 
@@ -123,31 +123,31 @@ def sharpen_focus(model: Model, images: Tensor, target: Objective, *, layer: str
     paper="Wang et al. 2020",
     layer=True,
     box=BOX,
-    help={"channels": "the most varied maps of the layer that are tried; 0 tries all"},
+    help={"channels": "number of feature maps to use, those with the largest value range first; 0 uses all"},
 )
 @torch.no_grad()
 def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, channels: int = 0) -> Tensor:
-    """L = ReLU(sum over k of softmax over k of S(x masked by A_k), times A_k) (eq. 5 to 7).
+    """Score-CAM (Wang et al. 2020, eq. 5 to 7): L = ReLU(sum_k w_k A_k), w = softmax_k S(x masked by A_k).
 
-    The mask is A_k enlarged and stretched to [0, 1]; what it covers becomes the network's zero, whose own score cancels
-    in the softmax. A flat map has no mask, and no say.
+    The mask is A_k, upsampled and normalised to [0, 1]. Masked pixels become zero after normalisation; the baseline's
+    score cancels in the softmax. A constant map has no mask and no weight.
     """
     with model.capture([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
     spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
-    nothing, at_once = baseline_image(model, images, "mean"), copies_at_once(model, images[:1])
+    baselines, at_once = baseline_image(model, images, "mean"), copies_at_once(model, images[:1])
     scores = maps.new_full(maps.shape[:2], -torch.inf)
     varied = (spread > 0).sum(1).tolist()
-    for row, picture in enumerate(images):
+    for row, image in enumerate(images):
         ranked = spread[row].topk(count).indices
         with score_function(model, select_targets(target, torch.tensor([row], device=images.device))) as score:
             for part in ranked[: varied[row]].split(at_once):
                 if not len(part):
-                    break  # all maps are flat
+                    break  # all maps are constant
                 masks = F.interpolate(maps[row, part][:, None], images.shape[2:], mode="bilinear", align_corners=False)
                 least, most = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
-                shown = nothing[row] + (masks - least) / (most - least) * (picture - nothing[row])
+                shown = baselines[row] + (masks - least) / (most - least) * (image - baselines[row])
                 scores[row, part] = score(shown, part.new_zeros(len(part)))
     weights = scores.softmax(1).nan_to_num()
     return (weights[:, :, None, None] * maps).sum(1).relu()

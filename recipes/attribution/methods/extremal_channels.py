@@ -1,4 +1,4 @@
-"""Extremal perturbation of a layer's channels: which few of them keep most of the target (Fong et al. 2019, 4.2)."""
+"""Extremal perturbation of channels: the few channels that preserve the score (Fong et al. 2019, section 4.2)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from inverter_errors import BadInput
 from objectives import Objective, code
 from priors import Fourier
 from recipes.attribution.method import method
-from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, check_areas, rank_penalty, weights
-from recipes.attribution.methods.meaningful_perturbation import Share
+from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, area_weights, check_areas, rank_penalty
+from recipes.attribution.methods.meaningful_perturbation import RelativeScore
 from recipes.attribution.scoring.forward import score_function, target_rows
 from recipes.attribution.scoring.layers import replaced_activation
 
@@ -23,7 +23,7 @@ from recipes.attribution.scoring.layers import replaced_activation
     paper="Fong et al. 2019",
     layer=True,
     check=check_areas,
-    help={"areas": "of the masks, as shares of the channels", "steps": "of gradient descent"},
+    help={"areas": "mask sizes, as shares of the channels", "steps": "gradient descent steps"},
 )
 def extremal_channels(
     model: Model,
@@ -35,9 +35,10 @@ def extremal_channels(
     areas: Sequence[float] = (0.05, 0.1, 0.2),
     steps: int = 100,
 ) -> Tensor:
-    """Where the channels that matter are active: sum over k of m_k |A_k|, m the mean mask of several areas.
+    """Where the most important channels are active (Fong et al. 2019): M = sum_k m_k |A_k|, m the mean mask.
 
-    A layer without a ReLU (a linear bottleneck) may say as much for the target by values below 0.
+    The mean is taken over masks of several areas. Absolute values, because in a layer without a ReLU (a linear
+    bottleneck) negative activations may support the target as well.
     """
     mask = channel_masks(model, images, target, layer, areas, steps).mean(0)
     with torch.no_grad(), model.capture([layer]) as capture:
@@ -49,9 +50,20 @@ def extremal_channels(
 def channel_masks(
     model: Model, images: Tensor, target: Objective, layer: str, areas: Sequence[float], steps: int = 100
 ) -> Tensor:
-    """m_a = argmax S(m A) over masks of a share a of a layer's channels, (len(areas), B, C) in [0, 1].
+    """The channel masks m_a = argmax_m S(m A), each over a share a of a layer's channels; masked channels are 0.
 
-    A channel that is masked is 0. What is maximised is the `Share` of the score less l R_a(m), as for pixels.
+    The objective is the `RelativeScore` minus lambda R_a(m), as for pixels.
+
+    Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: the objective.
+        layer: address of the layer, with C channels.
+        areas: shares of the channels in (0, 1).
+        steps: gradient descent steps.
+
+    Returns:
+        (len(areas), B, C) in [0, 1].
 
     Raises:
         BadInput: if the target does not depend on the layer.
@@ -65,26 +77,26 @@ def channel_masks(
     """
     (count,) = {shape[1] for shape in model.shapes([layer], (images.shape[2], images.shape[3])).values()}
     copies = len(areas)
-    wanted = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
+    shares = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
     mask = images.new_full((copies * len(images), count), 0.5, requires_grad=True)
     shown, rows = images.repeat(copies, 1, 1, 1), target_rows(images, copies)
     optimizer = torch.optim.SGD([mask], lr=RATE * count, momentum=MOMENTUM)
-    kept = torch.ones_like(mask)  # what the layer is multiplied with, in the pass to come
+    kept = torch.ones_like(mask)  # multiplies the activation in the next forward pass
 
     def multiply(activation: Tensor) -> Tensor:
         return activation * kept[:, :, None, None]
 
     with replaced_activation(model.module, layer, multiply), score_function(model, target) as score:
         with torch.no_grad():
-            whole = score(shown, rows)
+            full = score(shown, rows)
             kept = torch.zeros_like(mask)
-            share = Share(whole, score(shown, rows))
-        for weight in weights(steps):
+            relative = RelativeScore(full, score(shown, rows))
+        for weight in area_weights(steps):
             kept = mask
-            left = share(score(shown, rows))
+            left = relative(score(shown, rows))
             if not left.requires_grad:
                 raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-            (mask.grad,) = torch.autograd.grad((weight * rank_penalty(mask, wanted) - left).sum(), mask)
+            (mask.grad,) = torch.autograd.grad((weight * rank_penalty(mask, shares) - left).sum(), mask)
             optimizer.step()
             mask.data.clamp_(0, 1)
     return mask.detach().view(copies, len(images), count)
@@ -93,12 +105,14 @@ def channel_masks(
 def activation_diff(
     model: Model, images: Tensor, layer: str, masks: Tensor, settings: Settings | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Activation "diffing": what a layer saw, and what is left of it behind masks of its channels, each as a picture.
+    """Activation "diffing": pre-images of a layer's activation A and of its masked version m A (figure 9).
 
-    Both A and m A are inverted from the same start: what the second picture still shows is what the masked channels
-    stand for (figure 9).
+    Both are inverted from the same start, so that their difference shows what the removed channels encode.
 
     Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        layer: address of the layer, with C channels.
         masks: (B, C) in [0, 1], as one area of `channel_masks`.
         settings: of both inversions.
 
@@ -111,7 +125,7 @@ def activation_diff(
     how = settings or Settings()
     names, size = [str(i) for i in range(len(images))], (images.shape[2], images.shape[3])
     before, after = (
-        optimize(model, code(layer, wanted, names=names), Fourier(len(images), size), how, augment="none").images
-        for wanted in (maps, masked)
+        optimize(model, code(layer, activation, names=names), Fourier(len(images), size), how, augment="none").images
+        for activation in (maps, masked)
     )
     return before, after

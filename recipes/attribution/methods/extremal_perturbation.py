@@ -1,4 +1,4 @@
-"""Extremal perturbation: of all smooth masks of one area, the one that keeps most of the target (Fong et al. 2019)."""
+"""Extremal perturbation: the smooth mask of a given area that preserves the score best (Fong et al. 2019)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
-from recipes.attribution.methods.meaningful_perturbation import Share
-from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_image, check_baseline
+from recipes.attribution.methods.meaningful_perturbation import RelativeScore
+from recipes.attribution.scoring.baselines import BASELINE_HELP, Baseline, baseline_image, check_baseline
 from recipes.attribution.scoring.forward import score_function, target_rows
 
 NODES = 32
-"""Of a mask's grid along a picture's shorter side; 7 pixels apart in one of 224, as in the paper's code."""
+"""Nodes of a mask's grid along the shorter side: 7 pixels apart in an image of 224, as in the paper's code."""
 REACH = 4
-"""Nodes around each that its smooth maximum looks at."""
+"""Radius of the smooth maximum's window, in nodes."""
 COLDNESS = 20.0
-"""Of the smooth maximum: 1 / T."""
+"""Inverse temperature 1 / T of the smooth maximum."""
 RATE, MOMENTUM = 0.01, 0.9
-"""Of gradient descent, as in the paper; the rate is for a gradient in units of one node's share of the mask."""
+"""Learning rate and momentum, as in the paper; the rate is multiplied by the number of nodes."""
 WEIGHTS = 0.3, 60.0
-"""Of the area constraint, at the first and at the last step."""
+"""Weight lambda of the area constraint at the first and at the last step."""
 
 
 def rank_penalty(values: Tensor, share: float | Tensor) -> Tensor:
-    """R_a(m) = mean of (sorted m - r_a)^2 for masks (N, n): r_a is 0, and 1 for the largest share a (eq. 3), (N,).
+    """The area constraint R_a(m) = mean (vecsort(m) - r_a)^2; r_a is 1 for the largest share a and else 0 (eq. 3).
 
-    It is 0 for a mask of zeros and ones with just this area, and its gradient says which values should become which.
+    It is 0 for a binary mask of exactly this area.
+
+    Args:
+        values: masks (N, n) in [0, 1].
+        share: the area a in (0, 1), or one for each mask, (N,).
+
+    Returns:
+        (N,).
 
     Example:
         >>> rank_penalty(torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]), 0.25)
@@ -41,15 +47,15 @@ def rank_penalty(values: Tensor, share: float | Tensor) -> Tensor:
     count = values.shape[1]
     ordered = values.sort(dim=1, descending=True, stable=True).values
     ones = torch.as_tensor(share, device=values.device).view(-1, 1) * count
-    wanted = (torch.arange(count, device=values.device) < ones.round()).to(values.dtype)
-    return (ordered - wanted).square().mean(1)
+    template = (torch.arange(count, device=values.device) < ones.round()).to(values.dtype)
+    return (ordered - template).square().mean(1)
 
 
 def smooth_masks(nodes: Tensor) -> Tensor:
-    """Smooth masks from a grid (N, h, w) in [0, 1]: m_i = smax over j of k(u_i - u_j) nodes_j (eq. 5 and 6).
+    """Smooth masks from a grid (N, h, w) in [0, 1]: m_i = smax_j k(u_i - u_j) nodes_j (eq. 5 and 6).
 
-    k(u) = exp(-max(0, |u| - 1)^2 / 4), u in nodes. No mask has a finer detail than k. It is computed at the nodes,
-    which are dense against k, and only then enlarged.
+    The kernel k(u) = exp(-max(0, |u| - 1)^2 / 4), u in nodes, limits the detail of a mask. It is evaluated at the
+    nodes, which sample k densely; the result is upsampled afterwards.
     """
     side = 2 * REACH + 1
     steps = torch.arange(-REACH, REACH + 1, device=nodes.device, dtype=nodes.dtype)
@@ -62,7 +68,7 @@ def smooth_masks(nodes: Tensor) -> Tensor:
 def check_areas(*, areas: Sequence[float], steps: int, **_others: object) -> None:
     if not areas or not all(isinstance(area, int | float) and 0 < area < 1 for area in areas) or steps < 1:
         raise BadInput(
-            "extremal perturbations take areas between 0 and 1, as [0.05,0.1], and at least 1 step, "
+            "extremal perturbations take areas between 0 and 1, such as [0.05,0.1], and at least 1 step, "
             f"got {areas} and {steps}"
         )
 
@@ -76,7 +82,11 @@ def _check(*, areas: Sequence[float], steps: int, baseline: str) -> None:
     "extremal-perturbation",
     paper="Fong et al. 2019",
     check=_check,
-    help={"areas": "of the masks, as shares of the picture", "steps": "of gradient descent", "baseline": BASELINES},
+    help={
+        "areas": "mask sizes, as shares of the image",
+        "steps": "gradient descent steps",
+        "baseline": BASELINE_HELP,
+    },
 )
 def extremal_perturbation(
     model: Model,
@@ -87,34 +97,51 @@ def extremal_perturbation(
     seed: int,
     areas: Sequence[float] = (0.05, 0.1, 0.2),
     steps: int = 200,
-    baseline: str = "blur",
+    baseline: Baseline = "blur",
 ) -> Tensor:
-    """The mean of the extremal masks of several areas: a pixel counts the more, the smaller a mask it is in."""
+    """The mean of the extremal masks of several areas (Fong et al. 2019): pixels of the smallest mask score highest."""
     return extremal_masks(model, images, target, areas, steps, baseline).mean(0)
 
 
 @torch.enable_grad()
 def extremal_masks(
-    model: Model, images: Tensor, target: Objective, areas: Sequence[float], steps: int = 200, baseline: str = "blur"
+    model: Model,
+    images: Tensor,
+    target: Objective,
+    areas: Sequence[float],
+    steps: int = 200,
+    baseline: Baseline = "blur",
 ) -> Tensor:
-    """m_a = argmax S(m x + (1 - m) x') over smooth masks of area a (eq. 2), all at once: (len(areas), B, H, W).
+    """The masks m_a = argmax_m S(m x + (1 - m) x') over smooth masks of area a (eq. 2), for all areas at once.
 
-    What is maximised is the `Share` of the score less l R_a(m), l growing from step to step.
+    The objective is the `RelativeScore` minus lambda R_a(m), with lambda growing from step to step.
+
+    Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: the objective.
+        areas: shares of the image in (0, 1).
+        steps: gradient descent steps.
+        baseline: x', shown where the mask is 0.
+
+    Returns:
+        (len(areas), B, H, W) in [0, 1].
     """
     height, width = images.shape[2:]
     fine = NODES / min(height, width)
     grid = [min(side, round(side * fine)) for side in (height, width)]
-    wanted = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
-    nothing, copies = baseline_image(model, images, baseline), len(areas)
+    shares = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
+    baselines, copies = baseline_image(model, images, baseline), len(areas)
     nodes = images.new_full((copies * len(images), *grid), 0.5, requires_grad=True)
-    shown, hidden, rows = images.repeat(copies, 1, 1, 1), nothing.repeat(copies, 1, 1, 1), target_rows(images, copies)
+    shown, hidden, rows = images.repeat(copies, 1, 1, 1), baselines.repeat(copies, 1, 1, 1), target_rows(images, copies)
     optimizer = torch.optim.SGD([nodes], lr=RATE * nodes[0].numel(), momentum=MOMENTUM)
     with score_function(model, target) as score:
-        share = Share.between(score, images, nothing).repeated(copies)
-        for weight in weights(steps):
+        relative = RelativeScore.between(score, images, baselines).repeated(copies)
+        for weight in area_weights(steps):
             mask = smooth_masks(nodes)
             kept = F.interpolate(mask[:, None], (height, width), mode="bilinear", align_corners=False)
-            gain = share(score(torch.lerp(hidden, shown, kept), rows)) - weight * rank_penalty(mask.flatten(1), wanted)
+            kept_score = relative(score(torch.lerp(hidden, shown, kept), rows))
+            gain = kept_score - weight * rank_penalty(mask.flatten(1), shares)
             (nodes.grad,) = torch.autograd.grad(-gain.sum(), nodes)
             optimizer.step()
             nodes.data.clamp_(0, 1)
@@ -122,7 +149,7 @@ def extremal_masks(
     return F.interpolate(mask, (height, width), mode="bilinear", align_corners=False).view(copies, -1, height, width)
 
 
-def weights(steps: int) -> list[float]:
-    """The constraint's weight at each step, which grows by the same factor from one to the next."""
+def area_weights(steps: int) -> list[float]:
+    """The weight of the area constraint at each step; it grows geometrically."""
     first, last = WEIGHTS
     return [first * (last / first) ** (step / max(steps - 1, 1)) for step in range(steps)]

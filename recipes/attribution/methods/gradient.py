@@ -1,4 +1,4 @@
-"""Gradient methods: what a small change of each pixel does to the target, and smoother relatives."""
+"""Gradient methods: saliency, gradient x input, integrated gradients and SmoothGrad."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from inverter import Model
 from inverter.input_gradients import InputGradients
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.method import method, needs
-from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_image, check_baseline
+from recipes.attribution.method import import_library, method
+from recipes.attribution.scoring.baselines import BASELINE_HELP, Baseline, baseline_image, check_baseline
 from recipes.attribution.scoring.forward import (
     Score,
     check_noise,
@@ -31,10 +30,10 @@ from recipes.attribution.scoring.forward import (
 @method(
     "saliency",
     paper="Simonyan et al. 2014",
-    help={"crops": "average over ten crops: corners and centre, and their mirror images"},
+    help={"crops": "average over ten crops: four corners, the centre, and their mirror images"},
 )
 def saliency(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, crops: bool = False) -> Tensor:
-    """The largest absolute derivative over the channels: M_ij = max over c of |dS / dx_cij| (section 3.1)."""
+    """Saliency (Simonyan et al. 2014, section 3.1): M_ij = max_c |dS/dx_cij|."""
 
     def once(score: Score, images: Tensor) -> Tensor:
         return input_gradient(score, images).abs().amax(1)
@@ -44,20 +43,20 @@ def saliency(model: Model, images: Tensor, target: Objective, *, layer: str, see
 
 
 def _over_ten_crops(saliency: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The mean map (B, H, W) of what ten crops say of each place; pictures are enlarged by 8/7 to be cropped.
+    """The mean map (B, H, W) over ten crops of the images, which are first resized by 8/7.
 
-    224 of 256 pixels, the corners, the centre and their mirror images: as the paper's network was trained and tested.
+    The crops are the four corners, the centre and their mirror images, 224 of 256 pixels as in the paper.
     """
     height, width = images.shape[2:]
     large = F.interpolate(images, (height * 8 // 7, width * 8 // 7), mode="bilinear", align_corners=False)
     down, right = large.shape[2] - height, large.shape[3] - width
-    total, seen = torch.zeros_like(large[:, 0]), torch.zeros_like(large[:, 0])
+    total, count = torch.zeros_like(large[:, 0]), torch.zeros_like(large[:, 0])
     for top, left in ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)):
         here = (slice(None), slice(top, top + height), slice(left, left + width))
         crop = large[:, :, top : top + height, left : left + width]
         total[here] += saliency(crop) + saliency(crop.flip(3)).flip(2)
-        seen[here] += 2
-    return F.interpolate((total / seen)[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+        count[here] += 2
+    return F.interpolate((total / count)[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
 @method(
@@ -65,12 +64,15 @@ def _over_ten_crops(saliency: Callable[[Tensor], Tensor], images: Tensor) -> Ten
     paper="Shrikumar et al. 2016",
     signed=True,
     check=check_baseline,
-    help={"baseline": BASELINES},
+    help={"baseline": BASELINE_HELP},
 )
 def gradient_x_input(
-    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, baseline: str = "mean"
+    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, baseline: Baseline = "mean"
 ) -> Tensor:
-    """(x - x') dS/dx, summed over the channels; with the mean colour as x', the product at the network's own input."""
+    """Gradient x input (Shrikumar et al. 2016): M = (x - x') dS/dx, summed over the channels.
+
+    With the mean colour as x' it is the product at the normalised input of the network.
+    """
     with score_function(model, target) as score:
         return ((images - baseline_image(model, images, baseline)) * input_gradient(score, images)).sum(1)
 
@@ -87,16 +89,23 @@ def _check_steps(*, steps: int, baseline: str) -> None:
     signed=True,
     extra="captum.attr",
     check=_check_steps,
-    help={"steps": "points on the way from the baseline, of a Gauss-Legendre quadrature", "baseline": BASELINES},
+    help={"steps": "quadrature points (Gauss-Legendre) between baseline and image", "baseline": BASELINE_HELP},
 )
 def integrated_gradients(
-    model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, steps: int = 50, baseline: str = "black"
+    model: Model,
+    images: Tensor,
+    target: Objective,
+    *,
+    layer: str,
+    seed: int,
+    steps: int = 50,
+    baseline: Baseline = "black",
 ) -> Tensor:
-    """(x - x') times the mean of dS/dx on the straight way from x' to x, summed over the channels (eq. 1).
+    """Integrated gradients (Sundararajan et al. 2017, eq. 1), summed over the channels.
 
-    Complete: the map sums to S(x) - S(x').
+    M = (x - x') int_0^1 dS/dx (x' + a (x - x')) da, by Captum. Completeness: the map sums to S(x) - S(x').
     """
-    captum = needs("captum.attr")
+    captum = import_library("captum.attr")
     start = baseline_image(model, images, baseline)
     with score_function(model, target) as score, InputGradients():
         found = captum.IntegratedGradients(score).attribute(
@@ -112,7 +121,7 @@ def integrated_gradients(
 def _moments(
     model: Model, images: Tensor, target: Objective, seed: int, samples: int, spread: float
 ) -> tuple[Tensor, Tensor]:
-    """Mean and mean square of dS/dx over noisy copies of the pictures, each (B, 3, H, W)."""
+    """Mean and mean square of dS/dx over noisy copies of the images, each (B, 3, H, W)."""
     sigma = noise_level(images, spread)
     first, second = torch.zeros_like(images), torch.zeros_like(images)
     with score_function(model, target) as score:
@@ -124,14 +133,14 @@ def _moments(
     return first, second
 
 
-_NOISY = {"samples": "noisy copies", "noise": "standard deviation, as a share of the picture's range of values"}
+_NOISY = {"samples": "number of noisy copies", "noise": "standard deviation, as a share of the image's value range"}
 
 
 @method("smoothgrad", paper="Smilkov et al. 2017", check=check_noise, help=_NOISY)
 def smoothgrad(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:
-    """The mean derivative over noisy copies, M = 1/n sum of dS/d(x + N(0, sigma^2)); its largest size over channels."""
+    """SmoothGrad (Smilkov et al. 2017): M = max_c |1/n sum_i dS/dx(x + e_i)|, e_i ~ N(0, sigma^2)."""
     return _moments(model, images, target, seed, samples, noise)[0].abs().amax(1)
 
 
@@ -139,7 +148,7 @@ def smoothgrad(
 def smoothgrad_squared(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:
-    """The mean square of the derivative over noisy copies; its largest value over channels."""
+    """SmoothGrad-Squared (Hooker et al. 2019): the mean squared gradient over noisy copies, maximum over channels."""
     return _moments(model, images, target, seed, samples, noise)[1].amax(1)
 
 
@@ -147,6 +156,6 @@ def smoothgrad_squared(
 def vargrad(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, samples: int = 32, noise: float = 0.15
 ) -> Tensor:
-    """The variance of the derivative over noisy copies; its largest value over channels."""
+    """VarGrad (Adebayo et al. 2018): the variance of the gradient over noisy copies, maximum over channels."""
     mean, square = _moments(model, images, target, seed, samples, noise)
     return (square - mean.square()).clamp_min(0).amax(1)

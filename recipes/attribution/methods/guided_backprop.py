@@ -1,4 +1,4 @@
-"""Backpropagation by other rules: what goes back through a ReLU is itself rectified."""
+"""Guided backpropagation and deconvolution: the gradient is rectified at every ReLU of the backward pass."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from recipes.attribution.scoring.layers import layer_gradient
 
 
 def guided_gradient(model: Model, images: Tensor, target: Objective) -> Tensor:
-    """dS/dx, (B, 3, H, W), with the gradient rectified at every ReLU it passes (Springenberg et al. 2015)."""
+    """dS/dx, (B, 3, H, W), with the gradient rectified at every ReLU (Springenberg et al. 2015)."""
     with score_function(model, target) as score:
         return input_gradient(score, images, rule=GuidedReLU())
 
 
 @method("guided-backprop", paper="Springenberg et al. 2015")
 def guided_backprop(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """The largest absolute value over the channels of the guided gradient.
+    """Guided backpropagation (Springenberg et al. 2015): M = max_c |guided gradient|.
 
-    It shows which structures the network can see, and hardly depends on the target (Adebayo et al. 2018).
+    It shows the structures that the lower layers respond to and hardly depends on the target (Adebayo et al. 2018).
     """
     return guided_gradient(model, images, target).abs().amax(1)
 
 
 @method("guided-grad-cam", paper="Selvaraju et al. 2017", layer=True)
 def guided_grad_cam(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """Grad-CAM, enlarged, times guided backpropagation."""
+    """Guided Grad-CAM (Selvaraju et al. 2017): upsampled Grad-CAM times guided backpropagation."""
     cam = upsample_maps(grad_cam(model, images, target, layer=layer, seed=seed), images)
     return cam * guided_gradient(model, images, target).abs().amax(1)
 
 
 @method("deconvnet", paper="Zeiler & Fergus 2014", layer=True)
 def deconvnet(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """The largest absolute value over the channels of `deconvolved`."""
+    """Deconvolutional network (Zeiler & Fergus 2014): the maximum over channels of |`deconvolved`|."""
     return deconvolved(model, images, target, layer).abs().amax(1)
 
 
 def deconvolved(model: Model, images: Tensor, target: Objective, layer: str) -> Tensor:
-    """One activation of a layer, sent back alone through the deconvolutional network, (B, 3, H, W).
+    """The strongest activation of a layer, projected back to pixels by the deconvolutional network, (B, 3, H, W).
 
-    Of the layer's activations A, the one that adds most to the target, by A dS/dA, is kept; all others are zero. It
-    goes back through transposed filters, unpooling (to where each maximum was: the switches) and ReLUs.
+    The activation with the largest contribution A dS/dA to the target is kept and all others are set to zero. The
+    backward pass consists of transposed filters, unpooling at the switches (the positions of the maxima) and ReLUs.
     """
     images = images.detach().requires_grad_()
     with InputGradients():
@@ -57,15 +57,19 @@ def deconvolved(model: Model, images: Tensor, target: Objective, layer: str) -> 
 
 
 def strongest_alone(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Of each picture's activations (B, C, h, w), only the one with the largest share of the score; else 0.
+    """Keeps the activation of each image with the largest contribution to the score, and sets all others to 0.
 
-    Where the score falls with it, it is sent back as negative.
+    It is negative if the score decreases with it.
+
+    Args:
+        activation: A, (B, C, h, w).
+        gradient: dS/dA, (B, C, h, w).
 
     Example:
         >>> strongest_alone(torch.tensor([[[[3.0, 5.0]]]]), torch.tensor([[[[2.0, 1.0]]]]))
         tensor([[[[3., 0.]]]])
     """
     share = (activation * gradient).masked_fill(gradient == 0, -torch.inf).flatten(1)
-    place = share.argmax(1, keepdim=True)
+    top = share.argmax(1, keepdim=True)
     value = activation.abs() * gradient.sign()
-    return torch.zeros_like(value.flatten(1)).scatter_(1, place, value.flatten(1).gather(1, place)).view_as(activation)
+    return torch.zeros_like(value.flatten(1)).scatter_(1, top, value.flatten(1).gather(1, top)).view_as(activation)

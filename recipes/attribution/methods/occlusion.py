@@ -1,4 +1,4 @@
-"""Occlusion: what a target loses when a square of the picture is hidden."""
+"""Occlusion: the drop of the score when a square of the image is covered."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _check_square(*, size: int, stride: int, grey: float) -> None:
     signed=True,
     check=_check_square,
     help={
-        "size": "side of the square, in pixels",
-        "stride": "pixels from one square to the next",
-        "grey": "of the square, from 0 (black) to 1 (white)",
+        "size": "side of the square in pixels",
+        "stride": "distance between neighbouring squares in pixels",
+        "grey": "grey level of the square, from 0 (black) to 1 (white)",
     },
 )
 def occlusion(
@@ -46,46 +46,46 @@ def occlusion(
     stride: int = 8,
     grey: float = 0.5,
 ) -> Tensor:
-    """What the score loses behind a grey square, S(x) - S(x with the square), as a mean over those that cover a pixel.
+    """Occlusion (Zeiler & Fergus 2014): the drop S(x) - S(x with a grey square), a mean over the squares on a pixel.
 
     Raises:
-        BadInput: for a square that covers the whole picture.
+        BadInput: for a square that covers the entire image.
     """
     height, width = images.shape[2:]
     if size >= max(height, width):
         raise BadInput(
-            f"a square of {size} pixels covers all of a picture of {height}x{width}: give occlusion:size=PIXELS"
+            f"a square of {size} pixels covers an entire image of {height}x{width}: set occlusion:size=PIXELS"
         )
     with torch.no_grad(), score_function(model, target) as score:
-        whole = score(images)
+        full = score(images)
     squares = _squares(images, size, stride, masks_at_once(model, images))
-    lost, times = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
+    drops, counts = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
     for kept, scores in score_masked(model, images, target, squares, torch.full_like(images, grey)):
-        lost += torch.einsum("bn,nhw->bhw", whole[:, None] - scores, 1 - kept)
-        times += (1 - kept).sum(0)
-    return lost / times
+        drops += torch.einsum("bn,nhw->bhw", full[:, None] - scores, 1 - kept)
+        counts += (1 - kept).sum(0)
+    return drops / counts
 
 
 def _squares(images: Tensor, size: int, stride: int, count: int) -> Iterator[Tensor]:
-    """Masks (n, H, W), n <= count, each 0 in a square: side by side from corner to corner, the last ones at the border.
+    """Masks (n, H, W), n <= count, each 0 in a square; the squares form a grid, the last ones flush with the border.
 
-    They come strewn over the picture, so that the first group stands for all.
+    Their order is interleaved over the image, so that the first group is representative of all.
     """
     height, width = images.shape[2:]
     tops, lefts = _starts(height, size, stride), _starts(width, size, stride)
-    places = torch.cartesian_prod(torch.tensor(tops), torch.tensor(lefts))
-    apart = math.ceil(len(places) / count)
-    order = torch.cat([torch.arange(first, len(places), apart) for first in range(apart)])
+    corners = torch.cartesian_prod(torch.tensor(tops), torch.tensor(lefts))
+    groups = math.ceil(len(corners) / count)
+    order = torch.cat([torch.arange(first, len(corners), groups) for first in range(groups)])
     y, x = (torch.arange(side, device=images.device) for side in (height, width))
-    even = math.ceil(len(places) / apart)  # a rest of one would have the network prepared for another size
-    for group in places[order].to(images.device).split(even):
+    even = math.ceil(len(corners) / groups)  # a remainder of one would make backends prepare for another batch size
+    for group in corners[order].to(images.device).split(even):
         top, left = group[:, :1], group[:, 1:]
         rows, columns = (y >= top) & (y < top + size), (x >= left) & (x < left + size)
         yield 1 - (rows[:, :, None] & columns[:, None, :]).to(images.dtype)
 
 
 def _starts(side: int, size: int, stride: int) -> list[int]:
-    """Where squares begin along one side, the last of them flush with its end.
+    """The starts of squares along one side, the last square flush with its end.
 
     Example:
         >>> _starts(10, 4, 4)

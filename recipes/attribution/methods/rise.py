@@ -1,4 +1,4 @@
-"""RISE: what a target gains where random masks let the picture be seen, at the least number of masks."""
+"""RISE: the score of randomly masked images, averaged by what the masks show, with as few masks as possible."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import method
-from recipes.attribution.scoring.baselines import HELP as BASELINES
-from recipes.attribution.scoring.baselines import baseline_image, check_baseline
+from recipes.attribution.scoring.baselines import BASELINE_HELP, Baseline, baseline_image, check_baseline
 from recipes.attribution.scoring.masked_scores import masks_at_once, score_masked
 
 MOST_CELLS = 100
-"""Along a side; a Sobol sequence has no more than 21,201 dimensions."""
+"""Largest number of cells along a side; a Sobol sequence has at most 21,201 dimensions."""
 FINER = 2
-"""Numbers that stand for a mask in a fit, for each of its cells along a side."""
+"""Regressors per mask cell along a side, in the fit."""
 
 
 def _check(*, masks: int, cells: int, keep: float, baseline: str, fit: bool) -> None:
@@ -38,11 +37,11 @@ def _check(*, masks: int, cells: int, keep: float, baseline: str, fit: bool) -> 
     signed=True,
     check=_check,
     help={
-        "masks": "how many",
-        "cells": "of a mask's grid, along each side",
-        "keep": "probability that a cell is seen",
-        "baseline": BASELINES,
-        "fit": "fit the scores, which takes fewer masks; false: their weighted mean, as in the paper",
+        "masks": "number of random masks",
+        "cells": "resolution of a mask along each side",
+        "keep": "probability that a cell is visible",
+        "baseline": BASELINE_HELP,
+        "fit": "regress the scores on the masks, which needs fewer of them; false: weighted mean, as in the paper",
     },
 )
 def rise(
@@ -55,37 +54,37 @@ def rise(
     masks: int = 2048,
     cells: int = 7,
     keep: float = 0.5,
-    baseline: str = "mean",
+    baseline: Baseline = "mean",
     fit: bool = True,
 ) -> Tensor:
-    """How much higher than usual the score is where a pixel is seen: E[S(m x) | m(p) = 1] - E[S(m x)] (eq. 3 and 6).
+    """RISE (Petsiuk et al. 2018, eq. 3 and 6): M(p) = E[S(m x) | m(p) = 1] - E[S(m x)].
 
-    The paper's map is E[S(m x) | m(p) = 1]. The mean that is taken off is the same for all pixels: without it, 0 would
-    say nothing, and a logit's own level would drown the map.
+    The paper's map is E[S(m x) | m(p) = 1]. Subtracting the mean, which is the same for all pixels, makes 0 neutral and
+    removes the offset of a logit.
 
-    What is looked for is Cov(m(p), S) / E[m(p)]. Few masks go together by chance, and the covariance that they show
-    mixes up pixels. So S is fitted by what is seen of each place, S = c + sum of w_j m_j, and the covariance of masks
-    among each other, which is known, does the rest: Cov(m(p), S) = sum of w_j Cov(m(p), m_j).
+    The map equals Cov(m(p), S) / E[m(p)]. The sample covariance of few masks is noisy, because masks are correlated by
+    coincidence. With `fit`, a ridge regression S = c + sum_j w_j m_j is combined with the known covariance of the masks
+    instead: Cov(m(p), S) = sum_j w_j Cov(m(p), m_j).
     """
     drawn = random_masks(images, masks, cells, keep, seed, masks_at_once(model, images))
     groups = score_masked(model, images, target, drawn, baseline_image(model, images, baseline))
     return fit_map(centred(groups), cells, keep) if fit else weighted_mean(centred(groups))
 
 
-Scored = Iterable[tuple[Tensor, Tensor]]
-"""Masks (n, H, W) and the scores (B, n) of all pictures behind them, group by group."""
+MaskScores = Iterable[tuple[Tensor, Tensor]]
+"""Masks (n, H, W) and the scores (B, n) of all masked images, group by group."""
 
 
-def centred(scored: Scored) -> Scored:
-    """Scores from a level near their mean: sums of small numbers lose less to rounding."""
-    level = None
+def centred(scored: MaskScores) -> MaskScores:
+    """Scores minus the mean of the first group, so that sums lose less to rounding."""
+    offset = None
     for kept, scores in scored:
-        level = scores.mean(1, keepdim=True) if level is None else level
-        yield kept, scores - level
+        offset = scores.mean(1, keepdim=True) if offset is None else offset
+        yield kept, scores - offset
 
 
-def weighted_mean(scored: Scored) -> Tensor:
-    """The mean score, weighted by what is seen of a pixel, less the mean score, (B, H, W)."""
+def weighted_mean(scored: MaskScores) -> Tensor:
+    """The mean score weighted by a pixel's visibility, minus the mean score, (B, H, W)."""
     weighted, seen, total, count = torch.zeros(()), torch.zeros(()), torch.zeros(()), 0
     for kept, scores in scored:
         weighted = weighted + torch.einsum("bn,nhw->bhw", scores, kept)
@@ -93,8 +92,8 @@ def weighted_mean(scored: Scored) -> Tensor:
     return weighted / seen.clamp_min(1e-6) - (total / count)[:, None, None]
 
 
-def fit_map(scored: Scored, cells: int, keep: float) -> Tensor:
-    """The same for what a fit by FINER x cells squares a side makes of the scores, (B, H, W)."""
+def fit_map(scored: MaskScores, cells: int, keep: float) -> Tensor:
+    """The same map (B, H, W) from a regression of the scores on the masks, averaged to FINER x cells squares a side."""
     rows = []
     for kept, scores in scored:
         size = min(kept.shape[1], FINER * cells), min(kept.shape[2], FINER * cells)
@@ -110,58 +109,83 @@ def fit_map(scored: Scored, cells: int, keep: float) -> Tensor:
 
 
 def covariance(side: int, cells: int) -> Tensor:
-    """Along one side, how masks vary together: Cov(m(p), m(q)) = keep (1 - keep) C(p_y, q_y) C(p_x, q_x), (side, side).
+    """The factor C of the masks' covariance along one side, (side, side).
+
+    Cov(m(p), m(q)) = keep (1 - keep) C(p_y, q_y) C(p_x, q_x).
+
+    Args:
+        side: pixels along the side.
+        cells: resolution of the masks along the side.
 
     Example:
-        >>> covariance(2, 1)  # one cell is all there is
+        >>> covariance(2, 1)  # a single cell
         tensor([[1., 1.],
                 [1., 1.]])
     """
     cell = math.ceil(side / cells)
     hats = F.interpolate(torch.eye(cells)[:, None], (cells + 1) * cell, mode="linear", align_corners=False)[:, 0]
-    shifted = hats.unfold(1, side, 1)[:, :cell]  # what each cell adds at each shift, (cells, shifts, side)
+    shifted = hats.unfold(1, side, 1)[:, :cell]  # contribution of each cell at each shift, (cells, shifts, side)
     return torch.einsum("csp,csq->pq", shifted, shifted) / cell
 
 
-def ridge(seen: Tensor, scores: Tensor) -> Tensor:
-    """w of the fit scores = c + seen w, argmin |scores - c - seen w|^2 + l |w|^2, for each column of scores: (d, B).
+def ridge(masks: Tensor, scores: Tensor) -> Tensor:
+    """Ridge regression with an intercept: w = argmin |scores - c - masks w|^2 + l |w|^2, for each column of scores.
 
-    l is what generalised cross-validation finds (Golub et al. 1979).
+    The penalty l is chosen by generalised cross-validation (Golub et al. 1979).
 
     Args:
-        seen: (n, d). scores: (n, B).
+        masks: (n, d).
+        scores: (n, B).
+
+    Returns:
+        (d, B).
     """
-    x, y = (part.cpu().double() for part in (seen, scores))  # in this order: some accelerators have no float64
+    x, y = (part.cpu().double() for part in (masks, scores))  # on the CPU first: some accelerators have no float64
     x, y = x - x.mean(0), y - y.mean(0)
     left, values, right = torch.linalg.svd(x, full_matrices=False)
     turned, power = left.T @ y, values.square()
     rates = power.max() * torch.logspace(-5, 1, 40, dtype=power.dtype)[:, None]
-    share = power / (power + rates)  # of each direction that is fitted, (L, r)
-    missed = y.square().sum(0) - (1 - (1 - share).square()) @ turned.square()  # (L, B)
-    best = (missed / (len(x) - 1 - share.sum(1, keepdim=True)).square()).argmin(0)
+    share = power / (power + rates)  # by which each direction is shrunk, (L, r)
+    error = y.square().sum(0) - (1 - (1 - share).square()) @ turned.square()  # (L, B)
+    best = (error / (len(x) - 1 - share.sum(1, keepdim=True)).square()).argmin(0)
     return (right.T @ ((share[best] / values.clamp_min(1e-12)).T * turned)).to(scores)
 
 
 def random_masks(images: Tensor, masks: int, cells: int, keep: float, seed: int, count: int) -> Iterator[Tensor]:
-    """RISE's masks (n, H, W) in [0, 1], n <= count: random grids of zeros and ones, enlarged and shifted by part of a
-    cell (section 3.2). They are made group by group, from the seed alone.
+    """Yields RISE's masks (n, H, W) in [0, 1], n <= count: random binary grids, upsampled and shifted (section 3.2).
 
-    A Sobol sequence draws cells and shifts (Owen's scrambling): each mask is what it would be by pure chance, but all
-    of them together are more even.
+    They depend on the seed alone. Cells and shifts are drawn from a scrambled Sobol sequence: each mask has the same
+    distribution as with independent draws, but all of them together cover the space more evenly.
+
+    Args:
+        images: (B, C, H, W), for their size and device.
+        masks: number of masks.
+        cells: resolution of a mask along each side.
+        keep: probability that a cell is visible.
+        seed: of the draws.
+        count: largest number of masks in a group.
     """
     drawn = torch.quasirandom.SobolEngine(cells * cells + 2, scramble=True, seed=seed).draw(masks)
     return place_masks(drawn.to(images.device), (images.shape[2], images.shape[3]), cells, keep, count)
 
 
 def place_masks(drawn: Tensor, size: tuple[int, int], cells: int, keep: float, count: int) -> Iterator[Tensor]:
-    """Masks from numbers in [0, 1), one for each cell and two for the shift: (masks, cells * cells + 2)."""
+    """Yields masks (n, H, W), n <= count, from numbers in [0, 1).
+
+    Args:
+        drawn: (masks, cells * cells + 2), one number for each cell and two for the shift.
+        size: (height, width) of the masks.
+        cells: resolution of a mask along each side.
+        keep: probability that a cell is visible.
+        count: largest number of masks in a group.
+    """
     height, width = size
     cell_y, cell_x = math.ceil(height / cells), math.ceil(width / cells)
     grids = (drawn[:, :-2] < keep).unflatten(1, (cells, cells)).float()
-    # All at once: asked group by group, the host would wait for a GPU each time.
+    # Transferred all at once: otherwise the host would wait for the GPU in every group.
     corners = (drawn[:, -2:] * torch.tensor([cell_y, cell_x], device=drawn.device)).long().tolist()
     for part, first in zip(grids.split(count), range(0, len(corners), count), strict=True):
-        whole = (cells + 1) * cell_y, (cells + 1) * cell_x
-        large = F.interpolate(part[:, None], whole, mode="bilinear", align_corners=False)[:, 0]
+        padded = (cells + 1) * cell_y, (cells + 1) * cell_x
+        large = F.interpolate(part[:, None], padded, mode="bilinear", align_corners=False)[:, 0]
         shifted = zip(large, corners[first : first + count], strict=True)
         yield torch.stack([mask[top : top + height, left : left + width] for mask, (top, left) in shifted])

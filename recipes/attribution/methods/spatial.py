@@ -1,4 +1,4 @@
-"""Where and what together: which positions of a layer, and which of its channels, speak for the target."""
+"""Attribution to the positions and to the channels of a layer (Olah et al. 2018, "The Building Blocks")."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from recipes.attribution.scoring.layers import layer_gradient
 
 @method("spatial-attribution", paper="Olah et al. 2018", signed=True, layer=True, channels=True)
 def spatial_attribution(model: Model, images: Tensor, target: Objective, *, layer: str, seed: int) -> Tensor:
-    """The share of each position of the layer in the score, to first order: sum over channels of A dS/dA."""
+    """Spatial attribution (Olah et al. 2018): the first-order contribution of each position, M = sum_k A_k dS/dA_k."""
     maps, gradient = layer_gradient(model, images, target, layer)
     return (maps * gradient).sum(1)
 
 
 def channel_attribution(model: Model, images: Tensor, target: Objective, layer: str) -> Tensor:
-    """The share of each channel of a layer in the score, to first order: sum over positions of A dS/dA (Olah 2018).
+    """The first-order contribution of each channel of a layer to the score, sum_ij A_ij dS/dA_ij (Olah et al. 2018).
 
     Args:
+        model: the network.
         images: (B, 3, H, W) in [0, 1], on the model's device.
-        target: an objective of one target, or of one for each picture.
-        layer: address of a layer with maps (B, C, h, w).
+        target: an objective with one target, or with one for each image.
+        layer: address of a layer with feature maps (B, C, h, w).
 
     Returns:
-        (B, C), above 0 for the target. It sums to what `spatial_attribution` sums to.
+        (B, C); values above 0 support the target. Its sum over channels equals that of `spatial_attribution` over
+        positions.
 
     Raises:
-        BadInput: if the target does not depend on the layer. NotFound: for an unknown layer.
+        BadInput: if the target does not depend on the layer.
+        NotFound: for an unknown layer.
 
     Example:
         >>> import torch
@@ -46,7 +49,11 @@ def channel_attribution(model: Model, images: Tensor, target: Objective, layer: 
 
 
 def strongest_channels(shares: Tensor, count: int = 8) -> list[dict[str, Any]]:
-    """The channels with the largest shares (C,) by size, for and against the target, as the manifest tells them.
+    """The channels with the largest absolute contributions, positive or negative, in the format of the manifest.
+
+    Args:
+        shares: contributions of the channels, (C,).
+        count: largest number of channels.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Superpixels: a picture in pieces that follow its edges, so that a surrogate has few things to weigh."""
+"""Superpixels: segments of an image that follow its edges, the features of surrogate models."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from inverter_errors import BadInput
 
 ROUNDS = 5
 SMOOTH = 1 / 6
-"""Standard deviation of the blur before, of the distance of centres: texture would leave no piece whole."""
+"""Standard deviation of the preceding blur, as a share of the distance of centres: texture would fragment segments."""
 
 
 def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tensor:
-    """SLIC: k-means of colour and place, where a centre looks no farther than its neighbours (Achanta et al. 2012).
+    """SLIC: k-means of colour and position, restricted to neighbouring centres (Achanta et al. 2012).
 
-    D^2 = d_colour^2 + (m / S)^2 d_place^2 (eq. 3), S the distance of centres, colour in CIELAB. A superpixel is not
-    always connected.
+    The distance is D^2 = d_colour^2 + (m / S)^2 d_position^2 (eq. 3), S the distance of centres, colours in CIELAB. A
+    superpixel is not necessarily connected.
 
     Args:
-        picture: (3, H, W) in [0, 1], or (1, H, W).
-        count: about how many. compactness: m; the larger, the squarer.
+        picture: (3, H, W) or (1, H, W) in [0, 1].
+        count: approximate number of superpixels.
+        compactness: m; larger values give squarer superpixels.
 
     Returns:
-        (H, W) whole numbers from 0 on, each of which occurs.
+        (H, W) labels, consecutive integers from 0.
 
     Raises:
         BadInput: for a count below 1, or more than there are pixels.
@@ -36,17 +37,17 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
     """
     height, width = picture.shape[1:]
     if not 1 <= count <= height * width:
-        raise BadInput(f"superpixels: expected 1 to {height * width}, got {count}")
+        raise BadInput(f"superpixels: expected 1 to {height * width} segments, got {count}")
     pitch = math.sqrt(height * width / count)
     rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     scale = compactness / pitch
     points = torch.cat([_lab(picture.cpu(), SMOOTH * pitch), torch.stack([y, x]) * scale]).flatten(1).T  # (H W, 5)
     home = (y * rows / height).long() * columns + (x * columns / width).long()
-    weighed = torch.cat([points, torch.ones_like(points[:, :1])], 1)
+    weighted = torch.cat([points, torch.ones_like(points[:, :1])], 1)
     labels, near = home.flatten(), _neighbours(rows, columns)[home.flatten()]  # (H W, 9)
     for _ in range(ROUNDS):
-        total = torch.zeros(rows * columns, 6).index_add(0, labels, weighed)
+        total = torch.zeros(rows * columns, 6).index_add(0, labels, weighted)
         centres = total[:, :5] / total[:, 5:].clamp_min(1)
         # An empty superpixel has no centre, and stays empty.
         distance = (points[:, None] - centres[near]).square().sum(2).masked_fill(total[near, 5] == 0, torch.inf)
@@ -64,7 +65,7 @@ def _lab(picture: Tensor, sigma: float) -> Tensor:
 
 
 def _neighbours(rows: int, columns: int) -> Tensor:
-    """(rows * columns, 9): each cell of a grid and the eight around it; at the border some twice."""
+    """(rows * columns, 9): each cell of a grid and its eight neighbours, clamped at the border."""
     y, x = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
     steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     around = [(y + dy).clamp(0, rows - 1) * columns + (x + dx).clamp(0, columns - 1) for dy, dx in steps]

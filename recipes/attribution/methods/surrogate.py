@@ -1,4 +1,4 @@
-"""Surrogates: linear models of what a network says when parts of a picture are missing."""
+"""Surrogate models: linear models of the score as a function of which parts of the image are present."""
 
 from __future__ import annotations
 
@@ -12,27 +12,35 @@ from inverter import Model
 from inverter.engine import default_batch
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.method import method, needs
+from recipes.attribution.method import import_library, method
 from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.scoring.baselines import (
-    BACKGROUND,
+    BACKGROUND_HELP,
+    BASELINE_HELP,
+    Baseline,
     background_images,
     baseline_image,
     check_background,
     check_baseline,
 )
-from recipes.attribution.scoring.baselines import HELP as BASELINES
 from recipes.attribution.scoring.forward import input_gradient, score_function, select_targets
 
 TOLERANCE = 1e-3
-"""By how much the gradient of a linear score may differ between two pictures, of its largest value."""
-_HELP = {"samples": "incomplete pictures", "segments": "about how many superpixels", "baseline": BASELINES}
+"""Largest difference of the gradient between two images for a score to count as linear, relative to its maximum."""
+_HELP = {
+    "samples": "number of perturbed images",
+    "segments": "approximate number of superpixels",
+    "baseline": BASELINE_HELP,
+}
 
 
 class Ridge:
-    """Weighted least squares with an intercept and an L2 penalty on the slopes: what Captum asks of a surrogate.
+    """Weighted ridge regression with an intercept, with the interface of Captum's surrogate models.
 
-    argmin over w, b of sum over i of pi_i (y_i - w z_i - b)^2 + penalty |w|^2.
+    w, b = argmin sum_i pi_i (y_i - w z_i - b)^2 + penalty |w|^2.
+
+    Args:
+        penalty: of the squared L2 norm of the slopes w.
     """
 
     def __init__(self, penalty: float) -> None:
@@ -67,7 +75,7 @@ def _check(*, samples: int, segments: int, baseline: str, width: float = 1.0) ->
     paper="Ribeiro et al. 2016",
     signed=True,
     extra="captum",
-    help=_HELP | {"width": "of the kernel exp(-D^2 / width^2), D the cosine distance from the whole picture"},
+    help=_HELP | {"width": "width of the kernel exp(-D^2 / width^2), with D the cosine distance to the full image"},
 )
 def lime(
     model: Model,
@@ -78,17 +86,17 @@ def lime(
     seed: int,
     samples: int = 500,
     segments: int = 50,
-    baseline: str = "mean",
+    baseline: Baseline = "mean",
     width: float = 0.25,
 ) -> Tensor:
-    """The slopes of a linear model of S over which superpixels are there, fitted near the whole picture (eq. 2).
+    """LIME (Ribeiro et al. 2016, eq. 2): slopes of a local linear model of S in the presence of superpixels.
 
-    Half of the superpixels are missing from a sample, on average. Ridge regression of penalty 1 is that of the authors'
-    code for pictures; it takes the kernel's square root, so that its width of .25 is one of .354 here.
+    On average half of the superpixels are removed from a sample. Ridge regression with penalty 1 follows the authors'
+    code for images, which takes the square root of the kernel: its width of .25 is .354 here.
     """
 
-    def near(_whole: Tensor, _part: Tensor, z: Tensor, **_: Any) -> Tensor:
-        distance = 1 - (z.sum(1) / z.shape[1]).sqrt()  # of z from a vector of ones
+    def kernel(_image: Tensor, _sample: Tensor, z: Tensor, **_: Any) -> Tensor:
+        distance = 1 - (z.sum(1) / z.shape[1]).sqrt()  # between z and a vector of ones
         return (-distance.square() / width**2).exp()
 
     def draw(image: Tensor, **facts: Any) -> Iterator[Tensor]:
@@ -97,10 +105,10 @@ def lime(
         while True:
             yield torch.randint(0, 2, (1, facts["num_interp_features"]), generator=generator).float().to(image.device)
 
-    attr = needs("captum.attr")
+    attr = import_library("captum.attr")
 
     def explainer(score: Callable[..., Tensor]) -> Any:
-        return attr.Lime(score, Ridge(1.0), near, draw)
+        return attr.Lime(score, Ridge(1.0), kernel, draw)
 
     slopes, _ = _fitted(model, images, target, explainer, samples, segments, baseline, seed)
     return slopes
@@ -116,14 +124,14 @@ def kernel_shap(
     seed: int,
     samples: int = 500,
     segments: int = 30,
-    baseline: str = "mean",
+    baseline: Baseline = "mean",
 ) -> Tensor:
-    """SHAP values of superpixels: the linear model fitted with the Shapley kernel (theorem 2).
+    """Kernel SHAP (Lundberg & Lee 2017, theorem 2): SHAP values of superpixels by a fit with the Shapley kernel.
 
-    Samples are drawn in proportion to the kernel. Each value is divided among its superpixel's pixels.
-    Complete: the map sums to S(x) - S(x').
+    Samples are drawn in proportion to the kernel. Each value is divided equally among the pixels of its superpixel.
+    Completeness: the map sums to S(x) - S(x').
     """
-    attr = needs("captum.attr")
+    attr = import_library("captum.attr")
 
     def explainer(score: Callable[..., Tensor]) -> Any:
         found = attr.KernelShap(score)
@@ -141,27 +149,27 @@ def _fitted(
     explainer: Callable[[Callable[..., Tensor]], Any],
     samples: int,
     segments: int,
-    baseline: str,
+    baseline: Baseline,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """Of a Captum surrogate, at each pixel (B, H, W): its superpixel's slope, and how many pixels that has."""
-    nothing, found, sizes = baseline_image(model, images, baseline), list[Tensor](), list[Tensor]()
+    """A Captum surrogate's slope and size of the superpixel at each pixel, both (B, H, W)."""
+    baselines, found, sizes = baseline_image(model, images, baseline), list[Tensor](), list[Tensor]()
     for row, image in enumerate(images):
-        pieces = superpixels(image, segments).to(image.device)
+        segment_map = superpixels(image, segments).to(image.device)
         part = select_targets(target, torch.tensor([row], device=images.device))
         gpus = [image.device] if image.is_cuda else []
         with score_function(model, part) as score, torch.no_grad(), torch.random.fork_rng(gpus):
-            torch.manual_seed(seed)  # Captum draws from the process's own numbers
+            torch.manual_seed(seed)  # Captum draws from the global generator
             slopes = explainer(score).attribute(
                 image[None],
-                baselines=nothing[row : row + 1],
-                feature_mask=pieces[None, None],
+                baselines=baselines[row : row + 1],
+                feature_mask=segment_map[None, None],
                 n_samples=samples,
                 perturbations_per_eval=default_batch(model.device),
                 return_input_shape=False,
             )
-        found.append(slopes[0].to(image.device)[pieces])
-        sizes.append(pieces.flatten().bincount()[pieces])
+        found.append(slopes[0].to(image.device)[segment_map])
+        sizes.append(segment_map.flatten().bincount()[segment_map])
     return torch.stack(found), torch.stack(sizes)
 
 
@@ -171,15 +179,17 @@ def _fitted(
     signed=True,
     linear=True,
     check=check_background,
-    help={"background": BACKGROUND},
+    help={"background": BACKGROUND_HELP},
 )
 def linear_shap(
     model: Model, images: Tensor, target: Objective, *, layer: str, seed: int, background: str = ""
 ) -> Tensor:
-    """w (x - E[x]), summed over the channels: the SHAP values of a linear score S = w x + b (corollary 1).
+    """Linear SHAP (Lundberg & Lee 2017, corollary 1): M = w (x - E[x]) for a linear score S = w x + b.
+
+    The values are summed over the channels.
 
     Raises:
-        BadInput: if the score is not linear in the pictures.
+        BadInput: if the score is not linear in the images.
     """
     mean = torch.stack(background_images(model, images, background)).mean(0)
     with score_function(model, target) as score:
@@ -187,7 +197,7 @@ def linear_shap(
     off, size = (slope - other).abs().amax((1, 2, 3)), slope.abs().amax((1, 2, 3))
     if bool((off > TOLERANCE * size).any()):
         raise BadInput(
-            f"linear-shap needs a score that is linear in the picture, and {target.label(0)} is not: take deep-shap or "
+            f"linear-shap needs a score that is linear in the image, and {target.label(0)} is not: use deep-shap or "
             "kernel-shap"
         )
     return ((images - mean) * slope).sum(1)

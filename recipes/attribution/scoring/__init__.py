@@ -1,1 +1,1 @@
-"""The target as a function of pictures or activations: forward passes, gradients, layers, baselines."""
+"""The target as a function of images or activations: forward passes, gradients, layers and baselines."""

@@ -1,8 +1,8 @@
-"""What counts as nothing: the picture that a picture is compared with."""
+"""Baselines: the reference images that an image is compared with."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,23 +11,32 @@ from inverter import Model
 from inverter_errors import BadInput
 from recipes.options.suggest import nearest
 
-NAMES = ("black", "white", "mean", "blur")
-HELP = "what counts as nothing: black, white, mean (the mean colour, the network's zero) or blur"
+Baseline = Literal["black", "white", "mean", "blur"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+BASELINE_HELP = "reference image: black, white, mean (the mean colour, zero after normalisation) or blur"
 BLUR = 1 / 16
-"""Standard deviation of the blur, as a share of the picture's shorter side."""
+"""Standard deviation of the blur, as a share of the image's shorter side."""
 
 
 def check_baseline(*, baseline: str, **_others: Any) -> None:
-    """Raises a `BadInput` for an unknown name, with near ones."""
-    if baseline not in NAMES:
-        raise BadInput(f"unknown baseline {baseline!r}{nearest(baseline, NAMES)}")
+    """Raises a `BadInput` for an unknown name; it suggests similar ones."""
+    if baseline not in BASELINES:
+        raise BadInput(f"unknown baseline {baseline!r}{nearest(baseline, BASELINES)}")
 
 
-def baseline_image(model: Model, images: Tensor, name: str) -> Tensor:
-    """The baseline of each picture (B, 3, H, W), in the same shape.
+def baseline_image(model: Model, images: Tensor, name: Baseline) -> Tensor:
+    """The baseline x' of each image.
+
+    Args:
+        model: the network, whose normalisation defines the mean colour.
+        images: (B, 3, H, W) in [0, 1].
+        name: kind of baseline.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
 
     Raises:
-        BadInput: for an unknown name, with near ones.
+        BadInput: for an unknown name; it suggests similar ones.
 
     Example:
         >>> from inverter import no_network
@@ -46,27 +55,36 @@ def baseline_image(model: Model, images: Tensor, name: str) -> Tensor:
     return torch.full_like(images, {"black": 0.0, "white": 1.0}[name])
 
 
-BACKGROUND = "pictures to compare with: a picture or a folder of them (default: black, white, the mean colour, blur)"
+BACKGROUND_HELP = "reference images: a file or a folder (default: black, white, the mean colour and a blurred copy)"
 
 
 def check_background(*, background: str, **_others: Any) -> None:
-    """Raises a `MissingFile` or `BadInput` for a place without pictures."""
+    """Raises a `MissingFile` or `BadInput` for a path without images."""
     if background:
         from recipes.pictures.reading import named_pictures
 
         named_pictures([background])
 
 
-def background_images(model: Model, images: Tensor, place: str) -> list[Tensor]:
-    """What each of the pictures (B, 3, H, W) is compared with in turn, a list of tensors of the same shape.
+def background_images(model: Model, images: Tensor, path: str) -> list[Tensor]:
+    """The reference images that all images are compared with in turn.
+
+    Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        path: an image file or a folder; "" takes all `BASELINES`.
+
+    Returns:
+        Tensors (B, 3, H, W), one for each reference.
 
     Raises:
-        BadInput, OSError: for a place without pictures, or pictures that cannot be read.
+        BadInput: for a folder without images, or a file that is no image.
+        OSError: for a path that does not exist or cannot be read.
     """
-    if not place:
-        return [baseline_image(model, images, name) for name in NAMES]
+    if not path:
+        return [baseline_image(model, images, name) for name in BASELINES]
     from recipes.pictures.reading import fit, named_pictures, read_picture
 
     size, channels = (images.shape[2], images.shape[3]), images.shape[1]
-    found = [fit(read_picture(file, channels), size) for file in named_pictures([place]).values()]
+    found = [fit(read_picture(file, channels), size) for file in named_pictures([path]).values()]
     return [one.to(images.device).expand_as(images) for one in found]

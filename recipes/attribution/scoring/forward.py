@@ -1,4 +1,4 @@
-"""The question as a function: pictures -> scores, no deeper into the network than the target reads."""
+"""The target as a function, images -> scores, which runs the network only as deep as the target reads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from objectives import Activations, Objective
 
 
 class Score(Protocol):
-    """Pictures (N, 3, H, W) in [0, 1], and for each the row (N,) of its target -> scores (N,).
+    """Images (N, 3, H, W) in [0, 1], and for each image the row (N,) of its target -> scores (N,).
 
-    Without rows, picture i pursues target i. It is what Captum calls a `forward_func`; `rows` is its
-    `additional_forward_args`, which it repeats along with the pictures.
+    Without rows, image i is scored by target i. Captum calls it a `forward_func`; `rows` are its
+    `additional_forward_args`, which it repeats along with the images.
     """
 
     def __call__(self, images: Tensor, rows: Tensor | None = None) -> Tensor: ...
@@ -31,7 +31,14 @@ class Score(Protocol):
 
 @contextmanager
 def score_function(model: Model, target: Objective) -> Iterator[Score]:
-    """A context in which pictures are scored. The network is frozen meanwhile, and afterwards what it was.
+    """A context that yields the score as a function of images; the network is frozen within it and restored after.
+
+    Args:
+        model: the network.
+        target: an objective with one target, or with one for each image.
+
+    Yields:
+        The function images (N, 3, H, W), rows -> scores (N,).
 
     Example:
         >>> from inverter import load_model
@@ -49,7 +56,7 @@ def score_function(model: Model, target: Objective) -> Iterator[Score]:
 
 
 def select_targets(target: Objective, rows: Tensor) -> Objective:
-    """The target of only these pictures (n,) of a batch, as an objective of its own."""
+    """The targets of some images of a batch, rows (n,), as an objective of their own."""
     if target.count == 1:
         return target
 
@@ -61,47 +68,50 @@ def select_targets(target: Objective, rows: Tensor) -> Objective:
 
 
 def target_rows(images: Tensor, copies: int = 1) -> Tensor:
-    """The rows of `copies` whole batches of pictures one after the other, as `Score` takes them: (copies * B,)."""
+    """The rows of `copies` repeated batches of images, as `Score` takes them: (copies * B,)."""
     return torch.arange(len(images), device=images.device).repeat(copies)
 
 
 def copies_at_once(model: Model, images: Tensor) -> int:
-    """How many copies of a batch of pictures may be worked on at once."""
+    """How many copies of a batch of images are processed in one forward pass."""
     return max(1, default_batch(model.device) // len(images))
 
 
 def stack_in_groups(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:
-    """Tensors of one shape, up to `count` of them stacked: (n, ...)."""
+    """Stacks up to `count` tensors of one shape at a time: (n, ...)."""
     iterator = iter(items)
     while group := list(islice(iterator, count)):
         yield torch.stack(group)
 
 
 def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
-    """`count` times standard normal noise for a picture, (3, H, W): the same for all pictures and in any grouping."""
+    """Yields `count` draws of standard normal noise (3, H, W), the same for all images and in any grouping."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         yield torch.randn(images.shape[1:], generator=generator).to(images.device)
 
 
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
-    """Raises a `BadInput` for fewer than one noisy copy, or noise below 0 or without end."""
+    """Raises a `BadInput` for fewer than one noisy copy, or negative or infinite noise."""
     if samples < 1 or not 0 <= noise < math.inf:
         raise BadInput(f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}")
 
 
 def noise_level(images: Tensor, share: float) -> Tensor:
-    """A share of each picture's range of values, (B, 1, 1, 1): the standard deviation of its noise."""
+    """The standard deviation of each image's noise, a share of its range of values: (B, 1, 1, 1)."""
     return share * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
 
 
 def input_gradient(
     score: Score, images: Tensor, rows: Tensor | None = None, rule: AbstractContextManager[object] | None = None
 ) -> Tensor:
-    """d score / d pictures, (N, 3, H, W).
+    """The gradient of the score with respect to the images, dS/dx, (N, 3, H, W).
 
     Args:
-        rule: a context for the pass: another rule for the gradient of ReLUs (`inverter.relu_rules`).
+        score: images -> scores.
+        images: (N, 3, H, W) in [0, 1].
+        rows: (N,) of the images' targets; None scores image i by target i.
+        rule: a context for the forward pass that changes the gradient of ReLUs (`inverter.relu_rules`).
     """
     images = images.detach().requires_grad_()
     with torch.enable_grad(), InputGradients(), rule or nullcontext():

@@ -1,4 +1,4 @@
-"""Layers as places to look at: which one, what it says of a picture, and what the target makes of it."""
+"""Layers with feature maps: the default layer, its activation, and the gradient of the target there."""
 
 from __future__ import annotations
 
@@ -17,60 +17,65 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.scoring.forward import score_function
 
-_KNOWN: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
-def _once(model: Model, what: Hashable, find: Callable[[], Any]) -> Any:
-    """What a dry run finds out: asked once of a network that keeps its parts, since it costs as much as a map."""
-    known, key = _KNOWN.setdefault(model.module, {}), (what, *map(id, model.module.modules()))
+def _cached(model: Model, key: Hashable, compute: Callable[[], Any]) -> Any:
+    """The result of a dry run, cached for a network until its modules are replaced: it costs as much as a map."""
+    known, key = _CACHE.setdefault(model.module, {}), (key, *map(id, model.module.modules()))
     if key not in known:
-        known[key] = find()
+        known[key] = compute()
     return known[key]
 
 
 def has_maps(shape: torch.Size) -> bool:
-    """True for (B, C, h, w) of more than one position."""
+    """True for (B, C, h, w) with more than one position."""
     return len(shape) == 4 and shape[2] * shape[3] > 1
 
 
 def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
-    """Raises a `NotFound` for a layer that is not there, a `BadInput` for one without maps."""
+    """Raises a `NotFound` for an unknown layer, a `BadInput` for a layer without feature maps."""
     model.check_layer(layer)
-    shape = _once(model, (layer, size), lambda: model.shapes([layer], size)[layer])
+    shape = _cached(model, (layer, size), lambda: model.shapes([layer], size)[layer])
     if not has_maps(shape):
         raise BadInput(
-            f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
-            "position: choose another layer (inverter layers shows them)"
+            f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
+            "position: choose another layer (`inverter layers` lists them)"
         )
 
 
 def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
-    """Address of the last layer with maps that a picture of `size` passes on its way to the target.
+    """Address of the last layer with feature maps that runs before the target is read.
 
     In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
+
+    Args:
+        model: the network.
+        target: the objective.
+        size: (height, width) of the images.
 
     Raises:
         BadInput: if there is none.
     """
-    seen = _once(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
+    seen = _cached(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
     if not seen:
-        raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: methods that need one fail")
+        raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
     return seen[-1]
 
 
 @torch.no_grad()
 def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> list[str]:
-    """Addresses of the layers with maps that a picture passes on its way to what is read, in their order."""
+    """Addresses of the layers with feature maps that run before the activations are read, in order."""
     seen: list[str] = []
     calls: Counter[str] = Counter()
 
     def hook(name: str) -> Callable[..., None]:
-        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and has_maps(output.shape) and name:
                 seen.append(f"{name}#{calls[name]}" if calls[name] else name)
             calls[name] += 1
 
-        return note
+        return record
 
     with ExitStack() as stack:
         for name, part in model.module.named_modules():
@@ -82,13 +87,13 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> l
 
 @torch.no_grad()
 def check_upstream(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
-    """Raises a `BadInput` for a layer that a picture of `size` does not pass on its way to the target."""
+    """Raises a `BadInput` for a layer that does not run before the target is read, with images of `size`."""
     name, call = split_address(layer)
 
     def calls() -> int:
         count = Counter[str]()
         part = model.module.get_submodule(name)
-        # Before the hooks of what is read, which end the pass: the target's own layer is passed, too.
+        # Registered before the hooks that end the pass, so that the target's own layer counts as well.
         handle = part.register_forward_hook(lambda *_: count.update([name]))
         try:
             with model.capture(target.reads) as capture:
@@ -97,18 +102,28 @@ def check_upstream(model: Model, target: Objective, layer: str, size: tuple[int,
             handle.remove()
         return count[name]
 
-    if _once(model, (name, target.reads, size), calls) <= call:
+    if _cached(model, (name, target.reads, size), calls) <= call:
         raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
 
 
 @contextmanager
-def replaced_activation(module: nn.Module, layer: str, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """A context in which the network goes on from `edit(activation)` instead of a layer's activation.
+def replaced_activation(module: nn.Module, layer: str, replace: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """A context in which forward passes continue from `replace(activation)` instead of a layer's activation.
 
-    Enter it before `score_function`: a target that reads the same layer then sees the new one.
+    Enter it before `score_function` or `Model.capture`: a target that reads the same layer then reads the replacement.
+    The network is not frozen by this context.
+
+    Args:
+        module: the network.
+        layer: an address; `name#k` is the k-th call of a module in a forward pass.
+        replace: the layer's activation -> a tensor of the same shape; it is called once in every forward pass.
+
+    Raises:
+        NotFound: for an unknown layer.
+        BadInput: in the forward pass, for a layer whose output is not a tensor.
     """
     check_address(module, layer)
-    name, wanted = split_address(layer)
+    name, call = split_address(layer)
     calls = Counter[str]()
 
     def begin(_module: nn.Module, _inputs: Any) -> None:
@@ -116,11 +131,11 @@ def replaced_activation(module: nn.Module, layer: str, edit: Callable[[Tensor], 
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         calls[name] += 1
-        if calls[name] - 1 != wanted:
+        if calls[name] - 1 != call:
             return None
         if not isinstance(output, Tensor):
-            raise BadInput(f"layer {layer!r} puts out {type(output).__name__}, expected a tensor: choose another")
-        return edit(output)
+            raise BadInput(f"layer {layer!r} outputs {type(output).__name__}, expected a tensor: choose another layer")
+        return replace(output)
 
     with ExitStack() as stack:
         stack.callback(module.register_forward_pre_hook(begin).remove)
@@ -136,13 +151,18 @@ def layer_gradient(
     rows: Tensor | None = None,
     below: AbstractContextManager[object] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """A layer's activation A (N, C, h, w) and d score / dA, of pictures (N, 3, H, W).
+    """A layer's activation A and the gradient of the score with respect to it, dS/dA, both (N, C, h, w).
 
-    The backward pass ends at the layer. In-place operations behind it do not write into A.
+    The backward pass ends at the layer. In-place operations after it do not overwrite A.
 
     Args:
-        below: a context for the pass as far as the layer: another rule for the gradient of ReLUs, for those who send
-            something back from A to pictures that require gradients.
+        model: the network.
+        images: (N, 3, H, W) in [0, 1].
+        target: the objective.
+        layer: address of the layer.
+        rows: (N,) of the images' targets; None scores image i by target i.
+        below: a context for the forward pass up to the layer that changes the gradient of ReLUs, for callers that
+            backpropagate from A to images that require gradients.
 
     Raises:
         BadInput: if the target does not depend on the layer.

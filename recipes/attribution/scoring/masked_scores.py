@@ -1,4 +1,4 @@
-"""Scores of pictures seen through many masks: batched, streamed, and in half precision where that changes nothing."""
+"""Scores of images under many masks: batched, streamed, and in half precision where it agrees with float32."""
 
 from __future__ import annotations
 
@@ -14,52 +14,55 @@ from objectives import Objective
 from recipes.attribution.scoring.forward import Score, copies_at_once, score_function
 
 BFLOAT16_TOLERANCE = 0.1
-"""bfloat16 is taken for a picture whose scores it moves by at most this share of their spread over masks.
+"""bfloat16 is used for an image if it changes the scores by at most this share of their standard deviation over masks.
 
-Maps are means over many masks: they differ far less. What moves all scores alike is measured and taken off."""
+Maps are means over many masks and differ far less. An offset common to all scores is measured and subtracted."""
 
 
 @torch.no_grad()
 def score_masked(
-    model: Model, images: Tensor, target: Objective, masks: Iterable[Tensor], nothing: Tensor
+    model: Model, images: Tensor, target: Objective, masks: Iterable[Tensor], baselines: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Groups of masks, each with the scores of all pictures behind it: m x + (1 - m) x', of pictures x and nothing x'.
+    """Scores of the masked images m x + (1 - m) x', for every mask m and image x with its baseline x'.
 
     Args:
-        images: (B, 3, H, W). nothing: the same; what is seen where a mask is 0.
-        masks: groups (n, H, W) in [0, 1]; only one group is held at a time (`at_once` says how large it should be).
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: the objective.
+        masks: groups (n, H, W) in [0, 1]; only one group is held at a time (`masks_at_once` gives its size).
+        baselines: (B, 3, H, W), shown where a mask is 0.
 
     Yields:
         masks (n, H, W), scores (B, n).
     """
     with score_function(model, target) as score:
         fast = Folding()
-        scorers = [_Agreeing(model, score, fast, row) for row in range(len(images))]
+        scorers = [_MixedPrecisionScore(model, score, fast, row) for row in range(len(images))]
         for group in masks:
             kept = group[:, None]
-            # Channels last: a first convolution takes half the time.
+            # In channels-last order, a first convolution takes half the time.
             shown = (
                 torch.lerp(x0, x, kept).to(memory_format=torch.channels_last)
-                for x, x0 in zip(images, nothing, strict=True)
+                for x, x0 in zip(images, baselines, strict=True)
             )
             yield group, torch.stack([scorer(copies) for scorer, copies in zip(scorers, shown, strict=True)])
 
 
 def masks_at_once(model: Model, images: Tensor) -> int:
-    """How many masks of one picture are worked on together."""
+    """How many masks of one image are processed in one forward pass."""
     return copies_at_once(model, images[:1])
 
 
-class _Agreeing:
-    """Scores copies of one picture: the first in float32, the others in bfloat16 if that agreed on the first.
+class _MixedPrecisionScore:
+    """Scores masked copies of one image: the first group in float32, the others in bfloat16 if both agree on the first.
 
-    The pictures of a batch are judged one by one, so that a map does not depend on its company.
+    Each image of a batch is decided on its own, so that a map does not depend on the batch.
     """
 
     def __init__(self, model: Model, score: Score, fast: Folding, row: int) -> None:
         self.device, self.score, self.fast, self.row = model.device, score, fast, row
         self.half: bool | None = None
-        self.offset = torch.zeros((), device=model.device)  # by which bfloat16 moves all scores
+        self.offset = torch.zeros((), device=model.device)  # of all scores in bfloat16
 
     def __call__(self, copies: Tensor) -> Tensor:
         if self.half is not None:

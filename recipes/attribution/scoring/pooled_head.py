@@ -11,17 +11,25 @@ from objectives import OUTPUT, Activations, Objective
 from recipes.attribution.scoring.layers import last_map_layer
 
 TOLERANCE = 1e-3
-"""By how much the head, computed anew, may miss the network's output, of the largest output."""
+"""Largest error of the recomputed output, as a share of the largest output."""
 
 
 @torch.no_grad()
 def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Tensor, Tensor]:
-    """The last maps A (B, C, h, w) and the weights w (B, C) that their means have for the target, w = W^T dS/dy.
+    """The last maps A and the weights w of their spatial means for the target, w = W^T dS/dy, y the output.
 
-    For a class, w is the class's row of the last linear layer; without one, the class's own map alone.
+    For a class, w is its row of the last linear layer W; without a linear layer, w selects the map of the class.
+
+    Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: an objective that reads the output.
+
+    Returns:
+        A (B, C, h, w) and w (B, C).
 
     Raises:
-        BadInput: for a target that reads something else than the output, or a network of another form.
+        BadInput: for a target that does not read the output, or a network of another form.
     """
     where = _pooled_layer(model, target, (images.shape[2], images.shape[3]))
     with model.capture([where, OUTPUT]) as capture:
@@ -36,10 +44,15 @@ def pooled_weights(model: Model, images: Tensor, target: Objective) -> tuple[Ten
 
 @torch.no_grad()
 def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
-    """Address of the maps that are pooled, which a picture of noise of this size has shown to be so.
+    """Address of the maps that are pooled, verified on a noise image of this size.
+
+    Args:
+        model: the network.
+        target: an objective that reads the output.
+        size: (height, width) of the images.
 
     Raises:
-        BadInput: as `pooled_weights` does.
+        BadInput: as `pooled_weights`.
     """
     where = _pooled_layer(model, target, size)
     noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
@@ -53,15 +66,15 @@ def _pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str
     if target.reads != (OUTPUT,):
         reads = ", ".join(target.reads) or "pixels"
         raise BadInput(
-            f"cam needs the maps that a classifier pools on its way to the output, but {target.label(0)} reads {reads}"
+            f"cam needs the maps that a classifier pools before its output, but {target.label(0)} reads {reads}"
         )
     return last_map_layer(model, target, size)
 
 
 def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
-    """The linear layer from the means of maps to the output; None where they are the output already.
+    """The linear layer from the means of the maps to the output; None if the means are the output.
 
-    Found by what it computes, not by its name: any way to write the forward pass is covered.
+    It is identified by what it computes and not by its name, which covers every way to write the forward pass.
     """
     means = maps.mean((2, 3))
     off = TOLERANCE * float(output.abs().max())
@@ -76,6 +89,6 @@ def _head(model: Model, maps: Tensor, output: Tensor) -> nn.Linear | None:
         if torch.allclose(part(means), output, rtol=0, atol=off):
             return part
     raise BadInput(
-        f"{model.spec} does not end with global average pooling and at most one linear layer, as cam needs it: take "
-        "grad-cam, which serves any network"
+        f"{model.spec} does not end with global average pooling and at most one linear layer, as cam needs it: use "
+        "grad-cam, which works with any network"
     )

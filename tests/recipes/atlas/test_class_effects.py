@@ -1,4 +1,4 @@
-"""The classes that a direction supports: against gradients taken one logit at a time, and by hand."""
+"""Effects of directions on classes: compared with gradients of single logits, and computed by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from recipes.pictures.sets import PictureSet
 
 
 def by_hand(net: nn.Module, layer: str, images: torch.Tensor, y: int, x: int, direction: torch.Tensor) -> torch.Tensor:
-    """The gradient of each logit with respect to the activation, dot the direction; the slow way."""
+    """The gradient of each logit with respect to the activation, times the direction, one logit at a time."""
     kept: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -87,6 +87,6 @@ def test_an_attribution_is_the_effect_of_the_activation_itself(tiny_net: nn.Modu
 def test_why_there_are_no_classes(tiny_net: nn.Module) -> None:
     assert without_classes(Model(tiny_net), "mix", (6, 6)) is None
     maps = Model(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), "maps")
-    assert without_classes(maps, "0", (6, 6)) == "maps puts out no vector of classes (B, K)"
+    assert without_classes(maps, "0", (6, 6)) == "maps outputs no vector of classes (B, K)"
     with pytest.raises(ValueError, match="no vector of classes"):
         attributions(maps, "0", torch.zeros(1, 3, 2, 2), 0)

@@ -1,4 +1,4 @@
-"""What the tests of attribution share."""
+"""Fixtures for the tests of attribution."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,12 @@ QUICK: dict[str, str] = {
     "extremal-perturbation": "extremal-perturbation:steps=4,areas=[0.2]",
     "extremal-channels": "extremal-channels:steps=4",
 }
-"""Methods that take many passes, with as few as a test of a law needs."""
+"""Options that make methods with many forward passes fast enough for tests of general properties."""
 
 
 @pytest.fixture(scope="session")
 def quick() -> Callable[[str], str]:
-    """A method by name, made quick."""
+    """A method by name, with fast options."""
     return lambda name: QUICK.get(name, name)
 
 

@@ -1,4 +1,4 @@
-"""On a GPU, a pretended one: every method draws the maps that it draws on the CPU, and mixes no devices."""
+"""On a simulated GPU: every method computes the same maps as on the CPU, and does not mix devices."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("float32_alone")
 
 
 class Pooled(nn.Module):
-    """A network with all that the methods ask for: pooling, a pooled head, and a gated branch."""
+    """A network with everything that the methods require: pooling, a pooled head and a gated branch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ def test_more_masks_make_the_host_wait_no_more_often(pooled: Model, pictures: Te
             explain(pooled.on("cuda"), pictures, "logit:3", f"rise:masks={masks}")
         return gpu
 
-    few, many = waits(65), waits(200)  # one group of them and a rest, and four
-    # What each group says comes back at the end, all at once.
+    few, many = waits(65), waits(200)  # one group and a remainder, and four groups
+    # The scores of all groups are transferred once, at the end.
     assert many.waits == few.waits
 
 
@@ -87,29 +87,29 @@ def test_what_is_measured_of_maps_is_the_same(pooled: Model, pictures: Tensor) -
     def metrics(model: Model) -> list[tuple[str, object]]:
         judge = Judge(model, pictures, Target.parse("logit:3"), boxes=[[(2, 2, 8, 8)]] * 3, effort=effort)
         verdicts = judge(MethodChoice("grad-cam"))
-        told = [verdict.metrics | {"seconds": 0.0} for verdict in verdicts] + judge.random_baseline()
-        return [(path.__str__(), leaf) for path, leaf in tree_flatten_with_path(told)[0]]
+        found = [verdict.metrics | {"seconds": 0.0} for verdict in verdicts] + judge.random_baseline()
+        return [(path.__str__(), leaf) for path, leaf in tree_flatten_with_path(found)[0]]
 
     here = metrics(pooled)
     with PretendedDevice():
         there = metrics(pooled.on("cuda"))
     assert len(here) > 50
-    for (name, figure), (same_name, known) in zip(there, here, strict=True):
+    for (name, value), (same_name, known) in zip(there, here, strict=True):
         assert name == same_name
-        assert figure == (pytest.approx(known, rel=1e-3, abs=1e-3) if isinstance(known, float) else known), name
+        assert value == (pytest.approx(known, rel=1e-3, abs=1e-3) if isinstance(known, float) else known), name
 
 
-def test_what_was_asked_is_the_same(pooled: Model, pictures: Tensor) -> None:
+def test_scores_and_pre_images_are_the_same(pooled: Model, pictures: Tensor) -> None:
     names = ["a", "b", "c"]
 
-    def asked(model: Model) -> tuple[object, Tensor]:
+    def results(model: Model) -> tuple[object, Tensor]:
         batch = Batch(model, names, pictures)
         answer = batch.answer(Target.parse("logit:3"))
         return (answer.channels, answer.scores), batch.perceived("body", steps=2, seed=0)
 
-    (channels, scores), seen = asked(pooled)
+    (channels, scores), seen = results(pooled)
     with PretendedDevice():
-        (channels_there, scores_there), seen_there = asked(pooled.on("cuda"))
+        (channels_there, scores_there), seen_there = results(pooled.on("cuda"))
     assert channels_there == channels
     assert scores_there == pytest.approx(scores, rel=1e-4)
     torch.testing.assert_close(seen_there, seen, rtol=0, atol=1e-2)

@@ -1,4 +1,4 @@
-"""Where the thing is: boxes of maps, and colours that complete them."""
+"""Object localization: boxes of maps, and masks completed by colours."""
 
 import sys
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_colours_complete_what_the_map_only_hints_at(scene: tuple[Tensor, Tensor
     assert not found[51:58, 51:58].any()  # red too, but not of the largest region
     top, left, bottom, right = box_of(found) or (0, 0, 0, 0)
     assert max(abs(top - 17), abs(left - 11), abs(bottom - 44), abs(right - 38)) <= 1
-    assert torch.equal(found, graph_cut(picture, heat))  # whatever was drawn at random in between
+    assert torch.equal(found, graph_cut(picture, heat))  # independent of the random state
     assert torch.equal(found, graph_cut(picture, heat * 1e-6))
 
 
@@ -43,7 +43,7 @@ def test_a_map_in_which_nothing_stands_out_has_no_thing(scene: tuple[Tensor, Ten
         assert box_of(graph_cut(scene[0], flat)) is None
 
 
-def test_each_way_has_its_box() -> None:
+def test_each_mode_has_its_box() -> None:
     heat = torch.zeros(64, 64)
     heat[28:34, 20:26], heat[0, 0] = 1, 0.4
     assert find_box("auto", heat, 0.2) == find_box("threshold", heat, None) == (28, 20, 34, 26)
@@ -51,22 +51,22 @@ def test_each_way_has_its_box() -> None:
     assert find_box("none", heat, 0.2) is None
 
 
-def test_without_opencv_it_is_told_how_to_install_it(
+def test_without_opencv_it_error_says_how_to_install_it(
     scene: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ModuleNotFoundError, match=r"needs OpenCV: pip install 'inverter\[localization\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs OpenCV: pip install 'inverter-vis\[localization\]'"):
         graph_cut(scene[0], torch.rand(64, 64))
 
 
 def test_a_map_of_another_size_is_refused(scene: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises(ValueError, match=r"expected a picture .* got \(3, 64, 64\) and \(32, 32\)"):
+    with pytest.raises(ValueError, match=r"expected an image .* got \(3, 64, 64\) and \(32, 32\)"):
         graph_cut(scene[0], torch.rand(32, 32))
 
 
 @pytest.mark.parametrize("hot", [0.02, 0.1])
 def test_a_map_of_two_values_has_a_thing(scene: tuple[Tensor, Tensor], hot: float) -> None:
-    """Most of a mask's pixels are 0, or more than the hottest 5 % are 1: quantiles alone would find nothing there."""
+    """Most pixels of a binary map are 0, or more than 5 % are 1: quantiles alone would give no seeds there."""
     pytest.importorskip("cv2")
     picture, disc = scene
     side = round(64 * hot**0.5)
@@ -77,7 +77,7 @@ def test_a_map_of_two_values_has_a_thing(scene: tuple[Tensor, Tensor], hot: floa
 
 
 def test_colours_between_hot_and_cold_are_not_taken_for_background(scene: tuple[Tensor, Tensor]) -> None:
-    """Most of the thing is lukewarm: were its colour learned as background, only the hot corner would be left."""
+    """Most of the object has medium values: with its colour in the background, only the hot corner would remain."""
     pytest.importorskip("cv2")
     picture, disc = scene
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")

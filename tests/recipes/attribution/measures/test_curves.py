@@ -1,10 +1,10 @@
-"""Insertion and deletion, where the score is a sum and all can be computed by hand."""
+"""Insertion and deletion for a linear score, computed by hand."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from recipes.attribution.measures.curves import area, between, curve
+from recipes.attribution.measures.curves import area, curve, normalise_curves
 
 WEIGHTS = torch.tensor([[4.0, 1.0], [3.0, 2.0]])
 
@@ -14,21 +14,21 @@ def linear(images: Tensor, rows: Tensor | None = None) -> Tensor:
 
 
 def test_deletion_of_a_linear_model_takes_the_largest_share_first() -> None:
-    picture, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
-    falling = curve(linear, picture, nothing, WEIGHTS[None], points=4)
+    picture, baseline = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    falling = curve(linear, picture, baseline, WEIGHTS[None], points=4)
     assert falling.tolist() == [[10.0, 6.0, 3.0, 1.0, 0.0]]
     assert area(falling).tolist() == [(10 / 2 + 6 + 3 + 1 + 0) / 4]
-    rising = curve(linear, nothing, picture, WEIGHTS[None], points=4)
+    rising = curve(linear, baseline, picture, WEIGHTS[None], points=4)
     assert rising.tolist() == [[0.0, 4.0, 7.0, 9.0, 10.0]]
 
 
 def test_no_other_order_deletes_or_inserts_better() -> None:
-    picture, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
-    best = area(curve(linear, picture, nothing, WEIGHTS[None], points=4))
+    picture, baseline = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    best = area(curve(linear, picture, baseline, WEIGHTS[None], points=4))
     for seed in range(10):
         heat = torch.rand(1, 2, 2, generator=torch.Generator().manual_seed(seed))
-        assert area(curve(linear, picture, nothing, heat, points=4)) >= best
-        assert area(curve(linear, nothing, picture, heat, points=4)) <= 10 - best
+        assert area(curve(linear, picture, baseline, heat, points=4)) >= best
+        assert area(curve(linear, baseline, picture, heat, points=4)) <= 10 - best
 
 
 def test_pictures_keep_their_rows_in_any_grouping() -> None:
@@ -46,7 +46,7 @@ def test_pictures_keep_their_rows_in_any_grouping() -> None:
     assert alone[:, -1].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_scores_between_nothing_and_all() -> None:
+def test_curves_are_normalised() -> None:
     curves = torch.tensor([[2.0, 4.0, 6.0], [1.0, 1.0, 1.0]])
-    assert between(curves, curves[:, 0], curves[:, 2]).tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
+    assert normalise_curves(curves, curves[:, 0], curves[:, 2]).tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
     assert float(area(torch.full((1, 9), 0.25))) == pytest.approx(0.25)

@@ -1,9 +1,9 @@
-"""Maps and boxes, by hand."""
+"""Maps and boxes, computed by hand."""
 
 import pytest
 import torch
 
-from recipes.attribution.measures.pointing import energy, inside, overlap, points_at
+from recipes.attribution.measures.pointing import box_iou, box_mask, energy, points_at
 
 HEAT = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 4.0, 3.0, 0.0], [-9.0, 0.0, 0.0, 0.0]])
 
@@ -23,13 +23,13 @@ def test_energy_counts_what_speaks_for_the_target() -> None:
 
 
 def test_overlap_takes_the_nearest_box() -> None:
-    # What is above 20 % of 4 spans rows 0 to 1 and columns 1 to 2.
-    assert overlap(HEAT, [(0, 1, 2, 3)]) == 1.0
-    assert overlap(HEAT, [(0, 1, 2, 4)]) == pytest.approx(4 / 6)
-    assert overlap(HEAT, [(2, 3, 3, 4), (0, 1, 2, 4)]) == pytest.approx(4 / 6)
-    assert overlap(HEAT, [(2, 3, 3, 4)]) == 0.0
-    assert overlap(torch.zeros(3, 4), [(0, 0, 1, 1)]) == 0.0
+    # Values above 20 % of 4 span rows 0 to 1 and columns 1 to 2.
+    assert box_iou(HEAT, [(0, 1, 2, 3)]) == 1.0
+    assert box_iou(HEAT, [(0, 1, 2, 4)]) == pytest.approx(4 / 6)
+    assert box_iou(HEAT, [(2, 3, 3, 4), (0, 1, 2, 4)]) == pytest.approx(4 / 6)
+    assert box_iou(HEAT, [(2, 3, 3, 4)]) == 0.0
+    assert box_iou(torch.zeros(3, 4), [(0, 0, 1, 1)]) == 0.0
 
 
 def test_a_margin_ends_at_the_border() -> None:
-    assert inside([(0, 0, 1, 1)], (2, 2), margin=5).all()
+    assert box_mask([(0, 0, 1, 1)], (2, 2), margin=5).all()

@@ -1,4 +1,4 @@
-"""Randomised weights: on a copy, from the top, and seen by every method that looks at them."""
+"""Randomised weights: on a copy, from the top, and reflected by methods that depend on the weights."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from inverter import Model, encode
 from objectives import channel, logit
 from recipes.attribution import explain
-from recipes.attribution.measures.randomisation import cascade, evenly, randomisation, weighted_layers
+from recipes.attribution.measures.randomisation import cascade, randomisation, spread_depths, weighted_layers
 
 TOP_DOWN = ["head", "mix", "body", "stem.1", "stem.0"]
 
@@ -74,46 +74,46 @@ def test_a_map_that_ignores_the_weights_stays_what_it_was(tiny: Model, pictures:
 
 @pytest.mark.parametrize(("method", "signed"), [("saliency", False), ("gradient-x-input", True)])
 def test_a_gradient_changes_with_the_weights(method: str, signed: bool, tiny: Model, pictures: Tensor) -> None:
-    def ask(network: Model, images: Tensor) -> Tensor:
+    def explainer(network: Model, images: Tensor) -> Tensor:
         return explain(network, images, logit(1), method)
 
-    first, last = randomisation(ask, tiny, pictures, TOP_DOWN, [1, 5], 0, signed)
+    first, last = randomisation(explainer, tiny, pictures, TOP_DOWN, [1, 5], 0, signed)
     assert (first.layers, first.down_to, last.down_to) == (1, "head", "stem.0")
     assert (last.rank.abs() < 0.5).all()
     assert first.maps.shape == (3, 16, 16)
 
 
 def test_a_network_that_falls_silent_is_not_compared(tiny: Model, pictures: Tensor) -> None:
-    def ask(network: Model, images: Tensor) -> Tensor:
+    def explainer(network: Model, images: Tensor) -> Tensor:
         return images.mean(1) * (network is tiny)
 
-    (depth,) = randomisation(ask, tiny, pictures, TOP_DOWN, [2], 0, signed=False)
+    (depth,) = randomisation(explainer, tiny, pictures, TOP_DOWN, [2], 0, signed=False)
     assert depth.rank.isnan().all()
     assert depth.ssim.isnan().all()
 
 
 def test_depths_are_spread_evenly_and_end_with_all() -> None:
-    assert evenly(1, 26) == [1, 26]
-    assert evenly(3, 5) == [1, 3, 5]
-    assert evenly(8, 3) == evenly(0, 3) == [1, 2, 3]
+    assert spread_depths(1, 26) == [1, 26]
+    assert spread_depths(3, 5) == [1, 3, 5]
+    assert spread_depths(8, 3) == spread_depths(0, 3) == [1, 2, 3]
 
 
 def test_guided_backpropagation_hardly_sees_that_the_classes_are_random(
     squeezenet: Model, photo: Callable[[str], Tensor]
 ) -> None:
-    """Adebayo et al. 2018: it stays what it was while the upper layers forget; Grad-CAM does not."""
+    """Adebayo et al. 2018: its maps stay the same while the upper layers are randomised; those of Grad-CAM do not."""
     images = nn.functional.avg_pool2d(torch.cat([photo("goldfish"), photo("toucan")]), 2)
     target = logit(encode(squeezenet, images, "")[""].argmax(1).tolist())
     layers = weighted_layers(squeezenet, target, (112, 112))
     assert len(layers) == 26
     assert (layers[0], layers[-1]) == ("classifier.1", "features.0")
 
-    def alike(method: str) -> float:
-        def ask(network: Model, pictures: Tensor) -> Tensor:
+    def correlation(method: str) -> float:
+        def explainer(network: Model, pictures: Tensor) -> Tensor:
             return explain(network, pictures, target, method)
 
-        (depth,) = randomisation(ask, squeezenet, images, layers, [1], 0, signed=False)
+        (depth,) = randomisation(explainer, squeezenet, images, layers, [1], 0, signed=False)
         return float(depth.size.nanmean())
 
-    assert alike("guided-backprop") > 0.7
-    assert alike("grad-cam") < 0.5
+    assert correlation("guided-backprop") > 0.7
+    assert correlation("grad-cam") < 0.5

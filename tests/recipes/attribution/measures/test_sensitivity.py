@@ -1,4 +1,4 @@
-"""Another target must have another map."""
+"""Class sensitivity: the runner-up class, and the change of a map with the target."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A shift that the network takes back: gradients do not see it, products with the input do."""
+"""A shift that the network compensates: gradients are invariant, products with the input are not."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,10 @@ from recipes.attribution.scoring.forward import input_gradient, score_function
 
 
 def change(method: str, model: Model, pictures: Tensor) -> list[float]:
-    def ask(network: Model, images: Tensor) -> Tensor:
+    def explainer(network: Model, images: Tensor) -> Tensor:
         return explain(network, images, logit(1), method)
 
-    return shift_change(ask, model, pictures, ask(model, pictures)).tolist()
+    return shift_change(explainer, model, pictures, explainer(model, pictures)).tolist()
 
 
 def test_the_shifted_network_answers_as_before(

@@ -1,4 +1,4 @@
-"""Two maps of one picture: rank correlation as scipy has it, and SSIM of what is drawn."""
+"""Two maps of one image: rank correlation as in scipy, and SSIM of the maps as drawn."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_order_alone_counts_and_each_picture_for_itself() -> None:
     assert found.tolist() == pytest.approx([1.0, -1.0])
 
 
-def test_a_map_without_order_correlates_with_nothing() -> None:
+def test_a_map_without_order_has_correlation_0() -> None:
     assert float(rank_correlation(torch.zeros(1, 3, 3), torch.rand(1, 3, 3))) == 0.0
 
 

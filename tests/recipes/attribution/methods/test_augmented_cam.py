@@ -1,4 +1,4 @@
-"""Augmented Grad-CAM: many coarse views know more than one."""
+"""Augmented Grad-CAM: many coarse views give a finer map than one."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from recipes.attribution.methods.augmented_cam import _warped, _warps, super_res
 
 
 def coarse_views(truth: Tensor, views: int, side: int) -> tuple[Tensor, Tensor]:
-    """What a coarse map of `side` shows of a fine one (1, 1, H, W) in each view, (views, 1, side, side); the warps."""
+    """Coarse maps (views, 1, side, side) of a fine map (1, 1, H, W) in each view, and the warps."""
     warps = torch.stack(list(_warps(0, views)))
     shown = F.adaptive_avg_pool2d(_warped(truth, warps, "zeros"), (side, side))
     return shown.view(views, 1, side, side), warps

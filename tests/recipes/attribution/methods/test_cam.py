@@ -1,4 +1,4 @@
-"""Class activation maps: definitions, what they have in common, and what they see in photographs."""
+"""Class activation maps: definitions, relations between methods, and localization in photographs."""
 
 from collections.abc import Callable
 
@@ -16,11 +16,6 @@ from recipes.attribution.scoring.layers import last_map_layer, layer_gradient
 CAMS = [name for name in FAMILIES["cam"] if name != "score-cam"]
 
 
-def alike(a: Tensor, b: Tensor) -> float:
-    """Correlation of two maps."""
-    return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
-
-
 def test_cam_is_the_classes_row_times_the_pooled_maps(tiny: Model, pictures: Tensor) -> None:
     with tiny.capture(["relu#1"]) as capture:
         maps = capture(tiny.normalize(pictures))["relu#1"]
@@ -28,7 +23,7 @@ def test_cam_is_the_classes_row_times_the_pooled_maps(tiny: Model, pictures: Ten
     expected = torch.einsum("bchw,bc->bhw", maps, head.weight[[4, 0, 2]])
     found = explain(tiny, pictures, logit([4, 0, 2]), "cam")
     torch.testing.assert_close(found, expected.detach())
-    # Its mean is the logit, but for the bias.
+    # Its mean is the logit without the bias.
     scores = evaluate(tiny, logit([4, 0, 2]), pictures) - head.bias[[4, 0, 2]].detach()
     torch.testing.assert_close(found.mean((1, 2)), scores, rtol=1e-4, atol=1e-4)
 
@@ -42,15 +37,15 @@ def test_cam_is_grad_cam_up_to_scale_where_maps_are_pooled(tiny: Model, pictures
 def test_a_network_of_another_form_has_no_cam(tiny: Model, pictures: Tensor) -> None:
     layers = (nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
     flat = load_model(nn.Sequential(*layers), input_size=16, device="cpu")
-    with pytest.raises(ValueError, match=r"does not end with global average pooling.*take grad-cam"):
+    with pytest.raises(ValueError, match=r"does not end with global average pooling.*use grad-cam"):
         explain(flat, pictures, logit(0), "cam")
     with pytest.raises(ValueError, match=r"needs the maps that a classifier pools.*reads mix"):
         explain(tiny, pictures, channel("mix", 0), "cam")
-    with pytest.raises(ValueError, match="looks at the maps that are pooled, 'relu#1', not at 'stem'"):
+    with pytest.raises(ValueError, match="reads the pooled maps 'relu#1', got 'stem': leave layer out"):
         explain(tiny, pictures, logit(0), "cam", layer="stem")
 
 
-def test_a_network_without_maps_is_told(pictures: Tensor) -> None:
+def test_a_network_without_maps_is_reported(pictures: Tensor) -> None:
     flat = load_model(nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), input_size=16, device="cpu")
     with pytest.raises(ValueError, match="has no layer with maps"):
         explain(flat, pictures, logit(0), "grad-cam")
@@ -101,7 +96,7 @@ def test_where_all_derivatives_are_positive_sharp_focus_is_grad_cam(tiny: Model,
 
 
 def test_score_cam_weighs_a_map_by_what_its_mask_lets_through(pictures: Tensor) -> None:
-    # One map is red, the other blue, and the score is red: the mask of the red map alone keeps it.
+    # One map is red, the other blue, and the score reads red: only the mask of the red map preserves it.
     net = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net[0].weight.data = torch.tensor([[50.0, 0, 0], [0, 0, 50.0]])[:, :, None, None]
     model = load_model(net, normalize=((0, 0, 0), (1, 1, 1)), input_size=16, device="cpu")

@@ -1,4 +1,4 @@
-"""Gradient methods: axioms, definitions, and what they see in photographs."""
+"""Gradient methods: axioms, definitions, and localization in photographs."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from inverter import Model, evaluate, load_model, no_network
 from objectives import Objective, channel, logit, neuron
 from recipes.attribution import explain
 from recipes.attribution.methods.guided_backprop import deconvolved, guided_gradient, strongest_alone
-from recipes.attribution.scoring.baselines import NAMES, baseline_image
+from recipes.attribution.scoring.baselines import BASELINES, Baseline, baseline_image
 from recipes.attribution.scoring.layers import layer_gradient
 
 SQUARES = Objective("squares", (), lambda seen: seen.image.square().sum((1, 2, 3)))
@@ -37,12 +37,12 @@ def test_saliency_over_ten_crops_knows_no_left_and_right(tiny: Model, pictures: 
     assert not torch.allclose(plain, explain(tiny, pictures.flip(3), logit(1), "saliency").flip(2), rtol=1e-2)
 
 
-@pytest.mark.parametrize("baseline", NAMES)
-def test_integrated_gradients_are_complete(baseline: str, tiny: Model, pictures: Tensor) -> None:
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_integrated_gradients_are_complete(baseline: Baseline, tiny: Model, pictures: Tensor) -> None:
     for target in (logit([4, 0, 2]), channel("mix", 3)):
         maps = explain(tiny, pictures, target, f"integrated-gradients:steps=200,baseline={baseline}")
-        nothing = baseline_image(tiny, pictures, baseline)
-        difference = evaluate(tiny, target, pictures) - evaluate(tiny, target, nothing)
+        reference = baseline_image(tiny, pictures, baseline)
+        difference = evaluate(tiny, target, pictures) - evaluate(tiny, target, reference)
         torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=0.02, atol=0.003)
 
 
@@ -84,13 +84,13 @@ def test_no_samples_and_negative_noise_are_refused(method: str, tiny: Model, pic
         explain(tiny, pictures, logit(0), method)
 
 
-def test_an_unknown_baseline_is_told(tiny: Model, pictures: Tensor) -> None:
+def test_an_unknown_baseline_is_reported(tiny: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match="unknown baseline 'back'; did you mean black"):
         explain(tiny, pictures, logit(0), "integrated-gradients:baseline=back")
 
 
 class Functional(nn.Module):
-    """Two convolutions with a ReLU between them, each time written in another way."""
+    """Two convolutions with a ReLU between them, which may be written in several ways."""
 
     def __init__(self, relu: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -161,5 +161,5 @@ def test_a_missing_library_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, tiny: Model, pictures: Tensor
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
-    with pytest.raises(ModuleNotFoundError, match=r"needs captum: pip install 'inverter\[attribution\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs captum: pip install 'inverter-vis\[attribution\]'"):
         explain(tiny, pictures, logit(0), "integrated-gradients")

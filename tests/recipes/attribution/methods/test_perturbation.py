@@ -1,4 +1,4 @@
-"""Hiding parts: closed forms on linear networks, areas as asked, and what hides and keeps the thing in photographs."""
+"""Perturbation methods: closed forms on linear networks, requested areas, and localization in photographs."""
 
 from collections.abc import Callable
 
@@ -24,13 +24,13 @@ FAST = {
     "extremal-perturbation": "extremal-perturbation:steps=40,areas=[0.2]",
     "extremal-channels": "extremal-channels:steps=20",
 }
-"""As quick as a photograph of 112 pixels allows."""
+"""Options that are fast and still localize in a photograph of 112 pixels."""
 THINGS = {
     "goldfish": (1, (0.06, 0.18, 0.92, 0.80)),
     "ladybug": (301, (0.47, 0.44, 0.92, 0.80)),
     "soccer_ball": (805, (0.08, 0.41, 0.59, 0.92)),
 }
-"""Photograph -> its class, and the box around the thing as shares of the sides: left, top, right, bottom."""
+"""Photograph -> its class, and the object's box as shares of the sides: left, top, right, bottom."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def weights() -> Tensor:
 
 @pytest.fixture
 def linear(weights: Tensor) -> Model:
-    """S(x) = w . x + 7, on pictures as they are."""
+    """S(x) = w . x + 7, without normalisation."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(weights.numel(), 1))
     net[1].weight.data, net[1].bias.data = weights.view(1, -1), torch.tensor([7.0])
     return load_model(net, normalize=((0, 0, 0), (1, 1, 1)), input_size=SIDE, device="cpu")
@@ -52,7 +52,7 @@ def test_occlusion_of_a_linear_score_is_its_closed_form(
 ) -> None:
     monkeypatch.setattr(masked_scores, "has_bfloat16", lambda _device: False)
     found = explain(linear, pictures, logit(0), f"occlusion:size={size},stride={stride},grey=0.25")
-    gone = (weights * (pictures - 0.25)).sum(1)  # what a pixel alone adds
+    gone = (weights * (pictures - 0.25)).sum(1)  # the contribution of a pixel
     starts = sorted({*range(0, SIDE - size + 1, stride), SIDE - size})
     total, times = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     for top in starts:
@@ -77,7 +77,7 @@ def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.Mon
 
         both, half, full = [torch.float32, torch.bfloat16], [torch.bfloat16] * 2, [torch.float32] * 2
         assert dtypes(channel("mix", 2)) == both + half
-        # A score that hardly moves next to its size has no digits to spare.
+        # A score with a small spread relative to its size needs full precision.
         steady = Objective("steady", ("mix",), lambda seen: 100 + 1e-3 * seen["mix"].mean((1, 2, 3)))
         assert dtypes(steady) == both + full
 
@@ -118,9 +118,9 @@ def test_smooth_masks_have_no_fine_detail_and_no_less_than_their_nodes() -> None
     nodes[0, 16, 16] = 1
     nodes[1] = (torch.rand(32, 32, generator=torch.Generator().manual_seed(0)) > 0.9).float()
     found = smooth_masks(nodes)
-    assert found[0, 16, 16] > 0.9  # a single node is a blob,
+    assert found[0, 16, 16] > 0.9  # a single node becomes a blob,
     assert found[0, 16, 18] > 0.6 > found[0, 16, 19] > 0.1
-    assert found[0, 16, 22] == 0  # which ends
+    assert found[0, 16, 22] == 0  # of finite size
     assert (found >= 0).all()
     assert (found <= 1).all()
     assert found[1].diff(dim=0).abs().max() < 0.5 < nodes[1].diff(dim=0).abs().max()
@@ -128,22 +128,22 @@ def test_smooth_masks_have_no_fine_detail_and_no_less_than_their_nodes() -> None
 
 @pytest.fixture
 def blobs() -> Model:
-    """S(x) = the mean of red; colours as they are."""
+    """S(x) = the mean of red, without normalisation."""
     net = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net[0].weight.data = torch.eye(4, 3)[:, :, None, None]
     return load_model(net, normalize=((0, 0, 0), (1, 1, 1)), input_size=64, device="cpu")
 
 
-def test_extremal_masks_have_the_area_that_was_asked(blobs: Model) -> None:
+def test_extremal_masks_have_the_requested_area(blobs: Model) -> None:
     picture = torch.zeros(1, 3, 64, 64)
-    picture[:, 0, 10:40, 20:50] = 1  # 22 % of the picture are red
+    picture[:, 0, 10:40, 20:50] = 1  # 22 % of the image are red
     areas = [0.1, 0.22, 0.4]
     masks = extremal_masks(blobs, picture, channel("0", 0), areas, 150, "black")[:, 0]
     assert (masks.mean((1, 2)) - torch.tensor(areas)).abs().max() < 0.03
     red = picture[0, 0].bool()
-    assert masks[0][red].sum() / masks[0].sum() > 0.9  # none of the small one is wasted
-    assert masks[1][red].mean() > 0.8  # the right one fits
-    assert masks[2][red].mean() > 0.95  # the large one has all of it
+    assert masks[0][red].sum() / masks[0].sum() > 0.9  # the small mask lies within it
+    assert masks[1][red].mean() > 0.8  # the mask of the right size fits
+    assert masks[2][red].mean() > 0.95  # the large mask covers all of it
 
 
 def test_meaningful_perturbation_hides_what_matters_and_nothing_else(blobs: Model) -> None:
@@ -169,7 +169,7 @@ def test_channels_that_matter_are_kept_and_no_others(blobs: Model) -> None:
 
 def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
     picture = F.interpolate(torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)), (32, 32))
-    mask = torch.tensor([[1.0, 0.0, 1.0, 1.0]])  # green is taken away
+    mask = torch.tensor([[1.0, 0.0, 1.0, 1.0]])  # green is removed
     before, after = activation_diff(blobs, picture, "1", mask, Settings(steps=60))
     left = [encode(blobs, shown, "1")["1"].mean((0, 2, 3)) for shown in (before, after)]
     assert left[1][1] < 0.5 * left[0][1]
@@ -179,7 +179,7 @@ def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("occlusion", "a square of 128 pixels covers all of a picture of 16x16"),
+        ("occlusion", "a square of 128 pixels covers an entire image of 16x16"),
         ("occlusion:size=0", "occlusion takes a size of at least 1"),
         ("occlusion:size=4,stride=5", "a stride from 1 to the size"),
         ("occlusion:size=4,stride=2,grey=128", "grey from 0 to 1, got 4, 2 and 128"),
@@ -190,7 +190,7 @@ def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
         ("extremal-channels:steps=0", "at least 1 step"),
     ],
 )
-def test_bad_options_are_told_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
+def test_bad_options_are_reported_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         explain(tiny, pictures, logit(0), method)
     assert "\n" not in str(caught.value)
@@ -214,9 +214,9 @@ def test_things_light_up_for_their_classes(method: str, mobilenet: Model, photo:
     pictures = torch.cat([photo(name) for name in THINGS])
     pictures = F.interpolate(pictures, (112, 112), mode="bilinear", antialias=True)
     classes = [index for index, _ in THINGS.values()]
-    # At a saturated probability nothing that a mask hides makes a difference.
+    # At a saturated probability no mask changes the score.
     target = logit(classes) if method == "meaningful-perturbation" else softmax(classes)
-    # A layer without a ReLU: its channels speak for a class below 0 too.
+    # A layer without a ReLU: negative activations support a class as well.
     layer = "features.16" if method == "extremal-channels" else None
     heats = explain(mobilenet, pictures, target, FAST[method], layer=layer).relu()
     for (_, box), heat in zip(THINGS.values(), heats, strict=True):

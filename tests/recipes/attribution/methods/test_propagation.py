@@ -1,4 +1,4 @@
-"""Relevance, excitation and differences that go back through a network: what they sum to, and what they see."""
+"""LRP, excitation backpropagation, DeepLIFT and Deep SHAP: sums, references by hand, localization in photographs."""
 
 import gc
 from collections.abc import Callable
@@ -15,8 +15,7 @@ from inverter import Model, evaluate, load_model
 from objectives import channel, logit, softmax
 from recipes.attribution import explain
 from recipes.attribution.backward.lrp_rules import LRPRule, Relevance
-from recipes.attribution.scoring.baselines import NAMES as BASELINES
-from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.baselines import BASELINES, Baseline, baseline_image
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -26,7 +25,7 @@ def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
 
 
 class Plain(nn.Module):
-    """A network of modules that run once, without maxima: here Captum's rules hold."""
+    """A network of modules that run once, without maxima: Captum's rules are valid for it."""
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
@@ -42,7 +41,7 @@ def model_of(net: nn.Module) -> Model:
 
 
 class Wild(nn.Module):
-    """Functional and repeated activations of several kinds, in place and not, a gate, branches, sums and a maximum."""
+    """Functional and repeated activations of several kinds, partly in place, a gate, branches, sums and a maximum."""
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
@@ -66,12 +65,12 @@ class Wild(nn.Module):
 
 @pytest.mark.parametrize("make", [Plain, Wild])
 @pytest.mark.parametrize("baseline", BASELINES)
-def test_deeplift_is_complete(make: Callable[[], nn.Module], baseline: str, pictures: Tensor) -> None:
+def test_deeplift_is_complete(make: Callable[[], nn.Module], baseline: Baseline, pictures: Tensor) -> None:
     model = model_of(seeded(make))
-    nothing = baseline_image(model, pictures, baseline)
+    reference = baseline_image(model, pictures, baseline)
     for target in (logit([4, 0, 2]), softmax([1, 1, 3]), channel("second", 3) * channel("second", 1)):
         maps = explain(model, pictures, target, f"deeplift:baseline={baseline}")
-        difference = evaluate(model, target, pictures) - evaluate(model, target, nothing)
+        difference = evaluate(model, target, pictures) - evaluate(model, target, reference)
         torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=1e-3, atol=1e-5)
 
 
@@ -107,9 +106,7 @@ def test_a_maximum_behind_a_relu_by_hand(pictures: Tensor) -> None:
         (y, at), (y0, at0) = (F.max_pool2d(each.relu(), 2, return_indices=True) for each in (z, z0))
         given = net[4].weight[1].view(1, 4, 7, 7) * (y - y0)
         parts = torch.zeros(3, 4, 196).scatter_add(2, torch.where(y > y0, at, at0).flatten(2), given.flatten(2))
-        multiplier = parts.view_as(z) / (
-            z - z0
-        )  # of the convolution's output: what a place is given, by its difference
+        multiplier = parts.view_as(z) / (z - z0)  # of the convolution's output: contribution over difference
         expected = (pictures * F.conv_transpose2d(multiplier, convolution.weight)).sum(1)
     found = explain(model, pictures, logit(1), "deeplift")
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
@@ -222,7 +219,7 @@ def test_normalisation_is_folded_into_a_linear_layer_too(pictures: Tensor) -> No
         ("excitation-backprop:contrastive=true", "no convolution or linear layer between 'mix' and channel"),
     ],
 )
-def test_bad_options_are_told_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
+def test_bad_options_are_reported_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
     with pytest.raises((ValueError, OSError), match=message) as caught:
         explain(tiny, pictures, channel("mix", 1), method)
     assert "\n" not in str(caught.value)
@@ -232,7 +229,7 @@ def test_bad_options_are_told_in_one_line(method: str, message: str, tiny: Model
 
 
 class Excited(nn.Module):
-    """Activations and weights such that something excites every unit: a walk is never lost."""
+    """Activations and weights such that every unit has an excitatory input, so that no probability is lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -274,14 +271,14 @@ def test_the_probabilities_of_a_step_by_hand() -> None:
         torch.testing.assert_close(found[0], expected.view(4, 2, 2).sum(0).relu(), rtol=1e-3, atol=1e-5)
 
 
-# ---- What they leave ----
+# ---- Memory ----
 
 
 @pytest.mark.parametrize(
     "method", ["lrp", "lrp:rule=epsilon", "excitation-backprop:contrastive=true", "deeplift", "deep-shap"]
 )
 def test_nothing_stays_in_memory(method: str, tiny: Model, pictures: Tensor) -> None:
-    """A rule that holds the graph whose nodes hold the rule would never be let go."""
+    """A reference cycle between a rule and the graph's nodes would never be freed."""
 
     def left() -> int:
         explain(tiny, pictures, logit(1), method, layer="stem" if "excitation" in method else None)
@@ -291,11 +288,11 @@ def test_nothing_stays_in_memory(method: str, tiny: Model, pictures: Tensor) -> 
     assert left() == left()
 
 
-# ---- What they see in photographs ----
+# ---- Localization in photographs ----
 
 
 def outline(name: str) -> Tensor:
-    """The box around the thing, as a mask (224, 224)."""
+    """The box around the object, as a mask (224, 224)."""
     box = {"wood_rabbit": (20, 40, 195, 190), "container_ship": (60, 0, 160, 224), "goldfish": (40, 0, 175, 210)}[name]
     inside = torch.zeros(224, 224, dtype=torch.bool)
     inside[box[0] : box[2], box[1] : box[3]] = True

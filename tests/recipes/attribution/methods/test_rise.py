@@ -1,4 +1,4 @@
-"""RISE: closed forms on linear networks, masks as asked, and fits that need fewer of them."""
+"""RISE: closed forms on linear networks, the distribution of masks, and fits that need fewer of them."""
 
 import pytest
 import torch
@@ -12,12 +12,12 @@ from recipes.attribution import explain
 from recipes.attribution.methods.rise import covariance, random_masks, ridge
 
 SIDE, CELLS, KEEP = 16, 4, 0.3
-ASKED = f"cells={CELLS},keep={KEEP},baseline=black"
+OPTIONS = f"cells={CELLS},keep={KEEP},baseline=black"
 
 
 @pytest.fixture
 def linear() -> Model:
-    """S(x) = w . x + 7, on pictures as they are."""
+    """S(x) = w . x + 7, without normalisation."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 1))
     net[1].weight.data = torch.randn(1, 3 * SIDE * SIDE, generator=torch.Generator().manual_seed(1))
     net[1].bias.data = torch.tensor([7.0])
@@ -28,11 +28,11 @@ def linear() -> Model:
 def expected(linear: Model, pictures: Tensor) -> Tensor:
     """E[S | m(p) = 1] - E[S] = sum over q of w_q x_q Cov(m_q, m_p) / E[m_p], whatever the constant: (3, H, W)."""
     lit = (linear.module[1].weight.data.view(3, SIDE, SIDE) * pictures).sum(1)
-    alike = covariance(SIDE, CELLS)
-    return (1 - KEEP) * torch.einsum("yi,bij,xj->byx", alike, lit, alike)
+    factor = covariance(SIDE, CELLS)
+    return (1 - KEEP) * torch.einsum("yi,bij,xj->byx", factor, lit, factor)
 
 
-def alike(a: Tensor, b: Tensor) -> list[float]:
+def correlations(a: Tensor, b: Tensor) -> list[float]:
     pairs = zip(a.flatten(1), b.flatten(1), strict=True)
     return [float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in pairs]
 
@@ -49,26 +49,26 @@ def test_the_covariance_of_masks_is_known(pictures: Tensor) -> None:
 def test_a_linear_score_has_its_closed_form(
     method: str, least: float, linear: Model, pictures: Tensor, expected: Tensor
 ) -> None:
-    found = explain(linear, pictures, logit(0), f"rise:{method},{ASKED}", seed=2)
-    assert min(alike(found, expected)) > least
+    found = explain(linear, pictures, logit(0), f"rise:{method},{OPTIONS}", seed=2)
+    assert min(correlations(found, expected)) > least
     assert (found - expected).abs().max() < 0.25 * expected.abs().max()
 
 
 def test_a_fit_needs_fewer_masks(linear: Model, pictures: Tensor, expected: Tensor) -> None:
     mean, fit = (
-        alike(explain(linear, pictures, logit(0), f"rise:masks=80,fit={fit},{ASKED}"), expected)
+        correlations(explain(linear, pictures, logit(0), f"rise:masks=80,fit={fit},{OPTIONS}"), expected)
         for fit in ("false", "true")
     )
     assert all(1 - few < 0.5 * (1 - many) for few, many in zip(fit, mean, strict=True))
 
 
-def test_masks_keep_what_was_asked_and_do_not_depend_on_their_groups(pictures: Tensor) -> None:
-    whole = torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 1500)))
-    torch.testing.assert_close(whole, torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 7))))
-    assert whole.shape == (1500, SIDE, SIDE)
-    assert 0 <= whole.min() < 0.01
-    assert 0.99 < whole.max() <= 1
-    assert (whole.mean(0) - 0.2).abs().max() < 0.03
+def test_masks_keep_the_requested_share_and_do_not_depend_on_their_groups(pictures: Tensor) -> None:
+    full = torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 1500)))
+    torch.testing.assert_close(full, torch.cat(list(random_masks(pictures, 1500, 3, 0.2, 5, 7))))
+    assert full.shape == (1500, SIDE, SIDE)
+    assert 0 <= full.min() < 0.01
+    assert 0.99 < full.max() <= 1
+    assert (full.mean(0) - 0.2).abs().max() < 0.03
     first, second = random_masks(pictures, 20, 3, 0.2, 5, 10)
     assert not torch.equal(first, second)
     assert not torch.equal(first, next(random_masks(pictures, 20, 3, 0.2, 6, 10)))
@@ -99,7 +99,7 @@ def test_a_fit_leaves_noise_alone() -> None:
         ("rise:fit=2", "fit must be of type bool"),
     ],
 )
-def test_bad_options_are_told_in_one_line(method: str, message: str, linear: Model, pictures: Tensor) -> None:
+def test_bad_options_are_reported_in_one_line(method: str, message: str, linear: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         explain(linear, pictures, logit(0), method)
     assert "\n" not in str(caught.value)

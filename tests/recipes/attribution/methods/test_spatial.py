@@ -1,4 +1,4 @@
-"""Where and what together: positions, channels, and pictures of what was seen where."""
+"""Attribution to positions and channels, and pre-images of a layer under a map."""
 
 from collections.abc import Callable
 
@@ -27,15 +27,15 @@ def test_before_a_linear_head_positions_and_channels_share_the_score(tiny: Model
 
 def test_a_channel_is_made_of_itself(tiny: Model, pictures: Tensor) -> None:
     shares = channel_attribution(tiny, pictures, channel("mix", 3), "mix")
-    assert [told["channel"] for told in strongest_channels(shares[0])] == [3]
+    assert [found["channel"] for found in strongest_channels(shares[0])] == [3]
 
 
 def test_strongest_are_those_for_and_against() -> None:
-    told = strongest_channels(torch.tensor([0.5, -3.0, 0.0, 2.0]), 2)
-    assert told == [{"channel": 1, "value": -3.0}, {"channel": 3, "value": 2.0}]
+    found = strongest_channels(torch.tensor([0.5, -3.0, 0.0, 2.0]), 2)
+    assert found == [{"channel": 1, "value": -3.0}, {"channel": 3, "value": 2.0}]
 
 
-def test_a_target_behind_nothing_of_the_layer_is_told(tiny: Model, pictures: Tensor) -> None:
+def test_a_target_that_does_not_depend_on_the_layer_is_reported(tiny: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match="does not depend on layer 'mix'"):
         channel_attribution(tiny, pictures, channel("stem", 1), "mix")
 
@@ -45,10 +45,10 @@ def test_what_a_layer_keeps_is_near_in_code_and_dark_where_nobody_looked(tiny: M
     assert found.shape == pictures.shape
     assert 0 <= found.min() <= found.max() <= 1
     with tiny.capture(["stem"]) as capture:
-        wanted, kept, grey = (
+        original, kept, grey = (
             capture(tiny.normalize(x))["stem"].detach() for x in (pictures, found, torch.full_like(pictures, 0.5))
         )
-    assert (kept - wanted).norm() < 0.6 * (grey - wanted).norm()
+    assert (kept - original).norm() < 0.6 * (grey - original).norm()
     heat = torch.zeros(16, 16)
     heat[:, 8:] = 1
     seen = seen_where_it_looked(found[0], heat)

@@ -1,4 +1,4 @@
-"""Surrogates: what they find in scores whose parts are known, superpixels, and what they see in photographs."""
+"""Surrogate models: scores with known contributions, superpixels, and localization in photographs."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -17,8 +17,7 @@ from objectives import Objective, channel, logit
 from recipes.attribution import explain
 from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.methods.surrogate import Ridge
-from recipes.attribution.scoring.baselines import NAMES as BASELINES
-from recipes.attribution.scoring.baselines import baseline_image
+from recipes.attribution.scoring.baselines import BASELINES, baseline_image
 
 
 def linear(weights: Tensor) -> Objective:
@@ -26,17 +25,17 @@ def linear(weights: Tensor) -> Objective:
 
 
 def quarters(image: Tensor) -> Tensor:
-    """The mean brightness (B, 4) of a picture's quarters."""
+    """The mean brightness (B, 4) of an image's quarters."""
     return torch.nn.functional.adaptive_avg_pool2d(image.mean(1, keepdim=True), 2).flatten(1)
 
 
 GAME = Objective("game", (), lambda seen: quarters(seen.image)[:, 0] * (quarters(seen.image)[:, 1:] * TEAM).sum(1))
-"""Four players, of whom one must be there: not linear."""
+"""A cooperative game of four players, one of whom must take part: not linear."""
 TEAM = torch.tensor([1.0, 2.0, -3.0])
 
 
 def test_kernel_shap_finds_the_shapley_values_of_a_game() -> None:
-    image = torch.ones(1, 3, 8, 8)  # a flat picture falls into even squares
+    image = torch.ones(1, 3, 8, 8)  # a constant image is divided into equal squares
     (heat,) = explain(no_network("cpu"), image, GAME, "kernel-shap:segments=4,samples=2000,baseline=black")
     found = torch.stack([part.sum() for half in heat.split(4) for part in half.split(4, 1)])
     weights = [0.0, *TEAM.tolist()]
@@ -53,8 +52,8 @@ def test_kernel_shap_finds_the_shapley_values_of_a_game() -> None:
 
 def test_kernel_shap_is_complete(tiny: Model, pictures: Tensor) -> None:
     maps = explain(tiny, pictures, logit([4, 0, 2]), "kernel-shap:segments=9,samples=60")
-    nothing = baseline_image(tiny, pictures, "mean")
-    difference = evaluate(tiny, logit([4, 0, 2]), pictures) - evaluate(tiny, logit([4, 0, 2]), nothing)
+    reference = baseline_image(tiny, pictures, "mean")
+    difference = evaluate(tiny, logit([4, 0, 2]), pictures) - evaluate(tiny, logit([4, 0, 2]), reference)
     torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=1e-2, atol=1e-4)
 
 
@@ -72,7 +71,7 @@ def test_lime_without_penalty_finds_the_slopes_of_a_linear_score(pictures: Tenso
     pieces, parts = superpixels(pictures[0], 6), (pictures[0] * weights).sum(0)
     slopes = torch.stack([parts[pieces == piece].sum() for piece in pieces.unique()])
     found = torch.stack([heat[pieces == piece][0] for piece in pieces.unique()])
-    torch.testing.assert_close(found, slopes, rtol=0.05, atol=0.05 * float(slopes.max()))  # what the penalty takes
+    torch.testing.assert_close(found, slopes, rtol=0.05, atol=0.05 * float(slopes.max()))  # the penalty shrinks them
 
 
 @given(st.integers(0, 99), st.floats(0.01, 10))
@@ -91,7 +90,7 @@ def test_linear_shap_is_its_closed_form(tiny: Model, pictures: Tensor, tmp_path:
     mean = torch.stack([baseline_image(tiny, pictures, name) for name in BASELINES]).mean(0)
     maps = explain(tiny, pictures, linear(weights), "linear-shap")
     torch.testing.assert_close(maps, (weights * (pictures - mean)).sum(1), rtol=1e-4, atol=1e-4)
-    # With pictures of one's own, and a network whose first layer is linear.
+    # With background images from a folder, and the linear first layer of a network.
     colours = [(10, 20, 30), (200, 100, 50)]
     for i, colour in enumerate(colours):
         Image.new("RGB", (16, 16), colour).save(tmp_path / f"{i}.png")
@@ -105,7 +104,7 @@ def test_linear_shap_is_its_closed_form(tiny: Model, pictures: Tensor, tmp_path:
 
 
 def test_a_score_that_is_not_linear_has_no_linear_shap(tiny: Model, pictures: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"linear in the picture, and logit\(1\) is not: take deep-shap") as caught:
+    with pytest.raises(ValueError, match=r"linear in the image, and logit\(1\) is not: use deep-shap") as caught:
         explain(tiny, pictures, logit(1), "linear-shap")
     assert "\n" not in str(caught.value)
 
@@ -116,11 +115,11 @@ def test_a_score_that_is_not_linear_has_no_linear_shap(tiny: Model, pictures: Te
         ("lime:samples=1", "at least 2 samples and 2 segments, got 1 and 50"),
         ("kernel-shap:segments=1", "at least 2 samples and 2 segments"),
         ("lime:width=0", "width above 0"),
-        ("kernel-shap:segments=999", "expected 1 to 256, got 999"),
+        ("kernel-shap:segments=999", "expected 1 to 256 segments, got 999"),
         ("lime:baseline=bleck", "unknown baseline 'bleck'; did you mean black"),
     ],
 )
-def test_bad_options_are_told_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
+def test_bad_options_are_reported_in_one_line(method: str, message: str, tiny: Model, pictures: Tensor) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         explain(tiny, pictures, logit(1), method)
     assert "\n" not in str(caught.value)
