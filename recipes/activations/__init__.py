@@ -1,1 +1,1 @@
-"""Activations of a set of pictures: collected, reduced, ranked, and what networks predict for pictures."""
+"""Activations of a set of pictures: collection, reduction and ranking; and the class predictions of networks."""

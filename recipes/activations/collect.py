@@ -1,4 +1,4 @@
-"""One pass over a set of pictures: what a network's layers make of them, streamed to disk, resumable."""
+"""One resumable pass over a set of pictures: the activations of several layers, reduced and streamed to disk."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from recipes.activations.reducers import Positions, Reducer
 from recipes.executors import Executor
 from recipes.executors.in_process import InProcess
 from recipes.executors.progress import RunProgress
-from recipes.options.names import safe_name
 from recipes.outputs.atomic import write_text
+from recipes.outputs.file_names import safe_name
 from recipes.pictures.sets import Pictures, PictureSet, picture_set
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
 
 COMMIT_EVERY = 2.0
-"""Seconds between two notes of how far a pass is; what is done after the last one is done again."""
+"""Seconds between two checkpoints of a pass; an interrupted pass repeats what came after the last one."""
 STATE, NAMES = "activations.json", "pictures.json"
 
 
 @dataclass(frozen=True)
 class CollectedActivations:
-    """What a pass has kept, on disk.
+    """The reduced activations of a set of pictures, on disk.
 
     Attributes:
-        folder: with a folder for each layer, and in it an `.npy` file for each array.
+        folder: contains a folder for each layer, with an `.npy` file for each array.
         shapes: layer -> shape of its activation of one picture, (C, H, W) or (C,).
-        size: (height, width) in pixels at which the network saw the pictures.
-        names: of all pictures of the set, by index.
-        skipped: name -> why it could not be read.
+        size: (height, width) of the network's input, in pixels.
+        names: names of all pictures of the set, by index.
+        skipped: name -> why the picture could not be read.
     """
 
     folder: Path
@@ -54,14 +54,18 @@ class CollectedActivations:
     skipped: Mapping[str, str]
 
     def array(self, layer: str, name: str) -> np.ndarray[Any, Any]:
-        """One array of a layer, memory-mapped: see `Positions` and `Extremes` for their names.
+        """One array of a layer, memory-mapped.
+
+        Args:
+            layer: address.
+            name: of the array; `Positions` and `Extremes` list the names.
 
         Raises:
-            NotFound: for a layer or an array that was not kept.
+            NotFound: for a layer or an array that was not collected.
         """
         path = _path(self.folder, layer, name)
         if layer not in self.shapes or not path.exists():
-            raise NotFound(f"{self.folder} keeps no {name} of layer {layer!r}; it has {', '.join(self.shapes)}")
+            raise NotFound(f"{self.folder} holds no {name} of layer {layer!r}; it has {', '.join(self.shapes)}")
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r")
         return array
 
@@ -70,34 +74,37 @@ class CollectedActivations:
         return self.array(layer, "vectors")
 
     def where(self, layer: str) -> np.ndarray[Any, Any]:
-        """Where each vector is from, (N, 3): index of the picture, y, x in the map."""
+        """Origin of each vector, (N, 3): index of the picture, y and x in the map."""
         return self.array(layer, "where")
 
     @classmethod
     def load(cls, folder: str | Path) -> CollectedActivations:
-        """What `collect` left in a folder.
+        """Loads what `collect` wrote to a folder.
+
+        Args:
+            folder: the `out` of the pass.
 
         Raises:
-            MissingFile: if there is nothing.
-            BadInput: if it is not finished, or damaged.
+            MissingFile: if the folder holds no activations.
+            BadInput: if they are not finished, or damaged.
         """
         folder = Path(folder)
         if not (folder / STATE).is_file():
             raise MissingFile(f"{folder} holds no activations (no {STATE})")
         state = _State.load(folder / STATE)
         if not state.finished:
-            raise BadInput(f"{folder} is not finished: {state.done} pictures are done; the same call continues")
+            raise BadInput(f"{folder} is not finished: {state.done} pictures are done; the same call resumes")
         names = json.loads((folder / NAMES).read_bytes())
         shapes = {layer: tuple(shape) for layer, shape in state.shapes.items()}
-        size = (state.asked["size"][0], state.asked["size"][1])
+        size = (state.options["size"][0], state.options["size"][1])
         return cls(folder, shapes, size, names, {names[int(i)]: reason for i, reason in state.skipped.items()})
 
 
 @dataclass
 class _State:
-    """How far a pass is. `rows` counts what is whole in each layer's arrays, after the first `done` pictures."""
+    """Progress of a pass. `rows` counts the complete rows of each layer's arrays, after the first `done` pictures."""
 
-    asked: dict[str, Any]
+    options: dict[str, Any]
     shapes: dict[str, list[int]]
     rows: dict[str, int]
     done: int = 0
@@ -109,7 +116,7 @@ class _State:
         try:
             return cls(**json.loads(path.read_bytes()))
         except (ValueError, TypeError) as error:
-            raise BadInput(f"{path} is damaged ({error}); start over (fresh), or give another folder") from error
+            raise BadInput(f"{path} is damaged ({error}); set fresh to start over, or give another folder") from error
 
     def save(self, folder: Path) -> None:
         write_text(folder / STATE, json.dumps(asdict(self), indent=1))
@@ -128,29 +135,35 @@ def collect(
     progress: RunProgressCallback | None = None,
     executor: Executor | None = None,
 ) -> CollectedActivations:
-    """Phi(x) for every picture x of a set, at several layers in one truncated pass; what is kept goes to disk at once.
+    """Collects the activations of a set of pictures at several layers, in one truncated pass that streams to disk.
 
-    Memory holds two batches of pictures and one of activations, however many there are. A pass that was stopped goes on
-    where it was, and leaves the same bytes as one that was not.
+    Memory holds two batches of pictures and one of activations, however large the set is. An interrupted pass resumes
+    from its last checkpoint, and leaves the same bytes as an uninterrupted one.
 
     Args:
-        model: from `load_model`, or what `load_model` takes.
-        pictures: a folder, files, or a Dataset: see `picture_set`. Pictures of any size and mode; each is scaled to
-            cover `size` and the centre cut out. What cannot be read is named in `skipped`.
+        model: from `load_model`, or what `load_model` accepts.
+        pictures: a folder, files, or a Dataset: see `picture_set`. Pictures may have any size and mode; each is scaled
+            to cover `size` and centre-cropped. Unreadable pictures are listed in `skipped`.
         layers: addresses; "" is the model's output.
-        keep: what to keep: `Positions("one" | k | "all")`, by default one inner position a picture, or `Extremes()`.
+        reducer: what to keep: `Positions("one" | k | "all")`, by default one inner position per picture, or
+            `Extremes()`.
         out: folder for the arrays.
-        size: of the pictures for the network, in pixels; by default its own.
-        batch: pictures in one forward pass (default: chosen for the device). A pass goes on only with the same: in
-            other company, a picture's activations differ in their last bits.
-        fresh: start over where the folder holds something else.
-        progress: called with an `RunProgress`, in pictures.
-        executor: shares the work out, by default to this process alone: the bytes are the same.
+        size: of the network's input, in pixels, one number or (height, width); by default the model's own.
+        batch: pictures per forward pass; by default chosen for the device. A pass resumes only with the same value: in
+            another batch, a picture's activations differ in their last bits.
+        fresh: start over if the folder holds a pass with other settings.
+        progress: called with a `RunProgress`, in pictures.
+        executor: distributes the work; by default this process does it. The bytes are the same.
+
+    Returns:
+        The activations on disk.
 
     Raises:
-        MissingFile, BadInput, NotFound: places without pictures, a layer that is not there or of which
-            nothing can be kept, a folder that holds a pass with other settings, no picture that can be read.
-        KeyboardInterrupt: passes through; the same call continues.
+        MissingFile: for a place that does not exist.
+        BadInput: for places without a readable picture, a layer that the reducer cannot reduce, or a folder that holds
+            a pass with other settings.
+        NotFound: for an unknown layer.
+        KeyboardInterrupt: passes through; the same call resumes.
 
     Example:
         >>> found = collect("builtin", "photos", ["features.stage3"], out="activations")  # doctest: +SKIP
@@ -163,18 +176,18 @@ def collect(
     if not addresses:
         raise BadInput("collect: got no layers; expected at least one address")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
-        raise BadInput(f"batch must be a whole number of at least 1, got {batch!r}")
+        raise BadInput(f"batch must be an integer of at least 1, got {batch!r}")
     found = picture_set(pictures, len(model.mean))
     sides = model.input_size if size is None else as_size(size)
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}
     executor = executor or InProcess(model)
-    together = batch or default_batch(executor.device)
-    asked = {
+    batch = batch or default_batch(executor.device)
+    options = {
         **reducer.about(),
         "layers": addresses,
         "size": list(sides),
-        "batch": together,
+        "batch": batch,
         "pictures": len(found),
         "names": found.digest,
         "model": model.spec,
@@ -182,57 +195,57 @@ def collect(
         "normalization": [list(model.mean), list(model.std)],
     }
     folder = Path(out)
-    state = _begin(folder, asked, shapes, found, fresh)
+    state = _begin(folder, options, shapes, found, fresh)
     if not state.finished:
         with ExitStack() as stack:
             files: dict[str, dict[str, GrowingArray]] = {}
-            for layer, wanted in arrays.items():
+            for layer, named in arrays.items():
                 files[layer] = {}
-                for name, (shape, dtype) in wanted.items():
+                for name, (shape, dtype) in named.items():
                     array = GrowingArray(_path(folder, layer, name), shape, dtype, state.rows[layer])
                     files[layer][name] = array
                     stack.callback(array.close)
-            look = ForwardPass(found, reducer, tuple(addresses), sides, together)
-            _Pass(look, executor, state, files, folder).run(progress)
+            forward = ForwardPass(found, reducer, tuple(addresses), sides, batch)
+            _Pass(forward, executor, state, files, folder).run(progress)
     if len(state.skipped) == len(found):
         reason = next(iter(state.skipped.values()))
         raise BadInput(f"none of the {len(found)} pictures can be read; the first: {reason}")
     return CollectedActivations.load(folder)
 
 
-def _begin(folder: Path, asked: dict[str, Any], shapes: dict[str, Any], pictures: PictureSet, fresh: bool) -> _State:
-    """The state that an earlier pass left for this one, or a new one."""
+def _begin(folder: Path, options: dict[str, Any], shapes: dict[str, Any], pictures: PictureSet, fresh: bool) -> _State:
+    """The state that an earlier run of this pass left, or a new one."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
     if (folder / STATE).exists() and not fresh:
         state = _State.load(folder / STATE)
-        for key in state.asked | asked:
-            if state.asked.get(key) != asked.get(key):
+        for key in state.options | options:
+            if state.options.get(key) != options.get(key):
                 raise BadInput(
-                    f"{folder} holds activations of other settings: its {key} is {state.asked.get(key)!r}, not "
-                    f"{asked.get(key)!r}; give another folder, or fresh to start over"
+                    f"{folder} holds activations with other settings: its {key} is {state.options.get(key)!r}, not "
+                    f"{options.get(key)!r}; give another folder, or set fresh to start over"
                 )
         return state
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     write_text(folder / NAMES, json.dumps(list(pictures.names)))
-    state = _State(asked, shapes, dict.fromkeys(shapes, 0))
+    state = _State(options, shapes, dict.fromkeys(shapes, 0))
     state.save(folder)
     return state
 
 
 @dataclass
 class _Pass:
-    """The pass itself, from `state.done` to the end of the set: the one writer of what is seen, in order."""
+    """The pass itself, from `state.done` to the end of the set: the only writer of the rows, in order."""
 
-    look: ForwardPass
+    forward: ForwardPass
     executor: Executor
     state: _State
     files: dict[str, dict[str, GrowingArray]]
     folder: Path
 
     def run(self, progress: RunProgressCallback | None) -> None:
-        start, total, noted = self.state.done, len(self.look.pictures), time.monotonic()
+        start, total, committed = self.state.done, len(self.forward.pictures), time.monotonic()
 
         def update() -> None:
             if progress is not None:
@@ -240,26 +253,26 @@ class _Pass:
 
         update()
         try:
-            with closing(self.look.everywhere(self.executor, start)) as found:
-                for seen in found:
-                    self._add(seen)
+            with closing(self.forward.run(self.executor, start)) as batches:
+                for batch in batches:
+                    self._add(batch)
                     update()
-                    if time.monotonic() - noted > COMMIT_EVERY:
+                    if time.monotonic() - committed > COMMIT_EVERY:
                         self._commit()
-                        noted = time.monotonic()
+                        committed = time.monotonic()
             self.state.finished = True
         finally:
             self._commit()
 
-    def _add(self, seen: BatchRows) -> None:
-        for layer, rows in seen.kept.items():
+    def _add(self, batch: BatchRows) -> None:
+        for layer, rows in batch.kept.items():
             for name, array in self.files[layer].items():
                 array.append(rows[name])
-        # Only now is the batch whole. What an interruption leaves of it lies behind these rows, and is cut off.
-        for layer, rows in seen.kept.items():
+        # Only now is the batch complete. What an interruption leaves of it comes after these rows, and is truncated.
+        for layer, rows in batch.kept.items():
             self.state.rows[layer] += len(next(iter(rows.values())))
-        self.state.skipped |= {str(index): reason for index, reason in seen.skipped.items()}
-        self.state.done = seen.stop
+        self.state.skipped |= {str(index): reason for index, reason in batch.skipped.items()}
+        self.state.done = batch.stop
 
     def _commit(self) -> None:
         for arrays in self.files.values():

@@ -1,4 +1,4 @@
-"""Showing pictures to a network, batch by batch: in this process, or parts of the set in several."""
+"""Forward passes over a set of pictures, batch by batch: in this process, or in parts in several."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from recipes.executors import Executor, JobProgressCallback
 
 SHARE = 4
-"""Batches that a worker looks at in one go: it reads the next one while the network sees one."""
+"""Batches in one job of a worker: it reads the next batch while the network computes."""
 
 
 @dataclass(frozen=True)
 class BatchRows:
-    """What is kept of one batch.
+    """The rows of one batch.
 
     Attributes:
-        stop: index of the first picture after it.
-        kept: layer -> rows; empty where no picture could be read.
-        skipped: why some could not, by index.
+        stop: index of the first picture after the batch.
+        kept: layer -> rows; empty if no picture of the batch could be read.
+        skipped: index of a picture -> why it could not be read.
     """
 
     stop: int
@@ -38,12 +38,17 @@ class BatchRows:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """How a network looks at a set of pictures.
+    """A forward pass over a set of pictures, reduced to rows.
 
-    Batches begin at multiples of `batch`, whoever looks: in other company, activations differ in their last bits.
+    Batches begin at multiples of `batch`, whichever worker computes them: in another batch, a picture's activations
+    differ in their last bits.
 
     Attributes:
-        layers: addresses. size: (height, width) of the pictures for the network. batch: pictures in a forward pass.
+        pictures: the set.
+        reducer: turns activations into rows.
+        layers: addresses.
+        size: (height, width) of the network's input.
+        batch: pictures per forward pass.
     """
 
     pictures: PictureSet
@@ -53,21 +58,21 @@ class ForwardPass:
     batch: int
 
     def at(self, model: Model, start: int, stop: int) -> Iterator[BatchRows]:
-        """What is kept of the pictures from `start` to `stop`."""
+        """The rows of the pictures from `start` to `stop`, a batch at a time."""
         with model.capture(self.layers) as capture, torch.no_grad():
             for part in self.pictures.batches(self.size, self.batch, start, stop):
                 kept = {}
                 if part.indices:
-                    seen = capture(model.normalize(part.images.to(model.device)))
-                    kept = {layer: self.reducer.rows(layer, seen[layer], part.indices) for layer in self.layers}
+                    found = capture(model.normalize(part.images.to(model.device)))
+                    kept = {layer: self.reducer.rows(layer, found[layer], part.indices) for layer in self.layers}
                 yield BatchRows(part.stop, kept, part.skipped)
 
     def __call__(self, model: Model, part: tuple[int, int], on_progress: JobProgressCallback) -> list[BatchRows]:
         """A part of the set, as work for an executor."""
         return list(self.at(model, *part))
 
-    def everywhere(self, executor: Executor, start: int) -> Generator[BatchRows, None, None]:
-        """What is kept of the pictures from `start` on, in order, whichever worker sees them."""
+    def run(self, executor: Executor, start: int) -> Generator[BatchRows, None, None]:
+        """The rows of the pictures from `start` on, in order, whichever worker computes them."""
         end, step = len(self.pictures), SHARE * self.batch
         if isinstance(executor, InProcess):
             with executor.threaded():
@@ -76,13 +81,13 @@ class ForwardPass:
         parts = [(first, min(first + step, end)) for first in range(start, end, step)]
         waiting: dict[int, list[BatchRows]] = {}
         upcoming = 0
-        with closing(executor.map(self, parts, _unheard)) as results:
-            for index, seen in results:
-                waiting[index] = seen
+        with closing(executor.map(self, parts, _ignore)) as results:
+            for index, found in results:
+                waiting[index] = found
                 while upcoming in waiting:
                     yield from waiting.pop(upcoming)
                     upcoming += 1
 
 
-def _unheard(index: int, share: float) -> None:
-    """Progress is told in whole batches."""
+def _ignore(index: int, share: float) -> None:
+    """Progress is reported in complete batches."""

@@ -1,4 +1,4 @@
-"""An `.npy` file that rows are appended to: as large as the disk, while memory holds only the rows on their way."""
+"""An `.npy` file that grows on disk: memory holds only the rows that are being appended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from inverter_errors import BadInput
 
 
 class GrowingArray:
-    """Appends rows to an `.npy` file, from a row that is known to be whole.
+    """Appends rows to an `.npy` file, after the rows that are known to be complete.
 
     NumPy leaves room in its headers for the first axis to grow, so the header is rewritten in place. Rows are written
     and not mapped: mapped pages would count as the program's memory.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is created.
         shape: of one row.
-        dtype: of its numbers.
-        rows: keep so many rows of an earlier run, and cut off what follows them.
+        dtype: of the elements.
+        rows: number of rows of an earlier run to keep; what follows them is truncated.
 
     Raises:
         BadInput: if the file has fewer rows than that.
@@ -42,11 +42,11 @@ class GrowingArray:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike, rows: int = 0) -> None:
         self.path, self.shape, self.dtype, self.rows = path, shape, np.dtype(dtype), rows
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():  # what it points to is none of ours
+        if path.is_symlink():  # its target is not our file
             path.unlink()
         end = len(self._header()) + rows * self.dtype.itemsize * int(np.prod(shape))
         if rows and (not path.exists() or path.stat().st_size < end):
-            raise BadInput(f"{path} has lost rows that were finished: start over (fresh), or give another folder")
+            raise BadInput(f"{path} has lost rows that were finished: set fresh to start over, or give another folder")
         self._file = path.open("r+b" if rows else "w+b")
         self._file.truncate(end)
         self._file.seek(end)
@@ -60,7 +60,7 @@ class GrowingArray:
         self.rows += len(array)
 
     def flush(self) -> None:
-        """Makes what was appended lasting: it is on disk, under a header that counts it."""
+        """Syncs the appended rows to disk, under a header that counts them."""
         end = self._file.tell()
         self._file.seek(0)
         self._file.write(self._header())

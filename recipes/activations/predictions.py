@@ -1,4 +1,4 @@
-"""What a network says of pictures: its five likeliest classes. A second network judges what a first one made."""
+"""Class predictions for pictures: by the network that they were optimised for, and by a second one as a judge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from objectives import OUTPUT
 
 @dataclass(frozen=True)
 class Guess:
-    """One class with its probability; `name` is its index as text where the network has no names."""
+    """One predicted class with its probability.
+
+    Attributes:
+        index: of the class.
+        name: of the class; its index as text if the network has no class names.
+        probability: softmax output, in [0, 1].
+    """
 
     index: int
     name: str
@@ -26,13 +32,19 @@ class Guess:
 
 @torch.no_grad()
 def top_classes(model: Model, images: Tensor, count: int = 5, batch: int = 16) -> list[list[Guess]]:
-    """The likeliest classes of each picture, best first.
+    """The most probable classes of each picture, best first.
 
     Args:
-        images: (B, C, H, W) in [0, 1], of any size: they are scaled to the model's own.
+        model: a classifier.
+        images: (B, C, H, W) in [0, 1], of any size: they are scaled to the model's input size.
+        count: classes per picture, at most.
+        batch: pictures per forward pass.
+
+    Returns:
+        For each picture, its `count` most probable classes.
 
     Raises:
-        BadInput: if the model's output is no vector of classes (B, K).
+        BadInput: if the model's output is not a vector of class scores (B, K).
     """
     guesses: list[list[Guess]] = []
     with model.capture([OUTPUT]) as capture:
@@ -42,11 +54,11 @@ def top_classes(model: Model, images: Tensor, count: int = 5, batch: int = 16) -
                 shown = F.interpolate(shown, model.input_size, mode="bilinear", antialias=True, align_corners=False)
             output = capture(model.normalize(shown))[OUTPUT].float()
             if output.ndim != 2:
-                raise BadInput(f"{model.spec} puts out {tuple(output.shape)}, expected one number per class (B, K)")
+                raise BadInput(f"{model.spec} outputs {tuple(output.shape)}, expected one number per class (B, K)")
             best = output.softmax(1).topk(min(count, output.shape[1]), dim=1)
             guesses += [
-                [Guess(i, class_name(model.categories, i), p) for i, p in zip(indices, chances, strict=True)]
-                for indices, chances in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                [Guess(i, class_name(model.categories, i), p) for i, p in zip(indices, probabilities, strict=True)]
+                for indices, probabilities in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
     return guesses
 
@@ -57,10 +69,10 @@ def class_name(categories: Sequence[str], index: int) -> str:
 
 
 def classifies(model: Model) -> bool:
-    """True if the network's output is one number for each of several classes, at its own size."""
+    """True if the network outputs one score for each of several classes, at its own input size."""
     try:
         shape = model.shapes([OUTPUT])[OUTPUT]
-    except ValueError:  # its own size is only supposed, where its source does not say it
+    except ValueError:  # its input size is a guess if its source does not specify it
         return False
     return len(shape) == 2 and shape[1] > 1
 
@@ -68,9 +80,16 @@ def classifies(model: Model) -> bool:
 def recognise(
     found: Sequence[dict[str, Any]], name: str, network: Model, images: Tensor, originals: Tensor | None
 ) -> None:
-    """Adds a network's five likeliest classes of each picture, and whether it still sees what it saw in the original.
+    """Adds a network's top-5 classes of each picture, and whether it still recognises the class of the original.
 
-    The network itself has to put the same class first; a judge must only have its own first class among its five.
+    The network itself has to rank the same class first; a judge only has to rank its own first class among its top 5.
+
+    Args:
+        found: metrics of each picture; extended in place.
+        name: key of the classes: "top5" for the network itself, another one for a judge.
+        network: the network that predicts.
+        images: (B, C, H, W) in [0, 1].
+        originals: the originals of the pictures, in the same shape; None if the pictures are the originals.
     """
     guesses = top_classes(network, images)
     for metrics, best in zip(found, guesses, strict=True):

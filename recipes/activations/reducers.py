@@ -1,4 +1,4 @@
-"""What a pass over pictures keeps of a layer: activation vectors at drawn positions, or each channel's extremes."""
+"""What a pass keeps of a layer's activations: vectors at sampled positions, or the extremes of each channel."""
 
 from __future__ import annotations
 
@@ -15,28 +15,38 @@ from inverter_errors import BadInput
 from objectives.units import as_map
 
 Arrays = dict[str, tuple[tuple[int, ...], str]]
-"""Name of an array -> (shape of one of its rows, type of its numbers)."""
+"""Name of an array -> (shape of one row, dtype)."""
 Rows = dict[str, np.ndarray[Any, Any]]
-"""Name of an array -> rows to append to it, as many for each name."""
+"""Name of an array -> rows to append to it, the same number for each name."""
 
 
 class Reducer(Protocol):
-    """Turns activations into rows. It has no memory, so that a pass can go on wherever it was stopped."""
+    """Turns activations into rows. It has no state, so that a pass can resume wherever it was interrupted."""
 
     def arrays(self, layer: str, shape: Sequence[int]) -> Arrays:
-        """The arrays that are kept of a layer whose activation of one picture has this shape.
+        """The arrays that are kept of a layer.
+
+        Args:
+            layer: address.
+            shape: of its activation of one picture, (C, H, W) or (C,).
 
         Raises:
-            BadInput: if nothing of the kind can be kept of such a layer.
+            BadInput: if such a layer cannot be reduced this way.
         """
         ...
 
     def rows(self, layer: str, activation: Tensor, indices: Sequence[int]) -> Rows:
-        """The rows of a batch: of its activation (B, ...), and the indices of its pictures in the set."""
+        """The rows of a batch.
+
+        Args:
+            layer: address.
+            activation: of the batch, (B, C, H, W) or (B, C).
+            indices: of the pictures, in the set.
+        """
         ...
 
     def about(self) -> dict[str, Any]:
-        """What was asked for, as JSON: a pass goes on only where this is the same."""
+        """The reducer's options, as JSON: a pass resumes only with the same ones."""
         ...
 
 
@@ -44,13 +54,15 @@ class Reducer(Protocol):
 class Positions:
     """Activation vectors (C,) at positions of the map: one drawn at random in each picture, several, or all.
 
-    Kept are `vectors` (N, C) and `where` (N, 3): index of the picture, y, x. By default only inner positions count:
-    on its border, a map shows the padding (Carter et al. 2019). A map without inner ones counts whole.
+    The arrays are `vectors` (N, C) and `where` (N, 3): index of the picture, y, x. By default only inner positions
+    count: at the border, a map is affected by the padding (Carter et al. 2019). A map without inner positions is used
+    in full.
 
     Attributes:
-        positions: "one", how many (or all, where a map has fewer), or "all". Draws depend on `seed`, the layer and
-            the picture's index alone.
-        border: True counts positions on the border too.
+        positions: "one", a number (all, if a map has fewer), or "all". Draws depend only on `seed`, the layer and the
+            picture's index.
+        border: include the positions at the border.
+        seed: of the random draws.
         dtype: of the vectors, float16 or float32.
 
     Raises:
@@ -69,7 +81,7 @@ class Positions:
     def __post_init__(self) -> None:
         number = isinstance(self.positions, int) and not isinstance(self.positions, bool) and self.positions > 0
         if not number and self.positions not in ("one", "all"):
-            raise BadInput(f"positions must be one, all, or a whole number of at least 1, got {self.positions!r}")
+            raise BadInput(f"positions must be one, all, or an integer of at least 1, got {self.positions!r}")
         if self.dtype not in ("float16", "float32"):
             raise BadInput(f"dtype must be float16 or float32, got {self.dtype!r}")
         if self.seed < 0:
@@ -81,8 +93,8 @@ class Positions:
     def arrays(self, layer: str, shape: Sequence[int]) -> Arrays:
         if len(shape) != 3:
             raise BadInput(
-                f"layer {layer!r} puts out {tuple(shape)} for a picture and no map (C, H, W): it has no positions; "
-                "choose another layer (inverter layers shows them)"
+                f"layer {layer!r} outputs {tuple(shape)} per picture, not a map (C, H, W): it has no positions; "
+                "choose another layer (inverter layers lists them)"
             )
         return {"vectors": ((shape[0],), self.dtype), "where": ((3,), "int32")}
 
@@ -94,12 +106,12 @@ class Positions:
         chosen = torch.from_numpy(picture * height * width + places).to(activation.device)
         vectors = activation.permute(0, 2, 3, 1).flatten(0, 2)[chosen].float().cpu()
         if self.dtype == "float16" and float(vectors.abs().max()) > torch.finfo(torch.float16).max:
-            raise BadInput(f"layer {layer!r} puts out numbers too large for float16: take dtype float32")
+            raise BadInput(f"layer {layer!r} outputs numbers too large for float16: set dtype to float32")
         where = np.stack([np.repeat(indices, each), places // width, places % width], axis=1)
         return {"vectors": vectors.numpy(), "where": where}
 
     def _draw(self, layer: str, index: int, height: int, width: int) -> np.ndarray[Any, Any]:
-        """Positions y * width + x in one picture, in rising order."""
+        """Positions y * width + x in one picture, in ascending order."""
         edge = 0 if self.border or min(height, width) < 3 else 1
         inner = np.arange(height * width).reshape(height, width)[edge : height - edge, edge : width - edge].ravel()
         count = 1 if self.positions == "one" else self.positions
@@ -111,11 +123,11 @@ class Positions:
 
 @dataclass(frozen=True)
 class SharedPositions(Positions):
-    """Positions that several layers, or networks, share: row i tells in each of them of one place in one picture.
+    """Positions that several layers, or networks, share: row i of each of them is for the same place in one picture.
 
     Attributes:
-        frame: (height, width) of the map in which they are drawn. In a map of another size, the place is the position
-            that holds the same point, both maps spread over the whole picture.
+        frame: (height, width) of the map in which positions are drawn. In a map of another size, the place is the
+            position that contains the same point, with both maps stretched over the full picture.
 
     Example:
         >>> reducer = SharedPositions("all", frame=(3, 3))
@@ -130,19 +142,19 @@ class SharedPositions(Positions):
         return super().about() | {"frame": list(self.frame)}
 
     def _draw(self, layer: str, index: int, height: int, width: int) -> np.ndarray[Any, Any]:
-        y, x = np.divmod(super()._draw("", index, *self.frame), self.frame[1])  # drawn for all layers alike
-        # Position i of n spans i / n to (i + 1) / n of the picture: what holds its middle?
+        y, x = np.divmod(super()._draw("", index, *self.frame), self.frame[1])  # the same for all layers
+        # Position i of n spans i / n to (i + 1) / n of the picture: take the one that contains its centre.
         place: np.ndarray[Any, Any] = (2 * y + 1) * height // (2 * self.frame[0]) * width
         return place + (2 * x + 1) * width // (2 * self.frame[1])
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """What each channel does in each picture, in one row a picture: how much at most and at least, and where.
+    """The extremes of each channel in each picture, one row per picture.
 
-    Kept are, all (N, C) for N pictures: `high` and `low`, the extremes over positions, with `high_at` and `low_at`
-    (y * W + x); `mean` over positions; `centre`, at (H // 2, W // 2); `active`, the share of positions above 0.
-    And `picture` (N,), their indices. A layer that puts out vectors (C,) counts as a map of one position.
+    The arrays are, all (N, C) for N pictures: `high` and `low`, the extremes over positions, with `high_at` and
+    `low_at` (y * W + x); `mean` over positions; `centre`, at (H // 2, W // 2); `active`, the fraction of positions
+    above 0. And `picture` (N,), their indices. A layer that outputs vectors (C,) counts as a map of one position.
 
     Example:
         >>> Extremes().rows("conv", torch.arange(6.0).view(1, 1, 2, 3), [7])["high_at"]

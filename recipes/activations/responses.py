@@ -1,4 +1,4 @@
-"""What natural pictures do to a unit: which excite it most and least, where, and how its activations are spread."""
+"""A unit's responses to a dataset: the pictures that activate it most and least, where, and its distribution."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from recipes.activations.collect import CollectedActivations
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 """In percent of the pictures."""
 BINS = 32
-"""Of the histogram of activations."""
-TOGETHER = 64
+"""Number of bins of the histogram of activations."""
+CHUNK = 64
 """Channels that are ranked at a time, which bounds the memory."""
 
 Array = np.ndarray[Any, Any]
@@ -22,12 +22,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class PatchRecord:
-    """One picture at one unit.
+    """A unit's activation in one picture.
 
     Attributes:
-        picture: its index in the set.
-        value: the unit's activation there.
-        at: (y, x) in the map; None where the activation is the same all over it.
+        picture: index in the set.
+        value: the unit's activation.
+        at: (y, x) in the map; None if the activation is constant over the map.
     """
 
     picture: int
@@ -37,15 +37,15 @@ class PatchRecord:
 
 @dataclass(frozen=True)
 class Response:
-    """What a unit does on a set of pictures, each of which counts once: with its highest activation.
+    """A unit's responses to a set of pictures; each picture counts once, with its highest activation.
 
     Attributes:
-        most: the pictures that excite it most, strongest first; none where it is the same everywhere.
-        least: those that excite it least, weakest first.
+        most: the pictures that activate it most, strongest first; empty if its activation is constant.
+        least: the pictures that activate it least, weakest first.
         quantiles: of the activations, at QUANTILES percent of the pictures.
-        counts: of pictures in BINS bins of equal width between the lowest and the highest activation.
-        fires: share of the pictures with an activation above 0.
-        active: mean share of the map's positions above 0.
+        counts: pictures in BINS bins of equal width between the lowest and the highest activation.
+        fires: fraction of the pictures with an activation above 0.
+        active: mean fraction of the map's positions above 0.
     """
 
     most: list[PatchRecord]
@@ -61,17 +61,22 @@ def responses(
 ) -> list[Response]:
     """Ranks the pictures for some units of a layer.
 
-    Args:
-        found: kept by `collect` with `Extremes`.
-        objective: "channel" looks at all positions, "neuron" at the centre alone; "logit" has only one.
-        count: of pictures in `most` and in `least`, at most.
+    After a ReLU, a map is 0 somewhere in nearly every picture, and the order of these zeros is meaningless. If more
+    than `count` pictures share the lowest value, `least` are those whose *highest* activation is lowest.
 
-    A layer behind a ReLU is 0 somewhere in nearly every picture, and which of these zeros is least says nothing. Where
-    more than `count` pictures share the lowest value, `least` are those whose *highest* activation is least.
+    Args:
+        found: collected by `collect` with `Extremes`.
+        layer: address.
+        channels: indices of the units.
+        objective: "channel" ranks by all positions, "neuron" by the central one; "logit" has only one.
+        count: pictures in `most` and in `least`, at most.
+
+    Returns:
+        The responses of each channel.
     """
     answers: list[Response] = []
-    for start in range(0, len(channels), TOGETHER):
-        answers += _ranked(found, layer, list(channels[start : start + TOGETHER]), objective, count)
+    for start in range(0, len(channels), CHUNK):
+        answers += _ranked(found, layer, list(channels[start : start + CHUNK]), objective, count)
     return answers
 
 
@@ -117,7 +122,14 @@ def _ranked(found: CollectedActivations, layer: str, channels: list[int], object
 
 
 def measured(found: CollectedActivations, layer: str, channel: int, objective: str) -> Array:
-    """What a gallery's objective says of each picture, (N,): what an optimised picture's score compares with."""
+    """A gallery objective's value of each picture, (N,): what the score of an optimised picture is compared with.
+
+    Args:
+        found: collected by `collect` with `Extremes`.
+        layer: address.
+        channel: index of the channel, or of the class.
+        objective: "channel", "neuron", "logit" or "softmax".
+    """
     if objective == "softmax":
         logits = found.array(layer, "high").astype(np.float64)
         logits -= logits.max(1, keepdims=True)
@@ -128,7 +140,7 @@ def measured(found: CollectedActivations, layer: str, channel: int, objective: s
 
 
 def percentile(values: Array, score: float) -> float:
-    """The share of `values` below `score`, in percent.
+    """The percentage of `values` below `score`.
 
     Example:
         >>> percentile(np.array([1.0, 2.0, 3.0, 4.0]), 3.5)

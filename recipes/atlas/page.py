@@ -1,4 +1,4 @@
-"""The files of an atlas beside its icons: `atlas.json`, pictures of whole grids, sprite sheets, and the page."""
+"""The files of an atlas in addition to its icons: `atlas.json`, pictures of the grids, sprite sheets, and the page."""
 
 from __future__ import annotations
 
@@ -12,41 +12,46 @@ from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.outputs.atomic import write_text
 from recipes.outputs.manifest import Manifest
 from recipes.pages.html import located, picture_url, render_page
-from recipes.pages.manifest_view import CONTINUES, ManifestView, Stat, took
+from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, took
 
-__all__ = ["render_atlas", "told_of_classes", "write_atlas"]
+__all__ = ["class_notice", "render_atlas", "write_atlas"]
 
 
 def write_atlas(folder: Path) -> None:
-    """Writes `atlas.json`, `atlas-GRID.png` and the sheets of the icons that are finished; the page shows the sheets.
+    """Writes `atlas.json`, `atlas-GRID.png` and the sprite sheets of the finished icons; the page shows the sheets.
 
-    `atlas.json` holds, for each grid, its cells: place, number of members, direction (file and row), classes with their
-    effects, examples with the window that the cell's activation saw, and the icon. A second atlas on the same map has
-    the same files below `with/`, and its paths are relative to it.
+    `atlas.json` lists, for each grid, its cells: place, number of members, direction (file and row), classes with their
+    effects, examples with their receptive fields, and the icon. A second atlas on the same map has the same files below
+    `with/`, and its paths are relative to that folder.
+
+    Args:
+        folder: the output folder; does not change if it holds the run of another recipe.
     """
     path = folder / "manifest.json"
     if not path.is_file() or (known := Manifest.load(path)).recipe != "atlas":
-        return  # the run did not begin: the folder is another's
+        return  # the run did not start: the folder belongs to another one
     manifest = known.to_json()
     made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
-    asked = {key: manifest["settings"].get(key) for key in ("layer", "class", "share", "layout", "seed")}
-    for below, about in _looks(manifest).items():
+    settings = {key: manifest["settings"].get(key) for key in ("layer", "class", "share", "layout", "seed")}
+    for below, about in _atlases(manifest).items():
         grids = []
         for side, units in _by_grid(manifest["units"], below).items():
             icons = {(unit["metrics"]["row"], unit["metrics"]["column"]): folder / unit["file"] for unit in units}
             write_grid(folder / below, side, icons)
             listed = [{"icon": unit["file"].removeprefix(below), **unit["metrics"]} for unit in units]
             grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
-        view = {**made, **asked, **about, "grids": grids}
-        write_text(folder / below / "atlas.json", json.dumps(view, indent=1))
+        content = {**made, **settings, **about, "grids": grids}
+        write_text(folder / below / "atlas.json", json.dumps(content, indent=1))
 
 
 def render_atlas(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of an atlas, from its manifest alone.
+    """Renders the complete `index.html` of an atlas, from its manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed; every other key that is missing leaves its
-            figure out.
+        manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_atlas({"recipe": "atlas", "units": []}).startswith("<!doctype html>")
@@ -54,14 +59,14 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
     """
     view = ManifestView(manifest)
     units = view.units
-    notices = view.notices("icons", CONTINUES)
-    if silent := told_of_classes([unit.get("metrics") or {} for unit in units]):
-        notices.append(f"{silent[0].upper()}{silent[1:]}.")
-    meant = next((unit["name"] for unit in units if unit.get("name")), None)
+    notices = view.notices("icons", RESUMES)
+    if notice := class_notice([unit.get("metrics") or {} for unit in units]):
+        notices.append(f"{notice[0].upper()}{notice[1:]}.")
+    name = next((unit["name"] for unit in units if unit.get("name")), None)
     return render_page(
         "atlas",
         view,
-        subtitle="Activation atlas" if meant is None else f"Activation atlas of the class {meant}",
+        subtitle="Activation atlas" if name is None else f"Activation atlas of the class {name}",
         stats=_stats(view),
         notices=notices,
         parts=["atlas_map"],
@@ -69,29 +74,32 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
             "across": ACROSS,
             "atlases": [
                 _atlas(view.settings.get("size"), about, below, _by_grid(units, below))
-                for below, about in _looks(manifest).items()
+                for below, about in _atlases(manifest).items()
             ],
         },
     )
 
 
-def told_of_classes(stats: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why cells have no classes, or none with a name, in one line, from the figures of icons; None if they have.
+def class_notice(metrics: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why cells have no classes, or classes without names, in one line; None if they have both.
+
+    Args:
+        metrics: of the icons.
 
     Example:
-        >>> told_of_classes([{"classes": [{"index": 3, "name": None, "effect": 1.0}]}])
-        'classes are told by their numbers: the network does not say their names'
+        >>> class_notice([{"classes": [{"index": 3, "name": None, "effect": 1.0}]}])
+        'classes are shown by index: the network has no class names'
     """
-    if reason := next((view["no_classes"] for view in stats if view.get("no_classes")), None):
-        return f"classes are not told: {reason}"
-    found = [guess for view in stats for guess in view.get("classes") or ()]
+    if reason := next((each["no_classes"] for each in metrics if each.get("no_classes")), None):
+        return f"class effects are not available: {reason}"
+    found = [guess for each in metrics for guess in each.get("classes") or ()]
     if found and all(guess.get("name") is None for guess in found):
-        return "classes are told by their numbers: the network does not say their names"
+        return "classes are shown by index: the network has no class names"
     return None
 
 
-def _looks(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What the atlases of a run are of, model and layer: by the folder of each, below the output folder."""
+def _atlases(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Model and layer of each atlas of a run, by its folder below the output folder."""
     settings = manifest.get("settings") or {}
     first = {"model": manifest.get("model") or {}, "layer": settings.get("layer")}
     second = settings.get("with")
@@ -123,29 +131,32 @@ def _atlas(
 
 
 def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
-    view = unit["metrics"]
-    examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in view.get("examples") or []]
+    metrics = unit["metrics"]
+    examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in metrics.get("examples") or []]
     return {
-        **{key: view.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
+        **{key: metrics.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),
-        "sheet": picture_url(below + sheet_file(view["grid"], view["row"], view["column"])),
+        "sheet": picture_url(below + sheet_file(metrics["grid"], metrics["row"], metrics["column"])),
         "examples": located(examples),
     }
 
 
 def _stats(view: ManifestView) -> list[Stat]:
-    rows, stats = view.rows, [Stat("Icons", view.count), *view.asked("layer")]
+    rows, stats = view.rows, [Stat("Icons", view.count), *view.settings_stats("layer")]
     if second := view.settings.get("with"):
-        stats.append(Stat("With", str(second.get("layer")), str((second.get("model") or view.model).get("spec"))))
+        stats.append(
+            Stat("Second layer", str(second.get("layer")), str((second.get("model") or view.model).get("spec")))
+        )
     if rows:
         stats.append(Stat("Grid", ", ".join(dict.fromkeys(str(row["grid"]) for row in rows))))
-        stats.append(Stat("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells that are shown"))
+        stats.append(Stat("Activations", f"{max(row['activations'] for row in rows):,}", "in the cells shown"))
         cells = sum(row["cells"] for row in rows)
         cosine = sum(row["cosine"] * row["cells"] for row in rows) / cells
         own = sum(row["own_cell_nearest"] * row["cells"] for row in rows) / cells
-        hint = "between an icon's activation at its centre and its cell's mean direction, on average"
+        hint = "mean cosine similarity between an icon's central activation and its cell's mean direction"
         stats.append(Stat("Cosine", f"{cosine:.2f}", hint))
-        stats.append(Stat("Nearest to its own cell", f"{own:.1%}", "icons whose nearest cell direction is their own"))
-    stats += took((unit.get("seconds") for unit in view.units), "an icon")
-    return stats + view.asked("layout", "steps") + view.weights()
+        hint = "icons whose own cell has the direction nearest to their activation"
+        stats.append(Stat("Nearest to own cell", f"{own:.1%}", hint))
+    stats += took((unit.get("seconds") for unit in view.units), "icon")
+    return stats + view.settings_stats("layout", "steps") + view.weights()

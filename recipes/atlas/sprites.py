@@ -1,4 +1,4 @@
-"""Icons of a grid put together: one picture of the whole, and sprite sheets for a page that shows thousands of them."""
+"""Icons of a grid, combined: one picture of the grid, and sprite sheets for a page that shows thousands of icons."""
 
 from __future__ import annotations
 
@@ -14,29 +14,34 @@ from recipes.outputs.atomic import write_bytes, write_text
 ACROSS = 16
 """Cells along each side of a sheet."""
 LARGEST = 128
-"""Pixels of an icon's side in a sheet, at most."""
+"""Maximum side of an icon in a sheet, in pixels."""
 WIDEST = 4096
-"""Pixels of a whole grid's side, at most: decoded, that is 64 MB."""
+"""Maximum side of the picture of a grid, in pixels: 64 MB when decoded."""
 
 Icons = Mapping[tuple[int, int], Path]
 """(row, column) -> picture file."""
 
 
 def sheet_file(side: int, row: int, column: int) -> str:
-    """The sheet that holds a cell of a `side` x `side` grid, below the output folder."""
+    """The sheet of a cell of a `side` x `side` grid, as a path below the output folder."""
     return f"sheets/{side}-{row // ACROSS}-{column // ACROSS}.webp"
 
 
 def tile_size(side: int, icon: int) -> int:
-    """Pixels of an icon's side in the sheets and the whole picture of a grid, for icons of `icon` pixels."""
+    """Side of an icon in the sheets and in the picture of a grid, in pixels, for icon files of `icon` pixels."""
     return max(8, min(icon, LARGEST, WIDEST // side))
 
 
 def write_grid(folder: Path, side: int, icons: Icons) -> None:
     """Writes `atlas-SIDE.png` and the grid's sheets, each atomically; places without an icon are transparent.
 
-    A sheet holds what lies together on the map, so that a page draws many icons at once and fetches what is in view.
-    `sheets/SIDE.txt` notes which icons they were made of: as long as these are the same, nothing is written.
+    A sheet contains a square of neighbouring cells, so that a page draws many icons at once and fetches only those in
+    view. `sheets/SIDE.txt` holds a digest of the icons: as long as it matches, the files are not written again.
+
+    Args:
+        folder: the output folder.
+        side: cells along each side of the grid.
+        icons: (row, column) -> picture file.
     """
     if not icons:
         return
@@ -44,11 +49,11 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
     made = {folder / f"atlas-{side}.png", *(folder / sheet_file(side, row, column) for row, column in icons)}
     if note.is_file() and note.read_text() == made_of and all(file.is_file() for file in made):
         return
-    note.unlink(missing_ok=True)  # it must not speak for other sheets, whenever this stops
+    note.unlink(missing_ok=True)  # it must not match incomplete sheets if this is interrupted
     with Image.open(next(iter(icons.values()))) as first:
         tile = tile_size(side, max(first.size))
     sheets: dict[str, Image.Image] = {}
-    whole = Image.new("RGBA", (side * tile, side * tile))
+    full = Image.new("RGBA", (side * tile, side * tile))
     for (row, column), file in icons.items():
         with Image.open(file) as picture:
             icon = picture.convert("RGBA")
@@ -57,15 +62,15 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
         across = min(ACROSS, side) * tile
         sheet = sheets.setdefault(sheet_file(side, row, column), Image.new("RGBA", (across, across)))
         sheet.paste(icon, (column % ACROSS * tile, row % ACROSS * tile))
-        whole.paste(icon, (column * tile, row * tile))
+        full.paste(icon, (column * tile, row * tile))
     for name, sheet in sheets.items():
         _write(folder / name, sheet, "WEBP")
-    _write(folder / f"atlas-{side}.png", whole, "PNG")
+    _write(folder / f"atlas-{side}.png", full, "PNG")
     write_text(note, made_of)
 
 
 def _digest(icons: Icons) -> str:
-    """Of the icons' places and of their files."""
+    """SHA-256 of the icons' places and files."""
     digest = hashlib.sha256()
     for place, file in sorted(icons.items()):
         digest.update(f"{place}\n".encode() + hashlib.sha256(file.read_bytes()).digest())

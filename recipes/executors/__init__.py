@@ -1,8 +1,8 @@
-"""Where a recipe's work is done: in this process, in several on this machine, or in those of a Ray cluster.
+"""Where a recipe's work is done: in this process, in several processes of this machine, or in a Ray cluster.
 
-Work is a function `work(model, job, on_progress)` of the network, of one job and of a callback for the share that is
-done. An executor calls it for every job and hands the results to one writer. Workers hold the network, not the state
-of the run: which of them does a job, and when, does not show in the result.
+Work is a function `work(model, job, on_progress)` of the network, a job and a callback for the job's progress. An
+executor calls it for every job and passes the results to a single writer. Workers hold the network, not the state of
+the run: the result does not depend on which of them does a job, or when.
 """
 
 from __future__ import annotations
@@ -17,50 +17,54 @@ if TYPE_CHECKING:
     from recipes.executors.machines import Machines
 
 JobProgressCallback = Callable[[float], None]
-"""Called with the share of a job that is done, in [0, 1]."""
+"""Called with the fraction of a job that is done, in [0, 1]."""
 
 Work = Callable[["Model", Any, JobProgressCallback], Any]
-"""Done with the network, for one job."""
+"""What a worker does with the network for one job; returns the result."""
 
 Results = Generator[tuple[int, Any], None, None]
-"""The results of jobs, each with the job's index, as they come."""
+"""The results of jobs in order of completion, each with the job's index."""
 
 
 class Executor(Protocol):
-    """Does work for many jobs.
+    """Does the work for many jobs.
 
     Attributes:
-        threads: of torch, for each job: sums are made in another order with other numbers of them.
-        device: where the network computes.
+        threads: torch threads per job; the order of summation, and so the last bits, depend on it.
+        device: device of the network.
     """
 
     threads: int
     device: torch.device
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
-        """The result of each job, with the job's index, as they come. Closing the iterator ends all that was begun.
+        """Yields the result of each job, in order of completion; closing the iterator stops all workers.
 
         Args:
-            told: called with the index of a job and the share of it that is done.
+            work: the function to call.
+            jobs: its arguments, one for each call.
+            on_progress: called with the index of a job and the fraction of it that is done.
 
         Raises:
             Exception: whatever the work raises.
-            RuntimeError: if a worker is lost, again and again.
+            RuntimeError: if workers are lost repeatedly.
         """
         ...
 
 
 def executor(machines: Machines, load: Callable[[], Model], model: Model, device: str | None) -> Executor:
-    """The executor that was asked for.
+    """Creates the executor for the given options.
 
     Args:
-        load: makes the network anew where another process needs it. model: the one that is here already.
-        device: as it was asked for. If that leaves open which GPU, each worker gets one of its own.
+        machines: the options.
+        load: loads the network in another process.
+        model: the network, loaded in this process.
+        device: as requested by the user. Unless it names one GPU, each worker gets a GPU of its own.
 
     Raises:
-        MissingLibrary: if Ray is asked for but not installed.
+        MissingLibrary: if Ray is requested but not installed.
         ConnectionError: if its cluster cannot be reached.
-        BadInput: if not one worker would find room in it.
+        BadInput: if the cluster is too small for even one worker.
     """
     spread = device in (None, "auto", "cuda")
     if machines.ray is not None:

@@ -1,4 +1,4 @@
-"""Handing jobs to workers that may die: who gets what, what is done again, and when to give up."""
+"""Dispatching jobs to workers that may die: assignment, retries, and when to give up."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inverter_errors import RunFailed
+
 if TYPE_CHECKING:
     from recipes.executors import Results
 
 TRIES = 3
-"""So often a job may take its worker down with it."""
+"""Attempts at a job that kills its worker."""
 AHEAD = 4
-"""Jobs for each worker that may be begun beyond the first unfinished one: so many results may have to wait for it."""
+"""Jobs per worker that may start beyond the first unfinished one; it limits the results that wait for that one."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker has begun, and holds the network."""
+    """A worker has started, and holds the network."""
 
     worker: int
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """A worker has done this share of its job."""
+    """A worker has done this fraction of its job."""
 
     worker: int
     share: float
@@ -41,7 +43,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The work raised an error: it would do so again."""
+    """The work raised an error, which a retry would raise again."""
 
     worker: int
     error: Exception
@@ -49,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker is gone, however far it was."""
+    """A worker has died."""
 
     worker: int
     how: str
@@ -59,16 +61,20 @@ Event = Ready | Progressed | Done | Failed | Lost
 
 
 class Crew(Protocol):
-    """Workers by number, wherever they are."""
+    """Numbered workers, in processes or in a cluster.
+
+    Attributes:
+        size: number of workers.
+    """
 
     size: int
 
     def start(self, worker: int) -> None:
-        """Starts a worker, or starts it again once it is lost. It is `Ready` later, if ever."""
+        """Starts a worker, or restarts a lost one. `Ready` follows later."""
         ...
 
     def give(self, worker: int, job: Any) -> None:
-        """Gives a job to a worker that waits for one; it is `Lost` if that cannot be."""
+        """Gives a job to an idle worker; `Lost` follows if it is dead."""
         ...
 
     def wait(self) -> Iterator[Event]:
@@ -76,12 +82,12 @@ class Crew(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ends all workers, at once, whatever they are at."""
+        """Terminates all workers immediately."""
         ...
 
 
 def dispatch(crew: Crew, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
-    """The result of each job, with its index, as they come: see `Executor.map`."""
+    """Yields the result of each job, with its index, in order of completion: see `Executor.map`."""
     todo, busy, idle = deque(range(len(jobs))), dict[int, int](), deque[int]()
     lost, deaths = Counter[int](), 0
     try:
@@ -117,7 +123,7 @@ def dispatch(crew: Crew, jobs: Sequence[Any], on_progress: Callable[[int, float]
                             todo.appendleft(index)
                             on_progress(index, 0.0)
                         if lost[index] >= TRIES or deaths > TRIES * crew.size:
-                            raise RuntimeError(_given_up(index, how))
+                            raise RunFailed(_given_up(index, how))
                         crew.start(worker)
     finally:
         crew.stop()
@@ -126,10 +132,10 @@ def dispatch(crew: Crew, jobs: Sequence[Any], on_progress: Callable[[int, float]
 def _given_up(index: int, how: str) -> str:
     if index < 0:
         return (
-            f"one worker after the other ended before it could begin (the last: {how}): take fewer of them if memory "
-            "is short; a script of one's own must call run() below `if __name__ == '__main__':`"
+            f"workers repeatedly ended before they could start (the last: {how}): use fewer if memory is short; "
+            "your own script must call run() below `if __name__ == '__main__':`"
         )
     return (
-        f"batch {index + 1} lost its worker {TRIES} times (the last: {how}); what is finished is kept. If memory is "
-        "short, take fewer workers or a smaller batch_size"
+        f"batch {index + 1} lost its worker {TRIES} times (the last: {how}); finished units are kept. If memory is "
+        "short, use fewer workers or a smaller batch_size"
     )

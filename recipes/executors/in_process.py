@@ -1,4 +1,4 @@
-"""Work in this process: one job after the other, with the network that is here."""
+"""Work in this process, one job after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class InProcess:
     """An executor without workers.
 
     Args:
-        threads: of torch while it works; None takes torch's own number.
+        model: the network.
+        threads: torch threads while it works; by default torch's current number.
     """
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
@@ -32,7 +33,7 @@ class InProcess:
 
     @contextmanager
     def threaded(self) -> Iterator[None]:
-        """The context in which torch has as many threads as this executor gives it."""
+        """Context in which torch uses this executor's number of threads."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from recipes.executors import Results, Work
 
 GRACE = 5.0
-"""Seconds that a process has to end when it is asked to."""
+"""Seconds that a process has to exit after SIGTERM, before it is killed."""
 
 
 class Processes:
     """An executor of `workers` processes; each loads the network once.
 
     Args:
-        load: makes the network. threads: of torch in each; None divides this process's among them.
-        device: where the network computes.
+        load: loads the network.
+        workers: number of processes.
+        threads: torch threads in each; None divides this process's threads among them.
+        device: device of the network.
         spread: give each worker one of the GPUs that this process sees.
     """
 
@@ -62,11 +64,11 @@ def _visible_gpus() -> list[str]:
 
 
 class _Crew:
-    """Processes, each at the end of a pipe of its own: a queue that they shared could die with one of them."""
+    """Processes, each connected by its own pipe: a shared queue could break when one of them dies."""
 
     def __init__(self, payload: bytes, size: int, threads: int, gpus: Sequence[str]) -> None:
         self.payload, self.size, self.threads, self.gpus = payload, size, threads, gpus
-        self.context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, dead
+        self.context = multiprocessing.get_context("spawn")  # a fork would inherit torch's thread pool, dead
         self.processes: dict[int, tuple[Any, Connection]] = {}
 
     def start(self, worker: int) -> None:
@@ -75,7 +77,7 @@ class _Crew:
         process = self.context.Process(target=_serve, args=(theirs, self.threads, gpu), daemon=True)
         with _without_interrupts():
             process.start()
-        theirs.close()  # now it ends with the process
+        theirs.close()  # now it closes with the process
         self.processes[worker] = process, ours
         self._send(worker, self.payload)
 
@@ -83,7 +85,7 @@ class _Crew:
         self._send(worker, pickle.dumps(job))
 
     def _send(self, worker: int, data: bytes) -> None:
-        with suppress(OSError):  # it is gone: `wait` will find out
+        with suppress(OSError):  # it is dead: `wait` will notice
             self.processes[worker][1].send_bytes(data)
 
     def wait(self) -> Iterator[Event]:
@@ -97,7 +99,7 @@ class _Crew:
                 yield Lost(worker, self._end(worker))
 
     def _end(self, worker: int) -> str:
-        """Clears away a process that has closed its pipe, and tells how it ended."""
+        """Cleans up a process that has closed its pipe, and describes how it ended."""
         process, connection = self.processes.pop(worker)
         connection.close()
         _end(process)
@@ -121,7 +123,7 @@ def _end(process: Any) -> None:
 
 def _event(worker: int, connection: Connection) -> Event:
     kind, content = pickle.loads(connection.recv_bytes())
-    if kind == "told":
+    if kind == "progressed":
         return Progressed(worker, content)
     if kind == "ready":
         return Ready(worker)
@@ -130,7 +132,7 @@ def _event(worker: int, connection: Connection) -> Event:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal: those started in here do not hear it, the first one ends them."""
+    """Ctrl-C reaches all processes of a terminal: those started in here ignore it, and the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -142,34 +144,34 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(connection: Connection, threads: int, gpu: str | None) -> None:
-    """A worker's life: what it is to do, then job after job, until its parent ends it or is gone."""
-    threading.Thread(target=_outlive_nobody, daemon=True).start()
+    """A worker's main loop: receives the work, then job after job, until its parent ends it or dies."""
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 
-    def say(kind: str, content: Any = None) -> None:
+    def send(kind: str, content: Any = None) -> None:
         connection.send_bytes(pickle.dumps((kind, content)))
 
     with suppress(EOFError, BrokenPipeError):  # the parent has closed the pipe
         try:
             worker = Worker(connection.recv_bytes(), threads)
         except Exception as error:
-            say("failed", portable(error))
+            send("failed", portable(error))
             return
-        say("ready")
+        send("ready")
         while True:
             job = pickle.loads(connection.recv_bytes())
             try:
-                answer = worker.answer(job, lambda share: say("told", share))
+                answer = worker.answer(job, lambda share: send("progressed", share))
             except Exception as error:
-                say("failed", portable(error))
+                send("failed", portable(error))
             else:
-                say("done", answer)
+                send("done", answer)
 
 
-def _outlive_nobody() -> None:
-    """Ends this process with its parent, also when that is killed."""
+def _exit_with_parent() -> None:
+    """Ends this process when its parent ends, even if it is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

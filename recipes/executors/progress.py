@@ -1,4 +1,4 @@
-"""How far a run is, as it tells those who watch it."""
+"""The progress of a run, as it is reported to callbacks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is: units finished (with the fraction of those under way), of all that it has to do.
+    """The progress of a run. A run may have several parts, one after the other, each with its own counts.
 
-    A run may have several parts, one after the other; `noun` says what is counted where that is no unit.
+    Attributes:
+        done: units finished in this part, including fractions of those in progress.
+        units: units to do in this part.
+        finished: units that were finished before.
+        noun: what is counted, if not units.
     """
 
     done: float
@@ -20,4 +24,4 @@ class RunProgress:
 
 
 RunProgressCallback = Callable[[RunProgress], None]
-"""Called as the work goes on."""
+"""Called with the progress of a run, repeatedly."""

@@ -22,18 +22,24 @@ if TYPE_CHECKING:
     from recipes.executors import Results, Work
     from recipes.executors.machines import Machines
 
-LOOK_EVERY = 0.5
-"""Seconds between two questions how far the actors are."""
+POLL_EVERY = 0.5
+"""Seconds between two polls of the actors' progress."""
 
 
 class RayCluster:
-    """An executor of actors, each with the network, in the cluster that this process is, or now gets, connected to.
+    """An executor of actors, each with the network, in a cluster; connects this process to it if necessary.
 
     Args:
-        load: makes the network.
-        machines: what was asked for. By default an actor takes a GPU, and there are as many actors as GPUs; without
-            GPUs, an actor takes as many cores as torch has threads here, and there are as many as find room.
-        device: where the network computes in this process. spread: take GPUs where the cluster has any.
+        load: loads the network.
+        machines: the options. By default there is one actor per GPU; without GPUs, an actor takes as many cores as
+            torch has threads in this process, and there are as many actors as fit.
+        device: device of the network in this process.
+        spread: use GPUs if the cluster has any.
+
+    Raises:
+        MissingLibrary: if Ray is not installed.
+        ConnectionError: if the cluster cannot be reached.
+        BadInput: if the cluster is too small for even one actor.
     """
 
     def __init__(self, load: Callable[[], Model], machines: Machines, device: torch.device, spread: bool) -> None:
@@ -51,8 +57,8 @@ class RayCluster:
         self.device = torch.device("cuda") if self.gpus else device
         if self.threads > cores or self.gpus > gpus:
             raise BadInput(
-                f"one worker wants {self.threads} cores and {self.gpus:g} GPUs, but the whole Ray cluster has {cores} "
-                f"and {gpus:g}: give smaller threads or ray_gpus"
+                f"one worker needs {self.threads} cores and {self.gpus:g} GPUs, but the entire Ray cluster has {cores} "
+                f"and {gpus:g}: set smaller threads or ray_gpus"
             )
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
@@ -61,12 +67,12 @@ class RayCluster:
 
 
 def _connected(where: str, cores: int) -> Any:
-    """The module ray, connected to a cluster; a program that is connected already stays so."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a local cluster would tell its maker that it runs
+    """The module ray, connected to a cluster; an existing connection is reused."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise a local cluster sends usage statistics
     try:
         import ray
     except ModuleNotFoundError:
-        raise MissingLibrary("ray is not installed: pip install 'inverter[ray]'") from None
+        raise MissingLibrary("ray is not installed: pip install 'inverter-vis[ray]'") from None
     if ray.is_initialized():
         return ray
     local = {"num_cpus": max(cores, os.cpu_count() or 1), "include_dashboard": False} if where == "local" else {}
@@ -76,39 +82,39 @@ def _connected(where: str, cores: int) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConnectionError(
-            f"no Ray cluster at {where!r} ({reason}): start one with `ray start --head`, see that its token is "
-            "here, or take local"
+            f"no Ray cluster at {where!r} ({reason}): start one with `ray start --head`, make sure that its token is "
+            "here, or set ray to local"
         ) from error
     finally:
         if before is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray puts a handler of its own there
+            signal.signal(signal.SIGTERM, before)  # Ray installs its own handler
     return ray
 
 
 class _Crew:
-    """Actors, and what they have been asked: each answer is awaited as an object of Ray's store."""
+    """Actors, and their pending calls: each answer is awaited as an object of Ray's store."""
 
     def __init__(self, ray: Any, payload: bytes, size: int, threads: int, gpus: float) -> None:
         self.ray, self.size, self.payload = ray, size, ray.put(payload)
         self.begin = (threads, str(Path.cwd()))
-        # Two calls at a time: one that works, and one that tells how far it is.
+        # Two calls at a time: one that works, and one that reports its progress.
         self.kind = ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0, max_concurrency=2)(_Actor)
         self.actors: dict[int, Any] = {}
-        self.asked: dict[Any, int] = {}
+        self.pending: dict[Any, int] = {}
         self.busy: set[int] = set()
 
     def start(self, worker: int) -> None:
         actor = self.actors[worker] = self.kind.remote()
-        self.asked[actor.begin.remote(self.payload, *self.begin)] = worker
+        self.pending[actor.begin.remote(self.payload, *self.begin)] = worker
 
     def give(self, worker: int, job: Any) -> None:
-        self.asked[self.actors[worker].do.remote(pickle.dumps(job))] = worker
+        self.pending[self.actors[worker].do.remote(pickle.dumps(job))] = worker
         self.busy.add(worker)
 
     def wait(self) -> Iterator[Event]:
-        found, _ = self.ray.wait(list(self.asked), timeout=LOOK_EVERY)
+        found, _ = self.ray.wait(list(self.pending), timeout=POLL_EVERY)
         for answer in found:
-            if (worker := self.asked.pop(answer, None)) is None:
+            if (worker := self.pending.pop(answer, None)) is None:
                 continue
             self.busy.discard(worker)
             try:
@@ -120,18 +126,18 @@ class _Crew:
             yield from self._shares()
 
     def _shares(self) -> Iterator[Event]:
-        """How far each busy worker is; one that does not answer at once is asked again later."""
-        if not (asked := {self.actors[worker].on_progress.remote(): worker for worker in self.busy}):
+        """The progress of each busy worker; one that does not answer in time is polled again later."""
+        if not (calls := {self.actors[worker].progress.remote(): worker for worker in self.busy}):
             return
-        answers, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=LOOK_EVERY)
+        answers, _ = self.ray.wait(list(calls), num_returns=len(calls), timeout=POLL_EVERY)
         for answer in answers:
-            with suppress(self.ray.exceptions.RayError):  # its job's answer will say that it is lost
-                yield Progressed(asked[answer], self.ray.get(answer))
+            with suppress(self.ray.exceptions.RayError):  # the answer to its job will show that it is lost
+                yield Progressed(calls[answer], self.ray.get(answer))
 
     def _forget(self, worker: int) -> None:
         self.busy.discard(worker)
         self.ray.kill(self.actors.pop(worker))
-        self.asked = {answer: other for answer, other in self.asked.items() if other != worker}
+        self.pending = {answer: other for answer, other in self.pending.items() if other != worker}
 
     def stop(self) -> None:
         for worker in list(self.actors):
@@ -139,14 +145,14 @@ class _Crew:
 
 
 class _Actor:
-    """A worker's life in the cluster. Nothing that is raised leaves it: Ray's own errors mean that it is lost."""
+    """A worker in the cluster. It returns exceptions instead of raising them: an error of Ray means that it is lost."""
 
     def __init__(self) -> None:
         self.share = 0.0
 
     def begin(self, payload: bytes, threads: int, folder: str) -> tuple[str, Any]:
         try:
-            os.chdir(folder)  # relative paths mean the same as where the recipe was given
+            os.chdir(folder)  # so that relative paths mean the same as in the main process
             self.worker = Worker(payload, threads)
         except Exception as error:
             return "failed", portable(error)
@@ -155,14 +161,14 @@ class _Actor:
     def do(self, job: bytes) -> tuple[str, Any]:
         self.share = 0.0
         try:
-            return "done", self.worker.answer(pickle.loads(job), self._tell)
+            return "done", self.worker.answer(pickle.loads(job), self._on_progress)
         except Exception as error:
             return "failed", portable(error)
 
-    def _tell(self, share: float) -> None:
+    def _on_progress(self, share: float) -> None:
         self.share = share
 
-    def on_progress(self) -> float:
+    def progress(self) -> float:
         return self.share
 
 

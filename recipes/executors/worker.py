@@ -1,6 +1,6 @@
-"""What every worker does, wherever it lives: it holds the network, and answers one job at a time."""
+"""What every worker does, in a process or a cluster: it holds the network, and does one job at a time."""
 
-# No torch at the top: which GPUs there are is settled before it is imported.
+# No torch at the top: the visible GPUs must be set before it is imported.
 from __future__ import annotations
 
 import pickle
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def packed(dumps: Callable[[Any], bytes], load: Callable[[], Model], work: Work) -> bytes:
-    """The network's loader and the work, as they go to the workers.
+    """Pickles the network's loader and the work, for the workers.
 
     Args:
-        dumps: how to pickle them.
+        dumps: the pickle function.
+        load: loads the network.
+        work: the function that workers call for each job.
 
     Raises:
         BadInput: for a network, a picture set or anything else that cannot be pickled.
@@ -27,16 +29,20 @@ def packed(dumps: Callable[[Any], bytes], load: Callable[[], Model], work: Work)
         return dumps((load, work))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise BadInput(
-            f"this cannot be sent to other processes ({' '.join(str(error).split())}): name the model as "
-            "path/to/file.py:factory and pictures by their folder, or leave out workers"
+            f"this cannot be sent to other processes ({' '.join(str(error).split())}): give the model as "
+            "path/to/file.py:factory and pictures by their folder, or do not set workers"
         ) from error
 
 
 class Worker:
-    """The network and the work, unpacked.
+    """The network and the work, unpickled.
 
     Args:
-        payload: of `packed`. threads: of torch.
+        payload: from `packed`.
+        threads: torch threads.
+
+    Raises:
+        BadInput: if this process cannot import what it needs.
     """
 
     def __init__(self, payload: bytes, threads: int) -> None:
@@ -48,13 +54,13 @@ class Worker:
             load, self.work = pickle.loads(payload)
         except (AttributeError, ImportError) as error:
             raise BadInput(
-                f"another process cannot find what it is to work with ({' '.join(str(error).split())}): name the "
-                "model as path/to/file.py:factory, or put its class into a module that can be imported"
+                f"another process cannot import what it needs ({' '.join(str(error).split())}): give the model as "
+                "path/to/file.py:factory, or move its class into a module that can be imported"
             ) from error
         self.model: Model = load()
 
     def answer(self, job: Any, on_progress: JobProgressCallback) -> bytes:
-        """What comes of a job, pickled: tensors as their bytes, which outlive this process."""
+        """The result of a job, pickled: tensors by value, so that they outlive this process."""
         import torch
 
         torch.set_num_threads(self.threads)  # it is a setting of the calling thread
@@ -62,9 +68,9 @@ class Worker:
 
 
 def portable(error: Exception) -> bytes:
-    """An error, pickled; as a RuntimeError with the same text where it does not survive that."""
+    """An error, pickled; replaced by a RuntimeError with the same text if it does not survive pickling."""
     try:
         pickle.loads(data := pickle.dumps(error))
-    except Exception:  # whatever an error of somebody else's does when it is made again
+    except Exception:  # an error of another library may raise anything when it is unpickled
         return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
     return data

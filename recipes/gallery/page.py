@@ -10,16 +10,16 @@ __all__ = ["render_gallery"]
 
 
 def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") -> str:
-    """Return the complete `index.html` of a gallery, from its manifest alone.
+    """Renders the complete `index.html` of a gallery, from its manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
-            missing leaves its figure out. An optional `planned` is the number of units that the whole run makes. Where
-            a unit's `stats` hold lists of likeliest classes, they stand below its picture.
-        kind: what the page is, for people.
+        manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out. An
+            optional `planned` is the number of units of the complete run. Lists of predicted classes in a unit's
+            `metrics` are shown below its picture.
+        kind: name of the page, for readers.
 
     Returns:
-        One self-contained HTML document; its pictures are found at the units' `file`, relative to the page.
+        One self-contained HTML document; its pictures are the units' `file`, relative to the page.
 
     Example:
         >>> page = render_gallery({"recipe": "gallery", "units": []})
@@ -50,15 +50,15 @@ def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]
     if groups != len(view.units):
         classes = view.settings.get("objective") in ("logit", "softmax")
         stats.append(Stat("Classes" if classes else "Channels", f"{groups:,}"))
-    stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "a unit")]
+    stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "unit")]
     if view.shape:
         stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))
-    stats += view.asked("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
+    stats += view.settings_stats("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
     return stats + view.weights()
 
 
 def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Gather the attempts of a neuron and its negative: what maximises first, each in the order of attempts."""
+    """Groups the pictures of each neuron: those that maximise it first, then its negative, each by attempt."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for unit in units:
         key = (str(unit.get("layer")), str(unit.get("channel")), str(unit.get("objective")))
@@ -77,9 +77,9 @@ def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _layer_order(asked: object, units: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the layers that have units, in the order in which they were asked for, then of first appearance."""
-    seen = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
-    wanted = [asked] if isinstance(asked, str) else asked if isinstance(asked, Sequence) else []
-    first = [str(layer) for layer in dict.fromkeys(map(str, wanted)) if str(layer) in seen]
-    return first + [layer for layer in seen if layer not in first]
+def _layer_order(setting: object, units: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The layers that have units: first those of the `layer` setting, in its order, then in order of appearance."""
+    present = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
+    requested = [setting] if isinstance(setting, str) else setting if isinstance(setting, Sequence) else []
+    first = [str(layer) for layer in dict.fromkeys(map(str, requested)) if str(layer) in present]
+    return first + [layer for layer in present if layer not in first]

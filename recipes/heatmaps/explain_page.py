@@ -1,9 +1,10 @@
-"""The page of `inverter explain`: each picture with the maps of all methods side by side, a row for each target."""
+"""The page of `inverter explain`: each picture with the heat maps of all methods side by side, a row per target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipes.pages.by_picture import ORIGINAL, by_picture, seen, shown
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.pages.by_picture import by_picture, distinct, shown
 from recipes.pages.html import render_page
 from recipes.pages.manifest_view import ManifestView, Stat, took
 
@@ -11,11 +12,13 @@ __all__ = ["render_explain"]
 
 
 def render_explain(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of heat maps, from their manifest alone.
+    """Renders the complete `index.html` of heat maps, from their manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
-            missing leaves its figure out.
+        manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_explain({"recipe": "explain", "units": []}).startswith("<!doctype html>")
@@ -28,7 +31,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         "explain",
         view,
         parts=["listing"],
-        subtitle="Where in a picture it lies",
+        subtitle="Attribution heat maps",
         stats=_stats(view, made),
         notices=view.notices("pictures"),
         data={
@@ -42,8 +45,8 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
 
 def _stats(view: ManifestView, made: Sequence[Mapping[str, Any]]) -> list[Stat]:
     each = [unit["metrics"] for unit in made]
-    stats = [Stat("Pictures", f"{len(seen(view.units, 'image')):,}")]
+    stats = [Stat("Pictures", f"{len(distinct(view.units, 'image')):,}")]
     for label, key in (("Targets", "target"), ("Methods", "method")):
-        names = seen(each, key)
+        names = distinct(each, key)
         stats.append(Stat(label, f"{len(names):,}", ", ".join(names)))
-    return stats + took(stat.get("seconds") for stat in each) + view.asked("seed") + view.weights()
+    return stats + took(metrics.get("seconds") for metrics in each) + view.settings_stats("seed") + view.weights()

@@ -1,9 +1,10 @@
-"""The page of `inverter judge-maps`: a table and charts of methods, then what became of each map."""
+"""The page of `inverter judge-maps`: a table and charts of the methods, then each map under weight randomisation."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.pages.by_picture import ORIGINAL, by_picture, seen, shown
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.pages.by_picture import by_picture, distinct, shown
 from recipes.pages.html import render_page
 from recipes.pages.manifest_view import ManifestView, Stat
 
@@ -11,18 +12,21 @@ __all__ = ["render_judge_maps"]
 
 
 def render_judge_maps(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of judged heat maps, from their manifest alone.
+    """Renders the complete `index.html` of evaluated heat maps, from their manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; `table` makes the table;
-            every other key that is missing leaves its figure out.
+        manifest: the content of `manifest.json`. Only `units` is required to show pictures, and `table` to show the
+            table; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_judge_maps({"recipe": "judge-maps", "units": []}).startswith("<!doctype html>")
         True
     """
     view, units = ManifestView(manifest), [shown(unit) for unit in manifest.get("units") or []]
-    methods = seen([unit["metrics"] for unit in units if unit.get("objective") != ORIGINAL], "method")
+    methods = distinct([unit["metrics"] for unit in units if unit.get("objective") != ORIGINAL], "method")
     notices = view.notices("pictures")
     if hardly := [str(row.get("method")) for row in view.rows if row.get("weights") == "hardly"]:
         notices.append(f"Hardly depends on the weights: {', '.join(hardly)}.")
@@ -31,11 +35,11 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
         "judge_maps",
         view,
         parts=["listing", "chart"],
-        subtitle="Which heat maps are true",
+        subtitle="Evaluation of attribution heat maps",
         stats=[
-            Stat("Pictures", f"{len(seen(units, 'image')):,}"),
+            Stat("Pictures", f"{len(distinct(units, 'image')):,}"),
             Stat("Methods", f"{len(methods):,}", ", ".join(methods)),
-            *view.asked("target", "against", "seed"),
+            *view.settings_stats("target", "against", "seed"),
             *view.weights(),
         ],
         notices=notices,

@@ -1,22 +1,25 @@
-"""The page of `inverter inpaint`: each picture as it is known, as it was restored, and as it was, side by side."""
+"""The page of `inverter inpaint`: each picture masked, restored and original, side by side."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.html import picture_url, render_page
 from recipes.pages.manifest_view import ManifestView, Stat, took
 
 __all__ = ["render_inpaint"]
 
-KINDS = ("masked", "restored", "original")
+KINDS = ("masked", "restored", ORIGINAL)
 
 
 def render_inpaint(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of restored pictures, from their manifest alone.
+    """Renders the complete `index.html` of restored pictures, from their manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; every other key that is
-            missing leaves its figure out.
+        manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_inpaint({"recipe": "inpaint", "units": []}).startswith("<!doctype html>")
@@ -30,7 +33,7 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
         view,
         parts=["listing"],
         title=view.named or "Inpainting",
-        subtitle="Missing pixels, restored by the deep image prior",
+        subtitle="Missing pixels restored with the deep image prior",
         stats=_stats(view, units, len(names)),
         notices=view.notices("pictures", of=len(names)),
         data=[
@@ -51,13 +54,13 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
 def _stats(view: ManifestView, units: list[dict[str, Any]], pictures: int) -> list[Stat]:
     restored = [unit for unit in units if unit.get("objective") == "restored"]
     stats = [Stat("Pictures", f"{pictures:,}"), Stat("Restored", f"{len(restored):,}")]
-    for label, key, form in (("Missing", "missing", "{:.1%}"), ("PSNR of the missing", "psnr", "{:.1f} dB")):
+    for label, key, form in (("Missing", "missing", "{:.1%}"), ("PSNR (missing pixels)", "psnr", "{:.1f} dB")):
         values = [stat for unit in restored if (stat := _number((unit.get("metrics") or {}).get(key))) is not None]
         if values:
             mean = form.format(sum(values) / len(values))
-            range_ = f"mean; from {form.format(min(values))} to {form.format(max(values))}" if len(values) > 1 else ""
+            range_ = f"mean; range {form.format(min(values))} to {form.format(max(values))}" if len(values) > 1 else ""
             stats.append(Stat(label, mean, range_))
-    return stats + took(unit.get("seconds") for unit in restored) + view.asked("steps", "seed")
+    return stats + took(unit.get("seconds") for unit in restored) + view.settings_stats("steps", "seed")
 
 
 def _number(value: object) -> float | None:

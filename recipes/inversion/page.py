@@ -1,9 +1,10 @@
-"""The page of `inverter invert`: a film strip for each picture, from shallow to deep, and what was lost on the way."""
+"""The page of `inverter invert`: a strip of pre-images for each picture, by depth, and their errors."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.pages.by_picture import ORIGINAL, by_picture, seen
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.pages.by_picture import by_picture, distinct
 from recipes.pages.html import picture_url, render_page
 from recipes.pages.manifest_view import ManifestView, Stat, took
 
@@ -11,11 +12,14 @@ __all__ = ["render_invert"]
 
 
 def render_invert(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of pre-images, from their manifest alone.
+    """Renders the complete `index.html` of pre-images, from their manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed to show pictures; `table` makes the plot and
-            the table; every other key that is missing leaves its figure out.
+        manifest: the content of `manifest.json`. Only `units` is required to show pictures, and `table` to show the
+            chart and the table; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_invert({"recipe": "invert", "units": []}).startswith("<!doctype html>")
@@ -24,7 +28,7 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
     view = ManifestView(manifest)
     units = [dict(unit, source=picture_url(unit.get("file"))) for unit in view.units]
     made = [unit for unit in units if unit.get("objective") != ORIGINAL]
-    layers, priors = seen(made, "layer"), seen(made, "prior")
+    layers, priors = distinct(made, "layer"), distinct(made, "prior")
     shape = view.shape
     return render_page(
         "invert",
@@ -32,12 +36,12 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
         parts=["listing", "chart"],
         subtitle="Pre-images of layer codes",
         stats=[
-            Stat("Pictures", f"{len(seen(units, 'image')):,}"),
+            Stat("Pictures", f"{len(distinct(units, 'image')):,}"),
             Stat("Pre-images", f"{len(made):,}"),
             Stat("Layers", f"{len(layers):,}", ", ".join(layers)),
             Stat("Priors" if len(priors) > 1 else "Prior", ", ".join(priors)),
-            *took((unit.get("seconds") for unit in made), "a pre-image"),
-            *view.asked("distance", "attempts", "judge", "seed"),
+            *took((unit.get("seconds") for unit in made), "pre-image"),
+            *view.settings_stats("distance", "attempts", "judge", "seed"),
             *view.weights(),
         ],
         notices=view.notices("pictures"),

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then renamed into it."""
+"""Atomic file writes: to a temporary file in the same folder, which is then renamed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEFT_BEHIND = 3600.0
-"""Seconds after which nobody is at work any more on a temporary file beside a file that a user named."""
+"""Seconds after which a temporary file is considered abandoned by the run that created it."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file atomically: whoever opens `path` sees the old content or all of the new one.
+    """Writes a file atomically: whoever opens `path` sees the old content or the complete new one.
+
+    Args:
+        path: the file; its folder is created.
+        data: its content.
 
     Raises:
-        OSError: if the folder cannot be written to, or the disk is full; it names the file, and nothing is left behind.
+        OSError: if the folder cannot be written to, or the disk is full; it names the file. No partial file remains.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)  # of a process that was killed and had the same number
+    partial.unlink(missing_ok=True)  # of a killed process with the same id
     try:
-        with partial.open("xb") as file:  # never through a link that somebody has put there
+        with partial.open("xb") as file:  # never through an existing link
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # else a power cut can leave an empty file under the final name
+            os.fsync(file.fileno())  # otherwise a power cut can leave an empty file under the final name
         partial.replace(path)
     except OSError as error:
         if error.filename == str(path) or error.errno is None:
@@ -40,17 +44,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Makes the folder of a file that will be written, and raises an `OSError` if it cannot be: before the work."""
+    """Creates the folder of a file that will be written, and raises an `OSError` early if that is impossible."""
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; expected a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise NotADirectoryError(f"{str(path)!r} would lie below a file; expected a folder there") from None
+        raise NotADirectoryError(f"{str(path)!r} is below a file; expected a folder") from None
     if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"folder {str(path.parent)!r} cannot be written to")
+        raise PermissionError(f"folder {str(path.parent)!r} is not writable")
     ours = re.compile(rf"\.({re.escape(path.name)}|{re.escape(path.stem)})\.\d+\.partial(\.\w+)?")
-    for left in path.parent.iterdir():  # by a run that was killed; one that is at work touches its own all the time
+    for left in path.parent.iterdir():  # by a killed run; an active one modifies its files all the time
         if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > LEFT_BEHIND:
             left.unlink(missing_ok=True)
 
@@ -61,7 +65,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_png(path: Path, image: Tensor) -> None:
-    """Writes a picture (3, H, W), (1, H, W), or (4, H, W) with its opacity, in [0, 1] atomically, as 8-bit PNG."""
+    """Writes a picture (3, H, W), (1, H, W), or (4, H, W) with alpha, in [0, 1] atomically, as an 8-bit PNG."""
     from inverter.result import to_pil
 
     buffer = io.BytesIO()
@@ -70,7 +74,7 @@ def write_png(path: Path, image: Tensor) -> None:
 
 
 def write_jpeg(path: Path, image: Tensor) -> None:
-    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as JPEG with full colour resolution."""
+    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as a JPEG without chroma subsampling."""
     from inverter.result import to_pil
 
     buffer = io.BytesIO()
@@ -79,5 +83,5 @@ def write_jpeg(path: Path, image: Tensor) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where work that was stopped goes, so that it never replaces something finished: `a.png` -> `a-unfinished.png`."""
+    """Path for interrupted work, so that it never replaces a finished file: `a.png` -> `a-unfinished.png`."""
     return path.with_stem(f"{path.stem}-unfinished")

@@ -1,4 +1,4 @@
-"""Heat maps as pictures: colours that say how much, and which way, over a photo or alone."""
+"""Heat maps as pictures: colour maps for magnitude and sign, over a photo or alone."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UNSIGNED = "000004 160b39 420a68 6a176e 932667 bc3754 dd513a f37819 fca50a f6d746 fcffa4"
-"""Inferno (van der Walt & Smith 2015): lightness grows evenly with the value."""
+"""Inferno (van der Walt & Smith 2015): perceptually uniform, lighter for larger values."""
 SIGNED = "053061 2065ab 4393c3 90c4dd d1e5f0 f7f6f6 fddbc7 f3a481 d6604d b1182b 67001f"
-"""ColorBrewer's red and blue, meeting in white: red speaks for the target, blue against it."""
+"""ColorBrewer's diverging red and blue: red is evidence for the target, blue against it."""
 BRIGHTEST = 0.995
 """Quantile of |map| that gets the full colour: a single pixel must not darken all others."""
 OPACITY = 0.85
-"""Of the hottest places over the photo; the coldest are transparent."""
+"""Opacity of the hottest pixels over the photo; the coldest are transparent."""
 
 
 def strength(heat: Tensor, signed: bool) -> Tensor:
-    """A map (H, W) in [-1, 1], or in [0, 1] where it has no sign: 0 stays 0. A map of zeros stays one.
+    """Normalises a heat map to [-1, 1], or to [0, 1] if it is unsigned: 0 stays 0, and a map of zeros stays so.
+
+    Args:
+        heat: (H, W); NaN and infinities count as 0.
+        signed: False clamps negative values to 0.
 
     Example:
         >>> import torch
@@ -36,7 +40,7 @@ def strength(heat: Tensor, signed: bool) -> Tensor:
 
 
 def colours(strengths: Tensor, signed: bool) -> Tensor:
-    """(H, W) as `strength` makes them -> (3, H, W) in [0, 1]."""
+    """Applies the colour map to strengths (H, W) from `strength`: (3, H, W) in [0, 1]."""
     import torch
 
     table = torch.tensor([list(bytes.fromhex(colour)) for colour in (SIGNED if signed else UNSIGNED).split()]) / 255
@@ -47,12 +51,12 @@ def colours(strengths: Tensor, signed: bool) -> Tensor:
 
 
 def plain(heat: Tensor, signed: bool) -> Tensor:
-    """A map (H, W) alone, as a picture (3, H, W) in [0, 1]."""
+    """A heat map (H, W) alone, as a picture (3, H, W) in [0, 1]."""
     return colours(strength(heat, signed), signed)
 
 
 def overlay(photo: Tensor, heat: Tensor, signed: bool) -> Tensor:
-    """A map (H, W) over its photo (3, H, W) in [0, 1], whose own colours fade where it is cold."""
+    """A heat map (H, W) over its photo (3, H, W) in [0, 1], whose own colours are desaturated."""
     strengths = strength(heat, signed)
     grey = photo.mean(0, keepdim=True)
     ground = 0.35 * photo + 0.65 * grey
@@ -61,7 +65,11 @@ def overlay(photo: Tensor, heat: Tensor, signed: bool) -> Tensor:
 
 
 def cut_out(photo: Tensor, thing: Tensor) -> Tensor:
-    """A photo (3 or 1, H, W) in [0, 1] in which all but a thing, (H, W) of booleans, is transparent: (4, H, W).
+    """A photo that is transparent outside an object: (4, H, W) in [0, 1].
+
+    Args:
+        photo: (3, H, W) or (1, H, W) in [0, 1].
+        thing: mask of the object, (H, W) of booleans.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""An output folder while a run has it for itself: locked, swept of what a killed run left, with no way out of it."""
+"""Exclusive use of an output folder: locked, cleared of a killed run's temporary files, without links out of it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from pathlib import Path
 from inverter_errors import BadInput
 
 LOCK = ".lock"
-"""The file that a run locks. It stays: whoever removed it could take a lock that another run still holds."""
+"""The file that a run locks. It is kept: removing it would allow a second lock while another run holds the first."""
 
 DEEPEST = 3
-"""Levels of folders below an output folder that recipes write to, at most."""
+"""Maximum depth of the folders that recipes write to, below an output folder."""
 
-_PARTIAL = re.compile(r"\..+\.\d+\.partial(\.\w+)?")  # the temporary files of `media` and `video`
+_PARTIAL = re.compile(r"\..+\.\d+\.partial(\.\w+)?")  # the temporary files of `atomic` and `video`
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Has an output folder for itself until the context ends; the folder is made if it is missing.
+    """Locks an output folder until the context ends; the folder is created if it is missing.
 
-    The operating system holds the lock, so it goes with the process, however that ends. A run may hold its folder
-    several times over. A folder that was made for a run which then wrote nothing goes again.
+    The operating system holds the lock, so it ends with the process, however that exits. A run may lock its folder
+    repeatedly. A folder that was created for a run and is still empty at the end is removed.
+
+    Args:
+        folder: the output folder.
 
     Raises:
         BadInput: if `folder` is a file, or a link in it leads out of it.
-        BlockingIOError: if another run has it.
-        OSError: if it cannot be made or written to.
+        BlockingIOError: if another run holds the lock.
+        OSError: if it cannot be created or written to.
 
     Example:
         >>> import tempfile
@@ -57,17 +60,17 @@ def held(folder: Path) -> Iterator[None]:
     finally:
         empty = bool(made) and [path.name for path in folder.glob("*")] == [LOCK]
         if empty:
-            with suppress(OSError):  # Windows keeps files that are open
+            with suppress(OSError):  # Windows cannot remove open files
                 (folder / LOCK).unlink()
         lock.release()
         if empty:
-            with suppress(OSError):  # somebody else has put something there
+            with suppress(OSError):  # not empty any more
                 for place in made:
                     place.rmdir()
 
 
 def _sweep(folder: Path) -> None:
-    """Removes the temporary files of a run that was killed, and finds links that lead out of the folder."""
+    """Removes the temporary files of a killed run, and refuses links that lead out of the folder."""
     root = folder.resolve()
     for path, folders, files in os.walk(folder):  # does not follow links
         place = Path(path)

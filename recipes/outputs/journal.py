@@ -1,7 +1,7 @@
-"""What is finished since the manifest was written, a line for each batch: not all of a long run anew each time.
+"""The units finished since the manifest was last written, one line per batch: appending is cheap in a long run.
 
-A line is there as a whole or not at all: what a kill or a full disk has left of one is passed over. The next time that
-the manifest is written, it holds what the journal holds, and only then the journal goes.
+Only complete lines count: a partial line, left by a kill or a full disk, is skipped. The next manifest that is written
+includes the journal's units, and only then the journal is removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ JOURNAL = "manifest.journal"
 
 
 def note(folder: Path, records: Iterable[Record]) -> None:
-    """Adds a batch, and returns once it is on disk.
+    """Appends a batch, and returns once it is on disk.
+
+    Args:
+        folder: the output folder.
+        records: of the batch.
 
     Raises:
         OSError: if it cannot be written; it names the file.
@@ -33,7 +37,7 @@ def note(folder: Path, records: Iterable[Record]) -> None:
 
 
 def noted(folder: Path) -> dict[str, Record]:
-    """The records of all whole lines, by file."""
+    """The records of all complete lines, by file."""
     path, found = folder / JOURNAL, dict[str, Record]()
     for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else ():
         try:
@@ -45,5 +49,5 @@ def noted(folder: Path) -> dict[str, Record]:
 
 
 def forget(folder: Path) -> None:
-    """Removes the journal, once the manifest holds it."""
+    """Removes the journal, once the manifest includes it."""
     (folder / JOURNAL).unlink(missing_ok=True)

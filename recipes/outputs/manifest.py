@@ -1,4 +1,4 @@
-"""`manifest.json`: all that is known of a run, enough to make its page and to repeat any one of its pictures."""
+"""`manifest.json`: the complete record of a run, enough to render its page and to repeat any one of its pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
 PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads"})
-"""Settings that do not change what the pictures are (the weights have a sha256), so a run may go on with others."""
+"""Settings that do not affect the pictures (the weights are compared by SHA-256): a run may resume with others."""
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -36,16 +36,22 @@ class Record:
     """One finished picture.
 
     Attributes:
-        layer: address; "output" for classes. channel: index of the channel, or of the class; None for a whole layer.
-        objective: channel, neuron, logit, ... direction: "max", or "min" for the picture that minimises the unit.
-        attempt: which of several pictures of the unit. seed: of the run.
+        layer: address; "output" for classes.
+        channel: index of the channel, or of the class; None for an entire layer.
+        objective: channel, neuron, logit, ...; `vocabulary.ORIGINAL` for an input image.
+        attempt: index among several pictures of the same unit.
+        seed: of the run.
         file: path below the output folder, with `/`.
-        score: the unit's own activation on the final picture, without augmentation; None if that is no number.
-        steps, seconds: of its optimisation. status: "ok", or why it stopped.
-        name: of the class, where one is known. image: the source picture, where there is one.
-        prior: that the picture was made with, where a run has several.
-        figures: what else the recipe has measured of the picture, by name.
-        beside: files that were written with the picture, by what they are: paths as `file`.
+        score: the unit's activation on the final picture, without augmentation; None if it is not finite.
+        steps: number of optimisation steps.
+        seconds: duration of the optimisation.
+        status: "ok", or why it stopped.
+        direction: "max", or "min" for a picture that minimises the unit.
+        name: of the class, if known.
+        image: name of the input image, if there is one.
+        prior: name of the prior, if a run uses several.
+        metrics: other measurements of the picture, by name.
+        extra_files: other files that belong to the picture, by kind: paths like `file`.
     """
 
     layer: str
@@ -67,20 +73,28 @@ class Record:
 
     @property
     def files(self) -> list[str]:
-        """All that belongs to it: the picture, and what lies beside it."""
+        """All files of the unit: the picture and the extra files."""
         return [self.file, *self.extra_files.values()]
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Record:
-        """A line of a manifest, each of its values of the right type; raises a BadInput or BadType."""
+        """Reads one unit of a manifest.
+
+        Args:
+            data: the unit, as JSON.
+
+        Raises:
+            BadType: for a value of the wrong type.
+            BadInput: for a file outside the output folder.
+        """
         record = cls(**data)
         for known in fields(cls):
-            value, wanted = getattr(record, known.name), _TYPES[str(known.type).split(" |")[0]]
-            if not (isinstance(value, wanted) or (value is None and "None" in str(known.type))):
+            value, expected = getattr(record, known.name), _TYPES[str(known.type).split(" |")[0]]
+            if not (isinstance(value, expected) or (value is None and "None" in str(known.type))):
                 raise BadType(f"{known.name} is {value!r}")
         for file in record.files:
             if not isinstance(file, str):
-                raise BadType(f"beside names {file!r}")
+                raise BadType(f"extra_files has {file!r}, expected a path")
             if "\0" in file or ".." in Path(file).parts or Path(file).is_absolute():
                 raise BadInput(f"the file {file!r} leads out of its folder")
         return record
@@ -92,7 +106,18 @@ class Record:
 
 @dataclass
 class Manifest:
-    """A run: what was asked, of which model, with which libraries, and what came of it."""
+    """A run: its settings, its model, the versions of the libraries, and its units.
+
+    Attributes:
+        recipe: name of the recipe.
+        settings: fields of the recipe.
+        model: description of the network, from `describe`.
+        planned: number of units that the complete run has.
+        created: time when the run began, ISO 8601 in UTC.
+        versions: of Python and the libraries.
+        units: finished units, by file.
+        table: the summary of the finished units, a dict per row.
+    """
 
     recipe: str
     settings: dict[str, Any]
@@ -119,7 +144,14 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
-        """Raises a BadInput if the file is no manifest of this project."""
+        """Reads `manifest.json`.
+
+        Args:
+            path: the file.
+
+        Raises:
+            BadInput: if it is not a manifest of this version.
+        """
         try:
             data = json.loads(path.read_bytes())
             units = [Record.load(unit) for unit in data["units"]]
@@ -135,16 +167,16 @@ class Manifest:
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise BadInput(
                 f"{path} is no manifest of this version ({type(error).__name__}: {error}); "
-                "give another output folder, or --fresh to start over"
+                "give another output folder, or set fresh to start over"
             ) from error
 
     def difference(self, other: Manifest) -> str | None:
-        """The first thing in which two runs differ that makes their pictures different, in words; None if nothing."""
+        """The first difference between two runs that affects their pictures, in words; None if there is none."""
         if self.recipe != other.recipe:
             return f"recipe is {other.recipe!r}, not {self.recipe!r}"
         for key in self.settings | other.settings:
             mine, theirs = self.settings.get(key), other.settings.get(key)
-            off = mine in (None, False) and theirs in (None, False)  # what an older version did not have was off
+            off = mine in (None, False) and theirs in (None, False)  # a setting that an older version lacks is off
             if key not in PASSING and mine != theirs and not off:
                 return f"{key} is {theirs!r}, not {mine!r}"
         if self.model.get("sha256") != other.model.get("sha256"):
@@ -153,7 +185,7 @@ class Manifest:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries whose arithmetic makes the pictures, and what else its bits depend on."""
+    """Versions of Python and of the libraries that the pictures depend on numerically, and the CPU's capability."""
     import torch
 
     libraries = {name: importlib.metadata.version(name) for name in LIBRARIES}
@@ -161,7 +193,7 @@ def versions() -> dict[str, str]:
 
 
 def describe(model: Model) -> Mapping[str, Any]:
-    """What the manifest says of a model."""
+    """Describes a model for the manifest: source, weights, input size and normalisation."""
     return {
         "spec": model.spec,
         "weights": None if model.weights is None else model.weights.name,

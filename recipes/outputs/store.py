@@ -1,4 +1,4 @@
-"""The only writer of an output folder: a picture first, then a line that says so, then the manifest and the page."""
+"""The only writer of an output folder: first a picture, then its line in the journal, then manifest and page."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Page = Callable[[Mapping[str, Any]], str]
-"""Makes `index.html` from the manifest alone."""
+"""Renders `index.html` from the manifest alone."""
 
 Table = Callable[[Sequence[Record]], list[dict[str, Any]]]
-"""Sums up what is finished."""
+"""Summarises the finished units."""
 
 
 def _no_table(_records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -30,7 +30,15 @@ def _no_table(_records: Sequence[Record]) -> list[dict[str, Any]]:
 
 @dataclass
 class Store:
-    """An output folder of one run. `open` it; it remembers what is finished already."""
+    """The output folder of one run. `open` one; it knows the units that are finished already.
+
+    Attributes:
+        folder: the output folder.
+        manifest: of the run, with the finished units.
+        page: renders `index.html`.
+        order: file of a unit -> its place in the manifest.
+        table: summarises the finished units for the manifest.
+    """
 
     folder: Path
     manifest: Manifest
@@ -48,17 +56,19 @@ class Store:
         fresh: bool = False,
         table: Table = _no_table,
     ) -> Store:
-        """Begins a run in `folder`, or continues the same run there.
+        """Starts a run in `folder`, or resumes it.
 
         Args:
-            manifest: the run as it is asked for now, without units.
-            files: of all units that the run will have, in order: the manifest lists them so, whatever came first.
-            fresh: True removes what an earlier run made first (only files that its manifest names).
-            table: sums up the finished units for the manifest.
+            folder: the output folder; created if it is missing.
+            manifest: of the run, without units.
+            page: renders `index.html`.
+            files: of all units that the run will have, in the order in which the manifest lists them.
+            fresh: first removes the files of an earlier run (only those that its manifest lists).
+            table: summarises the finished units for the manifest.
 
         Raises:
-            BadInput: if the folder holds another run: it names the difference.
-            OSError: if the folder cannot be made or written to.
+            BadInput: if the folder holds a run with other settings; it names the difference.
+            OSError: if the folder cannot be created or written to.
         """
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
@@ -67,9 +77,9 @@ class Store:
             _clear(folder)
         elif earlier := same_run(folder, manifest):
             manifest.created = earlier.created
-            manifest.units = {file: unit for file, unit in earlier.units.items() if _whole(folder, unit)}
+            manifest.units = {file: unit for file, unit in earlier.units.items() if _complete(folder, unit)}
         store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
-        store.write_manifest()  # an unwritable folder is told before the work, not after
+        store.write_manifest()  # an unwritable folder raises before the work, not after
         return store
 
     def has(self, file: str) -> bool:
@@ -77,10 +87,13 @@ class Store:
         return file in self.manifest.units
 
     def add(self, finished: Iterable[tuple[Record, Tensor]]) -> None:
-        """Writes a batch of finished pictures, and only then says so in the journal, of all of them at once.
+        """Writes a batch of finished pictures, and then one line for all of them in the journal.
+
+        Args:
+            finished: records with their pictures, (C, H, W) in [0, 1].
 
         Raises:
-            OSError: if they cannot be written, or the folder has vanished; what is finished stays.
+            OSError: if they cannot be written, or the folder was removed; finished units are kept.
         """
         self._check()
         records = {}
@@ -91,7 +104,7 @@ class Store:
         note(self.folder, records.values())
 
     def write_manifest(self) -> None:
-        """Writes all that is known of the run; what the journal holds is in it."""
+        """Writes the manifest, which includes the journal's units, and removes the journal."""
         last = len(self.order)
         units = sorted(self.manifest.units.items(), key=lambda item: self.order.get(item[0], last))
         self.manifest.units = dict(units)
@@ -100,7 +113,7 @@ class Store:
         forget(self.folder)
 
     def write_page(self) -> Path:
-        """Writes the manifest and the page of what is finished so far, and returns the page's path."""
+        """Writes the manifest and the page of the units finished so far, and returns the page's path."""
         self._check()
         self.write_manifest()
         path = self.folder / "index.html"
@@ -108,19 +121,23 @@ class Store:
         return path
 
     def _check(self) -> None:
-        """A folder that somebody has removed must not come back with half of the run in it."""
+        """Raises if the folder was removed meanwhile: it must not be created again with half of the run in it."""
         if not (self.folder / "manifest.json").is_file():
             raise MissingFile(
-                f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot go on; "
-                "the same command makes again what is gone"
+                f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot continue; "
+                "run it again to restore the missing files"
             )
 
 
 def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
     """The manifest that an earlier part of the same run left in a folder, if there is one.
 
+    Args:
+        folder: the output folder.
+        manifest: of the run.
+
     Raises:
-        BadInput: if the folder holds another run: it names the difference.
+        BadInput: if the folder holds a run with other settings; it names the difference.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -130,7 +147,7 @@ def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
     if difference := manifest.difference(earlier):
         raise BadInput(
             f"{folder} holds a run with other settings: its {difference}; "
-            "give another output folder, or --fresh to start over"
+            "give another output folder, or set fresh to start over"
         )
     return earlier
 
@@ -145,7 +162,7 @@ def _clear(folder: Path) -> None:
         units = {}
     root = folder.resolve()
     for file in (folder / name for unit in units.values() for name in unit.files):
-        if file.resolve().is_relative_to(root):  # a manifest from elsewhere must not name files outside
+        if file.resolve().is_relative_to(root):  # never remove a file outside, whatever the manifest lists
             file.unlink(missing_ok=True)
             _prune(file.parent, folder)
     forget(folder)
@@ -153,12 +170,12 @@ def _clear(folder: Path) -> None:
 
 
 def _prune(place: Path, folder: Path) -> None:
-    """Removes folders that have become empty, from `place` up to the output folder."""
+    """Removes empty folders, from `place` up to the output folder."""
     with suppress(OSError):  # not empty, or a link
         while place != folder:
             place.rmdir()
             place = place.parent
 
 
-def _whole(folder: Path, unit: Record) -> bool:
+def _complete(folder: Path, unit: Record) -> bool:
     return all((folder / file).is_file() for file in unit.files)

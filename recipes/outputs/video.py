@@ -1,4 +1,4 @@
-"""Frames as a video file: written beside its place, then renamed into it."""
+"""Frames as a video file: written to a temporary file in the same folder, which is then renamed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ FORMATS = (".gif", ".mp4")
 
 
 def check_video(path: Path) -> None:
-    """Raises if no video can be written to `path`, before any work is done.
+    """Checks that a video can be written to `path`, before any work is done.
+
+    Args:
+        path: the file.
 
     Raises:
-        BadInput: for another suffix than .mp4 or .gif.
-        MissingLibrary: if .mp4 has no encoder here.
+        BadInput: for a suffix other than .mp4 or .gif.
+        MissingLibrary: if no encoder for .mp4 is installed.
     """
     if path.suffix.lower() not in FORMATS:
         raise BadInput(f"video {str(path)!r}: expected a file that ends in {' or '.join(FORMATS)}")
@@ -34,19 +37,24 @@ def check_video(path: Path) -> None:
             imageio_ffmpeg.get_ffmpeg_exe()
         except (ImportError, RuntimeError):  # not installed, or without a program for this machine
             raise MissingLibrary(
-                f"video {path} needs an encoder: pip install 'inverter[video]', or write a .gif"
+                f"video {path} needs an encoder: pip install 'inverter-vis[video]', or write a .gif"
             ) from None
 
 
 @contextmanager
 def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
-    """A function that appends a frame (3, H, W) in [0, 1] to a file: frames are never kept in memory.
+    """Opens a video and yields a function that appends a frame (3, H, W) in [0, 1]; frames are not kept in memory.
 
-    The file appears when the context ends. After Ctrl-C the frames so far appear as `unfinished(path)`; after any
-    other error nothing does.
+    The file is created when the context ends. After Ctrl-C the frames so far are saved as `unfinished(path)`; after
+    any other error no file is left.
+
+    Args:
+        path: the file, .mp4 or .gif.
+        fps: frames per second.
 
     Raises:
-        BadInput, MissingLibrary: as `check_video`.
+        BadInput: for another suffix.
+        MissingLibrary: if no encoder for .mp4 is installed.
         OSError: if it cannot be written.
     """
     import imageio.v2 as imageio
@@ -56,7 +64,7 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
 
     check_video(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix.lower()}")  # the suffix says the encoder
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix.lower()}")  # the suffix sets the encoder
     gif = path.suffix.lower() == ".gif"
     more = {"duration": 1000 / fps, "loop": 0} if gif else {"fps": fps, "macro_block_size": 2}
     frames = 0
@@ -69,7 +77,7 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
     try:
         writer: Any = imageio.get_writer(partial, mode="I", **more)
         try:
-            # Frames go through a thread of their own, where no Ctrl-C can cut one in half (or kill the encoder).
+            # Frames are written in a separate thread, where Ctrl-C cannot interrupt one (or kill the encoder).
             with closing(writer), ThreadPoolExecutor(1) as hand:
                 yield lambda image: hand.submit(append, image).result()
         except KeyboardInterrupt:

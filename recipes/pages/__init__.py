@@ -1,1 +1,1 @@
-"""HTML pages that open from disk, made from the manifest alone."""
+"""HTML pages that open from disk, rendered from the manifest alone."""

@@ -1,20 +1,24 @@
-"""Units sorted by the picture that was given: what every page shows that has a row for each photograph."""
+"""Units grouped by input image, for pages that have a row for each image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.html import picture_url
-
-ORIGINAL = "original"
-"""The objective that the manifest gives to a picture that was given."""
 
 Units = Sequence[Mapping[str, Any]]
 
 
 def by_picture(units: Units) -> list[dict[str, Any]]:
-    """For each picture, in order of appearance: its name, its own unit if it is there, and those made of it.
+    """Groups units by input image, in order of appearance.
+
+    Args:
+        units: of a manifest.
+
+    Returns:
+        For each image its `name`, the unit of the `original` (or None), and the `units` made from it.
 
     Example:
         >>> by_picture([{"image": "cat", "objective": "original"}, {"image": "cat", "objective": "code"}])[0]["units"]
@@ -31,24 +35,24 @@ def by_picture(units: Units) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def seen(units: Units, key: str) -> list[str]:
-    """The different values of a key in order of appearance, which is the order in which they were asked for."""
+def distinct(units: Units, key: str) -> list[str]:
+    """The distinct values of a key, as text, in order of appearance."""
     return list(dict.fromkeys(str(unit.get(key)) for unit in units))
 
 
 def extra_urls(unit: Mapping[str, Any]) -> dict[str, str | None]:
-    """Where the page finds the files beside a unit's picture, by what they are.
+    """URLs of a unit's extra files, by kind; None for a file outside the output folder.
 
     Example:
-        >>> extra_urls({"beside": {"plain": "images/a b-map.png", "array": "../a.npy"}})
+        >>> extra_urls({"extra_files": {"plain": "images/a b-map.png", "array": "../a.npy"}})
         {'plain': 'images/a%20b-map.png', 'array': None}
     """
-    beside = unit.get("extra_files")
-    return {str(kind): picture_url(file) for kind, file in beside.items()} if isinstance(beside, Mapping) else {}
+    files = unit.get("extra_files")
+    return {str(kind): picture_url(file) for kind, file in files.items()} if isinstance(files, Mapping) else {}
 
 
 def shown(unit: Mapping[str, Any]) -> dict[str, Any]:
-    """A unit as the script of a page takes it: where its picture and the files beside it are found, and its figures."""
+    """A unit as a page's script expects it: with the URLs of its picture and extra files, and its metrics."""
     return {
         **unit,
         "source": picture_url(unit.get("file")),

@@ -1,10 +1,10 @@
-"""The page of an output folder: one HTML file that opens from disk, made from the manifest alone.
+"""The page of an output folder: one HTML file that opens from disk, rendered from the manifest alone.
 
-`render_page` builds what every recipe's page shares (shell, style, header with figures, lightbox, keys); a recipe adds
-`assets/RECIPE.html`, `.css` and `.js` and says which figures and which data its page has, as `gallery.py` does.
+`render_page` builds what the pages of all recipes share (shell, style, header, lightbox, keys); a recipe adds
+`assets/RECIPE.html`, `.css` and `.js`, and passes the header's stats and the page's data, as `gallery/page.py` does.
 
-Whatever a manifest holds is text: it is escaped on its way into the header, and travels to the scripts as JSON in which
-no tag can begin. A Content-Security-Policy that knows the page's own style and scripts by hash keeps out all others.
+All content of a manifest is treated as text: it is escaped in the header, and passed to the scripts as JSON in which no
+tag can begin. A Content-Security-Policy allows only the page's own style and scripts, by hash.
 """
 
 import base64
@@ -24,7 +24,7 @@ from recipes.pages.manifest_view import ManifestView, Stat, as_text
 __all__ = ["located", "picture_url", "render_page"]
 
 _ASSETS = resources.files("recipes.pages") / "assets"
-_LARGEST_EXACT = 2**53 - 1  # the largest integer that a script's numbers hold exactly; seeds may be larger
+_LARGEST_EXACT = 2**53 - 1  # the largest integer that JavaScript represents exactly; seeds may be larger
 
 
 def render_page(
@@ -38,17 +38,20 @@ def render_page(
     data: Any,
     parts: Sequence[str] = (),
 ) -> str:
-    """Return a page: the common shell around `assets/RECIPE.html`, the recipe's style and script after the common ones.
+    """Renders a page: the common shell around `assets/RECIPE.html`, with the recipe's style and script.
 
     Args:
-        recipe: the name of the recipe's three files in `assets/`; from our own code, never from a manifest.
-        told: the manifest: heading, origin, and the tables in the collapsed part of the header.
-        subtitle: plain text beside the heading.
-        title: plain text of the heading, where it is not the manifest's.
-        figures: the figures that the header shows, in order.
+        recipe: name of the recipe's three files in `assets/`; from our own code, never from a manifest.
+        view: the manifest: heading, origin, and the tables in the collapsed part of the header.
+        subtitle: plain text next to the heading.
+        title: plain text of the heading; by default the manifest's.
+        stats: the stats in the header, in order.
         notices: plain sentences that the reader must not miss.
-        data: what the scripts read; anything that `json` can write.
-        parts: names of further files in `assets/`, a script and perhaps a style each, before the recipe's own.
+        data: input of the scripts; anything that `json` can serialise.
+        parts: names of further files in `assets/`, each a script with an optional style, before the recipe's own.
+
+    Returns:
+        The HTML document.
     """
     names = ("page", *parts, recipe)
     styles = [_asset(f"{name}.css") for name in names if (_ASSETS / f"{name}.css").is_file()]
@@ -73,10 +76,10 @@ def render_page(
 
 
 def picture_url(file: object) -> str | None:
-    """Return the relative URL of a picture file, each segment of its path encoded; None where it leaves the folder.
+    """The relative URL of a picture file, each segment of its path encoded; None if it leaves the folder.
 
-    Encoding the colon too keeps a name like `javascript:x` a file name, and `surrogateescape` gives back the bytes of
-    names that are not UTF-8.
+    The colon is encoded too, so that a name like `javascript:x` stays a file name; `surrogateescape` restores the bytes
+    of names that are not UTF-8.
 
     Example:
         >>> picture_url("images/a #1/0003.png")
@@ -91,12 +94,12 @@ def picture_url(file: object) -> str | None:
 
 
 def located(patches: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Return patches of real pictures with the URL of each picture as `source`."""
+    """Adds the URL of each patch's dataset picture, as `source`."""
     return [{**patch, "source": picture_url(patch.get("picture"))} for patch in patches or []]
 
 
 def _escape(text: str) -> str:
-    """Return text fit for HTML; a lone surrogate, which no file in UTF-8 can hold, becomes a question mark."""
+    """Escapes text for HTML; a lone surrogate, which UTF-8 cannot encode, becomes a question mark."""
     return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
@@ -112,12 +115,12 @@ def _table(heading: str, rows: Mapping[str, Any]) -> str:
 
 
 def _json(data: Any) -> str:
-    """Write JSON that can stand inside a script element: without `<` it can neither end it nor open a comment."""
+    """Serialises JSON for a script element: without `<` it can neither end the element nor open a comment."""
     return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), default=str).replace("<", "\\u003c")
 
 
 def _plain(value: Any) -> Any:
-    """Replace what a script's JSON cannot hold: non-finite numbers become null, integers past 2^53 become text."""
+    """Replaces what JSON and JavaScript cannot represent: non-finite numbers by null, integers past 2^53 by text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

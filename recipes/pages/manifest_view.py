@@ -1,4 +1,4 @@
-"""What every page takes from its manifest in the same way: heading, sentences and figures, left out where a key is."""
+"""What all pages take from their manifest: heading, notices and stats. Missing keys are left out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-GOES_ON = "While it goes on, reload to see more."
-CONTINUES = "The same command continues."
+RELOAD = "Reload the page to see more while it is running."
+RESUMES = "Running it again resumes it."
 MARKED = "each is marked with its status."
 
 
 class Stat(NamedTuple):
-    """One figure of the header: a label, a value, and a longer text that shows on hover."""
+    """One stat in the header of a page.
+
+    Attributes:
+        label: short name.
+        value: formatted value.
+        hint: tooltip.
+    """
 
     label: str
     value: str
@@ -21,7 +27,7 @@ class Stat(NamedTuple):
 
 
 class ManifestView:
-    """A manifest as a page reads it.
+    """A manifest, prepared for a page.
 
     Args:
         manifest: the content of `manifest.json`; any key may be missing.
@@ -29,9 +35,9 @@ class ManifestView:
     Example:
         >>> view = ManifestView({"units": [{"status": "ok"}], "planned": 2, "settings": {"seed": 3, "steps": None}})
         >>> view.count, view.notices("units")
-        ('1 of 2', ['This run is not finished: 1 of 2 units. While it goes on, reload to see more.'])
-        >>> view.asked("seed", "steps")
-        [Figure(label='Seed', value='3', hint='')]
+        ('1 of 2', ['This run is not finished: 1 of 2 units. Reload the page to see more while it is running.'])
+        >>> view.settings_stats("seed", "steps")
+        [Stat(label='Seed', value='3', hint='')]
     """
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
@@ -49,67 +55,79 @@ class ManifestView:
 
     @property
     def count(self) -> str:
-        """The number of units, `3 of 8` while a run is not finished."""
+        """The number of units; `3 of 8` if the run is not finished."""
         made = f"{len(self.units):,}"
         return made if self.planned is None else f"{made} of {self.planned:,}"
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """(height, width) of its pictures."""
+        """(height, width) of the pictures, in pixels; None if it is unknown."""
         return picture_shape(self.settings.get("size")) or picture_shape(self.model.get("input_size"))
 
-    def notices(self, noun: str, then: str = GOES_ON, why: str = MARKED, of: int | None = None) -> list[str]:
-        """Sentences on a run that is not finished, and on units that did not end well.
+    def notices(self, noun: str, then: str = RELOAD, why: str = MARKED, of: int | None = None) -> list[str]:
+        """Notices about a run that is not finished, and about units that did not complete normally.
 
         Args:
-            noun: what a unit is. then: what to do about a run that is not finished. why: where to see what went wrong.
-            of: how many there are to count by, where they are not the units.
+            noun: what a unit is called, in the plural.
+            then: what to do about an unfinished run.
+            why: where to find the reasons.
+            of: total to count against, if it is not the number of units.
         """
         found = [] if self.planned is None else [f"This run is not finished: {self.count} {noun}. {then}"]
         if stopped := sum(unit.get("status", "ok") != "ok" for unit in self.units):
-            found.append(f"{stopped:,} of {len(self.units) if of is None else of:,} {noun} did not end well; {why}")
+            total = len(self.units) if of is None else of
+            found.append(f"{stopped:,} of {total:,} {noun} did not complete normally; {why}")
         return found
 
-    def asked(self, *names: str) -> list[Stat]:
-        """Settings as figures."""
+    def settings_stats(self, *names: str) -> list[Stat]:
+        """Settings as stats, those that are set."""
         return [
             Stat(name.capitalize(), as_text(value)) for name in names if (value := self.settings.get(name)) is not None
         ]
 
     def weights(self) -> list[Stat]:
-        """Which weights the network had."""
+        """The SHA-256 of the network's weights, if it is known."""
         if not (digest := str(self.model.get("sha256") or "")):
             return []
         hint = f"{self.model.get('weights') or ''} {digest}".strip()
-        return [Stat("Weights sha256", f"{digest[:10]}…", hint)]
+        return [Stat("Weights SHA-256", f"{digest[:10]}…", hint)]
 
 
 def named(label: str, names: Sequence[str], plural: str) -> Stat:
-    """One name, or how many there are and which.
+    """A single name, or the number of names with a list of them as the hint.
+
+    Args:
+        label: for a single name.
+        names: the names.
+        plural: label for several names.
 
     Example:
         >>> named("Layer", ["a", "b"], "Layers")
-        Figure(label='Layers', value='2', hint='a, b')
+        Stat(label='Layers', value='2', hint='a, b')
     """
     return Stat(label, names[0]) if len(names) == 1 else Stat(plural, f"{len(names):,}", ", ".join(names))
 
 
 def took(seconds: Iterable[object], each: str | None = None) -> list[Stat]:
-    """How long it took, of units that say so, and for `each` of them.
+    """The total time, and the mean time per unit.
+
+    Args:
+        seconds: of each unit; what is not a finite number is ignored.
+        each: what a unit is called; None leaves the mean out.
 
     Example:
-        >>> took([2.0, None, 4.0], "a unit")
-        [Figure(label='Time', value='6 s', hint=''), Figure(label='Time a unit', value='3 s', hint='')]
+        >>> took([2.0, None, 4.0], "unit")
+        [Stat(label='Time', value='6 s', hint=''), Stat(label='Time per unit', value='3 s', hint='')]
     """
     known = [value for value in seconds if isinstance(value, int | float) and math.isfinite(value)]
     if not known:
         return []
     total = Stat("Time", duration(sum(known)))
-    return [total] if each is None else [total, Stat(f"Time {each}", duration(sum(known) / len(known)))]
+    return [total] if each is None else [total, Stat(f"Time per {each}", duration(sum(known) / len(known)))]
 
 
 def picture_shape(size: object) -> tuple[int, int] | None:
-    """Return (height, width) of a size given as one number or as a pair; None where it is neither."""
+    """(height, width) of a size given as one number or as a pair; None if it is neither."""
     pair = [size, size] if isinstance(size, int) else size
     if isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(side, int) and side > 0 for side in pair):
         return pair[0], pair[1]
@@ -117,7 +135,7 @@ def picture_shape(size: object) -> tuple[int, int] | None:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it: `9.4 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Formats a time: `9.4 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -125,7 +143,7 @@ def duration(seconds: float) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a setting as a reader wants it."""
+    """Formats a setting for readers."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -1,10 +1,11 @@
-"""The page of what a network sees at each position of a photo: `inverter dictionary` and `inverter grid`."""
+"""The page of the icons at each position of a photo: `inverter dictionary` and `inverter grid`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.html import picture_url, render_page
-from recipes.pages.manifest_view import CONTINUES, ManifestView, Stat, took
+from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, took
 
 __all__ = ["render_photo"]
 
@@ -12,27 +13,29 @@ KINDS = {"dictionary": "Semantic dictionary", "grid": "Activation grid"}
 
 
 def render_photo(manifest: Mapping[str, Any]) -> str:
-    """Return the complete `index.html` of a photo's icons, from their manifest alone.
+    """Renders the complete `index.html` of a photo's icons, from their manifest alone.
 
     Args:
-        manifest: the content of `manifest.json`. Only `units` is needed; every other key that is missing leaves its
-            figure out.
+        manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+
+    Returns:
+        One self-contained HTML document.
 
     Example:
         >>> render_photo({"recipe": "dictionary", "units": []}).startswith("<!doctype html>")
         True
     """
     view = ManifestView(manifest)
-    photo: Mapping[str, Any] = next((unit for unit in view.units if unit.get("objective") == "original"), {})
-    stats = photo.get("metrics") or {}
-    layers = [_layer(str(name), size, view.units) for name, size in (stats.get("maps") or {}).items()]
+    photo: Mapping[str, Any] = next((unit for unit in view.units if unit.get("objective") == ORIGINAL), {})
+    metrics = photo.get("metrics") or {}
+    layers = [_layer(str(name), size, view.units) for name, size in (metrics.get("maps") or {}).items()]
     return render_page(
         "photo",
         view,
-        title=view.named or str(stats.get("source") or "photo"),
+        title=view.named or str(metrics.get("source") or "photo"),
         subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {view.spec}",
         stats=_stats(view),
-        notices=view.notices("pictures", CONTINUES, "the manifest says why."),
+        notices=view.notices("pictures", RESUMES, "manifest.json has the reasons."),
         data={
             "photo": picture_url(photo.get("file")),
             "size": list(view.shape or (1, 1)),
@@ -43,7 +46,7 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
 
 
 def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One layer as the script wants it: its map's size, its positions in reading order, its channels' icons."""
+    """One layer as the script expects it: the map's size, its positions in reading order, and the channel icons."""
     here = [unit for unit in units if unit.get("layer") == name]
     cells = [
         {**(unit.get("metrics") or {}), "source": picture_url(unit.get("file"))}
@@ -63,9 +66,9 @@ def _layer(name: str, size: Sequence[int], units: Sequence[Mapping[str, Any]]) -
 
 
 def _stats(view: ManifestView) -> list[Stat]:
-    made = [unit for unit in view.units if unit.get("objective") != "original"]
+    made = [unit for unit in view.units if unit.get("objective") != ORIGINAL]
     stats = [Stat("Positions", f"{sum(unit.get('objective') == 'direction' for unit in made):,}")]
     if channels := sum(unit.get("objective") == "channel" for unit in made):
         stats.append(Stat("Channels", f"{channels:,}"))
-    stats += took((unit.get("seconds") for unit in made), "an icon")
-    return stats + view.asked("icon", "steps", "power", "prior", "seed") + view.weights()
+    stats += took((unit.get("seconds") for unit in made), "icon")
+    return stats + view.settings_stats("icon", "steps", "power", "prior", "seed") + view.weights()

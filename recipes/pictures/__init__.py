@@ -1,1 +1,1 @@
-"""A user's pictures: read, gathered in sets, and measured."""
+"""A user's pictures: reading them, sets of them, and their statistics."""

@@ -1,4 +1,4 @@
-"""Reading a user's pictures: of any size and mode, as numbers in [0, 1]."""
+"""Reading a user's pictures: of any size and mode, as tensors in [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from inverter_errors import BadInput, MissingFile
 from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-"""What reading a damaged picture may raise: catch these to name it, count it and go on."""
+"""What reading a damaged picture may raise: catch these to report it and skip it."""
 
 _MODES = {1: "L", 3: "RGB"}
 
 
 def picture_files(path: Path) -> list[Path]:
-    """The pictures in a folder and below it, sorted; a file is itself."""
+    """The pictures in a folder and below it, sorted; for a file, the file alone."""
     if path.is_file():
         return [path]
     known = {*Image.registered_extensions(), ".npy"}
@@ -31,15 +31,21 @@ def picture_files(path: Path) -> list[Path]:
 
 
 def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
-    """The pictures at several places, files or folders: each once, by a name that tells it apart and can name a file.
+    """The pictures at several places, each once, by a unique name that can be used in file names.
+
+    Args:
+        places: files or folders.
+
+    Returns:
+        Name -> file.
 
     Raises:
-        MissingFile: for a place that is not there.
+        MissingFile: for a place that does not exist.
         BadInput: for a folder without pictures.
     """
     files: dict[Path, None] = {}
     for place in places:
-        if not str(place):  # to a path, an empty text is the folder that one is in
+        if not str(place):  # as a path, an empty string is the current folder
             raise MissingFile("no picture or folder '': it is empty; expected its path")
         if not Path(place).exists():
             raise MissingFile(f"no picture or folder {str(place)!r}")
@@ -58,11 +64,17 @@ def named_pictures(places: Iterable[str | Path]) -> dict[str, Path]:
 
 
 def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], dict[str, str]]:
-    """As `named_pictures`, without those found in a folder that cannot be read; and these, with the reason.
+    """As `named_pictures`, but skips unreadable pictures in folders.
+
+    Args:
+        places: files or folders.
+
+    Returns:
+        Name -> file, for the readable pictures; and file -> reason, for those that were skipped.
 
     Raises:
-        MissingFile, BadInput: as `named_pictures`; for a file that was named itself and cannot be read; if
-            there is none that can.
+        MissingFile: for a place that does not exist.
+        BadInput: for a folder without pictures, a file in `places` that cannot be read, or if none can be read.
     """
     named, skipped = named_pictures(places), dict[str, str]()
     given = {Path(place) for place in places}
@@ -79,18 +91,20 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
 
 
 def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:
-    """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the whole file.
+    """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the entire file.
 
     Args:
-        near: the (height, width) that they will be cut to. An 8-bit picture of at least four times that size is
-            averaged down, to no less than twice of it, while it is read: it would else take a lot of memory.
+        path: an image file, or an `.npy` file of shape (C, H, W) or (N, C, H, W).
+        channels: 3 for colour, 1 for grey; other numbers only for `.npy` files.
+        near: the (height, width) that they will be cropped to. An 8-bit picture of at least four times that size is
+            averaged down while it is read, to no less than twice that size, which saves memory.
     """
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]
-        for part in parts:  # first all are checked, then they are handed out: never more than one in memory
+        for part in parts:  # check all of them before the first is returned: never more than one in memory
             check_picture(_unit(part), channels)
         return (_unit(part) for part in parts)
     if channels not in _MODES:
@@ -99,10 +113,10 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
         if near is not None:
             file.draft(None, (2 * max(near), 2 * max(near)))  # JPEG alone: it decodes at 1/2, 1/4 or 1/8
         picture = ImageOps.exif_transpose(file)
-        if picture.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would cut them off at 255
+        if picture.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would clip them at 255
             array = np.asarray(picture)
             if array.dtype.kind == "f" or array.min() < 0 or array.max() > 65535:
-                raise BadInput(f"expected 8 or 16 bits a channel, got mode {picture.mode}: save such pictures as .npy")
+                raise BadInput(f"expected 8 or 16 bits per channel, got mode {picture.mode}: save it as .npy")
             return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
         picture = picture.convert(_MODES[channels])
         if near is not None and (factor := min(picture.height // near[0], picture.width // near[1]) // 2) > 1:
@@ -115,19 +129,21 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.kind == "u":
         return torch.from_numpy(array.astype(np.float32) / np.iinfo(array.dtype).max)
     if array.dtype.kind != "f":
-        raise BadInput(f"expected unsigned whole numbers or numbers in [0, 1], got an array of {array.dtype}")
+        raise BadInput(f"expected unsigned integers or floats in [0, 1], got an array of {array.dtype}")
     return torch.from_numpy(array.astype(np.float32))
 
 
 def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | None = None) -> Tensor:
-    """One picture as (channels, H, W) in [0, 1]: any mode (grey, alpha, 16 bits), turned as its EXIF data says.
+    """One picture as (channels, H, W) in [0, 1]: of any mode (grey, alpha, 16 bits), rotated as its EXIF data says.
 
     Args:
-        channels: 3, or 1 for grey.
+        path: the file.
+        channels: 3 for colour, 1 for grey.
         near: as in `read_pictures`.
 
     Raises:
-        BadInput: if it cannot be read; it names the file.
+        MissingFile: if the file does not exist.
+        BadInput: if it cannot be read; the message names the file.
     """
     try:
         (picture,) = read_pictures(Path(path), channels, near)
@@ -139,7 +155,7 @@ def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | No
 
 
 def fit(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """A picture (C, H, W) at `size` (height, width): scaled with antialiasing to cover it, the centre cut out."""
+    """Scales a picture (C, H, W) to cover `size` (height, width), with antialiasing, and crops the centre."""
     scale = max(size[0] / picture.shape[1], size[1] / picture.shape[2])
     shape = [max(side, round(scale * old)) for side, old in zip(size, picture.shape[1:], strict=True)]
     scaled = F.interpolate(picture[None], shape, mode="bilinear", antialias=True, align_corners=False)[0]

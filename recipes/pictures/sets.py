@@ -1,4 +1,4 @@
-"""Sets of pictures, from folders or from a torch Dataset: read ahead in threads, handed out in batches."""
+"""Sets of pictures, from folders or from a torch Dataset: read ahead in threads, returned in batches."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 READERS = 4
-"""At most so many files are decoded at a time; a Dataset is asked by one thread, as few of them expect more."""
+"""Files decoded at a time, at most; a Dataset is read by a single thread, as few of them are thread-safe."""
 NARROW = 64
-"""A picture whose sides differ more than so many times is left out: next to nothing of it would be seen."""
+"""Largest aspect ratio: of a picture beyond it, the centre crop would show almost no part."""
 
 Pictures = Union["PictureSet", str, Path, Sequence[str | Path], "Dataset[Any]"]
-"""What stands for a set of pictures: places (files and folders), or a map-style torch Dataset."""
+"""What `picture_set` accepts: places (files and folders), or a map-style torch Dataset."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The pictures `start` to `stop` of a set, as far as they can be read.
+    """The readable pictures from `start` to `stop` of a set.
 
     Attributes:
+        start: index of the first picture.
+        stop: index after the last picture.
         indices: of the pictures in `images`, in the set.
         images: (len(indices), C, H, W) in [0, 1].
-        skipped: why the others could not be read, by index.
+        skipped: index of an unreadable picture -> the reason.
     """
 
     start: int
@@ -52,11 +54,11 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class PictureSet:
-    """Pictures by index; `picture_set` makes one.
+    """Pictures by index; `picture_set` creates one.
 
     Attributes:
-        names: of each, to tell them apart.
-        load: the picture of an index as (C, H, W) in [0, 1], given the (height, width) that it will be cut to.
+        names: unique name of each picture.
+        load: returns the picture of an index as (C, H, W) in [0, 1], given the (height, width) of the crop to come.
         readers: threads that may load at a time.
     """
 
@@ -69,14 +71,18 @@ class PictureSet:
 
     @property
     def digest(self) -> str:
-        """Of the names, in their order: two sets with the same digest are taken for the same."""
+        """SHA-256 of the names, in order: two sets with the same digest are considered the same."""
         digest = hashlib.sha256()
         for name in self.names:
             digest.update(f"{name}\0".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def read(self, index: int, size: tuple[int, int]) -> Tensor:
-        """One picture at `size` (height, width): scaled to cover it, the centre cut out, as (C, *size) in [0, 1].
+        """One picture as (C, *size) in [0, 1], scaled to cover `size` and centre-cropped.
+
+        Args:
+            index: of the picture.
+            size: (height, width) in pixels.
 
         Raises:
             BadInput: if it cannot be read, or is too narrow.
@@ -88,9 +94,15 @@ class PictureSet:
         return fit(picture, size)
 
     def batches(self, size: tuple[int, int], count: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """The pictures from `start` to `stop`, `count` at a time, at `size`; the next ones are read meanwhile.
+        """The pictures from `start` to `stop` in batches; the next ones are read in the background.
 
-        A batch spans `count` indices whether they can be read or not, so that it holds the same in every pass.
+        A batch spans `count` indices whether they can be read or not, so that it is the same in every pass.
+
+        Args:
+            size: (height, width) of the pictures, in pixels.
+            count: indices per batch.
+            start: first index.
+            stop: index after the last one; by default the end of the set.
         """
 
         def attempt(index: int) -> Tensor | str:
@@ -126,11 +138,14 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
 
     Args:
         pictures: a file, a folder (with all below it), several of them, or a map-style Dataset whose items are
-            pictures, or tuples that begin with one: tensors (C, H, W) in [0, 1] or of 8-bit numbers, or PIL images.
+            pictures, or tuples that begin with one: tensors (C, H, W) in [0, 1] or uint8, or PIL images.
         channels: 3 for colour, 1 for grey.
 
+    Returns:
+        The set; a `PictureSet` is returned as it is.
+
     Raises:
-        MissingFile: for a place that is not there.
+        MissingFile: for a place that does not exist.
         BadInput: for a folder without pictures, an empty Dataset, or one without a length.
     """
     if isinstance(pictures, PictureSet):
@@ -155,7 +170,7 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
 
 @dataclass(frozen=True)
 class _Files:
-    """Pictures in files. A value and no closure, so that other processes can be given it."""
+    """Pictures in files. A dataclass instead of a closure, so that it can be pickled."""
 
     files: Sequence[str]
     channels: int
@@ -176,7 +191,7 @@ class _Items:
 
 
 def _item(item: Any, channels: int) -> Tensor:
-    """A Dataset's item as a picture; labels after it are not looked at."""
+    """A Dataset's item as a picture; labels after it are ignored."""
     while isinstance(item, tuple | list) and item:
         item = item[0]
     if isinstance(item, Image.Image):
@@ -188,7 +203,7 @@ def _item(item: Any, channels: int) -> Tensor:
 
 
 class _Numbers(Sequence[str]):
-    """The names of pictures that have none: their numbers, made when asked for (a Dataset may hold millions)."""
+    """Numbers as the names of pictures that have none, formatted on access (a Dataset may hold millions)."""
 
     def __init__(self, count: int) -> None:
         self.total, self.digits = count, len(str(count - 1))

@@ -1,4 +1,4 @@
-"""What tests of several recipes share: networks on disk, the command line, pictures, a network, a visit to a page."""
+"""Fixtures for the tests of several recipes: networks on disk, the command line, pictures, a network, open pages."""
 
 import signal
 import time
@@ -105,12 +105,12 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def insects(tiny_net: nn.Module) -> Model:
-    """A network that knows five classes by name, and sees 16 x 16 pixels."""
+    """A network with five named classes and an input of 16 x 16 pixels."""
     return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))
 
 
 class Visit:
-    """An open page and everything it said and fetched."""
+    """An open page, its console messages and its requests."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -121,7 +121,7 @@ class Visit:
         page.on("request", lambda request: self.fetched.append(request.url))
 
     def rows(self, selector: str) -> dict[str, str]:
-        """Return a list of figures, label -> value."""
+        """Return a list of label -> value."""
         labels, values = (self.page.locator(f"{selector} {tag}").all_inner_texts() for tag in ("dt", "dd"))
         return dict(zip(labels, values, strict=True))
 
@@ -129,14 +129,14 @@ class Visit:
         return str(self.page.evaluate("document.activeElement.getAttribute('aria-label')"))
 
     def focuses(self, start: str) -> bool:
-        """True once what has the focus is named so: a dialog gives it back a moment after it closes."""
+        """True once the focused element has this name: a dialog restores the focus a moment after it closes."""
         deadline = time.monotonic() + 5
         while not self.focused().startswith(start) and time.monotonic() < deadline:
             self.page.wait_for_timeout(20)
         return self.focused().startswith(start)
 
     def until(self, expression: str) -> None:
-        """Wait until a script's expression holds; the page's policy forbids Playwright's own way, which needs eval."""
+        """Wait until a JavaScript expression is true; Playwright's own way needs eval, which the policy forbids."""
         deadline = time.monotonic() + 5
         while not self.page.evaluate(expression):
             assert time.monotonic() < deadline, f"never came true: {expression}"
@@ -145,7 +145,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Open a file, and at the end require that the page kept quiet and fetched nothing but files."""
+    """Open a file, and at the end require an empty console and no requests except for files."""
     visits: list[Visit] = []
 
     def open_file(path: Path, fragment: str = "", width: int = 1000, height: int = 800) -> Visit:

@@ -1,11 +1,11 @@
 
 "use strict";
-// What one does with the map (atlas_map.js): cells to point at, walk over, filter, link to and enlarge.
+// Interaction with the map (atlas_map.js): hovering, keyboard navigation, filtering, links and the lightbox.
 
-// ---- What is known of a cell ----
+// ---- Details of a cell ----
 
 function show(cell) {
-  $("cell-title").textContent = cell ? titleOf(cell) : "Point at the map";
+  $("cell-title").textContent = cell ? titleOf(cell) : "Hover over a cell";
   const sides = cell ? panes.map((pane) => twin(cell, pane)).filter(Boolean) : [];
   $("cell-body").replaceChildren(...(panes.length > 1
     ? [element("div", { class: "sides" }, ...sides.map((each) => element("div", {}, element("h3", {}, sideName(each.atlas)), ...particulars(each))))]
@@ -21,15 +21,15 @@ function particulars(cell) {
   if (cell.status && cell.status !== "ok") parts.push(element("p", { class: "bad" }, cell.status));
   if (cell.classes?.length) {
     const most = cell.classes[0].effect;
-    parts.push(element("h3", {}, "supports"), element("ul", { class: "classes" }, ...cell.classes.map((found) => {
-      const button = element("button", { type: "button", title: "Show where the map supports this class" }, nameOf(found), element("small", {}, text(found.effect)));
+    parts.push(element("h3", {}, "supported classes"), element("ul", { class: "classes" }, ...cell.classes.map((found) => {
+      const button = element("button", { type: "button", title: "Highlight the cells that support this class" }, nameOf(found), element("small", {}, text(found.effect)));
       button.style.setProperty("--share", `${(100 * found.effect) / most}%`);
-      button.addEventListener("click", () => ask(nameOf(found)));
+      button.addEventListener("click", () => filterBy(nameOf(found)));
       return element("li", {}, button);
     })));
   }
   if (cell.examples.length) {
-    parts.push(element("h3", {}, "seen in"), element("div", { class: "examples" }, ...cell.examples.map((example) =>
+    parts.push(element("h3", {}, "examples"), element("div", { class: "examples" }, ...cell.examples.map((example) =>
       element("a", { href: example.source, target: "_blank", rel: "noopener", title: example.name, "aria-label": `Example from ${example.name}` }, patchTile(example, cell.atlas.size)))));
   }
   return parts;
@@ -50,7 +50,7 @@ function select(cell, follow = false) {
   redraw();
 }
 
-/** Move the map just as far as a cell needs to be seen. */
+/** Move the map just far enough that a cell is in view. */
 function reveal(cell) {
   const step = view.scale / cell.side, left = view.x + cell.column * step, top = view.y + cell.row * step;
   const shift = (start, extent) => Math.max(0, 12 - start) - Math.max(0, start + step + 12 - extent);
@@ -58,7 +58,7 @@ function reveal(cell) {
   if (x || y) place({ x: view.x + x, y: view.y + y, scale: view.scale });
 }
 
-/** The nearest cell that way, from the one that is selected, else the first in view. */
+/** The nearest cell in a direction, from the selected one; without a selection, the first that matches the filter. */
 function neighbour(across, down) {
   const { cells, side } = state.level;
   const from = state.selected ? { column: ((state.selected.column + 0.5) * side) / state.selected.side - 0.5, row: ((state.selected.row + 0.5) * side) / state.selected.side - 0.5 } : null;
@@ -80,17 +80,17 @@ function light() {
     .filter((cell) => cell.classes?.some((found) => nameOf(found).toLowerCase().includes(word))));
   state.lit = word && state.level ? new Set(supporting.flat()) : null;
   const all = state.level?.cells.length ?? 0, lit = supporting.map(({ length }) => grouped.format(length)).join(" and ");
-  $("count").textContent = state.lit ? `${lit} of ${plural(all, "cell")} support it` : plural(all, "cell");
+  $("count").textContent = state.lit ? `${lit} of ${plural(all, "cell")} match` : plural(all, "cell");
   redraw();
 }
 
-function ask(query) {
+function filterBy(query) {
   $("query").value = state.query = query;
   light();
   remember();
 }
 
-// ---- The address ----
+// ---- The URL fragment ----
 
 function remember() {
   const parameters = new URLSearchParams();
@@ -110,7 +110,7 @@ function recall() {
   select(cell);
 }
 
-// ---- Hands ----
+// ---- Pointer, wheel and keys ----
 
 const pointers = new Map();
 let moved = 0;
@@ -136,7 +136,7 @@ function drag(event) {
   moved += Math.hypot(to.x - from.x, to.y - from.y);
   pointers.set(event.pointerId, to);
   if (!other) return void place({ x: view.x + to.x - from.x, y: view.y + to.y - from.y, scale: view.scale });
-  // Two fingers: what lies under each stays there.
+  // Two fingers: the points of the map under them stay under them.
   const by = Math.hypot(to.x - other.x, to.y - other.y) / Math.max(1, Math.hypot(from.x - other.x, from.y - other.y));
   const [was, is] = [{ x: (from.x + other.x) / 2, y: (from.y + other.y) / 2 }, { x: (to.x + other.x) / 2, y: (to.y + other.y) / 2 }];
   place({ x: is.x - (was.x - view.x) * by, y: is.y - (was.y - view.y) * by, scale: view.scale * by });
@@ -158,7 +158,7 @@ function wheel(event) {
   event.preventDefault();
   const { x, y } = here(event), pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
   zoom(Math.exp(-Math.max(-120, Math.min(120, pixels)) * 0.0022), x, y);
-  hover(cellAt(x, y)); // of the level that is shown now
+  hover(cellAt(x, y)); // in the level that is shown now
 }
 
 function key(event, pane) {
@@ -182,19 +182,19 @@ function key(event, pane) {
 }
 
 for (const pane of panes) {
-  const hands = { pointerdown: press, pointermove: drag, pointerup: release, pointercancel: release, pointerleave: () => hover(null), dblclick: double, keydown: (event) => key(event, pane) };
-  for (const [type, act] of Object.entries(hands)) pane.canvas.addEventListener(type, act);
+  const handlers = { pointerdown: press, pointermove: drag, pointerup: release, pointercancel: release, pointerleave: () => hover(null), dblclick: double, keydown: (event) => key(event, pane) };
+  for (const [type, act] of Object.entries(handlers)) pane.canvas.addEventListener(type, act);
   pane.canvas.addEventListener("wheel", wheel, { passive: false });
 }
 
-/** Keys zoom about the cell that is selected. */
+/** The point about which keys zoom: the centre of the selected cell. */
 function focus() {
   if (!state.selected) return [];
   const step = view.scale / state.selected.side;
   return [view.x + (state.selected.column + 0.5) * step, view.y + (state.selected.row + 0.5) * step];
 }
 
-/** The pane whose icons are enlarged. */
+/** The pane whose icons the lightbox shows. */
 let enlarged = panes[0];
 
 const lightbox = new Lightbox({
@@ -210,7 +210,7 @@ const lightbox = new Lightbox({
   onClose: () => enlarged.canvas.focus(),
 });
 
-// ---- Beginning ----
+// ---- Start ----
 
 function resize() {
   const { width, height } = canvas.getBoundingClientRect(), first = box.width === 1;
@@ -241,8 +241,8 @@ $("out").addEventListener("click", () => zoom(1 / 1.5));
 $("fit").addEventListener("click", () => flyTo(fitted()));
 $("help").addEventListener("click", showHelp);
 document.querySelector("dialog.help dl").replaceChildren(...[
-  [["←", "→", "↑", "↓"], "walk from cell to cell, also when enlarged"], [["+", "-"], "zoom"], [["0"], "the whole map"],
-  [["Enter"], "enlarge the icon"], [["Esc"], "close; on the map: no cell"], [["/"], "filter by class"], [["?"], "these keys"],
+  [["←", "→", "↑", "↓"], "move from cell to cell, also when enlarged"], [["+", "-"], "zoom"], [["0"], "fit the map"],
+  [["Enter"], "enlarge the icon"], [["Esc"], "close; on the map: clear the selection"], [["/"], "filter by class"], [["?"], "show this help"],
 ].map(([keys, what]) => element("div", {}, element("dt", {}, ...keys.map((key) => element("kbd", {}, key))), element("dd", {}, what))));
 listenForKeys($("query"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);

@@ -1,23 +1,23 @@
 
 "use strict";
-// The atlas: icons on a map that pans and zooms. The map is the square from 0 to 1 both ways; `view` says where it lies
-// on the canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each. Two atlases that were
-// laid out together are two panes of one view: a cell has its twin in the same place of the other.
+// The atlas: icons on a map that pans and zooms. The map is the unit square; `view` is its position and scale on the
+// canvas. A zoom level is a grid; sheets of 16 x 16 icons are drawn as one picture each. Two atlases that were laid out
+// together are two panes of one view: a cell has its twin in the same place of the other pane.
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const WANTED = 52; // pixels of an icon's side below which a coarser grid is shown, where there is one
-const FAINT = 0.3; // how much of a coarser grid shows in the gaps of a finer one
+const SMALLEST = 52; // side of an icon in pixels, below which a coarser grid is shown, if there is one
+const FAINT = 0.3; // opacity of a coarser grid in the gaps of a finer one
 const FADE = 180, FLIGHT = 260; // milliseconds
 
 const panes = data.atlases.map((atlas, index) => {
   const several = data.atlases.length > 1, name = several ? `Atlas of ${atlas.layer}` : "Atlas";
-  const canvas = element("canvas", { id: index ? `map-${index + 1}` : "map", tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": `${name}: arrow keys walk from cell to cell`, "aria-describedby": "cell-title" });
+  const canvas = element("canvas", { id: index ? `map-${index + 1}` : "map", tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": `${name}: arrow keys move from cell to cell`, "aria-describedby": "cell-title" });
   $("maps").append(element("figure", {}, canvas, ...(several ? [element("figcaption", {}, sideName(atlas))] : [])));
   return { atlas, canvas, context: canvas.getContext("2d"), levels: atlas.grids.map((grid) => levelOf(grid, atlas)) };
 });
-const [{ canvas, levels }] = panes; // the first says how large all are, and which cells there are
+const [{ canvas, levels }] = panes; // all panes have the size and the levels of the first
 
-/** What tells two atlases apart: the layer, and the network where there are two. */
+/** The name of an atlas next to another one: its layer, and its network if they differ. */
 function sideName({ layer, model }) {
   return new Set(data.atlases.map((atlas) => atlas.model)).size > 1 ? `${layer} · ${model}` : `${layer}`;
 }
@@ -33,7 +33,7 @@ function levelOf({ side, tile, cells }, atlas) {
   return { side, tile, cells, at, sheets };
 }
 
-/** The cell of a pane in the place of another pane's. */
+/** The cell of a pane in the same place as a cell of another pane. */
 function twin(cell, pane) {
   return pane.levels.find(({ side }) => side === cell.side)?.at.get(cell.row * cell.side + cell.column) ?? null;
 }
@@ -50,7 +50,7 @@ const keyOf = (cell) => `${cell.side}/${cell.row}-${cell.column}`;
 
 // ---- Drawing ----
 
-/** A sheet is fetched when it is first in view, and drawn once it is there. */
+/** A sheet is fetched when it first comes into view, and drawn once it is loaded. */
 function picture(sheet, source) {
   if (!sheet.image) {
     sheet.image = new Image();
@@ -79,7 +79,7 @@ function drawPane({ context, levels }, share) {
   context.fillStyle = colours.ground;
   context.fillRect(0, 0, box.width, box.height);
   const [before, level] = [state.before, state.level].map((shown) => levels.find(({ side }) => side === shown?.side));
-  // Where a fine grid has no cell, for too few members or since it is not finished, the coarser ones shine through.
+  // Where a fine grid has no cell (too few members, or not finished), the coarser grids are visible.
   const coarser = levels.slice(0, Math.max(0, levels.indexOf(level)));
   for (const each of coarser) drawLevel(context, each, 1);
   if (coarser.length) veil(context);
@@ -91,13 +91,13 @@ function drawPane({ context, levels }, share) {
 
 function drawLevel(context, { sheets, side, tile }, alpha) {
   context.globalAlpha = alpha;
-  context.imageSmoothingEnabled = view.scale / side < 3 * tile; // enlarged further, honest pixels
+  context.imageSmoothingEnabled = view.scale / side < 3 * tile; // beyond that, show the pixels
   for (const [source, sheet] of sheets) {
     const left = view.x + sheet.left * view.scale, top = view.y + sheet.top * view.scale, extent = sheet.extent * view.scale;
     if (left > box.width || top > box.height || left + extent < 0 || top + extent < 0) continue;
     const image = picture(sheet, source);
     if (!image) continue;
-    // Only what is in view: an enlarged sheet would else be scaled as a whole in every frame.
+    // Draw only the part in view: otherwise the entire sheet would be scaled in every frame.
     const pixels = image.naturalWidth / extent;
     const [x, y] = [Math.max(0, -left), Math.max(0, -top)];
     const [wide, tall] = [Math.min(extent, box.width - left) - x, Math.min(extent, box.height - top) - y];
@@ -113,7 +113,7 @@ function veil(context) {
   context.globalAlpha = 1;
 }
 
-/** What does not support the class that is asked for steps back. */
+/** Dim the cells that do not match the filter. */
 function drawShade(context, level) {
   const step = view.scale / level.side;
   context.fillStyle = colours.ground;
@@ -124,14 +124,14 @@ function drawShade(context, level) {
 
 function drawFrame(context, cell, width) {
   const step = view.scale / cell.side;
-  for (const [colour, wide] of [["white", width + 2.5], [colours.accent, width]]) { // icons have all colours: a pale rim tells it apart
+  for (const [colour, wide] of [["white", width + 2.5], [colours.accent, width]]) { // a white rim makes it stand out from icons of any colour
     context.strokeStyle = colour;
     context.lineWidth = wide;
     context.strokeRect(view.x + cell.column * step, view.y + cell.row * step, step, step);
   }
 }
 
-// ---- Where the map lies ----
+// ---- Position and scale of the map ----
 
 const span = () => Math.min(box.width, box.height) * 0.96;
 const finest = () => Math.max(1, ...levels.map((level) => level.side));
@@ -141,14 +141,14 @@ function fitted() {
   return { x: (box.width - scale) / 2, y: (box.height - scale) / 2, scale };
 }
 
-/** Move the map, within reason: it keeps a hold on the middle of the window. */
+/** Move the map; it always covers the centre of the window. */
 function place({ x, y, scale }) {
   const low = span() * 0.8, high = Math.max(low, 360 * finest());
   if (scale < low || scale > high) {
-    const kept = Math.min(high, Math.max(low, scale));
-    x = box.width / 2 - ((box.width / 2 - x) / scale) * kept;
-    y = box.height / 2 - ((box.height / 2 - y) / scale) * kept;
-    scale = kept;
+    const limited = Math.min(high, Math.max(low, scale));
+    x = box.width / 2 - ((box.width / 2 - x) / scale) * limited;
+    y = box.height / 2 - ((box.height / 2 - y) / scale) * limited;
+    scale = limited;
   }
   view.scale = scale;
   view.x = Math.min(box.width / 2, Math.max(box.width / 2 - scale, x));
@@ -158,7 +158,7 @@ function place({ x, y, scale }) {
 }
 
 function pickLevel() {
-  const fine = levels.filter((level) => view.scale / level.side >= WANTED).at(-1) ?? levels[0];
+  const fine = levels.filter((level) => view.scale / level.side >= SMALLEST).at(-1) ?? levels[0];
   if (fine && fine !== state.level) {
     Object.assign(state, { before: calm ? null : state.level, since: performance.now(), level: fine, hovered: null });
     light();
@@ -184,16 +184,16 @@ function fly(now) {
   place({ x: between("x"), y: between("y"), scale: between("scale") });
 }
 
-/** The view in which a level is shown, around the middle of what is in view, or around a cell. */
+/** The view that shows a level, around the centre of the current view or around a cell. */
 function showing(level, cell = null) {
-  const scale = Math.max(span(), level.side * WANTED * 1.25);
+  const scale = Math.max(span(), level.side * SMALLEST * 1.25);
   const middle = cell
     ? [(cell.column + 0.5) / cell.side, (cell.row + 0.5) / cell.side]
     : [(box.width / 2 - view.x) / view.scale, (box.height / 2 - view.y) / view.scale];
   return { x: box.width / 2 - middle[0] * scale, y: box.height / 2 - middle[1] * scale, scale };
 }
 
-/** The cell that is seen at a point: of the level, or of the coarser ones that shine through. */
+/** The visible cell at a point: of the current level, or of a coarser one in its gaps. */
 function cellAt(x, y) {
   for (const { side, at } of levels.slice(0, levels.indexOf(state.level) + 1).reverse()) {
     const [column, row] = [(x - view.x) / view.scale, (y - view.y) / view.scale].map((part) => Math.floor(part * side));

@@ -1,12 +1,12 @@
 "use strict";
-// Lines over a grid, drawn as SVG: what several pages need of a chart.
+// Line charts as SVG, shared by several pages.
 
-/** The distance between rules that makes about five of them up to `most`. */
+/** The spacing of the grid lines: at most five of them up to `most`. */
 function ruleStep(most) {
   return [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((each) => most / each <= 5) ?? most / 4;
 }
 
-/** Lines of points [x, y], x in [0, 1]. `lines` holds {name, kind, points}: kind is the class of its stroke. */
+/** A chart of lines {name, kind, points}: points are [x, y] with x in [0, 1], kind is the CSS class of the line. */
 function lineChart({ title, across, lines }) {
   const [width, height, left, right, top, bottom] = [400, 230, 34, 10, 8, 34];
   const values = lines.flatMap(({ points }) => points.map(([, y]) => y));

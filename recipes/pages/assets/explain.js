@@ -1,6 +1,6 @@
 "use strict";
-// Attribution: a row for each picture and target, the methods side by side. The maps of one row are comparable where
-// they lie, not in how bright they are: each has its own scale.
+// Attribution: a row per picture and target, with the methods side by side. The maps of a row can be compared in their
+// shape, not in their brightness: each map is scaled separately.
 
 const views = ["overlay", "plain", "photo", ...data.views];
 for (const view of data.views) $("views").querySelector(`[data-view=${view}]`).hidden = false;
@@ -9,7 +9,7 @@ const photoOf = new Map();
 const best = (guesses) => guesses?.[0]?.name ?? null;
 const group = (units, key) => Map.groupBy(units, (unit) => String(metricsOf(unit)[key]));
 
-/** The file that is seen of a unit in a view. */
+/** The file of a unit that a view shows. */
 function sourceOf(unit, view) {
   return (view === "photo" ? photoOf.get(unit) : unit.extra_files?.[view]) ?? unit.source;
 }
@@ -25,11 +25,11 @@ function titleOf(unit) {
 function makeMap(unit) {
   const { method, at, box } = metricsOf(unit);
   const picture = pictureOf(unit);
-  if (Array.isArray(box)) picture.append(boxOver(box, data.size)); // around what is hottest
+  if (Array.isArray(box)) picture.append(boxOver(box, data.size)); // around the hottest region
   return makeShot(unit, { "aria-label": titleOf(unit) }, picture,
     element("span", { class: "caption" },
       element("span", { class: "method", title: method }, isOriginal(unit) ? "original" : text(method)),
-      element("span", { class: "at", title: at ? "the layer that was looked at" : null }, at || "\u00a0")));
+      element("span", { class: "at", title: at ? "layer at which the map is computed" : null }, at || "\u00a0")));
 }
 
 function makeTarget([target, units], original) {
@@ -37,7 +37,7 @@ function makeTarget([target, units], original) {
   const name = units[0].name;
   return element("div", { class: "target" },
     element("h3", {}, name ? `${name} ` : "", element("code", {}, target),
-      element("span", { class: "value" }, Number.isFinite(value) ? ` scores ${text(value)}` : "")),
+      element("span", { class: "value" }, Number.isFinite(value) ? ` score ${text(value)}` : "")),
     element("div", { class: "shots" }, ...(original ? [makeMap({ ...original })] : []), ...units.map(makeMap)));
 }
 
@@ -50,16 +50,16 @@ const pictures = data.images.map(({ name, original, units }) => {
   }));
   if (!rows.length && original) rows.push({ words: "", row: element("div", { class: "shots" }, makeMap(original)) });
   const section = element("section", { class: "picture", "aria-label": name },
-    element("h2", {}, element("span", { title: name }, name), guess && element("span", { class: "seen" }, `seen as ${guess}`)),
+    element("h2", {}, element("span", { title: name }, name), guess && element("span", { class: "predicted" }, `predicted: ${guess}`)),
     ...rows.map(({ row }) => row));
   return { words: [name, guess].filter(Boolean).join("\n").toLowerCase(), rows, section };
 });
 $("pictures").append(...pictures.map(({ section }) => section));
 document.documentElement.style.setProperty("--aspect", data.aspect);
 
-// ---- What is seen ----
+// ---- Views and filter ----
 
-function look(shot, view) {
+function display(shot, view) {
   const unit = itemOf.get(shot);
   const image = shot.querySelector("img");
   const source = sourceOf(unit, view);
@@ -67,7 +67,7 @@ function look(shot, view) {
 }
 
 function arrange({ query, view }) {
-  for (const shot of shotOf.values()) look(shot, view);
+  for (const shot of shotOf.values()) display(shot, view);
   for (const chip of $("views").children) chip.setAttribute("aria-pressed", chip.dataset.view === view);
   return sift(pictures, query);
 }
@@ -79,10 +79,10 @@ function rowsOf(unit) {
     return [["Picture", unit.image], ["File", source], ...guesses].filter(([, value]) => value !== undefined);
   }
   return [
-    ["Picture", unit.image], ["Target", target], ["Class", unit.name], ["Scores", value], ["Method", method],
-    ["Looks at", at || undefined],
+    ["Picture", unit.image], ["Target", target], ["Class", unit.name], ["Score", value], ["Method", method],
+    ["Layer", at || undefined],
     ["Strongest channels", channels?.map(({ channel, value }) => `${channel} (${text(value)})`).join(", ")], ["Lowest", lowest], ["Highest", highest],
-    ["Box", box], ["Thing", Number.isFinite(thing) ? `${(100 * thing).toFixed(1)} % of the picture` : undefined], ["Seconds", seconds],
+    ["Box", box], ["Cut-out", Number.isFinite(thing) ? `${(100 * thing).toFixed(1)} % of the picture` : undefined], ["Seconds", seconds],
     ["Seed", unit.seed],
   ].filter(([, value]) => value !== undefined && value !== null);
 }
@@ -100,20 +100,20 @@ function setView(view) {
   if (listing.lightbox.item) listing.lightbox.show(listing.lightbox.item);
 }
 
-// Pointing at a map shows what it lies over.
+// Hovering over a map shows the picture below it.
 for (const [event, view] of [["pointerover", () => (listing.state.view === "photo" ? "overlay" : "photo")], ["pointerout", () => listing.state.view]]) {
   $("pictures").addEventListener(event, ({ target, pointerType }) => {
     const shot = target.closest(".shot");
-    if (shot && pointerType !== "touch") look(shot, view());
+    if (shot && pointerType !== "touch") display(shot, view());
   });
 }
 $("views").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-view]");
   if (chip) setView(chip.dataset.view);
 });
-const viewKeys = { o: ["overlay", "map over the picture"], m: ["plain", "map alone"], p: ["photo", "picture alone"] };
-if (data.views.includes("thing")) viewKeys.t = ["thing", "thing that was cut out"];
-if (data.views.includes("perceived")) viewKeys.s = ["perceived", "what the layer keeps, where it looked"];
+const viewKeys = { o: ["overlay", "heat map over the picture"], m: ["plain", "heat map alone"], p: ["photo", "picture alone"] };
+if (data.views.includes("thing")) viewKeys.t = ["thing", "object cut out of the picture"];
+if (data.views.includes("perceived")) viewKeys.s = ["perceived", "reconstruction from the layer"];
 document.querySelector("dialog.help dl").append(...Object.entries(viewKeys).map(([key, [, what]]) =>
   element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))));
 document.addEventListener("keydown", (event) => {

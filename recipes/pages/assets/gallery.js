@@ -1,17 +1,17 @@
 
 "use strict";
-// The gallery: neurons by layer, the attempts of each side by side.
+// The gallery: neurons by layer, with the attempts of each side by side.
 
 const gallery = $("gallery");
 const named = data.groups.some((group) => group.name);
 const guessed = data.groups.some((group) => group.units.some((unit) => guessesOf(unit).length));
-const natural = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.metrics?.percentile)));
+const compared = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.metrics?.percentile)));
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
-const usualSize = Math.round((guessed || natural ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
+const usualSize = Math.round((guessed || compared ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 
 const kindOf = (unit) => (["logit", "softmax"].includes(unit.objective) ? "class" : "channel");
 
-// ---- Building: once, from the data ----
+// ---- Building the cards, once ----
 
 function makeUnit(unit, group) {
   const alone = group.units.length === 1;
@@ -24,12 +24,12 @@ function makeUnit(unit, group) {
       element("span", { class: "score" }, text(unit.score)),
       perUnit === 1 && named ? element("span", { class: "name", title: group.name }, group.name ?? "–") : null),
     guessed ? makeGuesses(unit) : null,
-    natural ? makeNatural(unit) : null);
+    compared ? makeDataset(unit) : null);
 }
 
-/** What each of the networks asked sees in a picture, likeliest first: [who, guesses] with guesses {index, name, probability}. */
+/** The predictions of each network for a picture, as [who, guesses]; guesses {index, name, probability}, best first. */
 function guessesOf(unit) {
-  return Object.entries(unit.metrics ?? {}).filter(([, told]) => Array.isArray(told) && told.every((guess) => Number.isFinite(guess?.probability)));
+  return Object.entries(unit.metrics ?? {}).filter(([, value]) => Array.isArray(value) && value.every((guess) => Number.isFinite(guess?.probability)));
 }
 
 const percent = (guess) => `${Math.round(100 * guess.probability)} %`;
@@ -42,25 +42,25 @@ function makeGuesses(unit) {
   return element("span", { class: "answers" }, ...lists);
 }
 
-/** Where real pictures excite the unit, and how many of them the picture above outdoes. */
-function makeNatural(unit) {
+/** The unit's dataset examples, and the percentage of dataset pictures that the picture above exceeds. */
+function makeDataset(unit) {
   const { patches = [], percentile } = unit.metrics ?? {};
-  return element("span", { class: "natural" },
+  return element("span", { class: "dataset" },
     element("span", { class: "patches" }, ...patches.map((patch) => patchTile(patch, data.size))),
-    Number.isFinite(percentile) ? element("span", { class: "label", title: comparison(unit) }, outdoes(unit)) : null);
+    Number.isFinite(percentile) ? element("span", { class: "label", title: comparison(unit) }, rankOf(unit)) : null);
 }
 
-function outdoes({ direction, score, metrics: { percentile, natural_highest: best } }) {
+function rankOf({ direction, score, metrics: { percentile, natural_highest: best } }) {
   const share = direction === "min" ? 100 - percentile : percentile;
   const times = direction !== "min" && best > 0 && score > best ? `, ${(score / best).toFixed(score < 10 * best ? 1 : 0)}×` : "";
-  return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of real${times}`;
+  return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of dataset${times}`;
 }
 
 function comparison({ score, metrics }) {
-  return `${text(score)}; the strongest of ${plural(metrics.natural_pictures, "real picture")} reaches ${text(metrics.natural_highest)}`;
+  return `${text(score)}; the strongest of ${plural(metrics.natural_pictures, "dataset picture")} reaches ${text(metrics.natural_highest)}`;
 }
 
-/** What tells units apart comes first: a narrow window cuts the end off. */
+/** The most specific part comes first: a narrow window truncates the end. */
 function titleOf(unit) {
   return [`${kindOf(unit)} ${text(unit.channel)}`, unit.name, unit.layer].filter(Boolean).join(" · ");
 }
@@ -75,8 +75,8 @@ function makeCard(group) {
   const heading = perUnit === 1 ? null : element("h3", { title: group.name }, `${text(group.channel)} `, element("span", {}, group.name ?? ""));
   group.card = element("li", { class: "unit" }, heading, element("div", { class: "shots" }, ...group.units.map((unit) => makeUnit(unit, group))));
   const scores = (units) => units.map((unit) => unit.score).filter(Number.isFinite);
-  const sought = scores(group.units.filter((unit) => unit.direction !== "min"));
-  group.score = Math.max(...(sought.length ? sought : scores(group.units)));
+  const maximised = scores(group.units.filter((unit) => unit.direction !== "min"));
+  group.score = Math.max(...(maximised.length ? maximised : scores(group.units)));
 }
 
 data.groups.forEach(makeCard);
@@ -92,7 +92,7 @@ if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- Filtering and sorting ----
 
-// Without a finite score, a group comes last either way.
+// A group without a finite score comes last in either order.
 const orders = {
   channel: byChannel,
   score: (a, b) => b.score - a.score || byChannel(a, b),
@@ -100,17 +100,17 @@ const orders = {
 };
 
 function arrange({ query, sort, layer, stopped }) {
-  const asked = parse(query);
-  const fits = (group) => matches(group, asked) && (!stopped || group.units.some(isStopped));
+  const filter = parse(query);
+  const fits = (group) => matches(group, filter) && (!stopped || group.units.some(isStopped));
   const seen = layers.show(layer, fits, orders[sort]);
-  const unread = asked.words.length > 0 && !named;
-  $("query").setAttribute("aria-invalid", unread);
+  const invalid = filter.words.length > 0 && !named;
+  $("query").setAttribute("aria-invalid", invalid);
   $("stopped").setAttribute("aria-pressed", stopped !== "");
-  const why = unread ? `No unit matches: “${asked.words[0]}” is no channel. Write channels like 3, 17, 40-60.` : undefined;
+  const why = invalid ? `No unit matches: “${filter.words[0]}” is not a channel. Use channel numbers such as 3, 17, 40-60.` : undefined;
   return { seen, total: layers.total, why };
 }
 
-/** Cards that the window does not reach are not laid out; tell them the height they will have, so that nothing jumps. */
+/** Cards far from the window are not laid out: reserve their final height, so that the page does not jump. */
 function measure() {
   const card = gallery.querySelector(".unit");
   if (!card) return;
@@ -119,14 +119,14 @@ function measure() {
   card.classList.remove("measured");
 }
 
-// ---- Enlarged, and listening ----
+// ---- Lightbox and events ----
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 
-/** Every figure of a unit: the known ones in their order, then whatever else its manifest's line holds. */
+/** All values of a unit: the known ones in order, then all others that its manifest record has. */
 function rowsOf(unit) {
-  const said = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
-  const all = { ...unit, ...unit.metrics, ...Object.fromEntries(said) };
+  const predictions = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
+  const all = { ...unit, ...unit.metrics, ...Object.fromEntries(predictions) };
   const others = Object.keys(all).filter((key) => ![...known, "source", "metrics", "patches"].includes(key));
   return [...known, ...others].filter((key) => key in all).map((key) => [
     key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),

@@ -2,15 +2,15 @@
 "use strict";
 // Inpainting: rows of three pictures.
 
-const kinds = { masked: "known", restored: "restored", original: "original" };
+const kinds = { masked: "masked", restored: "restored", original: "original" };
 const restoredOf = (picture) => picture.units.find((unit) => unit.objective === "restored");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const decibels = (value) => `${value.toFixed(1)} dB`;
 
 // ---- The rows ----
 
-/** What stands below a picture besides its kind. */
-function figure(unit, picture) {
+/** The metric in the caption of a picture, next to its kind. */
+function metricOf(unit, picture) {
   const { psnr } = metricsOf(unit);
   const missing = unit.objective === "masked" ? metricsOf(restoredOf(picture) ?? {}).missing : null;
   if (Number.isFinite(psnr)) return decibels(psnr);
@@ -22,12 +22,12 @@ function titleOf(unit) {
 }
 
 function makeRowShot(unit, picture) {
-  const told = figure(unit, picture);
-  const spoken = [titleOf(unit), told, isStopped(unit) ? text(unit.status) : ""].filter(Boolean).join(", ");
+  const metric = metricOf(unit, picture);
+  const spoken = [titleOf(unit), metric, isStopped(unit) ? text(unit.status) : ""].filter(Boolean).join(", ");
   return makeShot(unit, { "aria-label": spoken }, pictureOf(unit),
     element("span", { class: "caption" },
       element("span", { class: "kind" }, kinds[unit.objective] ?? text(unit.objective)),
-      element("span", { class: "figure", title: unit.objective === "restored" ? "PSNR on the missing pixels" : null }, told)));
+      element("span", { class: "metric", title: unit.objective === "restored" ? "PSNR on the missing pixels" : null }, metric)));
 }
 
 const rows = data.map((picture) => {
@@ -40,9 +40,9 @@ const rows = data.map((picture) => {
   return { ...picture, row, psnr: restored ? metricsOf(restored).psnr : undefined };
 });
 
-// ---- What is seen ----
+// ---- Filter and order ----
 
-// Without a figure, a picture comes last either way.
+// A picture without a PSNR comes last in either order.
 const orders = {
   given: () => 0,
   worst: (a, b) => (a.psnr ?? Infinity) - (b.psnr ?? Infinity) || 0,
@@ -60,8 +60,8 @@ function rowsOf(unit) {
   const { source, missing, psnr, psnr_of_mean: mean, width, height } = metricsOf(unit);
   const list = [["Picture", unit.image], ["File", source], ["Size", width && `${width} × ${height}`]];
   if (Number.isFinite(missing)) list.push(["Missing", percent(missing)]);
-  if (Number.isFinite(psnr)) list.push(["PSNR of the missing", decibels(psnr)]);
-  if (Number.isFinite(mean)) list.push(["Filled with the mean colour", decibels(mean)]);
+  if (Number.isFinite(psnr)) list.push(["PSNR (missing pixels)", decibels(psnr)]);
+  if (Number.isFinite(mean)) list.push(["PSNR of the mean colour", decibels(mean)]);
   if (unit.objective === "restored") {
     list.push(["Score", unit.score], ["Steps", unit.steps], ["Seconds", unit.seconds], ["Seed", unit.seed]);
   }

@@ -1,11 +1,11 @@
 
 "use strict";
-// Pre-images: a chart and a table of the whole run, then a film strip for each picture, layers from shallow to deep.
+// Pre-images: a chart and a table of the run, then a strip for each picture, with the layers from shallow to deep.
 
 const best = (guesses) => guesses?.[0]?.name ?? null;
 const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}`;
 
-// ---- The film strips ----
+// ---- The strips ----
 
 function makeFilmShot(unit) {
   const metrics = metricsOf(unit);
@@ -28,7 +28,7 @@ function spoken(unit) {
   const metrics = metricsOf(unit);
   const parts = [titleOf(unit)];
   if (!isOriginal(unit)) parts.push(`relative error ${digits(metrics.relative_error, 3)}`);
-  if (best(metrics.top5)) parts.push(`seen as ${best(metrics.top5)}`);
+  if (best(metrics.top5)) parts.push(`predicted ${best(metrics.top5)}`);
   if (isStopped(unit)) parts.push(text(unit.status));
   return parts.join(", ");
 }
@@ -52,7 +52,7 @@ function makeFilm(image) {
   const judged = image.original && best(metricsOf(image.original).judge_top5);
   const section = element("section", { class: "film", "aria-label": image.name },
     element("h2", {}, element("span", { title: image.name }, image.name),
-      judged && element("span", { class: "seen" }, `the judge sees ${judged}`)),
+      judged && element("span", { class: "predicted" }, `judge: ${judged}`)),
     element("div", { class: "strip" }, ...columns));
   const units = [image.original, ...image.units].filter(Boolean);
   const words = units.flatMap((unit) => [best(metricsOf(unit).top5), best(metricsOf(unit).judge_top5)]).filter(Boolean);
@@ -65,7 +65,7 @@ document.documentElement.style.setProperty("--aspect", data.aspect);
 
 // ---- The chart and the table ----
 
-/** The relative error of every pre-image above its layer, and a line through the means of each prior. */
+/** The relative error of each pre-image by layer, and a line through the means of each prior. */
 function chart() {
   const [width, height, left, right, top, bottom] = [480, 250, 40, 12, 22, 46];
   const dots = data.images.flatMap((image) => image.units).filter((unit) => Number.isFinite(metricsOf(unit).relative_error));
@@ -103,14 +103,14 @@ function chart() {
 }
 
 const headings = {
-  relative_error: "relative error", normalized_error: "normalized", psnr: "PSNR (dB)", ssim: "SSIM",
+  relative_error: "relative error", normalized_error: "normalised error", psnr: "PSNR (dB)", ssim: "SSIM",
   same_class: "same class", judge_recognises: "judge agrees", seconds: "seconds each",
 };
 const hints = {
   relative_error: "|Phi(x) - Phi0| / |Phi0|",
   normalized_error: "the distance, divided by the mean distance between codes of different pictures",
-  same_class: "share of pre-images in which the network puts the class first that it puts first in the original",
-  judge_recognises: "share of pre-images among whose five likeliest classes the judge has its first one of the original",
+  same_class: "share of pre-images for which the network predicts the same class as for the original",
+  judge_recognises: "share of pre-images for which the judge's top 5 include its top class of the original",
 };
 const places = { relative_error: 3, normalized_error: 3, psnr: 1, ssim: 3, seconds: 1 };
 
@@ -134,9 +134,9 @@ if (data.table.length) {
   fillTable();
 }
 
-// ---- What is seen ----
+// ---- Lightbox and filter ----
 
-/** Five guesses as lines of name and probability. */
+/** Predicted classes as text, with their probabilities. */
 function guesses(list) {
   return list.map(({ name, probability }) => `${name} ${digits(100 * probability, 0)}\u00a0%`).join(" · ");
 }
@@ -150,8 +150,8 @@ function rowsOf(unit) {
     const label = headings[name] ?? name.replaceAll("_", " ");
     rows.push([label[0].toUpperCase() + label.slice(1), typeof value === "boolean" ? (value ? "yes" : "no") : value]);
   }
-  if (Array.isArray(top5)) rows.push(["It sees", guesses(top5)]);
-  if (Array.isArray(judge)) rows.push(["The judge", guesses(judge)]);
+  if (Array.isArray(top5)) rows.push(["Top 5", guesses(top5)]);
+  if (Array.isArray(judge)) rows.push(["Judge's top 5", guesses(judge)]);
   if (!isOriginal(unit)) rows.push(["Steps", unit.steps], ["Seconds", unit.seconds], ["Seed", unit.seed]);
   rows.push(["Status", unit.status, isStopped(unit)], ["File", unit.file]);
   return rows;

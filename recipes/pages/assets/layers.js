@@ -1,10 +1,10 @@
 
 "use strict";
-// Units under a heading for each layer, and chips that choose among the layers. What stands together of a unit is a card:
-// {layer, units, card}: what it counts for, and its element.
+// Units under a heading for each layer, and chips that filter by layer. A card {layer, units, card} groups the pictures
+// of a unit; `card` is its element.
 
 class Layers {
-  /** note(layer): what else its heading says. */
+  /** note(layer): additional text of its heading. */
   constructor(cards, note = () => "") {
     this.layers = data.layers.map((name) => this.makeLayer(name, cards.filter(({ layer }) => layer === name)));
     this.note = note;
@@ -27,12 +27,12 @@ class Layers {
     return this.layers.map(({ section }) => section);
   }
 
-  /** Lay out the cards that fit, of the layers that are chosen (of all, where none is), in order; returns how many units. */
+  /** Lay out the matching cards of the chosen layers (of all, if none is chosen), in order; returns the number of units. */
   show(chosen, fits, order) {
     let shown = 0;
     for (const layer of this.layers) {
       const seen = !chosen.size || chosen.has(layer.name) ? layer.cards.filter(fits).sort(order) : [];
-      // Cards that are not seen leave the list: hiding thousands of siblings costs browsers far more than removing them.
+      // Cards that do not match are removed: hiding thousands of siblings is far slower in browsers.
       if (seen.length !== layer.seen?.length || seen.some((card, index) => card !== layer.seen[index])) {
         layer.list.replaceChildren(...seen.map(({ card }) => card));
         layer.seen = seen;
@@ -46,7 +46,7 @@ class Layers {
     return shown;
   }
 
-  /** The chips change the state's `layer`. */
+  /** Let the chips change the state's `layer`. */
   choose(listing) {
     $("layers").addEventListener("click", ({ target }) => {
       const { name } = this.layers.find(({ chip }) => chip === target.closest(".chip")) ?? {};
@@ -61,7 +61,7 @@ class Layers {
 // A card without a channel comes last.
 const byChannel = (a, b) => (a.channel ?? Infinity) - (b.channel ?? Infinity) || 0;
 
-// The headings stick below the toolbar, where the toolbar sticks itself.
+// The headings stick below the toolbar, if the toolbar is sticky itself.
 new ResizeObserver(([{ target }]) => {
   const sticks = getComputedStyle(target).position === "sticky";
   document.documentElement.style.setProperty("--top", sticks ? `${target.getBoundingClientRect().height}px` : "0px");

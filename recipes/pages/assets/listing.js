@@ -1,16 +1,16 @@
 
 "use strict";
-// A listing: pictures to filter, size, walk through, enlarge and link to. One state decides what is seen, and stands in
-// the fragment. A page says how its pictures are laid out and what is known of them.
+// A listing: pictures that can be filtered, resized, navigated, enlarged and linked to. A single state, kept in the URL
+// fragment, decides what is shown. Each page defines the layout of its pictures and their details.
 
 const metricsOf = (unit) => unit.metrics ?? {};
 const isOriginal = (unit) => unit.objective === "original";
 const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
 
-const shotOf = new Map(); // an item of the listing (a unit, mostly) -> the button that shows it, and back
+const shotOf = new Map(); // an item of the listing (usually a unit) -> the button that shows it; itemOf is the inverse
 const itemOf = new WeakMap();
 
-/** The button that shows an item, and enlarges it. */
+/** The button that shows an item and enlarges it. */
 function makeShot(item, attributes, ...children) {
   const shot = element("button",
     { type: "button", class: isStopped(item) ? "shot stopped" : "shot", tabindex: "-1", "aria-haspopup": "dialog", ...attributes }, ...children);
@@ -19,40 +19,41 @@ function makeShot(item, attributes, ...children) {
   return shot;
 }
 
-/** A unit's picture, with its status where it did not end well. */
+/** A unit's picture, with its status if that is not ok. */
 function pictureOf(unit) {
   const picture = frame(unit.source);
   if (isStopped(unit)) picture.append(element("span", { class: "status" }, text(unit.status)));
   return picture;
 }
 
-function counted(part, whole, noun) {
-  return part === whole ? plural(whole, noun) : `${grouped.format(part)} of ${plural(whole, noun)}`;
+function counted(part, total, noun) {
+  return part === total ? plural(total, noun) : `${grouped.format(part)} of ${plural(total, noun)}`;
 }
 
-/** Hide what does not fit: rows that fit stay alone; where their section's own words do, all of its rows stay. */
+/** Show the matching rows only; if the words of a section itself match, show all of its rows. */
 function sift(sections, query) {
-  const wanted = query.trim().toLowerCase();
+  const term = query.trim().toLowerCase();
   for (const { section, words, rows = [] } of sections) {
-    const whole = words.includes(wanted);
-    for (const { row, words } of rows) row.hidden = !whole && !words.includes(wanted);
-    section.hidden = !whole && rows.every(({ row }) => row.hidden);
+    const all = words.includes(term);
+    for (const { row, words } of rows) row.hidden = !all && !words.includes(term);
+    section.hidden = !all && rows.every(({ row }) => row.hidden);
   }
   return { seen: sections.filter(({ section }) => !section.hidden).length, total: sections.length };
 }
 
 /**
- * The state: `query`, `size`, one of each of the `choices`, any of each of the `sets`, and the item that is enlarged.
+ * The state: `query`, `size`, one value of each of `choices`, a subset of each of `sets`, and the enlarged item.
  *
- * root: the element that the shots stand in.
- * noun: what is counted. usualSize: of a picture, in pixels.
- * choices: name -> all values, the usual one first; `sort` is known from its control.
- * sets: name -> all values, of which usually none is chosen.
- * cleared: what else `reset` sets.
- * arrange(state): lays out what the state lets through; gives {seen, total} and, where nothing is seen, perhaps `why`.
- * resized(): once the pictures have another size.
- * describe(item): as the lightbox wants it.
- * opened, keyOf(item): the name in the fragment of the enlarged item, and its value.
+ * root: the element that contains the shots.
+ * noun: what is counted.
+ * usualSize: default size of a picture, in pixels.
+ * choices: name -> all values, the default first; those of `sort` come from its control.
+ * sets: name -> all values; by default none is chosen.
+ * cleared: further state that `reset` sets.
+ * arrange(state): lays out the items that match; returns {seen, total} and optionally `why` no item matches.
+ * resized(): called after the size of the pictures has changed.
+ * describe(item): the content of the lightbox.
+ * opened, keyOf(item): name and value of the enlarged item in the fragment.
  */
 class Listing {
   state = { query: "" };
@@ -74,7 +75,7 @@ class Listing {
     });
   }
 
-  /** Show what the fragment asks for, and listen. */
+  /** Restore the state from the fragment, and listen to events. */
   start() {
     const on = (target, type, act) => target.addEventListener(type, act);
     on(this.root, "click", ({ target }) => {

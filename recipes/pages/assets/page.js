@@ -1,12 +1,12 @@
 
 "use strict";
-// Shared by every page: data, elements, the fragment, pictures, the walk through a grid, the lightbox, keys.
-// What a manifest says only ever becomes a text node or an attribute's value, never markup.
+// Shared by all pages: data, elements, the URL fragment, pictures, keyboard navigation of a grid, the lightbox, keys.
+// Content of a manifest only ever becomes a text node or an attribute value, never markup.
 
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 
-/** Make an element; attributes that are null or false are left out. */
+/** Create an element; attributes that are null or false are left out. */
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -16,7 +16,7 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Make an element of SVG. */
+/** Create an SVG element. */
 function drawn(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -27,7 +27,7 @@ function drawn(tag, attributes = {}, ...children) {
 const rounded = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const grouped = new Intl.NumberFormat("en");
 
-/** Any value of a manifest as text: whole numbers in full, others to four digits. */
+/** Any value of a manifest as text: integers in full, other numbers to four significant digits. */
 function text(value) {
   if (value === null || value === undefined || value === "") return "–";
   if (typeof value === "number") {
@@ -37,7 +37,7 @@ function text(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** A number to so many places, or a dash. */
+/** A number to a number of decimal places, or a dash. */
 function digits(value, places) {
   return Number.isFinite(value) ? value.toFixed(places) : "–";
 }
@@ -46,11 +46,11 @@ function plural(count, noun, nouns = `${noun}s`) {
   return `${grouped.format(count)} ${count === 1 ? noun : nouns}`;
 }
 
-/** The state of the view, kept in the address so that it can be linked. */
+/** The state of the view, kept in the URL fragment so that it can be linked. */
 const fragment = {
   timer: 0,
   read: () => new URLSearchParams(location.hash.slice(1)),
-  // Browsers refuse hundreds of changes in a row, as a slider or a held key would make: write once it is quiet.
+  // Browsers reject hundreds of changes in a row, as from a slider or a held key: write after the last one.
   write(parameters) {
     clearTimeout(this.timer);
     if (`#${parameters}` === (location.hash || "#")) return;
@@ -58,7 +58,7 @@ const fragment = {
   },
 };
 
-/** A picture in a box of fixed proportions. It is fetched when it comes near the window, or at once where asked. */
+/** A picture in a box of fixed aspect ratio, loaded lazily or (`atOnce`) immediately. */
 function frame(source, atOnce = false) {
   const box = element("span", { class: "frame" });
   const how = atOnce ? { decoding: "sync" } : { loading: "lazy", decoding: "async" };
@@ -73,7 +73,7 @@ function showMissing(box) {
   box.prepend(element("span", {}, "picture missing"));
 }
 
-// `load` and `error` do not bubble; caught on the way down, two listeners serve every picture.
+// `load` and `error` do not bubble; in the capture phase, two listeners serve all pictures.
 document.addEventListener("error", (event) => {
   if (event.target instanceof HTMLImageElement) showMissing(event.target.parentElement);
 }, true);
@@ -82,24 +82,24 @@ document.addEventListener("load", (event) => {
   if (image instanceof HTMLImageElement) image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= 64);
 }, true);
 
-/** A box that shows a part of a picture, [left, top, width, height] of its whole [width, height], and no more of it. */
-function cut(source, [left, top, width, height], [wholeWidth, wholeHeight], name = "cut") {
+/** A box that shows only a part [left, top, width, height] of a picture of size [fullWidth, fullHeight]. */
+function cut(source, [left, top, width, height], [fullWidth, fullHeight], name = "cut") {
   const box = element("span", { class: name });
-  const share = (start, part, whole) => (whole > part ? (100 * start) / (whole - part) : 0);
+  const share = (start, part, full) => (full > part ? (100 * start) / (full - part) : 0);
   box.style.backgroundImage = `url("${source}")`;
-  box.style.backgroundSize = `${(100 * wholeWidth) / width}% ${(100 * wholeHeight) / height}%`;
-  box.style.backgroundPosition = `${share(left, width, wholeWidth)}% ${share(top, height, wholeHeight)}%`;
+  box.style.backgroundSize = `${(100 * fullWidth) / width}% ${(100 * fullHeight) / height}%`;
+  box.style.backgroundPosition = `${share(left, width, fullWidth)}% ${share(top, height, fullHeight)}%`;
   return box;
 }
 
-/** A frame over a picture around [top, left, bottom, right] of its pixels. `size` is the picture's [height, width]. */
+/** A frame over a picture around [top, left, bottom, right] in pixels, for a picture of size [height, width]. */
 function boxOver([top, left, bottom, right], [height, width]) {
   const box = element("span", { class: "box" });
   box.style.inset = `${(100 * top) / height}% ${100 - (100 * right) / width}% ${100 - (100 * bottom) / height}% ${(100 * left) / width}%`;
   return box;
 }
 
-/** What a unit saw of a picture, as large as a square tile allows. `size` is the picture's [height, width]. */
+/** The part of a picture in a unit's receptive field, scaled to a square tile, for a picture of size [height, width]. */
 function patchTile({ source, window: [top, left, bottom, right] }, [height, width]) {
   const [tall, wide] = [bottom - top, right - left], longer = Math.max(tall, wide);
   const patch = source && longer > 0 ? cut(source, [left, top, wide, tall], [width, height], "cut patch") : element("span", { class: "patch" });
@@ -108,7 +108,7 @@ function patchTile({ source, window: [top, left, bottom, right] }, [height, widt
   return element("span", { class: "tile" }, patch);
 }
 
-/** Read `3, 17, 40-60, 100-` and, where there are names, any other piece as a part of a name. */
+/** Parse a filter such as `3, 17, 40-60, 100-`; any other piece is a part of a name. */
 function parse(query) {
   const ranges = [], words = [];
   for (const piece of query.split(/[,;]/)) {
@@ -133,7 +133,7 @@ function matches(group, { ranges, words, all }) {
   return name !== undefined && words.some((word) => name.includes(word));
 }
 
-/** Arrow keys walk through items laid out in rows; only the current one is a tab stop. */
+/** Arrow keys move through items laid out in rows; only the current one is a tab stop. */
 class Walk {
   items = [];
   current = null;
@@ -146,7 +146,7 @@ class Walk {
     });
   }
 
-  /** Walk through these items from now on. */
+  /** Replace the items. */
   update(items) {
     this.items = items;
     this.mark(items.includes(this.current) ? this.current : items[0] ?? null);
@@ -178,7 +178,7 @@ class Walk {
     this.focus(next() ?? event.target);
   }
 
-  /** The item nearest across in the next row that way. */
+  /** The horizontally nearest item in the next row up or down. */
   nextRow(index, way) {
     const from = this.items[index].getBoundingClientRect();
     let row = null, best = null, least = Infinity;
@@ -194,8 +194,8 @@ class Walk {
   }
 }
 
-/** One picture, large, with all its metrics. `describe(item)` gives {title, source, rows: [[label, value, bad?]]}
- *  and, where it is not simply the file at `source`, the picture's element as `picture`. */
+/** One picture, enlarged, with all its metrics. `describe(item)` returns {title, source, rows: [[label, value, bad?]]}
+ *  and, if it is not just the file at `source`, the picture's element as `picture`. */
 class Lightbox {
   dialog = document.querySelector("dialog.lightbox");
   item = null;
@@ -224,7 +224,7 @@ class Lightbox {
     find("h2").textContent = title;
     find("h2").title = title;
     find(".position").textContent = index < 0 ? "" : `${grouped.format(index + 1)} of ${grouped.format(items.length)}`;
-    // A button that went dead under the focus would drop it: at an end it stays alive, and says so.
+    // Disabling a focused button would lose the focus, so the end of the list is only marked.
     find("[data-step='-1']").setAttribute("aria-disabled", index <= 0);
     find("[data-step='1']").setAttribute("aria-disabled", index === items.length - 1);
     find(".stage").replaceChildren(picture);
@@ -262,7 +262,7 @@ class Lightbox {
   }
 }
 
-// Every dialog closes by its button and by a click beside it.
+// Every dialog closes by its button and by a click outside it.
 document.addEventListener("click", (event) => {
   const dialog = event.target.closest("dialog");
   if (dialog && (event.target === dialog || event.target.closest("[data-close]"))) dialog.close();
@@ -272,7 +272,7 @@ function showHelp() {
   document.querySelector("dialog.help").showModal();
 }
 
-/** Keys that work anywhere on the page: `/` goes to the filter, `?` shows the keys. */
+/** Keys that work anywhere on the page: `/` selects the filter, `?` shows the help. */
 function listenForKeys(filter) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;

@@ -1,16 +1,16 @@
 
 "use strict";
-// Top patches: units by layer. Each tile is cut from the whole picture beside the page; its heat map lies in the unit's
-// own file, where the maps of all its patches stand side by side.
+// Top patches: units by layer. Each tile is cropped from the full picture in the folder; its heat map is in the unit's
+// own file, with the maps of all its patches side by side.
 
 const kindOf = (unit) => (unit.objective === "logit" ? "class" : "channel");
 const share = (part) => (Number.isFinite(part) ? `${part > 0 && part < 0.01 ? "<1" : Math.round(100 * part)} %` : "–");
 const keyOf = ({ unit, slot }) => [unit.file, slot].join("#");
 const named = data.units.some((unit) => unit.name);
 
-// ---- Building: once, from the data ----
+// ---- Building the cards, once ----
 
-/** The patches of a unit as items: each knows its unit, its place among them, and which of the heat maps is its own. */
+/** The patches of a unit as items, each with its unit, its rank, and the slot of its heat map. */
 function itemsOf(unit) {
   const { most, least } = unit.metrics;
   return [
@@ -28,28 +28,28 @@ function makePatch(item) {
   return makeShot(item, { "aria-label": label, title: `${text(item.patch.value)} · ${item.patch.name}` }, patchTile(item.patch, data.size));
 }
 
-/** The whole picture under its heat map, with a frame around what the unit saw. */
-function makeWhole({ unit, patch, slot, slots }) {
+/** The full picture under its heat map, with a frame around the unit's receptive field. */
+function makeFull({ unit, patch, slot, slots }) {
   const [height, width] = data.size;
-  const whole = element("span", { class: height > width ? "whole tall" : "whole" }, element("img", { alt: "", draggable: "false", src: patch.source ?? "" }));
-  whole.style.aspectRatio = `${width} / ${height}`;
+  const full = element("span", { class: height > width ? "full tall" : "full" }, element("img", { alt: "", draggable: "false", src: patch.source ?? "" }));
+  full.style.aspectRatio = `${width} / ${height}`;
   const { shape: [rows, columns], corner, cell, rim } = unit.metrics.map ?? { shape: [1, 1] };
   if (rows * columns > 1 && unit.maps) {
     const [tall, wide] = [rows + 2 * rim, columns + 2 * rim];  // of each map in the file, in cells
     const part = [slot * wide + rim - corner[1] / cell[1], rim - corner[0] / cell[0], width / cell[1], height / cell[0]];
-    whole.append(cut(unit.maps, part, [slots * wide, tall], "cut heat"));
+    full.append(cut(unit.maps, part, [slots * wide, tall], "cut heat"));
   }
   const [top, left, bottom, right] = patch.window;
   if (bottom - top < height || right - left < width) {
-    const seen = element("span", { class: "seen" });
+    const field = element("span", { class: "field" });
     const share = { top: top / height, left: left / width, height: (bottom - top) / height, width: (right - left) / width };
-    for (const [name, value] of Object.entries(share)) seen.style[name] = `${100 * value}%`;
-    whole.append(seen);
+    for (const [name, value] of Object.entries(share)) field.style[name] = `${100 * value}%`;
+    full.append(field);
   }
-  return whole;
+  return full;
 }
 
-/** How many pictures have which highest activation; the square root keeps rare ones visible. */
+/** The distribution of the pictures' highest activations, on a square-root scale so that rare ones are visible. */
 function histogram({ counts = [], quantiles = {} }) {
   const most = Math.max(1, ...counts);
   const chart = drawn("svg", { class: "histogram", viewBox: `0 0 ${counts.length || 1} 1`, preserveAspectRatio: "none", role: "img", "aria-label": "Distribution of activations" });
@@ -67,31 +67,31 @@ function makeCard(unit) {
   const { fires, active, quantiles } = unit.metrics;
   const heading = element("h3", { title: unit.name }, `${text(unit.channel)} `, element("span", {}, unit.name ?? ""));
   const many = (unit.metrics.map?.shape ?? [1, 1]).some((side) => side > 1);
-  const facts = element("span", { class: "facts", title: "share of the pictures in which it is above 0 anywhere, and of all positions" },
+  const facts = element("span", { class: "facts", title: "share of the pictures with an activation above 0, and of all positions above 0" },
     many ? `fires in ${share(fires)}, at ${share(active)}` : `fires in ${share(fires)}`);
   const header = element("header", {}, heading, facts, quantiles ? histogram(unit.metrics) : null);
   if (!items.length) {
-    unit.card = element("li", { class: "unit" }, header, element("p", { class: "nothing" }, "The same in all pictures."));
+    unit.card = element("li", { class: "unit" }, header, element("p", { class: "constant" }, "Constant over all pictures."));
     return;
   }
   unit.card = element("li", { class: "unit" }, header, element("div", { class: "most" }, ...shots("most")),
     element("div", { class: "least" }, element("span", { class: "label" }, "least"), ...shots("least")));
 }
 
-/** How much of a picture a unit of the layer sees. */
+/** The receptive field of the layer's units, for its heading. */
 function fieldOf(layer) {
   const sees = data.sees[layer];
-  return sees && sees !== "unknown" ? ` · a unit sees ${sees === "all" ? "the whole picture" : sees}` : "";
+  return sees && sees !== "unknown" ? ` · receptive field ${sees === "all" ? "covers the full picture" : sees}` : "";
 }
 
 data.units.forEach(makeCard);
 const layers = new Layers(data.units.map((unit) => ({ ...unit, units: [unit] })), fieldOf);
 $("patches").append(...layers.sections);
 document.documentElement.style.setProperty("--aspect", data.size[1] / data.size[0]);
-$("whole").hidden = !data.units.some((unit) => (unit.metrics.map?.shape ?? []).some((side) => side > 1));
+$("full").hidden = !data.units.some((unit) => (unit.metrics.map?.shape ?? []).some((side) => side > 1));
 if (named) $("query").placeholder = "3, 40-60, or a name";
 
-// ---- What is seen ----
+// ---- Filter and order ----
 
 const highest = (unit) => unit.metrics.most[0]?.value ?? -Infinity;
 const orders = {
@@ -101,39 +101,39 @@ const orders = {
   seldom: (a, b) => (a.metrics.fires ?? 2) - (b.metrics.fires ?? 2) || byChannel(a, b),
 };
 
-function arrange({ query, sort, layer, whole }) {
-  const asked = parse(query);
-  if (whole !== showing) showWhole(whole);
-  return { seen: layers.show(layer, (unit) => matches(unit, asked), orders[sort]), total: layers.total };
+function arrange({ query, sort, layer, full }) {
+  const filter = parse(query);
+  if (full !== showing) showFull(full);
+  return { seen: layers.show(layer, (unit) => matches(unit, filter), orders[sort]), total: layers.total };
 }
 
 let showing = "";
 
-/** Tiles near the window show whole pictures, where that is asked for; the others wait until they come near. */
+/** In heat map mode, tiles show the full pictures as soon as they come near the window. */
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) if (isIntersecting) reveal(target);
 }, { rootMargin: "300px" });
 
 function reveal(shot) {
   const tile = shot.querySelector(".tile");
-  if (!tile.querySelector(".whole")) tile.append(makeWhole(itemOf.get(shot)));
+  if (!tile.querySelector(".full")) tile.append(makeFull(itemOf.get(shot)));
 }
 
 function conceal(shot) {
-  shot.querySelector(".whole")?.remove();
+  shot.querySelector(".full")?.remove();
 }
 
-function showWhole(whole) {
-  showing = whole;
-  $("whole").setAttribute("aria-pressed", whole !== "");
+function showFull(full) {
+  showing = full;
+  $("full").setAttribute("aria-pressed", full !== "");
   near.disconnect();
   for (const shot of shotOf.values()) {
-    if (whole) near.observe(shot);
+    if (full) near.observe(shot);
     else conceal(shot);
   }
 }
 
-// ---- Listening ----
+// ---- Lightbox and events ----
 
 function rowsOf({ unit, patch, kind, rank }) {
   const { quantiles = {}, fires, active } = unit.metrics;
@@ -151,29 +151,29 @@ const listing = new Listing({
   noun: "unit",
   usualSize: matchMedia("(max-width: 46rem)").matches ? 80 : 96,
   sets: { layer: data.layers },
-  choices: { whole: ["", "1"] },
+  choices: { full: ["", "1"] },
   arrange,
-  describe: (item) => ({ title: titleOf(item.unit), source: item.patch.source, picture: makeWhole(item), rows: rowsOf(item) }),
+  describe: (item) => ({ title: titleOf(item.unit), source: item.patch.source, picture: makeFull(item), rows: rowsOf(item) }),
   opened: "patch",
   keyOf,
 });
 
-/** Under the pointer or the focus, a patch shows the whole picture that it is from. */
-function look(event) {
+/** On hover or focus, a patch shows the full picture that it is from. */
+function enter(event) {
   const shot = event.target.closest(".shot");
   if (shot) reveal(shot);
 }
 
-function lookAway(event) {
+function leave(event) {
   const shot = event.target.closest(".shot");
   if (!shot || showing || shot.contains(event.relatedTarget)) return;
   if (!shot.matches(event.type === "focusout" ? ":hover" : ":focus")) conceal(shot);
 }
 
-$("patches").addEventListener("pointerover", look);
-$("patches").addEventListener("focusin", look);
-$("patches").addEventListener("pointerout", lookAway);
-$("patches").addEventListener("focusout", lookAway);
+$("patches").addEventListener("pointerover", enter);
+$("patches").addEventListener("focusin", enter);
+$("patches").addEventListener("pointerout", leave);
+$("patches").addEventListener("focusout", leave);
 layers.choose(listing);
-$("whole").addEventListener("click", () => listing.change({ whole: showing ? "" : "1" }));
+$("full").addEventListener("click", () => listing.change({ full: showing ? "" : "1" }));
 listing.start();

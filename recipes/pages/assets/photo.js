@@ -1,15 +1,15 @@
 
 "use strict";
-// A photo whose positions are buttons; the one that is pointed at, focused or touched shows its dictionary.
-// The view's layer and position stand in the fragment, so that they can be linked.
+// A photo whose positions are buttons; the one that is hovered, focused or touched shows its dictionary.
+// The URL fragment holds the layer and the position, so that they can be linked.
 
 const board = $("board"), grid = $("grid"), entry = $("entry");
 const walk = new Walk(board, "button");
 const cellOf = new WeakMap();
-const placeOf = new Map(); // a position's button -> its place in the grid, and back
+const placeOf = new Map(); // a position's button -> its place in the grid, and the inverse
 let layer = null, chosen = null;
 
-/** Enough of a map's [row, column] for people. */
+/** A position of the map, for readers. */
 const place = ({ position: [y, x] }) => `row ${y}, column ${x}`;
 
 function strongestOf(cell) {
@@ -32,17 +32,17 @@ function show(button) {
   chosen = button;
   placeOf.get(button)?.setAttribute("data-chosen", "");
   button.setAttribute("aria-current", "true");
-  const whole = frame(cell.source, true);
-  whole.classList.add("whole");
+  const icon = frame(cell.source, true);
+  icon.classList.add("large");
   entry.replaceChildren(
     element("h2", {}, `${layer.name} · ${place(cell)}`),
-    element("p", { class: "told" }, `magnitude ${text(cell.magnitude)} · cosine of the icon ${text(cell.cosine)}`),
-    whole,
+    element("p", { class: "summary" }, `magnitude ${text(cell.magnitude)} · cosine of the icon ${text(cell.cosine)}`),
+    icon,
     element("ul", { class: "channels" }, ...strongestOf(cell)));
   fragment.write(new URLSearchParams({ layer: layer.name, at: cell.position.join(",") }));
 }
 
-/** The icons in the places of the map, each with an area in proportion to its magnitude, as in the composed picture. */
+/** The icons in the places of the map, each with an area proportional to its magnitude, as in the composed picture. */
 function layOut(buttons) {
   const largest = Math.max(...layer.cells.map(({ magnitude }) => magnitude));
   grid.style.gridTemplate = board.style.gridTemplate;
@@ -58,7 +58,7 @@ function layOut(buttons) {
   }));
 }
 
-/** The map of a group lies in its colour over the photo for as long as the group is pointed at, or pressed. */
+/** Overlay the map of a group on the photo, in the group's colour, while the group is hovered, focused or pressed. */
 function tint(group) {
   for (const old of board.querySelectorAll(".tint")) old.remove();
   if (!group) return;
@@ -78,8 +78,8 @@ function listGroups() {
   if (section.hidden) return;
   let pressed = null;
   const buttons = layer.groups.map((group) => {
-    const told = group.channels.map(({ channel }) => channel).join(", ");
-    const button = element("button", { type: "button", "aria-pressed": "false", title: `strongest channels ${told}` },
+    const channels = group.channels.map(({ channel }) => channel).join(", ");
+    const button = element("button", { type: "button", "aria-pressed": "false", title: `strongest channels: ${channels}` },
       frame(group.source), `group ${group.group + 1}`);
     button.style.setProperty("--colour", group.colour);
     for (const kind of ["pointerenter", "focus"]) button.addEventListener(kind, () => tint(group));
@@ -135,11 +135,11 @@ function start() {
   grid.addEventListener("click", ({ target }) => placeOf.get(target.closest(".place"))?.focus());
   $("help").addEventListener("click", showHelp);
   listenForKeys({ select() {} });
-  const asked = fragment.read();
-  const found = data.layers.find(({ name }) => name === asked.get("layer")) ?? data.layers[0];
+  const parameters = fragment.read();
+  const found = data.layers.find(({ name }) => name === parameters.get("layer")) ?? data.layers[0];
   document.querySelector("main").hidden = !found;
   $("empty").hidden = Boolean(found);
-  if (found) open(found, asked.get("at"));
+  if (found) open(found, parameters.get("at"));
 }
 
 start();

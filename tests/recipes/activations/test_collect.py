@@ -1,4 +1,4 @@
-"""The collector: what it keeps is what the network says, and a pass that was stopped leaves the same bytes."""
+"""The collector: it keeps the network's activations, and an interrupted pass leaves the same bytes."""
 
 import json
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 def codes(model: Model, found: CollectedActivations, files: dict[str, Path], layer: str) -> dict[int, Tensor]:
-    """The whole activation of each picture that was read, each in a pass of its own."""
+    """The complete activation of each readable picture, each in a forward pass of its own."""
     named = {index: files[name] for index, name in enumerate(found.names) if name not in found.skipped}
     return {i: encode(model, fit(read_picture(file), found.size)[None], layer)[layer][0] for i, file in named.items()}
 
@@ -65,21 +65,21 @@ LAYERS = ("stem", "body")
 def test_a_vector_is_the_activation_at_its_position(
     tiny: Model, folder: Path, tmp_path: Path, positions: Any, border: bool
 ) -> None:
-    keep = Positions(positions, border=border, dtype="float32")
-    found = collect(tiny, folder, LAYERS, keep, out=tmp_path / "out", batch=4)
-    whole = 144 if border else 100
-    each = {"one": 1, 4: 4}.get(positions, whole)
+    reducer = Positions(positions, border=border, dtype="float32")
+    found = collect(tiny, folder, LAYERS, reducer, out=tmp_path / "out", batch=4)
+    full = 144 if border else 100
+    each = {"one": 1, 4: 4}.get(positions, full)
     for layer in LAYERS:
-        wanted = codes(tiny, found, files_of(folder), layer)
+        expected = codes(tiny, found, files_of(folder), layer)
         vectors, where = found.vectors(layer), found.where(layer)
         assert vectors.shape == (11 * each, 8)
         assert vectors.dtype == np.float32
-        assert where[:, 0].tolist() == [index for index in wanted for _ in range(each)]
+        assert where[:, 0].tolist() == [index for index in expected for _ in range(each)]
         low, high = (0, 11) if border else (1, 10)
         assert where[:, 1:].min() >= low
         assert where[:, 1:].max() <= high
         assert len(np.unique(where, axis=0)) == len(where)
-        truth = np.stack([wanted[int(i)][:, y, x].numpy() for i, y, x in where])
+        truth = np.stack([expected[int(i)][:, y, x].numpy() for i, y, x in where])
         np.testing.assert_allclose(vectors, truth, atol=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_draws_differ_between_pictures_layers_and_seeds_and_cover_the_map(tiny: 
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Noise, with a label; `bad` items cannot be had."""
+    """Noise, with a label; `bad` items raise an error."""
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()) -> None:
         self.count, self.bad = count, bad
@@ -106,7 +106,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         if index in self.bad:
-            raise KeyError(f"nothing at {index}")
+            raise KeyError(f"no picture at {index}")
         return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index)), 7
 
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_named_with_a_reason_and_the_rest_is_there(
     bad = collect(tiny, Pictures(9, bad=(0, 1, 2, 3, 7)), "stem", out=tmp_path / "bad", batch=4)
     assert bad.where("stem")[:, 0].tolist() == [4, 5, 6, 8]
     assert set(bad.skipped) == {"0", "1", "2", "3", "7"}
-    assert "nothing at 7" in bad.skipped["7"]
+    assert "no picture at 7" in bad.skipped["7"]
 
 
 @pytest.mark.parametrize("layer", ["body", ""])
@@ -168,15 +168,15 @@ def test_extremes_are_those_of_each_channel_in_each_picture(
         np.testing.assert_allclose(found.array(layer, "active")[row], (flat > 0).float().mean(1), atol=0.02)
 
 
-KEEPS: tuple[Reducer, ...] = (Positions(3), Positions("all"), Extremes())
+REDUCERS: tuple[Reducer, ...] = (Positions(3), Positions("all"), Extremes())
 
 
-@pytest.mark.parametrize("keep", KEEPS, ids=str)
+@pytest.mark.parametrize("reducer", REDUCERS, ids=str)
 def test_a_pass_that_is_interrupted_at_any_point_leaves_the_same_bytes(
-    tiny: Model, folder: Path, tmp_path: Path, keep: Reducer
+    tiny: Model, folder: Path, tmp_path: Path, reducer: Reducer
 ) -> None:
-    collect(tiny, folder, LAYERS, keep, out=tmp_path / "whole", batch=3)
-    whole = contents(tmp_path / "whole")
+    collect(tiny, folder, LAYERS, reducer, out=tmp_path / "complete", batch=3)
+    complete = contents(tmp_path / "complete")
     for at in range(6):
         out = tmp_path / f"stopped-{at}"
 
@@ -185,20 +185,20 @@ def test_a_pass_that_is_interrupted_at_any_point_leaves_the_same_bytes(
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            collect(tiny, folder, LAYERS, keep, out=out, batch=3, progress=stop)
+            collect(tiny, folder, LAYERS, reducer, out=out, batch=3, progress=stop)
         if at < 5:
             with pytest.raises(ValueError, match="is not finished"):
                 CollectedActivations.load(out)
             assert json.loads((out / "activations.json").read_text())["done"] == min(3 * at, 14)
         seen: list[RunProgress] = []
-        collect(tiny, folder, LAYERS, keep, out=out, batch=3, progress=seen.append)
-        assert contents(out) == whole
+        collect(tiny, folder, LAYERS, reducer, out=out, batch=3, progress=seen.append)
+        assert contents(out) == complete
         assert all(update.finished == min(3 * at, 14) for update in seen)
 
 
 def test_rows_behind_the_last_note_are_cut_off(tiny: Model, folder: Path, tmp_path: Path) -> None:
     """What a kill leaves: half a batch in one of the files, and a header that does not count it."""
-    collect(tiny, folder, LAYERS, out=tmp_path / "whole", batch=3)
+    collect(tiny, folder, LAYERS, out=tmp_path / "complete", batch=3)
 
     def stop(update: RunProgress) -> None:
         if update.done >= 6:
@@ -210,7 +210,7 @@ def test_rows_behind_the_last_note_are_cut_off(tiny: Model, folder: Path, tmp_pa
         with (tmp_path / "out" / name).open("ab") as file:
             file.write(more)
     collect(tiny, folder, LAYERS, out=tmp_path / "out", batch=3)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "complete")
 
 
 def test_a_finished_pass_is_not_made_again(tiny: Model, folder: Path, tmp_path: Path) -> None:
@@ -226,10 +226,10 @@ def test_other_settings_are_refused_and_fresh_starts_over(tiny: Model, folder: P
     out = tmp_path / "out"
     collect(tiny, folder, "stem", out=out)
     for options, says in (
-        ({"keep": Positions(2)}, "its positions is 'one', not 2"),
+        ({"reducer": Positions(2)}, "its positions is 'one', not 2"),
         ({"layers": "body"}, "its layers"),
         ({"size": 16}, "its size"),
-        ({"keep": Extremes()}, "its keep"),
+        ({"reducer": Extremes()}, "its reducer"),
         ({"batch": 3}, "its batch"),
         ({"pictures": Pictures(14)}, "its names"),
     ):
@@ -274,15 +274,15 @@ class Huge(nn.Module):
         ({"pictures": iter([1])}, "expected a folder, files, or a Dataset with a length"),
         ({"pictures": "bad"}, "none of the 2 pictures can be read; the first: bad/"),
         ({"pictures": Pictures(3, bad=(0, 1, 2))}, "none of the 3 pictures can be read"),
-        ({"layers": "head"}, "layer 'head' puts out (5,) for a picture and no map (C, H, W)"),
-        ({"layers": ""}, "no map"),
+        ({"layers": "head"}, "layer 'head' outputs (5,) per picture, not a map (C, H, W)"),
+        ({"layers": ""}, "not a map"),
         ({"layers": "bdy"}, "no layer 'bdy'"),
         ({"layers": []}, "got no layers"),
         ({"size": 0}, "got 0"),
         ({"batch": 0}, "got 0"),
         ({"out": "file"}, "is a file"),
-        ({"model": Tokens(), "layers": "tokens", "keep": Extremes(), "size": 8}, "expected a map (B, C, H, W)"),
-        ({"model": Huge(), "layers": "same", "size": 8}, "take dtype float32"),
+        ({"model": Tokens(), "layers": "tokens", "reducer": Extremes(), "size": 8}, "expected a map (B, C, H, W)"),
+        ({"model": Huge(), "layers": "same", "size": 8}, "set dtype to float32"),
     ],
     ids=str,
 )

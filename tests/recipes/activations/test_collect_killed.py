@@ -1,4 +1,4 @@
-"""A pass that is killed outright goes on, and leaves the same bytes."""
+"""A pass that is killed resumes, and leaves the same bytes."""
 
 import json
 import os
@@ -30,9 +30,9 @@ class Slow(torch.utils.data.Dataset):
 def run(out, wait=0.0):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    def told(update):
+    def progress(update):
         print(update.done, flush=True)
-    recipes.activations.collect.collect(net, Slow(wait), ["0", "1"], out=out, size=16, batch=2, progress=told)
+    recipes.activations.collect.collect(net, Slow(wait), ["0", "1"], out=out, size=16, batch=2, progress=progress)
 
 if __name__ == "__main__":
     recipes.activations.collect.COMMIT_EVERY = 0.0
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_pass_that_is_killed_goes_on_and_leaves_the_same_bytes(tmp_path: Path) -> None:
+def test_a_pass_that_is_killed_resumes_and_leaves_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(KILLED)
     command = [sys.executable, str(tmp_path / "slow.py"), str(tmp_path / "killed")]
     root = str(Path(__file__).parents[3])
@@ -54,6 +54,6 @@ def test_a_pass_that_is_killed_goes_on_and_leaves_the_same_bytes(tmp_path: Path)
     assert 10 <= done < 40
     names: dict[str, Any] = {"__name__": "slow"}
     exec(KILLED, names)
-    for out in ("killed", "whole"):
+    for out in ("killed", "complete"):
         names["run"](tmp_path / out)
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "complete")

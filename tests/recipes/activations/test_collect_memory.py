@@ -1,4 +1,4 @@
-"""However many activations are collected, memory holds but a few batches of them."""
+"""However many activations are collected, memory holds only a few batches of them."""
 
 import subprocess
 import sys

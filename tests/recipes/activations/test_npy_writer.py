@@ -1,4 +1,4 @@
-"""Arrays that grow: what was appended is what NumPy reads, also from where a writer was stopped."""
+"""Growing arrays: NumPy reads what was appended, also after a writer was interrupted."""
 
 import tempfile
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_what_was_appended_is_read_also_after_a_cut(
     parts: list[int], shape: tuple[int, ...], dtype: str, cut: int
 ) -> None:
     rows = [np.arange(n * int(np.prod(shape)), dtype=dtype).reshape(n, *shape) + i for i, n in enumerate(parts)]
-    whole = np.concatenate([np.zeros((0, *shape), dtype), *rows])
+    full = np.concatenate([np.zeros((0, *shape), dtype), *rows])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "below" / "a.npy"
         array = GrowingArray(path, shape, dtype)
@@ -30,10 +30,10 @@ def test_what_was_appended_is_read_also_after_a_cut(
             array.flush()
         array.close()
         assert np.load(path).dtype == np.dtype(dtype)
-        np.testing.assert_array_equal(np.load(path), whole)
-        kept, before = min(cut, len(whole)), path.read_bytes()
+        np.testing.assert_array_equal(np.load(path), full)
+        kept, before = min(cut, len(full)), path.read_bytes()
         array = GrowingArray(path, shape, dtype, kept)
-        array.append(whole[kept:])
+        array.append(full[kept:])
         array.close()
         assert path.read_bytes() == before
 
@@ -47,7 +47,7 @@ def test_it_is_one_file_that_numpy_maps_whatever_its_length(tmp_path: Path) -> N
     assert array.path.stat().st_size == 128 + 3000 * 1024
 
 
-def test_rows_of_another_shape_and_lost_rows_are_told(tmp_path: Path) -> None:
+def test_rows_of_another_shape_and_lost_rows_are_refused(tmp_path: Path) -> None:
     array = GrowingArray(tmp_path / "a.npy", (3,), "float32")
     with pytest.raises(ValueError, match=r"expected rows of shape \(3,\), got \(4,\)"):
         array.append(np.ones((2, 4)))

@@ -1,4 +1,4 @@
-"""What natural pictures do to a unit, against brute force on the same activations."""
+"""A unit's responses to a dataset, against brute force on the same activations."""
 
 import math
 from pathlib import Path
@@ -49,7 +49,7 @@ def found(tiny: Model, tmp_path: Path) -> CollectedActivations:
 
 
 @pytest.mark.parametrize("layer", ["body", "stem"])
-def test_the_most_exciting_pictures_are_those_that_brute_force_finds(
+def test_the_most_activating_pictures_are_those_that_brute_force_finds(
     tiny: Model, found: CollectedActivations, pictures: Tensor, layer: str
 ) -> None:
     code = encode(tiny, pictures, layer)[layer]
@@ -151,11 +151,11 @@ def test_an_overlay_puts_each_cell_in_the_middle_of_what_its_unit_sees() -> None
     assert found.corner[0] + (13 + found.rim) * 16 >= 224
     assert found.corner[1] + (27 + found.rim) * 8 >= 224
     assert overlay(None, (8, 4, 4), (32, 16)).cell == (8, 4)
-    whole = ReceptiveField(*[Axis(math.inf, -math.inf, math.inf)] * 2)
-    assert overlay(whole, (10,), (32, 16)).shape == (1, 1)
+    unbounded = ReceptiveField(*[Axis(math.inf, -math.inf, math.inf)] * 2)
+    assert overlay(unbounded, (10,), (32, 16)).shape == (1, 1)
 
 
-def test_a_window_is_the_whole_picture_where_no_part_stands_out() -> None:
+def test_a_window_is_the_full_picture_where_no_part_stands_out() -> None:
     field = ReceptiveField(Axis(4, -3, 7), Axis(4, -3, 7))
     assert window(field, PatchRecord(0, 1.0, (0, 2)), (32, 40)) == [0, 5, 8, 16]
     assert window(field, PatchRecord(0, 0.0, None), (32, 40)) == [0, 0, 32, 40]

@@ -74,12 +74,12 @@ def title(seen: Any) -> str:
     return str(seen.page.locator("#cell-title").inner_text())
 
 
-def test_sheets_and_whole_grids_hold_every_icon_in_its_place(page: Path) -> None:
-    whole = np.asarray(Image.open(page.parent / "atlas-20.png"))
+def test_sheets_and_full_grids_hold_every_icon_in_its_place(page: Path) -> None:
+    full = np.asarray(Image.open(page.parent / "atlas-20.png"))
     sheet = np.asarray(Image.open(page.parent / sheet_file(20, 17, 3)).convert("RGB")).astype(int)
-    assert whole.shape == (320, 320, 4)
-    assert tuple(whole[17 * 16 + 8, 3 * 16 + 8]) == (*colour(20, 17, 3), 255)
-    assert whole[24, 24, 3] == 0  # no cell there
+    assert full.shape == (320, 320, 4)
+    assert tuple(full[17 * 16 + 8, 3 * 16 + 8]) == (*colour(20, 17, 3), 255)
+    assert full[24, 24, 3] == 0  # no cell there
     assert np.abs(sheet[16 + 8, 3 * 16 + 8] - colour(20, 17, 3)).max() < 12  # lossy
     assert tile_size(20, 96) == 96 and tile_size(50, 96) == 81 and tile_size(10, 224) == 128
 
@@ -223,7 +223,7 @@ def test_a_class_lights_up_its_cells(visit: Callable[..., Any], page: Path) -> N
     seen = visit(page)
     seen.page.keyboard.press("/")
     seen.page.keyboard.type("CAT")
-    assert seen.page.locator("#count").inner_text() == "11 of 15 cells support it"
+    assert seen.page.locator("#count").inner_text() == "11 of 15 cells match"
     seen.until("location.hash.includes('class=CAT')")
     again = visit(page, "#class=cat&cell=20/3-7")
     assert title(again) == "20×20 · row 4, column 8"
@@ -244,7 +244,7 @@ def test_hostile_names_stay_text(visit: Callable[..., Any], page: Path) -> None:
 
 @pytest.mark.parametrize("fragment", ["#cell=7/1-1", "#cell=4/1-1", "#cell=x", "#class=%00"])
 def test_a_wrong_fragment_is_harmless(visit: Callable[..., Any], page: Path, fragment: str) -> None:
-    assert title(visit(page, fragment)) == "Point at the map"
+    assert title(visit(page, fragment)) == "Hover over a cell"
 
 
 def test_an_empty_run_opens(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_keys_and_classes_of_the_second_atlas(visit: Callable[..., Any], aligned
     assert seen.page.evaluate("document.activeElement.id") == "map-2"
     seen.page.keyboard.press("/")
     seen.page.keyboard.type("dog")
-    assert seen.page.locator("#count").inner_text() == "0 and 11 of 15 cells support it"
+    assert seen.page.locator("#count").inner_text() == "0 and 11 of 15 cells match"
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1400, 900)])

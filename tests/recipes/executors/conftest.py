@@ -1,4 +1,4 @@
-"""A network that dies when it is told to, and what a run leaves behind."""
+"""A network that dies on request, and the output of a run."""
 
 import json
 from collections.abc import Callable
@@ -41,9 +41,10 @@ def network():
 
 
 class Question:
-    """A gallery with natural pictures, of a network that can be made to kill the process that asks it.
+    """A gallery with dataset examples, of a network that can be made to kill its process.
 
     Attributes:
+        folder: with the network and the pictures.
         deaths: how often it was.
     """
 
@@ -66,13 +67,13 @@ class Question:
         )
 
     def kill_one(self, update: RunProgress) -> None:
-        """Progress that has a worker killed as soon as the first pictures are finished."""
+        """Progress callback that has a worker killed as soon as the first pictures are finished."""
         if update.noun is None and update.done >= 2 and not self.deaths:
             self.deaths += 1
             (self.folder / "die").touch()
 
     def left(self, out: str) -> dict[str, bytes]:
-        """All that a run has left, but for times."""
+        """The complete output of a run, except for times."""
         place = self.folder / out
         found = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
         manifest = json.loads(found.pop("manifest.json"))
@@ -89,13 +90,13 @@ def question(tmp_path: Path) -> Question:
 
 @pytest.fixture
 def killed(question: Question) -> Callable[..., dict[str, bytes]]:
-    """Runs the question elsewhere, has one worker killed meanwhile: all that is left is what this process makes."""
+    """Runs the question in workers, one of which is killed: the output is the same as that of this process."""
 
     def run(where: dict[str, Any], **options: Any) -> dict[str, bytes]:
         question.recipe("here", **options).run()
         report = question.recipe("there", **where, **options).run(question.kill_one)
         assert (question.deaths, report.made) == (1, 12)
-        assert not (question.folder / "die").exists()  # a worker has heard it
+        assert not (question.folder / "die").exists()  # a worker was killed
         there = question.left("there")
         assert there == question.left("here")
         return there

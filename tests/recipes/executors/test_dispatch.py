@@ -1,4 +1,4 @@
-"""Handing out jobs: every one is done once, whoever dies, and results wait for few others."""
+"""Dispatching jobs: each is done once, whichever worker dies, and results wait for few others."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ class Fate:
     def wait(self) -> Iterator[Event]:
         moving = sorted(worker for worker, state in self.states.items() if state in ("starting", "working"))
         worker = self.draw(st.sampled_from(moving or sorted(self.states)))
-        happens = self.draw(st.sampled_from(["on", "on", "told", "dies"]))
+        happens = self.draw(st.sampled_from(["on", "on", "progresses", "dies"]))
         state = self.states[worker]
         if happens == "dies" and self.deaths:
             self.deaths -= 1
@@ -41,7 +41,7 @@ class Fate:
         elif state == "starting":
             self.states[worker] = "waiting"
             yield Ready(worker)
-        elif state == "working" and happens == "told":
+        elif state == "working" and happens == "progresses":
             yield Progressed(worker, 0.5)
         elif state == "working":
             self.states[worker] = "waiting"
@@ -55,7 +55,7 @@ class Fate:
 def test_every_job_is_done_once_whoever_dies(data: st.DataObject, size: int, jobs: int, deaths: int) -> None:
     crew, shares = Fate(size, data.draw, deaths), list[tuple[int, float]]()
     found = []
-    for index, result in dispatch(crew, range(jobs), lambda *told: shares.append(told)):
+    for index, result in dispatch(crew, range(jobs), lambda *progress: shares.append(progress)):
         finished = {one for one, _ in found}
         first = min(set(range(jobs)) - finished)
         assert index < first + AHEAD * size  # so many results may have to wait for the first
@@ -97,7 +97,7 @@ def test_workers_that_never_begin_are_given_up() -> None:
                 yield Lost(worker, "it ended with code 1")
 
     crew = Stillborn(2, None)
-    with pytest.raises(RuntimeError, match=r"before it could begin \(the last: it ended with code 1\)"):
+    with pytest.raises(RuntimeError, match=r"before they could start \(the last: it ended with code 1\)"):
         list(dispatch(crew, range(5), lambda *_: None))
     assert crew.stopped
 

@@ -1,4 +1,4 @@
-"""Several processes: the bytes of one, whoever is killed, and none is left behind."""
+"""Several processes: the bytes of one, whichever is killed, and none is left running."""
 
 import multiprocessing
 import os

@@ -10,8 +10,8 @@ from recipes import Gallery
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Ray on two cores of this machine, begun by the first run that asks for it."""
-    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'inverter[ray]'")
+    """Ray on two cores of this machine, started by the first run that needs it."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'inverter-vis[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # by default 15: on a busy machine its actors would hardly move
         yield
@@ -27,7 +27,7 @@ def test_two_actors_of_which_one_is_killed_leave_the_same_bytes(killed: Callable
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_finds_no_room_is_said_in_one_line(question: Any) -> None:
     with pytest.raises(
-        ValueError, match="one worker wants 1 cores and 2 GPUs, but the whole Ray cluster has"
+        ValueError, match="one worker needs 1 cores and 2 GPUs, but the entire Ray cluster has"
     ) as caught:
         question.recipe("there", ray="local", ray_gpus=2.0).run()
     assert "\n" not in str(caught.value)
@@ -36,5 +36,5 @@ def test_a_worker_that_finds_no_room_is_said_in_one_line(question: Any) -> None:
 
 def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(ModuleNotFoundError, match=r"ray is not installed: pip install 'inverter\[ray\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"ray is not installed: pip install 'inverter-vis\[ray\]'"):
         Gallery(ray="local", layer="features.stem", device="cpu").run()

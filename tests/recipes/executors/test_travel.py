@@ -1,4 +1,4 @@
-"""Recipes in another process: what travels is little, and what comes back is the same to the bit."""
+"""Recipes in another process: little data is sent, and the results are bit-identical."""
 
 import json
 import pickle
@@ -21,20 +21,20 @@ from recipes.activations.collect import collect
 from recipes.executors import Results, Work
 from recipes.executors.machines import Machines
 from recipes.executors.worker import Worker, packed, portable
-from recipes.runner.recipe import AnyRecipe
+from recipes.runner.recipe import Recipe
 
 
 class Elsewhere:
-    """An executor that does all that others do, but for the other process: each job has a worker of its own."""
+    """An executor that does all that others do, except for the other process: each job has its own worker."""
 
     def __init__(self, load: Callable[[], Model], device: torch.device) -> None:
         self.load, self.device, self.threads, self.jobs = load, device, torch.get_num_threads(), 0
 
-    def map(self, work: Work, jobs: Sequence[Any], told: Callable[[int, float], None]) -> Results:
+    def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         for index in reversed(range(len(jobs))):  # the last one first
             worker = Worker(packed(pickle.dumps, self.load, work), self.threads)
             job = pickle.loads(pickle.dumps(jobs[index]))
-            yield index, pickle.loads(worker.answer(job, lambda share, index=index: told(index, share)))
+            yield index, pickle.loads(worker.answer(job, lambda share, index=index: on_progress(index, share)))
             self.jobs += 1
 
 
@@ -51,7 +51,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def made(out: Path) -> dict[str, bytes]:
-    """All that a run leaves, but for times."""
+    """The complete output of a run, except for times."""
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for name in ("index.html", "manifest.json", "atlas.json"):
         found.pop(name, None)
@@ -60,7 +60,7 @@ def made(out: Path) -> dict[str, bytes]:
 
 
 def _timeless(value: Any) -> Any:
-    """Without how long it took, however deep that is told."""
+    """Without the durations, at any depth."""
     if isinstance(value, dict):
         return {key: _timeless(each) for key, each in value.items() if key != "seconds"}
     return [_timeless(each) for each in value] if isinstance(value, list) else value
@@ -68,9 +68,9 @@ def _timeless(value: Any) -> Any:
 
 SMALL = {"model": "builtin", "steps": 3, "batch_size": 2, "device": "cpu"}
 STAGE = {"layer": "features.stem", **SMALL}
-QUESTIONS: dict[str, Callable[[Path], AnyRecipe | Patches]] = {
+QUESTIONS: dict[str, Callable[[Path], Recipe]] = {
     "gallery": lambda _: Gallery(channels="0-4", size=24, attempts=2, prior="maco", **STAGE),
-    "gallery with natural pictures": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
+    "gallery with dataset examples": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
     "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
     "invert": lambda photos: Invert(image=str(photos / "1.png"), layer="features.stem", size=32, **SMALL),
     "explain": lambda photos: Explain(
@@ -98,7 +98,13 @@ QUESTIONS: dict[str, Callable[[Path], AnyRecipe | Patches]] = {
     ),
     "grid": lambda photos: Grid(image=str(photos / "3.png"), size=16, icon=24, groups=2, **STAGE),
     "atlas": lambda photos: Atlas(
-        images=str(photos), grid="2,3", positions=12, least=1, layout="tsne", neighbors=9, **(STAGE | {"size": 24})
+        images=str(photos),
+        grid="2,3",
+        positions=12,
+        min_members=1,
+        layout="tsne",
+        neighbors=9,
+        **(STAGE | {"size": 24}),
     ),
     "patches": lambda photos: Patches(
         dataset=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2
@@ -132,17 +138,16 @@ def _in(recipe: Any, out: Path) -> Any:
 
 def test_a_recipe_travels_as_its_fields_and_never_starts_over_or_employs_others(tmp_path: Path) -> None:
     recipe = Gallery(channels="0-1", out=str(tmp_path), fresh=True, workers=3, threads=2)
-    recipe._beside.append("what it has made of them")  # type: ignore[arg-type]
-    there = pickle.loads(pickle.dumps(recipe))
+    there = pickle.loads(pickle.dumps(recipe.for_worker()))
     assert (there.fresh, there.workers, there.threads, there.channels) == (False, None, None, "0-1")
-    assert there._beside == []
+    assert there == replace(recipe, fresh=False, workers=None, threads=None)
 
 
 def test_where_the_work_is_done_is_no_part_of_the_question(tmp_path: Path) -> None:
     recipe = Gallery(channels="0-1", size=16, out=str(tmp_path), threads=1, **STAGE)
-    asked = recipe.run().manifest.settings
-    assert asked["threads"] == 1
-    assert not {"workers", "ray", "ray_gpus"} & set(asked)
+    settings = recipe.run().manifest.settings
+    assert settings["threads"] == 1
+    assert not {"workers", "ray", "ray_gpus"} & set(settings)
     assert Gallery(channels="0-1", size=16, out=str(tmp_path), threads=2, **STAGE).run().made == 0
 
 
@@ -160,13 +165,13 @@ def _model() -> Model:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
-        ({"workers": True}, "workers must be a whole number"),
+        ({"workers": 0}, "workers must be an integer of at least 1, got 0"),
+        ({"workers": True}, "workers must be an integer"),
         ({"workers": 10**40}, "workers must be at most 10000, got 1000"),
-        ({"threads": -1}, "threads must be a whole number of at least 1, got -1"),
+        ({"threads": -1}, "threads must be an integer of at least 1, got -1"),
         ({"ray": ""}, "ray must be local, auto, or the address"),
         ({"ray": "local", "ray_gpus": -1.0}, "ray_gpus must be a number of at least 0"),
-        ({"ray_gpus": 1.0}, "but there is none: give ray"),
+        ({"ray_gpus": 1.0}, "but there is none: set ray"),
     ],
 )
 def test_a_mistake_is_one_line(options: dict[str, Any], says: str) -> None:
@@ -183,7 +188,7 @@ def test_what_cannot_be_sent_is_said_in_one_line() -> None:
 
     with pytest.raises(ValueError, match=r"cannot be sent to other processes.*path/to/file\.py:factory"):
         packed(pickle.dumps, Gallery(model=Local()).load, print)
-    with pytest.raises(ValueError, match="another process cannot find what it is to work with"):
+    with pytest.raises(ValueError, match="another process cannot import what it needs"):
         Worker(b"crecipes.nowhere\nthing\n.", 1)
 
 
@@ -199,7 +204,7 @@ def test_an_error_comes_home_as_it_is_or_as_its_text() -> None:
     assert (type(other), str(other)) == (RuntimeError, "Odd: 1 and 2")
 
 
-def test_a_pass_over_pictures_shared_out_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
+def test_a_distributed_pass_over_pictures_resumes(photos: Path, tmp_path: Path) -> None:
     model = _model()
 
     def contents(out: Path) -> dict[str, bytes]:
@@ -209,11 +214,11 @@ def test_a_pass_over_pictures_shared_out_goes_on_where_it_was(photos: Path, tmp_
         if update.done >= 3:
             raise KeyboardInterrupt
 
-    collect(model, photos, "", out=tmp_path / "whole", batch=1)
+    collect(model, photos, "", out=tmp_path / "complete", batch=1)
     elsewhere = Elsewhere(partial(load_model, model), model.device)
     for first in (None, elsewhere):
         out = tmp_path / f"parts-{first is None}"
         with pytest.raises(KeyboardInterrupt):
             collect(model, photos, "", out=out, batch=1, executor=first, progress=stop)
         collect(model, photos, "", out=out, batch=1, executor=elsewhere)
-        assert contents(out) == contents(tmp_path / "whole")
+        assert contents(out) == contents(tmp_path / "complete")

@@ -61,7 +61,7 @@ def test_opens_from_disk_in_network_order(visit: Callable[..., Any], two_layers:
     expect(seen.page.locator("#count")).to_have_text("128 units")
     assert seen.page.locator(".layer h2").all_inner_texts() == ["features.9\n64 units", "features.12\n64 units"]
     metrics = seen.rows(".stats")
-    expected = {"Units": "128", "Layers": "2", "Time": "1 min 4 s", "Time a unit": "0.5 s", "Size": "224 px"}
+    expected = {"Units": "128", "Layers": "2", "Time": "1 min 4 s", "Time per unit": "0.5 s", "Size": "224 px"}
     assert {label: metrics[label] for label in expected} == expected
     seen.page.locator("summary").click()
     expect(seen.page.locator(".tables")).to_contain_text("ab12" * 16)
@@ -69,7 +69,7 @@ def test_opens_from_disk_in_network_order(visit: Callable[..., Any], two_layers:
 
 def test_filters_by_channel(visit: Callable[..., Any], two_layers: Path) -> None:
     seen = visit(two_layers, "#layer=features.9")
-    wanted = {
+    expected = {
         "3,17, 40-42": [3, 17, 40, 41, 42],
         "42 - 40; 3": [3, 40, 41, 42],
         "3 17": [3, 17],
@@ -78,7 +78,7 @@ def test_filters_by_channel(visit: Callable[..., Any], two_layers: Path) -> None
         "999": [],
         "cat": [],
     }
-    for query, channels in wanted.items():
+    for query, channels in expected.items():
         seen.page.locator("#query").fill(query)
         assert channels_of(seen) == [str(channel) for channel in channels], query
     expect(seen.page.locator("#empty")).to_contain_text("No unit matches")
@@ -208,7 +208,7 @@ def test_escape_gives_the_focus_back(visit: Callable[..., Any], two_layers: Path
     seen.page.keyboard.press("Escape")
     expect(seen.page.locator(".shot").nth(5)).to_be_focused()
     seen.page.keyboard.press("?")
-    expect(seen.page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(seen.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     seen.page.keyboard.press("Escape")
     expect(seen.page.locator(".shot").nth(5)).to_be_focused()
     seen.page.keyboard.press("/")
@@ -309,7 +309,7 @@ def test_two_thousand_units_load_only_what_is_near(visit: Callable[..., Any], tm
     seen.page.keyboard.press("End")
     seen.until("[...document.querySelectorAll('.shot img')].at(-1).complete")
     assert pictures() < 800
-    # Cards had their true height before they were laid out: nothing jumped.
+    # Cards had their final height before they were laid out: the page did not jump.
     assert seen.page.evaluate("document.documentElement.scrollHeight") == height
 
 
@@ -341,5 +341,5 @@ def test_shows_what_networks_see_below_the_picture(visit: Callable[..., Any], tm
     rows = seen.rows("dialog.lightbox dl")
     assert rows["Burnt"] == "0.03"
     assert rows["Judge"] == f"tench 0 %, {HOSTILE} 99 %"
-    assert "Figures" not in rows
+    assert "Metrics" not in rows
     assert seen.page.evaluate("window.hacked") is None

@@ -80,15 +80,15 @@ def colours(seen: Any, selector: str) -> set[tuple[int, ...]]:
     return {colour for count, colour in found if count > shot.width * shot.height / 100}
 
 
-def test_every_unit_has_its_patches_and_its_figures(visit: Callable[..., Any], run: Path) -> None:
+def test_every_unit_has_its_patches_and_its_metrics(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     assert seen.said == []
     expect(seen.page.locator(".unit")).to_have_count(4)
     expect(seen.page.locator(".unit").first.locator(".most .shot")).to_have_count(3)
     expect(seen.page.locator(".unit").first.locator(".least .shot")).to_have_count(3)
     expect(seen.page.locator(".unit").first).to_contain_text("fires in 25 %, at 13 %")
-    expect(seen.page.locator(".unit").last).to_contain_text("The same in all pictures.")
-    expect(seen.page.locator(".layer h2").first).to_contain_text("a unit sees 10 px")
+    expect(seen.page.locator(".unit").last).to_contain_text("Constant over all pictures.")
+    expect(seen.page.locator(".layer h2").first).to_contain_text("receptive field 10 px")
     expect(seen.page.locator(".notice").filter(has_text="2 pictures could not be read")).to_have_count(1)
     assert seen.rows(".masthead .stats")["Pictures"] == "50"
 
@@ -101,29 +101,29 @@ def test_a_tile_shows_the_window_alone(visit: Callable[..., Any], run: Path) -> 
         assert not any(red > 150 and green < 80 for red, green, _ in found), (index, found)
 
 
-def test_under_the_pointer_and_the_focus_the_whole_picture_is_shown(visit: Callable[..., Any], run: Path) -> None:
+def test_on_hover_and_focus_the_full_picture_is_shown(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     shots = seen.page.locator(".most .shot")
     shots.first.hover()
-    expect(shots.first.locator(".whole .heat")).to_have_count(1)
-    expect(shots.first.locator(".whole .seen")).to_have_count(1)
+    expect(shots.first.locator(".full .heat")).to_have_count(1)
+    expect(shots.first.locator(".full .field")).to_have_count(1)
     seen.page.mouse.move(2, 2)
-    expect(seen.page.locator(".whole")).to_have_count(0)
+    expect(seen.page.locator(".full")).to_have_count(0)
     shots.first.focus()
-    expect(shots.first.locator(".whole")).to_have_count(1)
+    expect(shots.first.locator(".full")).to_have_count(1)
     seen.page.keyboard.press("ArrowRight")
-    expect(shots.nth(1).locator(".whole")).to_have_count(1)
-    expect(seen.page.locator(".whole")).to_have_count(1)
+    expect(shots.nth(1).locator(".full")).to_have_count(1)
+    expect(seen.page.locator(".full")).to_have_count(1)
 
 
 def test_the_heat_map_lies_where_the_unit_is_active(visit: Callable[..., Any], run: Path) -> None:
     """The lit cell of the third map is that of row 1, column 2, and the picture is bright there alone."""
-    seen = visit(run, "#size=224&whole=1")
+    seen = visit(run, "#size=224&full=1")
     tile = seen.page.locator(".unit:first-child .most .shot:nth-child(3)")
     expect(tile.locator(".heat")).to_have_count(1)
-    tile.locator(".seen").evaluate("node => node.remove()")
+    tile.locator(".field").evaluate("node => node.remove()")
     seen.page.wait_for_timeout(200)
-    shot = Image.open(io.BytesIO(tile.locator(".whole").screenshot())).convert("RGB")
+    shot = Image.open(io.BytesIO(tile.locator(".full").screenshot())).convert("RGB")
     width, height = shot.size
     light = {
         (y, x): max(shot.getpixel((int((x + 0.5) * width / 4), int((y + 0.5) * height / 3))))
@@ -134,7 +134,7 @@ def test_the_heat_map_lies_where_the_unit_is_active(visit: Callable[..., Any], r
     assert sorted(light.values())[-2] < 0.6 * light[1, 2]
 
 
-def test_a_patch_opens_large_with_its_figures_and_the_keys_walk_on(visit: Callable[..., Any], run: Path) -> None:
+def test_a_patch_opens_large_with_its_metrics_and_the_keys_move_on(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     seen.page.keyboard.press("/")
     seen.page.keyboard.type("3")
@@ -145,7 +145,7 @@ def test_a_patch_opens_large_with_its_figures_and_the_keys_walk_on(visit: Callab
     expect(dialog).to_be_visible()
     expect(dialog.locator("h2")).to_have_text("channel 3 · features.4")
     expect(dialog.locator(".position")).to_have_text("1 of 6")
-    expect(dialog.locator(".whole .seen")).to_have_count(1)
+    expect(dialog.locator(".full .field")).to_have_count(1)
     rows = seen.rows("dialog.lightbox")
     assert (rows["Most"], rows["Picture"], rows["Window"], rows["Median"]) == ("1", "fish", "10 by 10 px", "1.5")
     seen.page.keyboard.press("End")
@@ -169,10 +169,10 @@ def test_layers_filters_orders_and_reset(visit: Callable[..., Any], run: Path) -
     expect(seen.page.locator("#empty")).to_be_visible()
     seen.page.locator("#reset").click()
     expect(seen.page.locator(".unit")).to_have_count(4)
-    seen.page.locator("#whole").click()
-    expect(seen.page.locator(".unit:first-child .most .whole").first).to_be_visible()
-    seen.page.locator("#whole").click()
-    expect(seen.page.locator(".most .whole")).to_have_count(0)
+    seen.page.locator("#full").click()
+    expect(seen.page.locator(".unit:first-child .most .full").first).to_be_visible()
+    seen.page.locator("#full").click()
+    expect(seen.page.locator(".most .full")).to_have_count(0)
 
 
 def test_hostile_names_stay_text_and_what_is_missing_breaks_nothing(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -203,16 +203,16 @@ def test_a_gallery_shows_real_patches_and_the_percentile_below_each_picture(
     units = [unit(tmp_path, "features.4", 0), unit(tmp_path, "features.4", 3, name=HOSTILE)]
     for each, direction, percentile in zip(units, ("max", "min"), (99.75, 0.0), strict=True):
         patches = [patch(tmp_path, index) for index in range(4)]
-        natural = {"percentile": percentile, "natural_highest": 1.0, "natural_pictures": 400, "patches": patches}
-        each |= {"direction": direction, "metrics": natural}
+        metrics = {"percentile": percentile, "natural_highest": 1.0, "natural_pictures": 400, "patches": patches}
+        each |= {"direction": direction, "metrics": metrics}
     manifest = {"units": units, "model": {"input_size": list(SIZE)}}
     (tmp_path / "index.html").write_text(render_gallery(manifest), encoding="utf-8")
     seen = visit(tmp_path / "index.html")
     assert seen.said == []
-    expect(seen.page.locator(".unit").first.locator(".natural .patch")).to_have_count(4)
-    expect(seen.page.locator(".natural .label").first).to_have_text("above 99.7 % of real, 3.5×")
-    expect(seen.page.locator(".natural .label").last).to_have_text("below 100 % of real")
-    found = colours(seen, ".natural .patch")
+    expect(seen.page.locator(".unit").first.locator(".dataset .patch")).to_have_count(4)
+    expect(seen.page.locator(".dataset .label").first).to_have_text("above 99.7 % of dataset, 3.5×")
+    expect(seen.page.locator(".dataset .label").last).to_have_text("below 100 % of dataset")
+    found = colours(seen, ".dataset .patch")
     assert any(green > 150 > red for red, green, _ in found)
     seen.page.locator(".shot").first.click()
     rows = seen.rows("dialog.lightbox")

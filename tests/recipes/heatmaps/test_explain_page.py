@@ -28,7 +28,7 @@ def original(image: str) -> dict[str, Any]:
     }
 
 
-def asked(
+def explained(
     image: str, method: str, target: str = "logit:1", name: str | None = "goldfish", **more: Any
 ) -> dict[str, Any]:
     stem = f"images/{target.replace(':', '_')}/{method}/{image}"
@@ -71,8 +71,8 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
 def run(tmp_path: Path) -> Path:
     units = [original("fish"), original("dog")]
     for image in ("fish", "dog"):
-        units += [asked(image, method) for method in ("grad-cam", "saliency")]
-    units.append(asked("dog", "grad-cam", "channel:mix:3", None))
+        units += [explained(image, method) for method in ("grad-cam", "saliency")]
+    units.append(explained("dog", "grad-cam", "channel:mix:3", None))
     return write_page(tmp_path, units)
 
 
@@ -89,7 +89,7 @@ def test_methods_stand_side_by_side_in_a_row_for_each_target(visit: Callable[...
         ["original", "grad-cam", "saliency"],
         ["original", "grad-cam"],
     ]
-    expect(rows.nth(0).locator("h3")).to_have_text("goldfish logit:1 scores 12.25")
+    expect(rows.nth(0).locator("h3")).to_have_text("goldfish logit:1 score 12.25")
     expect(rows.nth(2).locator("h3")).to_contain_text("channel:mix:3")
     boxes = [shot.bounding_box() for shot in rows.first.locator(".frame").all()]
     assert len({box["y"] for box in boxes}) == 1
@@ -126,7 +126,7 @@ def test_pointing_at_a_map_shows_the_picture_below(visit: Callable[..., Any], ru
 def test_the_filter_knows_pictures_classes_targets_and_methods(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     visible = seen.page.locator(".target:visible")
-    for query, count in (("DOG", 2), ("channel:mix", 1), ("saliency", 2), ("nothing", 0)):
+    for query, count in (("DOG", 2), ("channel:mix", 1), ("saliency", 2), ("absent", 0)):
         seen.page.locator("#query").fill(query)
         expect(visible).to_have_count(count)
     expect(seen.page.locator("#empty")).to_contain_text("No picture matches.")
@@ -142,7 +142,7 @@ def test_the_keyboard_walks_enlarges_and_comes_back(visit: Callable[..., Any], r
     seen.page.keyboard.press("Enter")
     expect(seen.page.locator(".lightbox h2")).to_have_text("saliency · goldfish · fish")
     rows = seen.rows(".particulars")
-    assert (rows["Target"], rows["Scores"], rows["Highest"], rows["Looks at"]) == (
+    assert (rows["Target"], rows["Score"], rows["Highest"], rows["Layer"]) == (
         "logit:1",
         "12.25",
         "2.5",
@@ -156,7 +156,7 @@ def test_the_keyboard_walks_enlarges_and_comes_back(visit: Callable[..., Any], r
 
 
 def test_a_box_lies_where_it_bounds(visit: Callable[..., Any], tmp_path: Path) -> None:
-    unit = asked("fish", "cam", metrics={"box": [15, 20, 45, 60]})
+    unit = explained("fish", "cam", metrics={"box": [15, 20, 45, 60]})
     seen = visit(write_page(tmp_path, [original("fish"), unit]))
     frame = seen.page.locator(".frame").nth(1).bounding_box()
     box = seen.page.locator(".box").bounding_box()
@@ -166,7 +166,7 @@ def test_a_box_lies_where_it_bounds(visit: Callable[..., Any], tmp_path: Path) -
 
 
 def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
-    unit = asked(
+    unit = explained(
         HOSTILE,
         "saliency",
         HOSTILE,
@@ -191,7 +191,7 @@ def test_runs_that_go_on_and_have_only_begun(visit: Callable[..., Any], tmp_path
 
 
 def test_the_thing_is_seen_where_it_was_cut_out(visit: Callable[..., Any], tmp_path: Path) -> None:
-    units = [original("fish"), asked("fish", "cam"), asked("fish", "grad-cam")]
+    units = [original("fish"), explained("fish", "cam"), explained("fish", "grad-cam")]
     units[1]["extra_files"]["thing"] = "images/logit_1/cam/fish-thing.png"
     units[1]["metrics"]["thing"] = 0.125
     seen = visit(write_page(tmp_path, units))
@@ -200,9 +200,9 @@ def test_the_thing_is_seen_where_it_was_cut_out(visit: Callable[..., Any], tmp_p
     assert source(shots.nth(1)) == "images/logit_1/cam/fish-thing.png"
     assert source(shots.nth(2)) == "images/logit_1/grad-cam/fish.png"  # it has none
     shots.nth(1).click()
-    assert seen.rows(".particulars")["Thing"] == "12.5 % of the picture"
-    none = visit(write_page(tmp_path, [original("fish"), asked("fish", "cam")]))
-    expect(none.page.get_by_role("button", name="Thing")).to_be_hidden()
+    assert seen.rows(".particulars")["Cut-out"] == "12.5 % of the picture"
+    none = visit(write_page(tmp_path, [original("fish"), explained("fish", "cam")]))
+    expect(none.page.get_by_role("button", name="Cut-out")).to_be_hidden()
 
 
 HOLES: list[dict[str, Any]] = [
@@ -222,7 +222,7 @@ def test_a_sparse_manifest_still_gives_a_page(manifest: dict[str, Any]) -> None:
 def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int, height: int) -> None:
     long = "a-very-long-name-of-a-photograph-" * 4
     seen = visit(
-        write_page(tmp_path, [original(long), *(asked(long, f"method-{i}" * 6) for i in range(9))]),
+        write_page(tmp_path, [original(long), *(explained(long, f"method-{i}" * 6) for i in range(9))]),
         width=width,
         height=height,
     )

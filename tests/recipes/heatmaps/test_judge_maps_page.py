@@ -16,9 +16,9 @@ METHODS = ("grad-cam", "guided-backprop")
 
 
 def original(image: str, **metrics: Any) -> dict[str, Any]:
-    told = {"method": "chance", "insertion": 0.2, "source": f"{image}.jpg", "boxes": [[15, 20, 45, 60]]} | metrics
+    metrics = {"method": "random", "insertion": 0.2, "source": f"{image}.jpg", "boxes": [[15, 20, 45, 60]]} | metrics
     unit = {"layer": "", "channel": None, "objective": "original", "image": image}
-    return {**unit, "metrics": told, "file": f"originals/{image}.png"}
+    return {**unit, "metrics": metrics, "file": f"originals/{image}.png"}
 
 
 def judged(image: str, method: str, size: float = 0.9, **more: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def row(method: str, half: float | None, **more: Any) -> dict[str, Any]:
     )
 
 
-TABLE = [row("grad-cam", 0.1, insertion=0.8), row("guided-backprop", 0.9), row("chance", None, insertion=0.9)]
+TABLE = [row("grad-cam", 0.1, insertion=0.8), row("guided-backprop", 0.9), row("random", None, insertion=0.9)]
 
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
@@ -79,10 +79,10 @@ def run(tmp_path: Path) -> Path:
 def test_the_table_says_which_methods_hardly_depend_on_the_weights(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     rows = seen.page.locator(".summary tbody tr")
-    assert [each.split("\t")[0] for each in rows.all_inner_texts()] == ["grad-cam", "guided-backprop", "chance"]
+    assert [each.split("\t")[0] for each in rows.all_inner_texts()] == ["grad-cam", "guided-backprop", "random"]
     expect(rows.nth(1).locator(".bad")).to_have_text("hardly")
     expect(rows.nth(0).locator(".bad")).to_have_count(0)
-    expect(rows.nth(0).locator(".best")).to_have_text(["0.800", "0.100"])  # what chance reaches does not count
+    expect(rows.nth(0).locator(".best")).to_have_text(["0.800", "0.100"])  # the random baseline does not count
     expect(seen.page.locator(".notice").first).to_have_text("Hardly depends on the weights: guided-backprop.")
 
 
@@ -103,7 +103,7 @@ def test_charts_have_a_line_for_each_method_through_the_means(visit: Callable[..
     assert seen.page.locator(".legend li").all_inner_texts() == list(METHODS)
 
 
-def test_each_map_stands_beside_what_random_weights_made_of_it(visit: Callable[..., Any], run: Path) -> None:
+def test_each_map_stands_next_to_its_randomised_versions(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     section = seen.page.locator(".picture").first
     assert section.locator(".row h3").all_inner_texts()[0] == "original"
@@ -134,16 +134,16 @@ def test_a_random_network_that_does_not_answer_is_named(visit: Callable[..., Any
 def test_the_filter_and_the_lightbox(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     visible = seen.page.locator(".row:visible .strip")
-    for query, count in (("dog", 2), ("guided", 2), ("goldfish", 4), ("nothing", 0), ("", 4)):
+    for query, count in (("dog", 2), ("guided", 2), ("goldfish", 4), ("absent", 0), ("", 4)):
         seen.page.locator("#query").fill(query)
         expect(visible).to_have_count(count)
     seen.page.locator(".shot").nth(1).focus()
     seen.page.keyboard.press("Enter")
     expect(seen.page.locator(".lightbox h2")).to_have_text("grad-cam · goldfish · fish")
     rows = seen.rows(".particulars")
-    assert (rows["Scores"], rows["Insertion"], rows["Half random"]) == ("12.25", "0.7", "0.1")
+    assert (rows["Score"], rows["Insertion"], rows["Half random"]) == ("12.25", "0.7", "0.1")
     seen.page.keyboard.press("ArrowLeft")
-    assert seen.rows(".particulars")["By chance"] == "what a map of noise reaches:"
+    assert seen.rows(".particulars")["Baseline"] == "metrics of a noise map:"
     seen.page.keyboard.press("Escape")
     assert seen.focuses("fish · original")
 

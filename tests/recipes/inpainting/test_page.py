@@ -43,7 +43,7 @@ def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Three pictures; of the last one nobody knows what was there."""
+    """Three pictures; the missing pixels of the last one are unknown."""
     return write_page(tmp_path, three("fish", 27.5) + three("boat", 22.04) + three("wall", None))
 
 
@@ -51,20 +51,20 @@ def names(page: Any) -> list[str]:
     return list(page.locator(".row h2").all_inner_texts())
 
 
-def test_known_restored_and_original_side_by_side(visit: Callable[..., Any], run: Path) -> None:
+def test_masked_restored_and_original_side_by_side(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     assert seen.said == []
     assert names(seen.page) == ["fish", "boat", "wall"]
     expect(seen.page.locator("#count")).to_have_text("3 pictures")
     row = seen.page.locator(".row").first
-    assert row.locator(".caption .kind").all_inner_texts() == ["known", "restored", "original"]
-    assert row.locator(".caption .figure").all_inner_texts() == ["25.0 % missing", "27.5 dB", ""]
+    assert row.locator(".caption .kind").all_inner_texts() == ["masked", "restored", "original"]
+    assert row.locator(".caption .metric").all_inner_texts() == ["25.0 % missing", "27.5 dB", ""]
     boxes = [shot.bounding_box() for shot in row.locator(".frame").all()]
     assert [box["x"] for box in boxes] == sorted({box["x"] for box in boxes})
     assert len({box["y"] for box in boxes}) == 1
     assert boxes[0]["width"] / boxes[0]["height"] == pytest.approx(1.5, rel=0.02)
     metrics = seen.rows(".stats")
-    assert metrics["PSNR of the missing"] == "24.8 dB"
+    assert metrics["PSNR (missing pixels)"] == "24.8 dB"
     assert metrics["Missing"] == "25.0%"
     assert metrics["Restored"] == "3"
 
@@ -85,7 +85,7 @@ def test_a_name_filters_and_no_match_says_so(visit: Callable[..., Any], run: Pat
     seen.page.locator("#query").fill("BOA")
     assert names(seen.page) == ["boat"]
     expect(seen.page.locator("#count")).to_have_text("1 of 3 pictures")
-    seen.page.locator("#query").fill("nothing")
+    seen.page.locator("#query").fill("absent")
     expect(seen.page.locator("#empty")).to_contain_text("No picture matches.")
     seen.page.locator("#reset").click()
     assert len(names(seen.page)) == 3
@@ -97,8 +97,8 @@ def test_enlarged_pictures_follow_each_other_in_the_same_place(visit: Callable[.
     expect(seen.page.locator(".lightbox h2")).to_have_text("fish · restored")
     rows = seen.rows(".particulars")
     assert rows["Missing"] == "25.0 %"
-    assert rows["PSNR of the missing"] == "27.5 dB"
-    assert rows["Filled with the mean colour"] == "11.0 dB"
+    assert rows["PSNR (missing pixels)"] == "27.5 dB"
+    assert rows["PSNR of the mean colour"] == "11.0 dB"
     place = seen.page.locator(".stage .frame").bounding_box()
     seen.page.keyboard.press("ArrowRight")
     expect(seen.page.locator(".lightbox h2")).to_have_text("fish · original")

@@ -130,24 +130,24 @@ def test_the_chart_and_the_table_say_what_the_manifest_says(visit: Callable[...,
     assert cells == ["features.0", "pixels", "1", "0.010", "38.0", "25 %"]
 
 
-def test_a_picture_opens_with_all_its_figures(visit: Callable[..., Any], run: Path) -> None:
+def test_a_picture_opens_with_all_its_metrics(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     seen.page.locator(".film").first.locator(".shot").nth(2).click()
     expect(seen.page.locator("#lightbox-title")).to_have_text("features.0 · pixels · attempt 1 · fish")
     rows = seen.rows(".particulars")
     assert rows["Relative error"] == "0.02"
-    assert rows["It sees"] == "tench 90\u00a0% · carp 45\u00a0%"
+    assert rows["Top 5"] == "tench 90\u00a0% · carp 45\u00a0%"
     assert rows["Same class"] == "yes"
     seen.page.keyboard.press("Home")
     expect(seen.page.locator("#lightbox-title")).to_have_text("fish · original")
-    assert seen.rows(".particulars")["The judge"] == "tench too 90\u00a0%"
+    assert seen.rows(".particulars")["Judge's top 5"] == "tench too 90\u00a0%"
     seen.page.keyboard.press("Escape")
     assert seen.focuses("fish · original")
     seen.page.keyboard.press("ArrowRight")
     assert seen.focuses("features.0 · pixels · fish")
 
 
-def test_filters_by_name_and_by_what_is_seen(visit: Callable[..., Any], run: Path) -> None:
+def test_filters_by_name_and_by_predicted_class(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     for query, count in {
         "BOAT": "1 of 2 pictures",

@@ -1,4 +1,4 @@
-"""Files are either whole or not there."""
+"""Files are written completely or not at all."""
 
 import os
 from pathlib import Path
@@ -55,8 +55,8 @@ def test_the_file_is_complete_before_it_has_its_name(tmp_path: Path, monkeypatch
         return rename(self, target)
 
     monkeypatch.setattr(Path, "replace", watch)
-    write_text(path, "whole")
-    assert found == [("whole", False, True)]
+    write_text(path, "complete")
+    assert found == [("complete", False, True)]
 
 
 def test_below_a_file_nothing_can_be_written(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_one_pixel_does_not_darken_all_others() -> None:
     assert strength(heat, False).min() == pytest.approx(1)
 
 
-def test_nothing_stays_nothing_and_what_is_no_number_is_nothing() -> None:
+def test_zeros_stay_zero_and_nan_counts_as_zero() -> None:
     assert not strength(torch.zeros(4, 4), True).any()
     assert strength(torch.tensor([[float("nan"), 1.0]]), False).tolist() == [[0.0, 1.0]]
     lonely = torch.zeros(30, 30)
@@ -34,10 +34,10 @@ def test_nothing_stays_nothing_and_what_is_no_number_is_nothing() -> None:
 def test_more_heat_is_more_light_and_against_is_blue() -> None:
     light = colours(torch.linspace(0, 1, 50)[None], False).mul(torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None])
     assert (light.sum(0).diff() > 0).all()
-    against, nothing, speaking = colours(torch.tensor([[-0.8, 0.0, 0.8]]), True)[:, 0].T
+    against, neutral, speaking = colours(torch.tensor([[-0.8, 0.0, 0.8]]), True)[:, 0].T
     assert against[2] > against[0] + 0.3
     assert speaking[0] > speaking[2] + 0.3
-    assert nothing.min() > 0.95
+    assert neutral.min() > 0.95
 
 
 def test_where_it_is_cold_the_photo_shows() -> None:

@@ -1,4 +1,4 @@
-"""An output folder in use: one run at a time, no lock that outlives its process, no way out, no litter."""
+"""An output folder in use: one run at a time, no lock that outlives its process, no links out of it, no litter."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def elsewhere(folder: Path) -> None:
         pool.submit(attempt).result()
 
 
-def test_of_two_runs_the_second_is_told_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_of_two_runs_the_second_is_refused_and_the_first_continues(tmp_path: Path) -> None:
     with held(tmp_path):
         with pytest.raises(BlockingIOError, match="another run is at work in"):
             elsewhere(tmp_path)
@@ -84,7 +84,7 @@ def test_only_our_own_temporary_files_are_swept(tmp_path: Path) -> None:
         assert all(path.exists() for path in theirs)
 
 
-def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
+def test_a_folder_that_stays_empty_is_removed_again(tmp_path: Path) -> None:
     with pytest.raises(LookupError), held(tmp_path / "a" / "b"):
         raise LookupError
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The manifest: survives the way through JSON, and tells two runs apart by what makes their pictures different."""
+"""The manifest: survives a round trip through JSON, and compares two runs by what affects their pictures."""
 
 import json
 from dataclasses import replace
@@ -124,10 +124,10 @@ def test_a_difference_is_named_with_both_values() -> None:
         '{"recipe": "a", "units": [], "settings": 3}',
     ],
 )
-def test_what_is_no_manifest_is_told_by_its_path(tmp_path: Path, text: str) -> None:
+def test_what_is_no_manifest_is_named_by_its_path(tmp_path: Path, text: str) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"manifest.json is no manifest of this version.*--fresh"):
+    with pytest.raises(ValueError, match=r"manifest.json is no manifest of this version.*set fresh to start over"):
         Manifest.load(path)
 
 

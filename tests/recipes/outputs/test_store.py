@@ -1,4 +1,4 @@
-"""The store: a picture first and then its line, only what is asked for, and never a file outside its folder."""
+"""The store: a picture first and then its line, only the requested units, and never a file outside its folder."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -126,7 +126,7 @@ def test_the_same_run_continues_with_what_is_still_there(tmp_path: Path) -> None
 def test_another_run_is_refused_by_the_difference_and_nothing_is_touched(tmp_path: Path) -> None:
     add(open_store(tmp_path), FILES[0])
     before = (tmp_path / "manifest.json").read_bytes()
-    with pytest.raises(ValueError, match=r"its steps is 4, not 8.*--fresh"):
+    with pytest.raises(ValueError, match=r"its steps is 4, not 8.*set fresh to start over"):
         open_store(tmp_path, steps=8)
     assert (tmp_path / "manifest.json").read_bytes() == before
     assert FILES[0] in files(tmp_path)
@@ -143,7 +143,7 @@ def test_fresh_removes_the_earlier_runs_pictures_and_no_other_file(tmp_path: Pat
 
 def test_fresh_starts_over_where_the_manifest_is_broken(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ValueError, match="--fresh"):
+    with pytest.raises(ValueError, match="set fresh to start over"):
         open_store(tmp_path)
     assert open_store(tmp_path, fresh=True).manifest.units == {}
 
@@ -168,7 +168,7 @@ def test_the_page_is_made_from_what_is_finished(tmp_path: Path) -> None:
     assert (tmp_path / "index.html").read_text() == "1 units"
 
 
-def test_a_file_in_the_folders_place_is_told_and_kept(tmp_path: Path) -> None:
+def test_a_file_in_the_folders_place_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("kept")
     with pytest.raises(ValueError, match=r"taken' is a file"):
         open_store(tmp_path / "taken")

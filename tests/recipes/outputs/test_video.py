@@ -1,4 +1,4 @@
-"""Frames as a file: whole, or not there; after Ctrl-C, what there is under another name."""
+"""Frames as a file: complete, or not at all; after Ctrl-C, the frames so far under another name."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_an_mp4_takes_odd_sizes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_video_that_is_stopped_keeps_its_frames_beside_the_old_one(suffix: str, tmp_path: Path) -> None:
+def test_a_video_that_is_stopped_keeps_its_frames_next_to_the_old_one(suffix: str, tmp_path: Path) -> None:
     needs(suffix)
     old = tmp_path / f"a{suffix}"
     old.write_bytes(b"old")

@@ -1,4 +1,4 @@
-"""No text reaches a page unescaped: real runs of every recipe whose layers, classes and files are named in HTML."""
+"""No text reaches a page unescaped: real runs of all recipes, with HTML in the names of layers, classes and files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_no_name_is_more_than_text(
         "dictionary": network | {"image": photo, "icon": 16, "positions": "3,4"},
         "grid": network | {"image": photo, "icon": 12, "size": 8},
         "patches": {"model": model, "layer": LAYER, "size": 16, "dataset": str(photos)},
-        "atlas": network | {"images": str(photos), "positions": 20, "grid": "2", "least": 1, "layout": "tsne"},
+        "atlas": network | {"images": str(photos), "positions": 20, "grid": "2", "min_members": 1, "layout": "tsne"},
     }
     recipe(out=str(out), **options[recipe.name]).run()
     seen = visit(out / "index.html")

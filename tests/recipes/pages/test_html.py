@@ -13,11 +13,11 @@ import pytest
 
 from recipes.gallery.page import render_gallery
 from recipes.pages import html as page_module
-from recipes.pages import manifest_view as told_module
+from recipes.pages import manifest_view as view_module
 from recipes.pages.html import picture_url
 
 
-@pytest.mark.parametrize("module", [page_module, told_module])
+@pytest.mark.parametrize("module", [page_module, view_module])
 def test_a_page_needs_only_the_standard_library(module: ModuleType) -> None:
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

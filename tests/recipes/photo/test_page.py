@@ -46,9 +46,7 @@ def write_page(folder: Path, made: list[dict[str, Any]], **more: Any) -> Path:
     return folder / "index.html"
 
 
-def test_the_strongest_position_is_shown_first_and_others_when_pointed_at(
-    visit: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_the_strongest_position_is_shown_first_and_others_on_hover(visit: Callable[..., Any], tmp_path: Path) -> None:
     seen = visit(write_page(tmp_path, units()))
     expect(seen.page.locator("h1")).to_have_text("fish.png")
     expect(seen.page.locator("#entry h2")).to_have_text("features.3 · row 2, column 3")
@@ -56,7 +54,7 @@ def test_the_strongest_position_is_shown_first_and_others_when_pointed_at(
     expect(seen.page.locator("#entry h2")).to_have_text("features.3 · row 0, column 1")
     assert seen.page.locator("#entry li .caption").all_inner_texts() == ["channel 7\n4", "channel 0\n2"]
     assert seen.page.locator("#entry li img").count() == 1
-    sources = seen.page.locator("#entry .whole img").get_attribute("src")
+    sources = seen.page.locator("#entry .large img").get_attribute("src")
     assert sources == "images/features.3/position-0-1.png"
     rows = seen.rows(".stats")
     assert (rows["Positions"], rows["Channels"], rows["Time"]) == ("16", "2", "9 s")
@@ -106,7 +104,7 @@ def test_fits_every_screen(visit: Callable[..., Any], tmp_path: Path, width: int
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_grid_stands_beside_the_photo_and_both_are_pointed_at(visit: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_grid_stands_next_to_the_photo_and_both_can_be_hovered(visit: Callable[..., Any], tmp_path: Path) -> None:
     seen = visit(write_page(tmp_path, units(), recipe="grid"), width=1400)
     places = seen.page.locator("#grid .place")
     expect(places).to_have_count(12)

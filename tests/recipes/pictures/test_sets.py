@@ -1,4 +1,4 @@
-"""Sets of pictures: batches by index, reading ahead, and large photographs that are read small."""
+"""Sets of pictures: batches by index, reading ahead, and large photographs that are reduced while they are read."""
 
 import threading
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_batches_span_the_set_whatever_can_be_read(count: int, together: int, st
             assert float(image.mean()) == pytest.approx(index / 100, abs=1e-6)
 
 
-def test_nothing_goes_on_reading_once_the_batches_are_left() -> None:
+def test_reading_stops_once_the_batches_are_closed() -> None:
     before = threading.active_count()
     batches = numbered(1000, set()).batches((8, 8), 2)
     next(batches)
@@ -61,11 +61,11 @@ def test_a_large_photograph_is_read_small_and_looks_the_same(photographs: Tensor
     exif[0x0112] = 6  # turned by a quarter
     large.save(tmp_path / f"a.{kind}", quality=95, exif=exif)
     size = (96, 112)
-    whole, small = read_picture(tmp_path / f"a.{kind}"), read_picture(tmp_path / f"a.{kind}", near=size)
-    assert whole.shape == (3, 1300, 1100)
+    full, small = read_picture(tmp_path / f"a.{kind}"), read_picture(tmp_path / f"a.{kind}", near=size)
+    assert full.shape == (3, 1300, 1100)
     assert 2 * size[0] <= small.shape[1] < 650
     assert 2 * size[1] <= small.shape[2] < 550
-    assert (fit(whole, size) - fit(small, size)).abs().mean() < 0.006
+    assert (fit(full, size) - fit(small, size)).abs().mean() < 0.006
 
 
 def test_a_small_picture_is_read_as_it_is(tmp_path: Path) -> None:
