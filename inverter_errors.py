@@ -26,6 +26,10 @@ class LayerNotFound(NotFound):
     """A layer that the network does not have, or that its forward pass does not reach; it shows near addresses."""
 
 
+class OutOfRange(NotFound, IndexError):
+    """An index beyond the end of what it counts."""
+
+
 class MissingFile(InverterError, FileNotFoundError):
     """A file or folder that was named and is not there."""
 

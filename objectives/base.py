@@ -15,10 +15,6 @@ OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
 
 
-class OutOfRange(NotFound, IndexError):
-    """A class, channel or position that an activation does not have; also the built-in `IndexError`."""
-
-
 class Activations(Mapping[str, Tensor]):
     """The result of one forward pass: activations by layer address, and the input image itself.
 

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput
-from objectives.base import Activations, Objective, OutOfRange
+from inverter_errors import BadInput, OutOfRange
+from objectives.base import Activations, Objective
 from objectives.units import as_map, by_device
 
 Position = tuple[int, int] | Literal["center"]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput
-from objectives.base import Activations, Objective, OutOfRange, as_targets
+from inverter_errors import BadInput, OutOfRange
+from objectives.base import Activations, Objective, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
 

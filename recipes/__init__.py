@@ -1,12 +1,16 @@
-"""Recipes: a user's question as a frozen value with `run()`; each writes pictures, a manifest and a page."""
+"""Recipes: a user's question as a frozen value with `run()`; each makes pictures, a manifest and a page.
+
+`CATALOGUE` is the one list of them: the command line, recipe files and the imports below follow from it.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
+    from recipes.attribution.registry import list_methods
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
@@ -17,22 +21,8 @@ if TYPE_CHECKING:
     from recipes.inversion.invert import Invert
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
-    from recipes.pictures.statistics import Statistics
-
-_HOMES = {
-    "Atlas": "recipes.atlas.atlas",
-    "ClassModel": "recipes.gallery.class_model",
-    "DeepDream": "recipes.deepdream.deepdream",
-    "Dictionary": "recipes.photo.dictionary",
-    "Explain": "recipes.heatmaps.explain",
-    "Gallery": "recipes.gallery.gallery",
-    "Grid": "recipes.photo.grid",
-    "Inpaint": "recipes.inpainting.inpaint",
-    "Invert": "recipes.inversion.invert",
-    "JudgeMaps": "recipes.heatmaps.judge_maps",
-    "Patches": "recipes.gallery.patches",
-    "Statistics": "recipes.pictures.statistics",
-}
+    from recipes.runner.recipe import Recipe
+    from recipes.statistics.statistics import Statistics
 
 __all__ = [
     "Atlas",
@@ -47,11 +37,153 @@ __all__ = [
     "JudgeMaps",
     "Patches",
     "Statistics",
+    "list_methods",
+    "list_recipes",
 ]
 
 
+class Entry(NamedTuple):
+    """A recipe in the catalogue.
+
+    Attributes:
+        command: of the command line, and `recipe` of a TOML file.
+        module: that defines its class, imported when it is needed: help texts do not wait for torch.
+        class_name: of the recipe.
+        help: one line of `inverter --help`.
+        example: a command that works, for the end of `inverter COMMAND --help`.
+    """
+
+    command: str
+    module: str
+    class_name: str
+    help: str
+    example: str
+
+    def load(self) -> type[Recipe]:
+        """The recipe's class."""
+        recipe: type[Recipe] = getattr(importlib.import_module(self.module), self.class_name)
+        return recipe
+
+
+CATALOGUE = (
+    Entry(
+        "gallery",
+        "recipes.gallery.gallery",
+        "Gallery",
+        "Pictures that maximise channels, neurons or classes (feature visualization).",
+        "inverter gallery --model torchvision:squeezenet1_0 --layer features.9 --channels 0-15 --out gallery",
+    ),
+    Entry(
+        "classes",
+        "recipes.gallery.class_model",
+        "ClassModel",
+        "Class models: a picture of each class, and whether a second network recognises it.",
+        "inverter classes --model torchvision:squeezenet1_0 --class goldfish,130 --judge torchvision:mobilenet_v2",
+    ),
+    Entry(
+        "invert",
+        "recipes.inversion.invert",
+        "Invert",
+        "Pre-images: pictures with the same code at a layer as a given one.",
+        "inverter invert --model builtin --image PHOTO --layer features.stem --layer features.stage3 --out preimages",
+    ),
+    Entry(
+        "dream",
+        "recipes.deepdream.deepdream",
+        "DeepDream",
+        "DeepDream: what layers or channels respond to in a photo, amplified.",
+        "inverter dream --model torchvision:squeezenet1_0 --image PHOTO --layer features.9 --out dream.png",
+    ),
+    Entry(
+        "inpaint",
+        "recipes.inpainting.inpaint",
+        "Inpaint",
+        "Restore missing pixels with the deep image prior.",
+        "inverter inpaint --image PHOTO --mask MASK --out restored",
+    ),
+    Entry(
+        "patches",
+        "recipes.gallery.patches",
+        "Patches",
+        "Top patches: the parts of real pictures that activate each unit most and least.",
+        "inverter patches --model torchvision:squeezenet1_0 --dataset FOLDER --layer features.9 --out patches",
+    ),
+    Entry(
+        "dictionary",
+        "recipes.photo.dictionary",
+        "Dictionary",
+        "Semantic dictionary: the channels at each position of a photo, as pictures.",
+        "inverter dictionary --model torchvision:squeezenet1_0 --image PHOTO --layer features.12 --out dictionary",
+    ),
+    Entry(
+        "grid",
+        "recipes.photo.grid",
+        "Grid",
+        "Activation grid: a photo as a layer represents it, one picture for each position.",
+        "inverter grid --model torchvision:squeezenet1_0 --image PHOTO --layer features.12 --groups 6 --out grid",
+    ),
+    Entry(
+        "atlas",
+        "recipes.atlas.atlas",
+        "Atlas",
+        "Activation atlas: a map of what a layer responds to in many pictures.",
+        "inverter atlas --model torchvision:squeezenet1_0 --layer features.12 --images FOLDER --out atlas",
+    ),
+    Entry(
+        "explain",
+        "recipes.heatmaps.explain",
+        "Explain",
+        "Heat maps of what drives a target in given pictures (attribution).",
+        "inverter explain --model torchvision:squeezenet1_0 --image PHOTO --target logit:goldfish --method grad-cam",
+    ),
+    Entry(
+        "judge-maps",
+        "recipes.heatmaps.judge_maps",
+        "JudgeMaps",
+        "Evaluate attribution methods: pointing, insertion and deletion, randomised weights and more.",
+        "inverter judge-maps --model torchvision:squeezenet1_0 --image PHOTO --method grad-cam --method saliency",
+    ),
+    Entry(
+        "statistics",
+        "recipes.statistics.statistics",
+        "Statistics",
+        "Measure the colour and spectrum statistics of a folder of pictures, for priors.",
+        "inverter statistics --images FOLDER --out statistics.json",
+    ),
+)
+"""Every recipe, in the order of the help text. A new recipe is known everywhere once it stands here."""
+
+_FUNCTIONS = {"list_methods": "recipes.attribution.registry"}
+"""Public functions -> their modules."""
+
+
+def list_recipes() -> list[str]:
+    """The names of all recipes, as the command line and recipe files know them.
+
+    Returns:
+        Sorted names.
+
+    Example:
+        >>> "gallery" in list_recipes()
+        True
+    """
+    return sorted(entry.command for entry in CATALOGUE)
+
+
+def find_recipe(command: str) -> type[Recipe] | None:
+    """The class of a recipe by its command; None if there is none of this name."""
+    return next((entry.load() for entry in CATALOGUE if entry.command == command), None)
+
+
 def __getattr__(name: str) -> Any:
-    # Imported when asked for, so that the command line's help does not wait for torch.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    # Imported when they are used, so that the command line's help does not wait for torch.
+    for entry in CATALOGUE:
+        if entry.class_name == name:
+            return entry.load()
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'recipes' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +13,8 @@ from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.options.fields import option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.runner.guard import guarded
-from recipes.runner.recipe import Recipe
+from recipes.runner.context import RunContext, once
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.atlas.survey import Survey
     from recipes.executors import Executor
-    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
-    from recipes.runner.run import Report
 
 LAYOUTS = ("umap", "tsne")
 AROUND = 0.5
@@ -34,11 +32,11 @@ AROUND = 0.5
 READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
 """Of icons with the Fourier prior: smooth, not burnt, and in the colours of photographs, without a cast of blue."""
 SHARE = 0.02
-"""How much of the activations an atlas of one class keeps, unless told."""
+"""How much of the activations an atlas of one class keeps, by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Atlas(Recipe):
+class Atlas(NetworkRecipe):
     """A map of what a layer sees: activations of many pictures, each region with its icon (Carter et al. 2019).
 
     Activations are laid out in two dimensions and gathered in the cells of a grid. For a cell's mean direction v, its
@@ -71,12 +69,12 @@ class Atlas(Recipe):
     with_: LayerLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
     positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
-    least: int = option(10, "members that a cell must have")
+    min_members: int = option(10, "members that a cell must have", was="least")
     class_: str | int | None = option(None, "a class, by name or index: keep the activations that matter for it")
     share: float | None = option(None, f"with --class: how much of the activations to keep (default: {SHARE:g})")
     layout: str = option("umap", "umap or tsne", choices=LAYOUTS)
     neighbors: int = option(20, "how many activations count as near in the layout")
-    distance: float = option(0.01, "how near UMAP lets them come: its min_dist")
+    min_dist: float = option(0.01, "how near UMAP lets neighbours come to each other", was="distance")
     whiten: float | None = option(None, "ridge of whitened directions, e.g. 0.1 (default: plain directions)")
     power: float = option(4.0, "of the cosine in the icons' objective")
     prior: PriorLike = option("fourier", HELP)
@@ -95,18 +93,18 @@ class Atlas(Recipe):
             LayerChoice.parse(self.with_)
         if self.layout not in LAYOUTS:
             raise BadInput(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
-        for key, lowest in (("least", 1), ("neighbors", 2)):
+        for key, lowest in (("min_members", 1), ("neighbors", 2)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise BadInput(f"{key} must be a whole number of at least {lowest}, got {value!r}")
+                raise BadInput(f"{key} must be an integer of at least {lowest}, got {value!r}")
         if self.share is not None and self.class_ is None:
             raise BadInput("share is given but no class: say which with class")
         if self.share is not None and not 0 < self.share <= 1:
             raise BadInput(f"share must be above 0 and at most 1, got {self.share!r}")
         if not 0 <= self.power <= 100:
             raise BadInput(f"power must be in [0, 100], got {self.power!r}")
-        if not 0 <= self.distance <= 1:
-            raise BadInput(f"distance must be in [0, 1], got {self.distance!r}")
+        if not 0 <= self.min_dist <= 1:
+            raise BadInput(f"min_dist must be in [0, 1], got {self.min_dist!r}")
         if self.whiten is not None and not self.whiten > 0:
             raise BadInput(f"whiten must be a ridge above 0, got {self.whiten!r}")
 
@@ -115,7 +113,7 @@ class Atlas(Recipe):
         """The grids, coarse to fine."""
         parts = str(self.grid).split(",")
         if not all(part.strip().isdecimal() and 1 <= int(part) <= 200 for part in parts):
-            raise BadInput(f"grid must be whole numbers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
+            raise BadInput(f"grid must be integers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
         return tuple(sorted({int(part) for part in parts}))
 
     @property
@@ -124,7 +122,7 @@ class Atlas(Recipe):
         if str(self.positions) in ("all", "one"):
             return str(self.positions)
         if not str(self.positions).isdecimal() or int(self.positions) < 1:
-            raise BadInput(f"positions must be all, one, or a whole number of at least 1, got {self.positions!r}")
+            raise BadInput(f"positions must be all, one, or an integer of at least 1, got {self.positions!r}")
         return int(self.positions)
 
     def settings(self) -> dict[str, Any]:
@@ -135,130 +133,108 @@ class Atlas(Recipe):
             named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
         own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
         settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        return settings if self.with_ is None else settings | {"with": str(self.with_)}
+
+    def recorded_settings(self, context: RunContext) -> dict[str, Any]:
+        self._class(context)  # an unknown class is refused first
+        settings = super().recorded_settings(context)
         if self.with_ is None:
             return settings
-        first, other = self._looks
-        return settings | {"with": other.told(first)}
+        first, other = self._layers(context)
+        return settings | {"with": other.to_json(first)}
 
-    @guarded
-    def run(self, progress: RunProgressCallback | None = None) -> Report:
-        """Collects, lays out, makes all icons that are not finished yet, and puts them together.
-
-        Args:
-            progress: called with an `RunProgress` as the work goes on; first in pictures, then in units.
-
-        Raises:
-            BadInput, NotFound, OSError: bad input, in one line.
-            KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
-        """
-        from recipes.atlas.page import write_atlas
-        from recipes.outputs.manifest import Manifest, describe
-        from recipes.outputs.store import same_run
-
-        _ = self._class  # told first if it is unknown
-        if not self.fresh:  # told now: the survey would lay out another map in the folder of an earlier one
-            same_run(Path(self.out), Manifest(self.name, self.settings(), dict(describe(self.load())), planned=0))
-        self._surveys(progress)
-        try:
-            return super().run(progress)
-        finally:
-            write_atlas(Path(self.out))
-
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgressCallback | None) -> None:
-        for folder, survey in self._surveys().items():
+    def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
+        for folder, survey in self._surveys(context).items():
             survey.write_directions(Path(self.out) / folder)
 
-    def load(self) -> Model:
-        """The network; loaded once, since the map knows it."""
-        if "_model" not in self.__dict__:
-            self.__dict__["_model"] = super().load()
-        model: Model = self.__dict__["_model"]
-        return model
+    def assemble(self, folder: Path, records: Collection[Record]) -> None:
+        from recipes.atlas.page import write_atlas
 
-    @cached_property
-    def _looks(self) -> list[AtlasLayer]:
-        """What the atlas shows: its layer, and what it is asked to lay out with it."""
-        first = AtlasLayer(self.load(), self.layer)
-        return [first] if self.with_ is None else [first, LayerChoice.parse(self.with_).look(first, self.device)]
+        write_atlas(folder)
 
-    def _look(self, units: Sequence[Unit]) -> AtlasLayer:
+    @once
+    def _layers(self, context: RunContext) -> list[AtlasLayer]:
+        """What the atlas shows: its layer, and the one that `with_` lays out with it."""
+        first = AtlasLayer(context.model, self.layer)
+        return [first] if self.with_ is None else [first, LayerChoice.parse(self.with_).load(first, self.device)]
+
+    def _layer(self, context: RunContext, units: Sequence[Unit]) -> AtlasLayer:
         """That of a batch of icons."""
-        return next(look for look in reversed(self._looks) if units[0].file.startswith(look.folder))
+        return next(layer for layer in reversed(self._layers(context)) if units[0].file.startswith(layer.folder))
 
-    def _surveys(self, progress: RunProgressCallback | None = None) -> dict[str, Survey]:
-        """The map of each look, by its folder; made once, whoever asks first."""
+    @once
+    def _surveys(self, context: RunContext) -> dict[str, Survey]:
+        """The map of each layer, by its folder."""
         from recipes.atlas.survey import surveys
 
-        if "_known" not in self.__dict__:
-            self.__dict__["_known"] = surveys(
-                self._looks,
-                self.images,
-                out=Path(self.out),
-                grids=self.sides,
-                least=self.least,
-                positions=self.drawn,
-                layout=self.layout,
-                neighbors=self.neighbors,
-                distance=self.distance,
-                ridge=self.whiten,
-                class_index=self._class,
-                share=SHARE if self.share is None else self.share,
-                seed=self.seed,
-                fresh=self.fresh,
-                progress=progress,
-                executor=self._executor,
-            )
-        known: dict[str, Survey] = self.__dict__["_known"]
-        return known
+        return surveys(
+            self._layers(context),
+            self.images,
+            out=Path(self.out),
+            grids=self.sides,
+            least=self.min_members,
+            positions=self.drawn,
+            layout=self.layout,
+            neighbors=self.neighbors,
+            distance=self.min_dist,
+            ridge=self.whiten,
+            class_index=self._class(context),
+            share=SHARE if self.share is None else self.share,
+            seed=self.seed,
+            fresh=self.fresh,
+            progress=context.progress,
+            executor=partial(self._executor, context),
+        )
 
-    def _executor(self, model: Model) -> Executor:
-        """Where pictures are shown to one of the networks; the second one is at home in this process alone."""
+    def _executor(self, context: RunContext, model: Model) -> Executor:
+        """Where pictures are shown to one of the networks; the second one lives in this process alone."""
         from recipes.executors.in_process import InProcess
 
-        return self.executor(model) if model is self.load() else InProcess(model, self.threads)
+        return context.executor if model is context.model else InProcess(model, self.threads)
 
-    @cached_property
-    def _class(self) -> int | None:
+    @once
+    def _class(self, context: RunContext) -> int | None:
         """Index of the one class that the atlas is about, if it is about one."""
         from recipes.atlas.class_attributions import one_class
 
-        return None if self.class_ is None else one_class(self.class_, self.load(), self.layer)
+        return None if self.class_ is None else one_class(self.class_, context.model, self.layer)
 
-    def units(self, model: Model) -> list[Unit]:
+    def units(self, context: RunContext) -> list[Unit]:
         from recipes.activations.predictions import class_name
         from recipes.atlas.survey import icon_file
 
-        for look in self._looks:
-            PriorChoice.parse(self.prior).check(self.picture_size(look.model), look.model)
-            look.model.shapes([look.layer], self.picture_size(look.model))
-        name = None if self._class is None else class_name(model.categories, self._class)
+        index = self._class(context)
+        for layer in self._layers(context):
+            PriorChoice.parse(self.prior).check(self.picture_size(layer.model), layer.model)
+            layer.model.shapes([layer.address], self.picture_size(layer.model))
+        name = None if index is None else class_name(context.model.categories, index)
         return [
             Unit(
-                layer=look.layer,
+                layer=layer.address,
                 channel=None,
                 objective="direction",
-                file=look.folder + icon_file(grid.side, cell.row, cell.column),
+                file=layer.folder + icon_file(grid.side, cell.row, cell.column),
                 name=name,
-                batch=f"{look.folder}{grid.side}",
+                batch=f"{layer.folder}{grid.side}",
             )
-            for look in self._looks
-            for grid in self._surveys()[look.folder].grids
+            for layer in self._layers(context)
+            for grid in self._surveys(context)[layer.folder].grids
             for cell in grid.cells
         ]
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
         import numpy as np
         import torch
 
         from objectives import direction
 
-        look = self._look(units)
-        model, places = look.model, self._surveys()[look.folder].by_file()
-        cells = [places[unit.file.removeprefix(look.folder)] for unit in units]
+        layer = self._layer(context, units)
+        model, places = layer.model, self._surveys(context)[layer.folder].by_file()
+        cells = [places[unit.file.removeprefix(layer.folder)] for unit in units]
         vectors = torch.from_numpy(np.stack([grid.targets[index] for grid, index in cells]))
-        centre = direction(look.layer, vectors, "center", self.power)
-        around = direction(look.layer, vectors, None, self.power / 2)
-        objective = centre + AROUND / self._share(look) ** 2 * around
+        centre = direction(layer.address, vectors, "center", self.power)
+        around = direction(layer.address, vectors, None, self.power / 2)
+        objective = centre + AROUND / self._share(layer) ** 2 * around
         choice = PriorChoice.parse(self.prior)
         smooth = READABLE if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
@@ -266,21 +242,21 @@ class Atlas(Recipe):
         prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
-    def _share(self, look: AtlasLayer) -> float:
+    def _share(self, layer: AtlasLayer) -> float:
         """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
         from inverter import receptive_fields
 
-        size = self.picture_size(look.model)
-        field = receptive_fields(look.model, [look.layer], size)[look.layer]
+        size = self.picture_size(layer.model)
+        field = receptive_fields(layer.model, [layer.address], size)[layer.address]
         return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import metrics
 
-        look = self._look(units)
-        files = [unit.file.removeprefix(look.folder) for unit in units]
-        survey = self._surveys()[look.folder]
-        return metrics(look.model, look.layer, survey, files, images, Path(self.out) / look.folder)
+        layer = self._layer(context, units)
+        files = [unit.file.removeprefix(layer.folder) for unit in units]
+        survey = self._surveys(context)[layer.folder]
+        return metrics(layer.model, layer.address, survey, files, images, Path(self.out) / layer.folder)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import table
@@ -288,11 +264,11 @@ class Atlas(Recipe):
         return table(records, several=self.with_ is not None)
 
     def closing(self, records: Sequence[Record]) -> str | None:
-        from recipes.atlas.page import told_of_classes
+        from recipes.atlas.page import class_notice
 
-        return told_of_classes([record.metrics for record in records])
+        return class_notice([record.metrics for record in records])
 
-    def skipped(self) -> Mapping[str, str]:
+    def skipped(self, context: RunContext) -> Mapping[str, str]:
         from recipes.activations.collect import CollectedActivations
 
         return CollectedActivations.load(Path(self.out) / "activations").skipped

@@ -47,7 +47,7 @@ def metrics(
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
     classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.means[rows])
     field = receptive_fields(model, [layer], survey.found.size)[layer]
-    told = []
+    found = []
     for i, row in enumerate(rows):
         cell = grid.cells[row]
         shown = []
@@ -57,7 +57,7 @@ def metrics(
                 write_jpeg(folder / file, survey.pictures.read(picture, survey.found.size))
             window = (0, 0, *survey.found.size) if field is None else field.window(y, x, survey.found.size)
             shown.append({"picture": file, "name": survey.found.names[picture], "at": [y, x], "window": list(window)})
-        told.append(
+        found.append(
             {
                 "grid": grid.side,
                 "row": cell.row,
@@ -71,7 +71,7 @@ def metrics(
                 **({"no_classes": survey.no_classes} if survey.no_classes else {}),
             }
         )
-    return told
+    return found
 
 
 def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:

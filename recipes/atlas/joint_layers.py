@@ -45,42 +45,42 @@ def side_by_side(parts: Sequence[Array]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """What the looks of an atlas, one or several, make of the same places: row i of each is of one place.
+    """What the layers of an atlas, one or several, make of the same places: row i of each is of one place.
 
     Attributes:
-        looks, found: as many; each look's activations.
+        layers, found: as many; each layer's activations.
         keep: how the places were drawn.
     """
 
-    looks: Sequence[AtlasLayer]
+    layers: Sequence[AtlasLayer]
     found: Sequence[CollectedActivations]
     reducer: Positions
 
-    def of(self, look: AtlasLayer) -> CollectedActivations:
-        """One look's activations."""
-        return self.found[self.looks.index(look)]
+    def of(self, layer: AtlasLayer) -> CollectedActivations:
+        """One layer's activations."""
+        return self.found[self.layers.index(layer)]
 
     @cached_property
     def alive(self) -> Array:
-        """Indices (M,) of the places where no look's activation is all zero, rising."""
-        seen = [living(found.vectors(look.layer)) for look, found in zip(self.looks, self.found, strict=True)]
+        """Indices (M,) of the places where no layer's activation is all zero, rising."""
+        seen = [living(found.vectors(layer.address)) for layer, found in zip(self.layers, self.found, strict=True)]
         return np.flatnonzero(np.logical_and.reduce(seen))
 
     def vectors(self) -> Rows:
-        """What is laid out, row by row: a look's activations, or those of several as in `side_by_side`."""
-        parts = [found.vectors(look.layer) for look, found in zip(self.looks, self.found, strict=True)]
+        """What is laid out, row by row: a layer's activations, or those of several as in `side_by_side`."""
+        parts = [found.vectors(layer.address) for layer, found in zip(self.layers, self.found, strict=True)]
         return parts[0] if len(parts) == 1 else _Joint(parts)
 
     def about(self) -> dict[str, Any]:
-        """What the looks are, as JSON."""
-        seen = [(look.layer, look.model) for look in self.looks]
+        """What the layers are, as JSON."""
+        seen = [(layer.address, layer.model) for layer in self.layers]
         if len(seen) == 1:
             return {"layer": seen[0][0], "model": seen[0][1].sha256}
-        told = [
+        described = [
             {"layer": layer, "model": model.sha256, "mean": list(model.mean), "std": list(model.std)}
             for layer, model in seen
         ]
-        return {"looks": told}
+        return {"layers": described}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def living(vectors: Array) -> Array:
 
 
 def collect_together(
-    looks: Sequence[AtlasLayer],
+    layers: Sequence[AtlasLayer],
     pictures: Pictures,
     *,
     out: Path,
@@ -113,7 +113,7 @@ def collect_together(
     progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
 ) -> Together:
-    """The activations of all looks at the same places: one pass for each network, below `out`.
+    """The activations of all layers at the same places: one pass for each network, below `out`.
 
     Places of several are inner positions of the smallest map, and found again in the others: as many a picture in each.
 
@@ -121,22 +121,22 @@ def collect_together(
         BadInput, NotFound, OSError: as `collect`; a picture that one network alone can be shown.
     """
     reducer, maps = Positions(positions, seed=seed), []
-    for look in looks:
-        shape = look.model.shapes([look.layer], look.model.input_size)[look.layer]
-        Positions().arrays(look.layer, shape[1:])  # tells of a layer without maps
+    for layer in layers:
+        shape = layer.model.shapes([layer.address], layer.model.input_size)[layer.address]
+        Positions().arrays(layer.address, shape[1:])  # tells of a layer without maps
         maps.append(shape[2:])
-    if len(looks) > 1:
+    if len(layers) > 1:
         frame = (min(height for height, _ in maps), min(width for _, width in maps))
         reducer = SharedPositions(positions, seed=seed, frame=frame)
     passes: dict[str, CollectedActivations] = {}
     found = []
-    for look in looks:
-        own = next(other for other in looks if other.model is look.model)
+    for layer in layers:
+        own = next(other for other in layers if other.model is layer.model)
         if own.folder not in passes:
             passes[own.folder] = collect(
                 own.model,
                 picture_set(pictures, len(own.model.mean)),
-                [other.layer for other in looks if other.model is own.model],
+                [other.address for other in layers if other.model is own.model],
                 reducer,
                 out=out / own.folder / "activations",
                 batch=batch,
@@ -148,4 +148,4 @@ def collect_together(
     everywhere = set(found[0].skipped).intersection(*(each.skipped for each in found))
     for name in [name for each in found for name in each.skipped if name not in everywhere]:
         raise BadInput(f"{name} can be shown to one of the networks only: leave it out")
-    return Together(looks, found, reducer)
+    return Together(layers, found, reducer)

@@ -1,4 +1,4 @@
-"""What an atlas looks at: a layer of its network, and with `--with` another, or one of another network."""
+"""The layers of an atlas: one of its network, and with `with_` another, or one of another network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECOND_FOLDER = "with/"
 HELP = "another layer, laid out on the same map; layer=L,model=M,weights=FILE,normalize=N for one of another model"
 
 LayerLike = Union[str, Mapping[str, Any], "LayerChoice"]
-"""How a second look may be written: `features.12`, `layer=features.13,model=torchvision:mobilenet_v2`, or a table."""
+"""How a second layer may be written: `features.12`, `layer=features.13,model=torchvision:mobilenet_v2`, or a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,16 @@ class AtlasLayer:
     """A layer of a network, and the folder of its atlas below the output folder: "" or `with/`."""
 
     model: Model
-    layer: str
+    address: str
     folder: str = ""
 
-    def told(self, first: AtlasLayer) -> dict[str, Any]:
-        """What it is beside the first, as JSON: a network by its weights, wherever their file lies."""
+    def to_json(self, first: AtlasLayer) -> dict[str, Any]:
+        """What distinguishes it from the first, as JSON: a network by its weights, wherever their file lies."""
         from recipes.outputs.manifest import describe
 
         if self.model is first.model:
-            return {"layer": self.layer}
-        return {"layer": self.layer, "model": {k: v for k, v in describe(self.model).items() if k != "weights"}}
+            return {"layer": self.address}
+        return {"layer": self.address, "model": {k: v for k, v in describe(self.model).items() if k != "weights"}}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LayerChoice:
 
     Example:
         >>> LayerChoice.parse("features.12")
-        LookChoice(layer='features.12', model=None, weights=None, normalize=None)
+        LayerChoice(layer='features.12', model=None, weights=None, normalize=None)
         >>> LayerChoice.parse("model=torchvision:mobilenet_v2, layer=features.18").model
         'torchvision:mobilenet_v2'
     """
@@ -83,8 +83,8 @@ class LayerChoice:
             raise BadInput("with: which layer? say layer=ADDRESS (inverter layers shows them)")
         return cls(**given)
 
-    def look(self, first: AtlasLayer, device: str | None) -> AtlasLayer:
-        """This look beside the first one.
+    def load(self, first: AtlasLayer, device: str | None) -> AtlasLayer:
+        """The second layer of an atlas, its network loaded.
 
         Raises:
             BadInput: if it is the same again, or sees another part of each picture.
@@ -94,7 +94,7 @@ class LayerChoice:
 
         model = first.model if self.model is None else load_model(self.model, self.weights, self.normalize, device)
         seen = [(m.sha256, m.mean, m.std) for m in (first.model, model)]
-        if self.layer == first.layer and seen[0] == seen[1]:
+        if self.layer == first.address and seen[0] == seen[1]:
             raise BadInput(f"with: layer {self.layer!r} of {model.spec} is what the atlas shows already")
         (height, width), (high, wide) = first.model.input_size, model.input_size
         if height * wide != width * high:

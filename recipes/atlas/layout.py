@@ -178,5 +178,5 @@ def _library(module: str, package: str, method: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingLibrary(
-            f"layout {method} needs {package}, which is not installed: pip install 'inverter[atlas]'"
+            f"layout {method} needs {package}, which is not installed: pip install 'inverter-vis[atlas]'"
         ) from error

@@ -97,7 +97,7 @@ def icon_file(side: int, row: int, column: int) -> str:
 
 
 def surveys(
-    looks: Sequence[AtlasLayer],
+    layers: Sequence[AtlasLayer],
     images: Pictures,
     *,
     out: Path,
@@ -115,11 +115,11 @@ def surveys(
     progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
 ) -> dict[str, Survey]:
-    """Collects, lays out and bins; what is on disk already is taken from there. One map for all looks, by folder.
+    """Collects, lays out and bins; what is on disk already is taken from there. One map for all layers, by folder.
 
     Args:
         out: folder for the activations and the layout. class_index: of the one class that the map is about, to the
-            network of the first look; `share` of the places is kept, by what the first look's activation there
+            network of the first layer; `share` of the places is kept, by what the first layer's activation there
             contributes. executor: for a network, where pictures are shown to it. For the others see
             `inverter.recipes.Atlas`.
 
@@ -128,14 +128,14 @@ def surveys(
             a grid without a cell that has enough members.
     """
     together = collect_together(
-        looks, images, out=out, positions=positions, seed=seed, fresh=fresh, progress=progress, executor=executor
+        layers, images, out=out, positions=positions, seed=seed, fresh=fresh, progress=progress, executor=executor
     )
-    first, alive = looks[0], together.alive
+    first, alive = layers[0], together.alive
     if not len(alive):
         raise BadInput(
-            f"layer {first.layer!r} puts out only zeros for these pictures: choose another layer or other pictures"
+            f"layer {first.address!r} puts out only zeros for these pictures: choose another layer or other pictures"
         )
-    pictures = {look.folder: picture_set(images, len(look.model.mean)) for look in looks}
+    pictures = {layer.folder: picture_set(images, len(layer.model.mean)) for layer in layers}
     about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.reducer.about()}
     kind, more = "", "--positions all"
     if class_index is not None:
@@ -143,7 +143,7 @@ def surveys(
             first.model,
             pictures[first.folder],
             together.of(first),
-            first.layer,
+            first.address,
             class_index,
             out=out / "attributions",
             fresh=fresh,
@@ -169,28 +169,28 @@ def surveys(
                 "give more pictures, a smaller --grid, or a smaller --least"
             )
     made = {}
-    for look in looks:
-        found = together.of(look)
-        places = np.full((len(found.vectors(look.layer)), 2), np.nan)
+    for layer in layers:
+        found = together.of(layer)
+        places = np.full((len(found.vectors(layer.address)), 2), np.nan)
         places[alive] = flat
-        made[look.folder] = _survey(look, pictures[look.folder], found, places, binned, ridge)
+        made[layer.folder] = _survey(layer, pictures[layer.folder], found, places, binned, ridge)
     return made
 
 
 def _survey(
-    look: AtlasLayer,
+    layer: AtlasLayer,
     pictures: PictureSet,
     found: CollectedActivations,
     places: Array,
     binned: Mapping[int, Sequence[Cell]],
     ridge: float | None,
 ) -> Survey:
-    vectors, where = found.vectors(look.layer), found.where(look.layer)
+    vectors, where = found.vectors(layer.address), found.where(layer.address)
     moment = None if ridge is None else second_moment(vectors)
     levels = []
     for side, kept in binned.items():
         means = mean_directions(vectors, kept)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
         levels.append(Grid(side, kept, means, targets))
-    silent = without_classes(look.model, look.layer, found.size)
+    silent = without_classes(layer.model, layer.address, found.size)
     return Survey(pictures, found, vectors, where, places, levels, silent)

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 from inverter_errors import BadInput, MissingFile
-from recipes.atlas.atlas import Atlas
-from recipes.deepdream.deepdream import DeepDream
-from recipes.gallery.class_model import ClassModel
-from recipes.gallery.gallery import Gallery
-from recipes.gallery.patches import Patches
-from recipes.heatmaps.explain import Explain
-from recipes.heatmaps.judge_maps import JudgeMaps
-from recipes.inpainting.inpaint import Inpaint
-from recipes.inversion.invert import Invert
+from recipes import find_recipe, list_recipes
 from recipes.options.fields import key_of
 from recipes.options.priors import PriorChoice
 from recipes.options.suggest import nearest
-from recipes.photo.dictionary import Dictionary
-from recipes.photo.grid import Grid
-from recipes.runner.recipe import AnyRecipe
-
-Known = AnyRecipe | DeepDream | Patches
-
-RECIPES: dict[str, type[Known]] = {
-    recipe.name: recipe
-    for recipe in (
-        Gallery,
-        ClassModel,
-        DeepDream,
-        Invert,
-        Inpaint,
-        Patches,
-        Dictionary,
-        Grid,
-        Atlas,
-        Explain,
-        JudgeMaps,
-    )
-}
-"""By name: a new recipe is known to TOML files and to the command line once it stands here."""
+from recipes.runner.recipe import Recipe
 
 LONGEST = 1 << 20
 """Bytes of a recipe file, at most."""
@@ -55,7 +26,7 @@ def kind(field: Field[Any]) -> type:
     return _KINDS.get(str(field.type).split(" ")[0], str)
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> Known:
+def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:
@@ -91,15 +62,21 @@ def load_recipe(path: str | Path, **overrides: Any) -> Known:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is no TOML: {error}") from error
     name = data.pop("recipe", "gallery")
-    if not isinstance(name, str) or name not in RECIPES:
-        raise BadInput(f"{path}: unknown recipe {name!r}{nearest(str(name), RECIPES)}")
-    known = {key_of(field): field for field in fields(RECIPES[name]) if not field.metadata.get("hidden")}
+    recipe = find_recipe(str(name))
+    if recipe is None:
+        raise BadInput(f"{path}: unknown recipe {name!r}{nearest(str(name), list_recipes())}")
+    known = {key_of(field): field for field in fields(recipe) if not field.metadata.get("hidden")}
+    renamed = {field.metadata["was"]: key for key, field in known.items() if "was" in field.metadata}
     values: dict[str, Any] = {}
     for key, value in data.items():
+        if key in renamed:
+            message = f"{path}: {key} is now {renamed[key]}; the old name goes with the next release"
+            warnings.warn(message, FutureWarning, stacklevel=2)
+            key = renamed[key]
         if key not in known:
             raise BadInput(f"{path}: unknown key {key!r}{nearest(key, known)}")
         values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
-    return RECIPES[name](**(values | overrides))
+    return recipe(**(values | overrides))
 
 
 def _checked(where: str, field: Field[Any], value: Any) -> Any:
@@ -122,4 +99,4 @@ def _checked(where: str, field: Field[Any], value: Any) -> Any:
     return value
 
 
-_NAMES: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_NAMES: dict[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from inverter import Model, __version__
-from inverter.engine import default_batch
+from inverter import __version__
 from inverter_errors import BadInput, MissingFile, NotFound
-from recipes.cli.recipe_file import RECIPES
+from recipes import find_recipe
 from recipes.options.fields import key_of
 from recipes.options.suggest import nearest
 from recipes.outputs.manifest import PASSING, Manifest, Record, versions
-from recipes.runner.recipe import AnyRecipe
-from recipes.runner.run import batches
-from recipes.runner.units import Unit
+from recipes.runner.recipe import UnitRecipe
+from recipes.runner.run import run
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
@@ -84,8 +82,14 @@ def repeat(
         _link(path.parent, out)
         options = _options(recipe, known, path) | {"batch_size": known.settings.get("batch_size"), "out": place}
         options |= {key: value for key, value in asked.items() if key in {field.name for field in fields(recipe)}}
-        part = _part(recipe, {record.file for record in records}, known)(**options)
-        part.run(progress)
+        part = recipe(**options)
+        model = part.load()
+        if model.sha256 != known.model.get("sha256"):
+            raise BadInput(
+                f"the weights of {model.spec} have changed: their sha256 was {known.model.get('sha256')}, "
+                f"and is {model.sha256}; give the old ones (weights)"
+            )
+        run(part, progress, model=model, only={record.file for record in records})
         changes = _changes(known, path)
         return [_compared(record.file, path.parent, out, changes) for record in records]
 
@@ -101,9 +105,9 @@ def _wanted(manifest: Manifest, unit: str, path: Path) -> list[Record]:
     return found
 
 
-def _recipe(manifest: Manifest, path: Path) -> type[AnyRecipe]:
-    recipe = RECIPES.get(manifest.recipe)
-    if recipe is None or not issubclass(recipe, AnyRecipe):
+def _recipe(manifest: Manifest, path: Path) -> type[UnitRecipe]:
+    recipe = find_recipe(manifest.recipe)
+    if recipe is None or not issubclass(recipe, UnitRecipe):
         what = "makes no pictures by optimisation" if recipe else "is none that this version knows"
         raise BadInput(f"{path}: the recipe {manifest.recipe!r} {what}, so there is nothing to repeat")
     if manifest.settings.get("model") == "module":
@@ -111,7 +115,7 @@ def _recipe(manifest: Manifest, path: Path) -> type[AnyRecipe]:
     return recipe
 
 
-def _options(recipe: type[AnyRecipe], manifest: Manifest, path: Path) -> dict[str, Any]:
+def _options(recipe: type[UnitRecipe], manifest: Manifest, path: Path) -> dict[str, Any]:
     """The recipe's fields as the run had them, without those that leave its pictures as they are."""
     known, given = {key_of(field): field for field in fields(recipe)}, manifest.settings
     foreign = [key for key in given if key not in known]
@@ -120,41 +124,6 @@ def _options(recipe: type[AnyRecipe], manifest: Manifest, path: Path) -> dict[st
         if any(key not in PASSING for key in keys):
             raise BadInput(f"{path} was made by another version of inverter: it {what} ({', '.join(keys)})")
     return {known[key].name: value for key, value in given.items() if key in known and key not in PASSING}
-
-
-def _part(recipe: type[AnyRecipe], files: set[str], manifest: Manifest) -> type[AnyRecipe]:
-    """The recipe, of only those batches that these files are in, and without what it tells of its pictures."""
-
-    class Part(recipe):  # type: ignore[misc, valid-type]
-        def load(self) -> Model:
-            model: Model = super().load()
-            if model.sha256 != manifest.model.get("sha256"):
-                raise BadInput(
-                    f"the weights of {model.spec} have changed: their sha256 was {manifest.model.get('sha256')}, "
-                    f"and is {model.sha256}; give the old ones with --weights"
-                )
-            return model
-
-        def units(self, model: Model) -> list[Unit]:
-            found: list[Unit] = list(super().units(model))
-            size = self.batch_size or default_batch(model.device)
-            return [unit for batch in batches(found, size) if files & {unit.file for unit in batch} for unit in batch]
-
-        def prepare(self, *_: Any) -> None: ...
-
-        def metrics(self, _model: Model, units: Sequence[Unit], _images: Any) -> list[dict[str, Any]]:
-            return [{} for _ in units]
-
-        def table(self, _records: Sequence[Record]) -> list[dict[str, Any]]:
-            return []
-
-        def page(self, _manifest: Mapping[str, Any]) -> str:
-            return ""
-
-        def run(self, progress: RunProgressCallback | None = None) -> Any:
-            return AnyRecipe.run(self, progress)  # and not what a recipe makes of its finished pictures
-
-    return Part
 
 
 def _link(folder: Path, out: Path) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.options.fields import LARGEST, check_out, check_whole, option
+from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
+from recipes.runner.recipe import NetworkFields, Recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inverter import Model
+    from inverter.settings import Precision
     from objectives import Objective
     from recipes.executors.progress import RunProgressCallback
+    from recipes.runner.report import Report
 
 OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
 """Suffixes of `out` that promise something else than the .png that is written."""
@@ -29,7 +33,7 @@ _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepDream:
+class DeepDream(NetworkFields, Recipe):
     """What layers or channels see in a photo of any size, amplified (Mordvintsev et al. 2015, "Inceptionism").
 
     Raises:
@@ -48,13 +52,8 @@ class DeepDream:
         MISSING, "ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT, e.g. features.9:17*0.5; may be repeated", repeat=True
     )
     guide: str | None = option(None, "a second picture: amplify what looks like something in it")
-    model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
-    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
-    normalize: str | None = option(
-        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
-    )
-    out: str = option("dream.png", "picture to write, or a folder for dream.png")
-    video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter[video]')")
+    out: str = option("dream.png", "picture to write, or a folder for dream.png", group=OUTPUT)
+    video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter-vis[video]')")
     zoom: int = option(0, "frames of a zoom dream: each dreams on nearer to the middle of the one before")
     fps: int = option(12, "frames a second of the video")
     octaves: int | None = option(
@@ -62,24 +61,23 @@ class DeepDream:
     )
     octave_scale: float = option(1.4, "from one octave to the next")
     steps: int = option(10, "steps in each octave")
-    rate: float = option(0.008, "size of a step in pixel values of [0, 1]")
+    step_size: float = option(0.008, "step size in pixel values of [0, 1]", was="rate")
     tile: int = option(512, "largest side of what the network sees at once, in pixels: bounds the memory")
     size: int | None = option(None, "longest side of the result in pixels (default: the photo's)")
-    seed: int = option(0, "of the random cuts")
-    device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
-    precision: str = option("auto", "auto, float32 or bfloat16")
+    seed: int = option(0, "seed of the random tile positions", group=OPTIMISATION)
+    precision: Precision = option("auto", "auto, float32 or bfloat16", group=MACHINE)
 
     def __post_init__(self) -> None:
         limits = {"octaves": (1, 64), "steps": (1, 10**6), "tile": (32, LARGEST), "size": (1, LARGEST)}
         limits |= {"fps": (1, 1000), "zoom": (0, 10**6), "seed": (0, 2**63 - 1)}
         for key, (least, most) in limits.items():
             if getattr(self, key) is not None or key not in ("octaves", "size"):
-                check_whole(key, getattr(self, key), least, most)
+                check_integer(key, getattr(self, key), least, most)
         if not 1 < self.octave_scale <= 100:
             raise BadInput(f"octave_scale must be above 1 and at most 100, got {self.octave_scale!r}")
-        if not 0 < self.rate <= 1:
-            raise BadInput(f"rate must be above 0 and at most 1, got {self.rate!r}")
-        check_out(self.out)
+        if not 0 < self.step_size <= 1:
+            raise BadInput(f"step_size must be above 0 and at most 1, got {self.step_size!r}")
+        super().__post_init__()
         if Path(self.out).suffix.lower() in OTHERS:
             raise BadInput(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
@@ -153,29 +151,24 @@ class DeepDream:
             found.append((part, weight))
         return found
 
-    def run(self, progress: RunProgressCallback | None = None) -> Path:
-        """Writes the picture (and the video), and returns the picture's path.
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        yield  # it writes files, and has no folder of its own to lock
 
-        Args:
-            progress: called with an `RunProgress` as the work begins, and after every step.
-
-        Raises:
-            BadInput, NotFound, OSError: bad input, in one line, before anything is written.
-            MissingLibrary: for .mp4 without its encoder.
-            KeyboardInterrupt: passes through; after the first step it tells where the unfinished dream was written.
-        """
+    def _run(self, progress: RunProgressCallback | None) -> Report:
+        """Writes the picture and the video; after the first step, Ctrl-C leaves the unfinished dream next to them."""
         import torch
 
-        from inverter import load_model
         from recipes.deepdream.octaves import carried, dream, octave_sizes, retoned, tone_of, zoomed
         from recipes.executors.progress import RunProgress
         from recipes.outputs.atomic import check_writable, unfinished, write_png
         from recipes.outputs.video import open_video
 
+        started = time.perf_counter()
         self._check_files()
         photo = self._photo()
         size = (photo.shape[2], photo.shape[3])
-        model = load_model(self.model, self.weights, self.normalize, self.device)
+        model = self.load()
         if len(model.mean) != 3:
             raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
         parts = self.parts(model)
@@ -198,10 +191,10 @@ class DeepDream:
                         frame(photo[0])
                     frame(carried(shown, photo, size)[0])
                 if progress is not None:
-                    progress(RunProgress(done, total, 0))
+                    progress(RunProgress(done, total, 0, "step"))
 
             if progress is not None:
-                progress(RunProgress(0, total, 0))
+                progress(RunProgress(0, total, 0, "step"))
             try:
                 for turn, steps in enumerate(turns):
                     if turn:
@@ -213,7 +206,7 @@ class DeepDream:
                         octaves=self.octaves,
                         octave_scale=self.octave_scale,
                         steps=steps,
-                        rate=self.rate,
+                        rate=self.step_size,
                         tile=self.tile,
                         generator=generator,
                         precision=self.precision,
@@ -223,7 +216,7 @@ class DeepDream:
                         frame(picture[0])
             except KeyboardInterrupt:
                 if not done:
-                    raise
+                    raise KeyboardInterrupt("stopped before the first step; no file was written") from None
                 picture = carried(picture, photo, size)
                 if frame and self.zoom:
                     frame(picture[0])
@@ -231,7 +224,32 @@ class DeepDream:
                 places = " and ".join(str(unfinished(path)) for path in self.files)
                 raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {places}") from None
         write_png(self.path, picture[0])
-        return self.path
+        return self._report(model, sum(turns), time.perf_counter() - started)
+
+    def _report(self, model: Model, steps: int, seconds: float) -> Report:
+        from recipes.outputs.manifest import Manifest, Record, describe
+        from recipes.runner.report import Report
+
+        record = Record(
+            layer=",".join(address for address, _, _ in self.targets),
+            channel=None,
+            objective="dream",
+            attempt=0,
+            seed=self.seed,
+            file=self.path.name,
+            score=None,
+            steps=steps,
+            seconds=seconds,
+            status="ok",
+            image=Path(self.image).stem,
+        )
+        manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=1, units={record.file: record})
+        files = {"video": Path(self.video)} if self.video is not None else {}
+        return Report(self.path.parent, manifest, made=1, seconds=seconds, files=files)
+
+    def settings(self) -> dict[str, Any]:
+        layers = [self.layer] if isinstance(self.layer, str) else list(self.layer)
+        return super().settings() | {"model": self.model_name, "layer": layers}
 
 
 def _guided(model: Model, address: str, guide: str) -> Objective:

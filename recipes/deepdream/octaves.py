@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from inverter import Model, Settings
 from inverter.capture import Capture
+from inverter.settings import Precision
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.deepdream.tiles import by_tiles, shortest
@@ -41,7 +42,7 @@ def dream(
     rate: float = 0.008,
     tile: int = 512,
     generator: torch.Generator | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     on_progress: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """What a network sees in a picture, amplified (Mordvintsev et al. 2015, "Inceptionism").

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.options.fields import MOST, check_whole, option
+from recipes.options.fields import MOST, check_integer, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.runner.recipe import Recipe
+from recipes.runner.context import RunContext, once
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EDGE = 0.02
 """A channel value this near to 0 or 1 counts as burnt."""
 SHOWN = 5
-"""How many of the likeliest classes are told."""
+"""How many of the likeliest classes the manifest lists."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ RIVALS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(Recipe):
+class ClassModel(NetworkRecipe):
     """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
 
     Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
@@ -88,7 +88,7 @@ class ClassModel(Recipe):
         if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
             raise BadInput(f"{given[0]} is given but no judge: say which network with judge")
         if self.tries is not None:
-            check_whole("tries", self.tries, 1, MOST)
+            check_integer("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
         name = PriorChoice.parse(self.prior or preset.prior).name
         for key, value in asdict(preset).items():
@@ -97,8 +97,8 @@ class ClassModel(Recipe):
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
 
-    @cached_property
-    def _judge(self) -> Model | None:
+    @once
+    def _judge(self, context: RunContext) -> Model | None:
         from inverter import load_model
 
         if self.judge is None:
@@ -115,10 +115,11 @@ class ClassModel(Recipe):
             settings["judge"] = getattr(self.judge, "spec", "module")
         return settings
 
-    def units(self, model: Model) -> list[Unit]:
+    def units(self, context: RunContext) -> list[Unit]:
+        model = context.model
         classes = count_classes(model)
         self._choice.check(self.picture_size(model), model)
-        if (judge := self._judge) and (knows := count_classes(judge)) != classes:
+        if (judge := self._judge(context)) and (knows := count_classes(judge)) != classes:
             raise BadInput(
                 f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
                 "take a judge that was trained on the same classes"
@@ -134,9 +135,10 @@ class ClassModel(Recipe):
             for index in parse_classes(self.class_, classes, model.categories, model.spec)
         ]
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
         from objectives import logit, softmax
 
+        model = context.model
         classes = [unit.channel for unit in units if unit.channel is not None]
         score = objective = logit(classes)
         if self.preset == "best":
@@ -149,16 +151,16 @@ class ClassModel(Recipe):
         prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
         return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import top_classes
 
         images = (images * 255).round() / 255  # as they are on disk
-        told: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        for who, network in (("network", model), ("judge", self._judge)):
+        found: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
+        for who, network in (("network", context.model), ("judge", self._judge(context))):
             if network is not None:
-                for metrics, guesses in zip(told, top_classes(network, images, SHOWN), strict=True):
+                for metrics, guesses in zip(found, top_classes(network, images, SHOWN), strict=True):
                     metrics[who] = [asdict(guess) for guess in guesses]
-        return told
+        return found
 
     def closing(self, records: Sequence[Record]) -> str:
         count = len(records)

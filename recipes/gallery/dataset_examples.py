@@ -73,7 +73,7 @@ class DatasetExamples:
         kind = units[0].objective
         ranked = "logit" if kind == "softmax" else kind
         seen = PatchRecords(self.model, self.pictures, self.found, layer, self.fields[layer], ranked, SHOWN)
-        answers, told = seen.of(units), list[dict[str, Any]]()
+        answers, found = seen.of(units), list[dict[str, Any]]()
         for unit, score in zip(units, scores, strict=True):
             natural = measured(self.found, layer, unit.channel or 0, kind)
             places = answers[unit].most if unit.direction == "max" else answers[unit].least
@@ -84,10 +84,10 @@ class DatasetExamples:
             }
             if places:
                 metrics["patches"] = [seen.patch(place) for place in places]
-            told.append(metrics)
+            found.append(metrics)
             for place in places:
                 self._save(place.picture)
-        return told
+        return found
 
     def _save(self, picture: int) -> None:
         if picture not in self.saved:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.options.fields import MOST, check_whole, option
+from recipes.options.fields import MOST, check_integer, option
 from recipes.options.indices import parse_channels
-from recipes.options.names import OUTPUT_LAYER, safe_name
+from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.runner.recipe import Recipe
+from recipes.outputs.file_names import safe_name
+from recipes.runner.context import RunContext, once
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from objectives import Objective
-    from recipes.executors.progress import RunProgressCallback
     from recipes.gallery.dataset_examples import DatasetExamples
 
 OBJECTIVES = ("channel", "neuron", "logit", "softmax")
@@ -34,7 +34,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(Recipe):
+class Gallery(NetworkRecipe):
     """A picture of what each channel, neuron or class looks for (Olah et al. 2017, "Feature Visualization").
 
     Example:
@@ -60,7 +60,7 @@ class Gallery(Recipe):
         if self.objective not in OBJECTIVES:
             raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         PriorChoice.parse(self.prior)
-        check_whole("attempts", self.attempts, 1, MOST)
+        check_integer("attempts", self.attempts, 1, MOST)
         if not self.layers:
             raise BadInput("layer: got none; expected an address, or all")
         if not all(isinstance(layer, str) and layer for layer in self.layers):
@@ -72,7 +72,8 @@ class Gallery(Recipe):
     def layers(self) -> tuple[str, ...]:
         return (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
 
-    def units(self, model: Model) -> list[Unit]:
+    def units(self, context: RunContext) -> list[Unit]:
+        model = context.model
         choice, size = PriorChoice.parse(self.prior), self.picture_size(model)
         window = choice.window(size, model)
         if self.objective in CLASSES:
@@ -142,9 +143,10 @@ class Gallery(Recipe):
                     )
         return units
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
         from objectives import channel, diverse, logit, neuron, softmax
 
+        model = context.model
         layer, channels = units[0].layer, [unit.channel for unit in units if unit.channel is not None]
         measure: Objective = {
             "channel": lambda: channel(layer, channels),
@@ -160,28 +162,29 @@ class Gallery(Recipe):
         stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
         return Problem(objective, prior, measure, [stage], choice.finish(prior))
 
-    @cached_property
-    def _beside(self) -> list[DatasetExamples]:
-        """The natural pictures beside ours, once `prepare` has looked at them."""
-        return []
+    @once
+    def _examples(self, context: RunContext) -> DatasetExamples:
+        """The dataset's pictures that activate the units most; read from the output folder if they are there."""
+        from recipes.gallery.dataset_examples import DatasetExamples
 
-    def prepare(self, model: Model, units: Sequence[Unit], progress: RunProgressCallback | None = None) -> None:
+        assert self.dataset is not None  # only asked for with one
+        units, size = self.units(context), self.picture_size(context.model)
+        return DatasetExamples(
+            context.model, self.dataset, units, size, Path(self.out), self.fresh, context.progress, context.executor
+        )
+
+    def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
         if self.dataset is not None:
-            from recipes.gallery.dataset_examples import DatasetExamples
+            self._examples(context)
 
-            size, out, executor = self.picture_size(model), Path(self.out), self.executor(model)
-            self._beside[:] = [DatasetExamples(model, self.dataset, units, size, out, self.fresh, progress, executor)]
-
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
-        from inverter.scoring import evaluate, whole
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        from inverter.scoring import evaluate, uncropped
 
         if self.dataset is None:
-            return super().metrics(model, units, images)
-        if not self._beside:  # in another process than the one that looked at the pictures: it finds them on disk
-            self.prepare(model, self.units(model))
-        work = self.problem(model, units)
-        scores = evaluate(model, work.measure, whole(model, work.prior, images))
-        return self._beside[0].metrics(units, scores.tolist())
+            return super().metrics(context, units, images)
+        work = self.problem(context, units)
+        scores = evaluate(context.model, work.measure, uncropped(context.model, work.prior, images))
+        return self._examples(context).metrics(units, scores.tolist())
 
     def _style_layer(self, model: Model, layer: str) -> str:
         """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from functools import partial
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
-from recipes.options.fields import MOST, check_whole, key_of, option
+from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
 from recipes.options.names import address
-from recipes.runner.guard import guarded
+from recipes.runner.context import RunContext
+from recipes.runner.recipe import NetworkFields, Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.utils.data import Dataset
 
-    from inverter import Model
     from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
-    from recipes.runner.run import Report
+    from recipes.runner.report import Report
 
 OBJECTIVES = ("channel", "neuron", "logit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patches(Machines):
+class Patches(Machines, NetworkFields, Recipe):
     """What makes a unit fire in real pictures: the patches that excite it most and least, and how often it fires.
 
     A patch is what the unit sees (its receptive field, Araujo et al. 2019) where it is most active in a picture; each
@@ -44,14 +42,10 @@ class Patches(Machines):
     """
 
     name: ClassVar[str] = "patches"
+    noun: ClassVar[str] = "unit"
 
     dataset: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
-    )
-    model: str | nn.Module | Model = option("builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin")
-    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth")
-    normalize: str | None = option(
-        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: what the model's source says)"
     )
     layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
     channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
@@ -59,13 +53,15 @@ class Patches(Machines):
     count: int = option(8, "patches that excite a unit most, and as many that excite it least")
     out: str = option("patches", "output folder")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
-    batch_size: int | None = option(None, "pictures in one forward pass (default: chosen for the device)")
-    device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)")
-    fresh: bool = option(False, "start over: remove what an earlier run left in the output folder")
+    batch_size: int | None = option(
+        None, "pictures in one forward pass (default: chosen for the device)", group=MACHINE
+    )
+    fresh: bool = option(False, "start over: remove what an earlier run left in the output folder", group=OUTPUT)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole("count", self.count, 1, MOST)
+        Machines.__post_init__(self)
+        Recipe.__post_init__(self)
+        check_integer("count", self.count, 1, MOST)
         if self.objective not in OBJECTIVES:
             raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
@@ -85,22 +81,12 @@ class Patches(Machines):
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
-        values = {key_of(f): getattr(self, f.name) for f in fields(self) if not f.metadata.get("machines")}
         known = self._gallery.settings()
-        return values | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
+        return super().settings() | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
-    @guarded
-    def run(self, progress: RunProgressCallback | None = None) -> Report:
-        """Looks at all pictures once, then again at those that are shown, for their heat maps.
-
-        Args:
-            progress: called with an `RunProgress` as the work goes on; first in pictures, then in units.
-
-        Raises:
-            BadInput, NotFound, OSError: bad input, in one line, before anything is written.
-            KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
-        """
-        from inverter import load_model, receptive_fields
+    def _run(self, progress: RunProgressCallback | None) -> Report:
+        """Looks at all pictures once, then again at those that are shown, for their heat maps."""
+        from inverter import receptive_fields
         from recipes.activations.collect import collect
         from recipes.activations.reducers import Extremes
         from recipes.executors import executor
@@ -109,13 +95,12 @@ class Patches(Machines):
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import Store
         from recipes.pictures.sets import picture_set
-        from recipes.runner.run import Report
+        from recipes.runner.report import Report
 
         started = time.perf_counter()
-        load = partial(load_model, self.model, self.weights, self.normalize, self.device)
-        model = load()
-        units, pictures = self._gallery.units(model), picture_set(self.dataset, len(model.mean))
-        size = self._gallery.picture_size(model)
+        model, gallery = self.load(), self._gallery
+        units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.dataset, len(model.mean))
+        size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         sees = receptive_fields(model, [address(layer) for layer in layers], size)
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
@@ -136,7 +121,7 @@ class Patches(Machines):
             batch=self.batch_size,
             fresh=self.fresh,
             progress=progress,
-            executor=executor(self, load, model, self.device),
+            executor=executor(self, self.load, model, self.device),
         )
         made, todo, saved = 0, sum(not store.has(unit.file) for unit in units), set[int]()
         try:
@@ -153,16 +138,11 @@ class Patches(Machines):
                     progress(RunProgress(made, todo, len(units) - todo, "unit"))
         finally:
             page = store.write_page()
-        return Report(Path(self.out), page, store.manifest, made, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=found.skipped)
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
         from recipes.gallery.patches_page import render_patches
 
         return render_patches(manifest)
-
-    def skipped(self) -> Mapping[str, str]:
-        """The pictures that could not be read, with the reason: known once it ran."""
-        from recipes.activations.collect import CollectedActivations
-
-        return CollectedActivations.load(Path(self.out) / "activations").skipped

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.attribution.registry import MethodChoice
-from recipes.heatmaps.shared import PictureQuestions, asked_units, original_units, texts, with_channels
-from recipes.options.fields import check_whole, option
-from recipes.options.names import safe_name
+from recipes.heatmaps.shared import HeatMapRecipe, map_units, original_units, with_channels
+from recipes.options.fields import check_integer, option, texts
 from recipes.options.suggest import nearest
 from recipes.options.targets import Target
-from recipes.pages.by_picture import ORIGINAL
+from recipes.outputs.file_names import safe_name
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.context import RunContext, latest, once
 from recipes.runner.units import Given, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Model
-    from recipes.heatmaps.picture_batch import Batch
+    from recipes.heatmaps.picture_batch import PictureBatch
 
 BOXES = ("auto", "threshold", "graph-cut", "none")
 MOST_STEPS = 100_000
@@ -32,8 +32,8 @@ MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True)
-class Question:
-    """A target asked by a method at a layer ("" where the user named none)."""
+class MapRequest:
+    """One kind of heat map: a target, a method, and the layer that it looks at ("" for the default)."""
 
     target: Target
     choice: MethodChoice
@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explain(PictureQuestions):
+class Explain(HeatMapRecipe):
     """Where in a picture lies what excites a target: heat maps by several methods, side by side.
 
     For each picture, target and method the folder has the map over the picture (`NAME.png`), alone (`NAME-map.png`) and
@@ -87,9 +87,9 @@ class Explain(PictureQuestions):
         if self.box not in BOXES:
             raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
         if self.perceive is not None:
-            check_whole("perceive", self.perceive, 1, MOST_STEPS)
+            check_integer("perceive", self.perceive, 1, MOST_STEPS)
 
-    @cached_property
+    @property
     def _layers(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(texts(self.layer)))
 
@@ -97,77 +97,79 @@ class Explain(PictureQuestions):
         target = [str(target) for target in self._targets]
         return super().settings() | {"target": target, "layer": list(self._layers)}
 
-    def units(self, model: Model) -> list[Unit]:
+    def units(self, context: RunContext) -> list[Unit]:
         from recipes.attribution.localization.graph_cut import open_cv
 
         if self.box == "graph-cut":
-            open_cv()  # all is told before anything is written
+            open_cv()  # missing libraries are reported before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
             raise BadInput(
                 f"layer {self._layers[0]!r} is given, but no method looks at a layer of your choice: leave it out"
             )
-        questions, names = self._questions(model), self._readable(model)
-        first = self._batch(model, tuple(names[:1]))
-        for question in questions.values():
-            self._place(question, first)
-        return list(self._in_batches(model, questions, names))
+        requests, names = self._requests(context), list(self.pictures(context).files)
+        first = self._batch(context, tuple(names[:1]))
+        for request in requests.values():
+            self._place(request, first)
+        return list(self._in_batches(context.model, requests, names))
 
-    def _questions(self, model: Model) -> dict[str, Question]:
-        """What is asked of each picture, by folder."""
-        found: dict[str, Question] = {}
-        for target in dict.fromkeys(target.resolved(model) for target in self._targets):
+    @once
+    def _requests(self, context: RunContext) -> dict[str, MapRequest]:
+        """The heat maps to make of each picture, by folder."""
+        found: dict[str, MapRequest] = {}
+        for target in dict.fromkeys(target.resolved(context.model) for target in self._targets):
             for choice in self._choices:
                 for layer in (self._layers or ("",)) if choice.method().movable else ("",):
-                    question = Question(target, choice, layer)
-                    folder = question.folder
+                    request = MapRequest(target, choice, layer)
+                    folder = request.folder
                     while folder in found:  # of two texts that are the same as names of files
                         folder += "~"
-                    found[folder] = question
+                    found[folder] = request
         return found
 
-    def _in_batches(self, model: Model, questions: Mapping[str, Question], names: Sequence[str]) -> Iterator[Unit]:
+    def _in_batches(self, model: Model, requests: Mapping[str, MapRequest], names: Sequence[str]) -> Iterator[Unit]:
         for number, batch in enumerate(self._batches(model, names)):
             units = original_units(batch)
-            for folder, question in questions.items():
-                units += (self._with_files(unit, question) for unit in asked_units(folder, question.target, batch))
+            for folder, request in requests.items():
+                units += (self._with_files(unit, request) for unit in map_units(folder, request.target, batch))
             yield from (replace(unit, batch=f"{number} {unit.batch}") for unit in units)
 
-    def _with_files(self, unit: Unit, question: Question) -> Unit:
+    def _with_files(self, unit: Unit, request: MapRequest) -> Unit:
         """A unit that knows which files will lie beside its picture."""
         stem = unit.file.removesuffix(".png")
         extra_files = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
         if self.box == "graph-cut":
             extra_files["thing"] = f"{stem}-thing.png"
-        if self.perceive and question.choice.method().layer:
+        if self.perceive and request.choice.method().layer:
             extra_files["perceived"] = f"{stem}-perceived.png"
         return replace(unit, extra_files=extra_files)
 
-    @cached_property
-    def _batch(self) -> Callable[[Model, tuple[str, ...]], Batch]:
-        """Pictures by name: only the latest are kept, as all that is asked of them comes one after the other."""
-        from recipes.heatmaps.picture_batch import Batch
+    @latest
+    def _batch(self, context: RunContext, names: tuple[str, ...]) -> PictureBatch:
+        """Pictures by name, with what has been computed for them: units of the same pictures follow each other."""
+        from recipes.heatmaps.picture_batch import PictureBatch
 
-        return lru_cache(1)(lambda model, names: Batch(model, names, self._pictures(model, names)))
+        return PictureBatch(context.model, names, self._read(context, names))
 
-    def _place(self, question: Question, batch: Batch) -> str:
+    def _place(self, request: MapRequest, batch: PictureBatch) -> str:
         """Address of the layer that is looked at, or ""."""
         from recipes.attribution.api import resolve_layer
 
-        objective, size = batch.answer(question.target).objective, self.picture_size(batch.model)
-        return resolve_layer(batch.model, objective, question.choice, question.layer or None, size)
+        objective, size = batch.scores_of(request.target).objective, self.picture_size(batch.model)
+        return resolve_layer(batch.model, objective, request.choice, request.layer or None, size)
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Given:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Given:
         import torch
 
         from recipes.attribution import explain
         from recipes.outputs.colormap import overlay
 
-        batch = self._batch(model, tuple(str(unit.image) for unit in units))
+        model = context.model
+        batch = self._batch(context, tuple(str(unit.image) for unit in units))
         if units[0].objective == ORIGINAL:
             return Given(batch.images)
-        question = self._questions(model)[units[0].file.rpartition("/")[0]]
-        answer, choice, started = batch.answer(question.target), question.choice, time.perf_counter()
-        where = self._place(question, batch)
+        request = self._requests(context)[units[0].file.rpartition("/")[0]]
+        answer, choice, started = batch.scores_of(request.target), request.choice, time.perf_counter()
+        where = self._place(request, batch)
         maps = explain(
             model,
             batch.images,
@@ -177,26 +179,21 @@ class Explain(PictureQuestions):
             seed=self.seed,
             batch_size=self.batch_size,
         )
-        seconds, shown = (time.perf_counter() - started) / len(units), []
+        seconds, shown, metrics = (time.perf_counter() - started) / len(units), [], []
         for row, (unit, heat, score) in enumerate(zip(units, maps, answer.scores, strict=True)):
             signed = choice.method().signed or bool((heat < 0).any())  # an option may keep the sign
-            told = {"target": str(question.target), "method": str(choice), "at": where, "value": score}
-            told |= {"signed": signed, "seconds": seconds}
-            self._told[unit.file] = told | self._kept(unit, question, batch, row, heat, signed, where)
+            found = {"target": str(request.target), "method": str(choice), "at": where, "value": score}
+            found |= {"signed": signed, "seconds": seconds}
+            metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed, where))
             shown.append(overlay(batch.images[row], heat, signed))
         if answer.channels:
-            units = with_channels(model, question.target, units, answer.channels)
-        return Given(torch.stack(shown), units)
+            units = with_channels(model, request.target, units, answer.channels)
+        return Given(torch.stack(shown), units, metrics)
 
-    @cached_property
-    def _told(self) -> dict[str, dict[str, Any]]:
-        """What the manifest tells of a unit, by file: on its way from `problem` to `metrics`."""
-        return {}
-
-    def _kept(
-        self, unit: Unit, question: Question, batch: Batch, row: int, heat: Tensor, signed: bool, where: str
+    def _write_extra_files(
+        self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool, where: str
     ) -> dict[str, Any]:
-        """Writes the files beside a unit's picture, which is written last; what else there is to tell of its map."""
+        """Writes the extra files of a unit, whose picture is written last; the metrics of its map."""
         import numpy as np
 
         from recipes.attribution.localization.graph_cut import box_of, find_box, graph_cut
@@ -204,36 +201,36 @@ class Explain(PictureQuestions):
         from recipes.outputs.atomic import write_bytes, write_png
         from recipes.outputs.colormap import cut_out, plain
 
-        method, picture, buffer = question.choice.method(), batch.images[row], io.BytesIO()
+        method, picture, buffer = request.choice.method(), batch.images[row], io.BytesIO()
         files = {kind: Path(self.out) / file for kind, file in unit.extra_files.items()}
         write_png(files["plain"], plain(heat, signed))
         np.save(buffer, heat.numpy())
         write_bytes(files["array"], buffer.getvalue())
-        told: dict[str, Any] = {"lowest": float(heat.min()), "highest": float(heat.max())}
+        metrics: dict[str, Any] = {"lowest": float(heat.min()), "highest": float(heat.max())}
         if "perceived" in files:
             found = batch.perceived(where, self.perceive or 0, self.seed)[row]
             write_png(files["perceived"], seen_where_it_looked(found, heat))
         if "thing" in files:
             thing = graph_cut(picture, heat)
             write_png(files["thing"], cut_out(picture, thing))
-            told["thing"] = float(thing.float().mean())
+            metrics["thing"] = float(thing.float().mean())
             box = box_of(thing)
         else:
             box = find_box(self.box, heat, method.box)
         if box:
-            told["box"] = list(box)
+            metrics["box"] = list(box)
         if method.channels:
-            told["channels"] = _channels(batch.model, question.target, picture, where)
-        return told
+            metrics["channels"] = _channels(batch.model, request.target, picture, where)
+        return metrics
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+        """Of the input pictures: file name and, for a classifier, the likeliest classes; maps bring their own."""
         from recipes.activations.predictions import classifies, recognise
 
-        if units[0].objective != ORIGINAL:
-            return [self._told.pop(unit.file) for unit in units]
-        found: list[dict[str, Any]] = [{"source": self._files[str(unit.image)].name} for unit in units]
-        if classifies(model):
-            recognise(found, "top5", model, images, None)
+        files = self.pictures(context).files
+        found: list[dict[str, Any]] = [{"source": files[str(unit.image)].name} for unit in units]
+        if classifies(context.model):
+            recognise(found, "top5", context.model, images, None)
         return found
 
     def page(self, manifest: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A batch of pictures and what targets say of them: whatever several methods want to know is asked once."""
+"""A batch of pictures with the scores of targets on them: what several methods need is computed once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from recipes.options.targets import Target
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A target as an objective for B pictures, what it says of each, and the class or channel that it means there.
+class TargetScores:
+    """A target as an objective for B pictures, its score on each, and the class or channel that it means there.
 
     `channels` is empty for a target that means no single one.
     """
@@ -28,14 +28,14 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class PictureBatch:
     """Pictures (B, C, H, W) in [0, 1] by name.
 
     Example:
         >>> import torch
         >>> from inverter import load_model
-        >>> batch = Batch(load_model("builtin"), ["noise"], torch.rand(1, 3, 64, 64))
-        >>> len(batch.answer(Target.parse("logit:3")).scores)
+        >>> batch = PictureBatch(load_model("builtin"), ["noise"], torch.rand(1, 3, 64, 64))
+        >>> len(batch.scores_of(Target.parse("logit:3")).scores)
         1
     """
 
@@ -43,17 +43,17 @@ class Batch:
     names: Sequence[str]
     images: Tensor
 
-    def answer(self, target: Target) -> Answer:
-        """What a target says of the pictures.
+    def scores_of(self, target: Target) -> TargetScores:
+        """The scores of a target on the pictures.
 
         Raises:
             BadInput, NotFound, OSError: for a class, channel, layer or file that is not there.
         """
-        if target not in self._answers:
+        if target not in self._scores:
             objective = target.objective(self.model, self.images)
             channels = target.resolved(self.model).channels(self.model, self.images) if target.single else []
-            self._answers[target] = Answer(objective, target_scores(self.model, objective, self.images), channels)
-        return self._answers[target]
+            self._scores[target] = TargetScores(objective, target_scores(self.model, objective, self.images), channels)
+        return self._scores[target]
 
     def perceived(self, layer: str, steps: int, seed: int) -> Tensor:
         """What a layer keeps of the pictures, (B, C, H, W) in [0, 1]: see `perceived`."""
@@ -62,7 +62,7 @@ class Batch:
         return self._perceived[layer]
 
     @cached_property
-    def _answers(self) -> dict[Target, Answer]:
+    def _scores(self) -> dict[Target, TargetScores]:
         return {}
 
     @cached_property

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.options.fields import option
-from recipes.runner.recipe import AnyRecipe
+from recipes.options.fields import option, texts
+from recipes.outputs.file_names import safe_name
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.context import RunContext, once
+from recipes.runner.picture_fields import PictureFields
+from recipes.runner.recipe import UnitRecipe
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inverter import Model
     from recipes.outputs.manifest import Record
 
-ORIGINAL, MASKED, RESTORED = "original", "masked", "restored"
-"""The objectives that the manifest gives to the picture that was given, to what is known of it, and to the result."""
+MASKED, RESTORED = "masked", "restored"
+"""The objectives of the masked picture and of the result in the manifest."""
 LEARNING_RATE = 0.01
 STREWN = {"skip": 16, "shake": 0.0, "average": 0.97}
 HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
@@ -34,7 +36,7 @@ SMALLEST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inpaint(AnyRecipe):
+class Inpaint(PictureFields, UnitRecipe):
     """Restores missing pixels of pictures with the deep image prior (Ulyanov et al. 2018).
 
     x* = net_theta*(z), theta* = argmin |(net_theta(z) - x0) * m|^2, z noise, m 1 where the picture x0 is known. Known
@@ -47,7 +49,6 @@ class Inpaint(AnyRecipe):
 
     name: ClassVar[str] = "inpaint"
 
-    image: str | Sequence[str] = option((), "a picture, or a folder of pictures; may be repeated", repeat=True)
     mask: str | Sequence[str] = option(
         (),
         "a picture of the same size, white where the picture is known, black where it is missing: one for all, or "
@@ -65,11 +66,9 @@ class Inpaint(AnyRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, values in (("image", self.images), ("mask", self.masks)):
-            if not all(isinstance(value, str) and value for value in values):
-                raise BadInput(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
-        if not self.images:
-            raise BadInput("image: got none; expected a picture, or a folder of pictures")
+        self.check_images()
+        if not all(isinstance(value, str) and value for value in self.masks):
+            raise BadInput(f"mask: expected text, or a list of texts, got {self.mask!r}")
         if bool(self.masks) == (self.missing is not None):
             given = "both mask and missing" if self.masks else "neither mask nor missing"
             raise BadInput(f"got {given}; expected a picture of what is known (--mask) or a share (--missing)")
@@ -79,75 +78,65 @@ class Inpaint(AnyRecipe):
             raise BadInput("damaged says what a mask hides; with missing, whole pictures are given")
 
     @property
-    def images(self) -> tuple[str, ...]:
-        return _texts(self.image)
-
-    @property
     def masks(self) -> tuple[str, ...]:
-        return _texts(self.mask)
+        return texts(self.mask)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"image": list(self.images), "mask": list(self.masks)}
 
-    @cached_property
-    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
-        """The pictures that can be read, and why the others cannot."""
-        from recipes.pictures.reading import readable_pictures
-
-        return readable_pictures(self.images)
-
-    @property
-    def _files(self) -> dict[str, Path]:
-        """The pictures by a name that tells them apart."""
-        return self._found[0]
-
-    def skipped(self) -> Mapping[str, str]:
-        return self._found[1]
-
-    @cached_property
-    def _mask_files(self) -> dict[str, Path]:
+    @once
+    def _mask_files(self, context: RunContext) -> dict[str, Path]:
         """The mask of each picture, by the picture's name."""
-        from recipes.pictures.reading import named_pictures
+        from recipes.pictures.inputs import named_files
 
-        pictures, masks = named_pictures(self.images), list(named_pictures(self.masks).values())
+        pictures, masks = named_files(self.images), list(named_files(self.masks).values())
         if len(masks) not in (1, len(pictures)):
             raise BadInput(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
         return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
 
-    def _read(self, name: str) -> tuple[Tensor, Tensor]:
+    def _read(self, context: RunContext, name: str) -> tuple[Tensor, Tensor]:
         """A picture (3, H, W) in [0, 1], and its mask (1, H, W) of zeros and ones."""
         from inverter.engine import unit_seeds
         from recipes.inpainting.masks import check_mask, random_mask, read_mask, scaled, scaled_mask
         from recipes.pictures.reading import read_picture
 
-        picture = read_picture(self._files[name])
+        source = self.pictures(context).files[name]
+        picture = read_picture(source)
         height, width = picture.shape[1:]
         factor = self.size / max(height, width) if self.size else 1
         size = max(1, round(height * factor)), max(1, round(width * factor))
         if min(size) < SMALLEST:
             raise BadInput(
-                f"{self._files[name]}: expected pictures of at least {SMALLEST} pixels each way, "
+                f"{source}: expected pictures of at least {SMALLEST} pixels each way, "
                 f"got {size[1]}x{size[0]} (width x height)"
             )
         if self.missing is not None:
             (seed,) = unit_seeds((f"missing({name})",), self.seed)
             return scaled(picture, size), random_mask(size, self.missing, seed)
-        file = self._mask_files[name]
+        file = self._mask_files(context)[name]
         mask = scaled_mask(read_mask(file, (height, width)), size)
         return scaled(picture, size), check_mask(mask, f"mask {file} at {size[1]}x{size[0]} pixels")
 
-    def _batch(self, units: Sequence[Unit]) -> tuple[Tensor, Tensor]:
+    def _batch(self, context: RunContext, units: Sequence[Unit]) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, H, W) of these units, and their masks (B, 1, H, W)."""
         import torch
 
-        pictures, masks = zip(*(self._read(str(unit.image)) for unit in units), strict=True)
+        pictures, masks = zip(*(self._read(context, str(unit.image)) for unit in units), strict=True)
         return torch.stack(pictures), torch.stack(masks)
 
-    def units(self, model: Model) -> list[Unit]:
+    def units(self, context: RunContext) -> list[Unit]:
         # What cannot be read, or does not fit, is told before anything is written.
-        kinds = {name: self._kind(name) for name in self._files}
+        kinds = {name: self._kind(context, name) for name in self.pictures(context).files}
         return [
-            Unit("", None, objective, f"{folder}/{name}.png", image=name, prior=prior, batch=f"{objective} {kind}")
+            Unit(
+                "",
+                None,
+                objective,
+                f"{folder}/{safe_name(name)}.png",
+                image=name,
+                prior=prior,
+                batch=f"{objective} {kind}",
+            )
             for objective, folder, prior in (
                 (ORIGINAL, "originals", None),
                 (MASKED, "masked", None),
@@ -156,19 +145,19 @@ class Inpaint(AnyRecipe):
             for name, kind in kinds.items()
         ]
 
-    def _kind(self, name: str) -> str:
+    def _kind(self, context: RunContext, name: str) -> str:
         """What pictures that are restored in one batch have in common: the size, and how deep their holes are."""
         from recipes.inpainting.masks import depth
 
-        picture, mask = self._read(name)
+        picture, mask = self._read(context, name)
         return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'strewn'}"
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from objectives import known_pixels
         from priors import DeepImage
         from recipes.inpainting.masks import depth
 
-        pictures, masks = self._batch(units)
+        pictures, masks = self._batch(context, units)
         if units[0].objective == ORIGINAL:
             return Given(pictures)
         seen = pictures * masks  # from here on, nothing knows what the masks hide
@@ -181,14 +170,14 @@ class Inpaint(AnyRecipe):
         stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
         return Problem(objective, prior, objective, [stage], finish=lambda found: seen + (1 - masks) * found)
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the missing pixels as they are in the files, with 8 bits a channel."""
-        pictures, masks = self._batch(units)
+        pictures, masks = self._batch(context, units)
         height, width = pictures.shape[2:]
         found: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]
         if units[0].objective == ORIGINAL:
             for metrics, unit in zip(found, units, strict=True):
-                metrics["source"] = self._files[str(unit.image)].name
+                metrics["source"] = self.pictures(context).files[str(unit.image)].name
         if units[0].objective != RESTORED:
             return found
         known = pictures * masks
@@ -220,7 +209,3 @@ def _missing_psnr(images: Tensor, pictures: Tensor, masks: Tensor) -> Tensor:
     missing = (1 - masks).expand_as(pictures)
     error = ((images - pictures).square() * missing).flatten(1).sum(1) / missing.flatten(1).sum(1)
     return (-10 * error.log10()).clamp(max=99.0)
-
-
-def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput, NotFound
 from recipes.inversion.schedules import AUTO
-from recipes.options.fields import MOST, check_whole, option
-from recipes.options.names import OUTPUT_LAYER, address, safe_name
+from recipes.options.fields import MOST, check_integer, option, texts
+from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.runner.recipe import Recipe
+from recipes.outputs.file_names import safe_name
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.context import RunContext, once
+from recipes.runner.picture_fields import PictureFields
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Code, Model
+    from objectives.codes import Distance
     from recipes.inversion.decoder_starts import DecodedStarts
     from recipes.outputs.manifest import Record
 
 DISTANCES = ("l2", "cosine", "l1")
 STARTS = ("decoder", "noise")
-ORIGINAL = "original"
-"""The objective that the manifest gives to a picture that was given."""
 YARDSTICK = 32
 """At most so many pictures make the mean distance between codes of different pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert(Recipe):
+class Invert(PictureFields, NetworkRecipe):
     """Pre-images: pictures that look to a layer as a given one does (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting
@@ -45,7 +47,6 @@ class Invert(Recipe):
 
     name: ClassVar[str] = "invert"
 
-    image: str | Sequence[str] = option((), "a picture, or a folder of pictures; may be repeated", repeat=True)
     code: str | None = option(None, "codes to invert instead of pictures: a .safetensors file of inverter.encode")
     layer: str | Sequence[str] = option(
         "all", "address of a layer, output, or all (the stages, or all of the code); may be repeated", repeat=True
@@ -55,7 +56,7 @@ class Invert(Recipe):
     )
     attempts: int = option(1, "different pre-images of each code")
     start: str = option("decoder", "decoder (a linear guess at the picture) or noise", choices=STARTS)
-    distance: str = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
+    distance: Distance = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
     judge: str | None = option(None, "a second network that is asked what it sees: as --model")
     judge_weights: str | None = option(None, "its weights file")
     judge_normalize: str | None = option(None, "its normalization: as --normalize")
@@ -68,9 +69,9 @@ class Invert(Recipe):
         if bool(self.images) == (self.code is not None):
             given = "both image and code" if self.images else "neither image nor code"
             raise BadInput(f"got {given}; expected pictures (--image) or a file of codes (--code)")
-        for key, values in (("image", self.images), ("layer", self.layers)):
-            if not all(isinstance(value, str) and value for value in values):
-                raise BadInput(f"{key}: expected text, or a list of texts, got {getattr(self, key)!r}")
+        self.check_images(required=False)
+        if not all(isinstance(value, str) and value for value in self.layers):
+            raise BadInput(f"layer: expected text, or a list of texts, got {self.layer!r}")
         if self.distance not in DISTANCES:
             raise BadInput(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
         if self.start not in STARTS:
@@ -79,17 +80,13 @@ class Invert(Recipe):
             raise BadInput(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
             raise BadInput("layer: got none; expected an address, output, or all")
-        check_whole("attempts", self.attempts, 1, MOST)
+        check_integer("attempts", self.attempts, 1, MOST)
         if self.judge is None and (self.judge_weights or self.judge_normalize):
             raise BadInput("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
 
     @property
-    def images(self) -> tuple[str, ...]:
-        return _texts(self.image)
-
-    @property
     def layers(self) -> tuple[str, ...]:
-        return _texts(self.layer)
+        return texts(self.layer)
 
     @property
     def priors(self) -> tuple[str, ...]:
@@ -97,33 +94,23 @@ class Invert(Recipe):
         given = (self.prior,) if isinstance(self.prior, str | Mapping) else tuple(self.prior)
         return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
 
-    @cached_property
-    def _found(self) -> tuple[dict[str, Path], dict[str, str]]:
-        """The pictures that can be read, and why the others cannot."""
-        from recipes.pictures.reading import readable_pictures
+    def _files(self, context: RunContext) -> Mapping[str, Path]:
+        """The pictures by name; none where codes are given."""
+        return self.pictures(context).files if self.images else {}
 
-        return readable_pictures(self.images) if self.images else ({}, {})
-
-    @property
-    def _files(self) -> dict[str, Path]:
-        """The pictures by a name that tells them apart."""
-        return self._found[0]
-
-    def skipped(self) -> Mapping[str, str]:
-        return self._found[1]
-
-    @cached_property
-    def _code(self) -> Code | None:
+    @once
+    def _code(self, context: RunContext) -> Code | None:
         from inverter import load_code
 
         return None if self.code is None else load_code(self.code)
 
-    @cached_property
-    def _names(self) -> list[str]:
-        return list(self._files) if self._code is None else [f"code-{i:04d}" for i in range(self._code.count)]
+    @once
+    def _names(self, context: RunContext) -> list[str]:
+        code = self._code(context)
+        return list(self._files(context)) if code is None else [f"code-{i:04d}" for i in range(code.count)]
 
-    @cached_property
-    def _judge(self) -> Model | None:
+    @once
+    def _judge(self, context: RunContext) -> Model | None:
         if self.judge is None:
             return None
         from inverter import load_model
@@ -134,28 +121,34 @@ class Invert(Recipe):
             raise BadInput(f"judge {self.judge} puts out no vector of classes: expected a classifier")
         return judge
 
-    def picture_size(self, model: Model) -> tuple[int, int]:
-        return super().picture_size(model) if self._code is None else self._code.size
+    def _size(self, context: RunContext) -> tuple[int, int]:
+        """(height, width) of the pictures: that of the codes, where these are given."""
+        code = self._code(context)
+        return self.picture_size(context.model) if code is None else code.size
 
     def settings(self) -> dict[str, Any]:
         # One way to write what may be written in several, so that a run can be continued with any of them.
         lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
         return super().settings() | lists
 
-    def units(self, model: Model) -> list[Unit]:
-        from recipes.inversion.schedules import best, stride
+    def units(self, context: RunContext) -> list[Unit]:
+        model = context.model
+        from inverter.codes import stride
+        from recipes.inversion.schedules import best
 
-        code, size = self._code, self.picture_size(model)
+        code, size = self._code(context), self._size(context)
         if len(model.mean) != 3:
             raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3")
         if code is not None:
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
                 raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
-        _ = self._found  # what cannot be read is told before anything is written
-        _ = self._judge
-        units = [Unit("", None, ORIGINAL, f"originals/{name}.png", image=name, batch=ORIGINAL) for name in self._files]
-        for layer, shape in self._shapes(model, size).items():
+        files = self._files(context)  # what cannot be read is refused before anything is written
+        self._judge(context)
+        units = [
+            Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in files
+        ]
+        for layer, shape in self._shapes(context, size).items():
             depth = stride(shape, size)
             for prior in dict.fromkeys(best(depth) if prior == AUTO else prior for prior in self.priors):
                 PriorChoice.parse(prior).check(size, model)
@@ -164,23 +157,23 @@ class Invert(Recipe):
                         layer=layer,
                         channel=None,
                         objective="code",
-                        file=f"images/{safe_name(layer)}/{name}-{safe_name(prior)}{_tail(attempt)}.png",
+                        file=f"images/{safe_name(layer)}/{safe_name(name)}-{safe_name(prior)}{_tail(attempt)}.png",
                         attempt=attempt,
                         image=name,
                         prior=prior,
                         batch=f"{layer} {prior}",
                         group=f"{layer} {prior} {name}" if self.attempts > 1 else "",
                     )
-                    for name in self._names
+                    for name in self._names(context)
                     for attempt in range(self.attempts)
                 ]
         return units
 
-    def _shapes(self, model: Model, size: tuple[int, int]) -> dict[str, Sequence[int]]:
+    def _shapes(self, context: RunContext, size: tuple[int, int]) -> dict[str, Sequence[int]]:
         """The layers that are asked for, each with the shape of its code (1, ...); it fits the code's file."""
         from inverter import stages
 
-        code, wanted = self._code, list[str]()
+        model, code, wanted = context.model, self._code(context), list[str]()
         for layer in self.layers:
             if layer != "all":
                 wanted.append(layer)
@@ -205,68 +198,67 @@ class Invert(Recipe):
             shapes[layer] = shape
         return shapes
 
-    def _originals(self, model: Model, units: Sequence[Unit]) -> Tensor:
-        import torch
+    def _originals(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
 
-        from recipes.pictures.reading import fit, read_picture
+        names = list(dict.fromkeys(str(unit.image) for unit in units))
+        pictures = self.pictures(context).read(names, self._size(context))
+        return pictures[[names.index(str(unit.image)) for unit in units]]
 
-        size = self.picture_size(model)
-        pictures = {name: fit(read_picture(self._files[name]), size) for name in {str(unit.image) for unit in units}}
-        return torch.stack([pictures[str(unit.image)] for unit in units])
-
-    def _targets(self, model: Model, units: Sequence[Unit]) -> Tensor:
+    def _targets(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
         """The codes that these units of one layer pursue, (B, ...)."""
         from inverter import encode
 
         where = address(units[0].layer)
-        if self._code is not None:
-            return self._code.layers[where][[self._names.index(str(unit.image)) for unit in units]]
-        return encode(model, self._originals(model, units), where)[where]
+        if (code := self._code(context)) is not None:
+            names = self._names(context)
+            return code.layers[where][[names.index(str(unit.image)) for unit in units]]
+        return encode(context.model, self._originals(context, units), where)[where]
 
-    @cached_property
-    def _starts(self) -> DecodedStarts:
+    @once
+    def _starts(self, context: RunContext) -> DecodedStarts:
         from recipes.inversion.decoder_starts import DecodedStarts
 
         return DecodedStarts(self.seed)
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
+        from inverter.codes import stride
         from objectives import code
-        from recipes.inversion.schedules import APPROACHES, DECODED, OTHERS, planned, stride
+        from recipes.inversion.schedules import APPROACHES, DECODED, OTHERS, planned
 
         if units[0].objective == ORIGINAL:
-            return Given(self._originals(model, units))
-        target, size = self._targets(model, units), self.picture_size(model)
+            return Given(self._originals(context, units))
+        model, target, size = context.model, self._targets(context, units), self._size(context)
         choice, depth = PriorChoice.parse(str(units[0].prior)), stride(target.shape, size)
         approach = APPROACHES.get(choice.name, OTHERS)
         names = [str(unit.image) for unit in units]
         objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
         if self.start == "decoder" and choice.name in DECODED and target.ndim == 4:
-            prior = choice.at(self._starts.of(model, units, target, prior), **approach.options(depth))
+            prior = choice.at(self._starts(context).of(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, choice.finish(prior))
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The figures of the pictures as they are in their files, with 8 bits a channel."""
         from inverter import encode
         from recipes.activations.predictions import classifies, recognise
         from recipes.inversion.similarity import likeness
 
-        images = images.clamp(0, 1).mul(255).round().div(255)
-        known, found = self._code is None, [dict[str, Any]() for _ in units]
-        originals = self._originals(model, units) if known else None
-        for name, network in (("top5", model if classifies(model) else None), ("judge_top5", self._judge)):
+        model, images = context.model, images.clamp(0, 1).mul(255).round().div(255)
+        known, found = self._code(context) is None, [dict[str, Any]() for _ in units]
+        originals = self._originals(context, units) if known else None
+        for name, network in (("top5", model if classifies(model) else None), ("judge_top5", self._judge(context))):
             if network is not None:
                 recognise(found, name, network, images, originals if units[0].objective != ORIGINAL else None)
         if units[0].objective == ORIGINAL:
             for metrics, unit in zip(found, units, strict=True):
-                metrics["source"] = self._files[str(unit.image)].name
+                metrics["source"] = self._files(context)[str(unit.image)].name
             return found
         where = address(units[0].layer)
-        target = self._targets(model, units).flatten(1)
+        target = self._targets(context, units).flatten(1)
         distance = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
-        between = self._between(model, units[0].layer)
+        between = self._between(context, units[0].layer)
         for metrics, off, size in zip(found, distance.tolist(), target.norm(dim=1).tolist(), strict=True):
             metrics["relative_error"] = off / size
             if between:
@@ -276,20 +268,16 @@ class Invert(Recipe):
                 metrics |= alike
         return found
 
-    def _between(self, model: Model, layer: str) -> float | None:
+    @once
+    def _between(self, context: RunContext, layer: str) -> float | None:
         """Mean distance between codes of different pictures (Mahendran & Vedaldi 2015: N_Phi)."""
-        if layer not in self._distances:
-            import torch
+        import torch
 
-            names = self._names[:YARDSTICK]
-            units = [Unit(layer, None, "code", "", image=name) for name in names]
-            codes = self._targets(model, units).flatten(1)
-            self._distances[layer] = float(torch.pdist(codes).mean()) if len(names) > 1 else None
-        return self._distances[layer]
-
-    @cached_property
-    def _distances(self) -> dict[str, float | None]:
-        return {}
+        names = self._names(context)[:YARDSTICK]
+        if len(names) < 2:
+            return None
+        codes = self._targets(context, [Unit(layer, None, "code", "", image=name) for name in names]).flatten(1)
+        return float(torch.pdist(codes).mean())
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.inversion.error_table import rows
@@ -300,10 +288,6 @@ class Invert(Recipe):
         from recipes.inversion.page import render_invert
 
         return render_invert(manifest)
-
-
-def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _tail(attempt: int) -> str:

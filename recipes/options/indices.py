@@ -45,7 +45,7 @@ def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -
     else:
         numbers = [channels] if isinstance(channels, int) else list(channels)
         if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
-            raise BadInput(f"channels: expected whole numbers, got {channels!r}")
+            raise BadInput(f"channels: expected integers, got {channels!r}")
     if not numbers:
         raise BadInput("channels: got none; expected all, a list 3,17,42 or ranges 0-15")
     for number in numbers:

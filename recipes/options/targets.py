@@ -61,15 +61,15 @@ class Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
-        wanted = ValueError(f"target {text!r}: expected {FORMS[kind]}")
+        error = BadInput(f"target {text!r}: expected {FORMS[kind]}")
         if kind in ("logit", "softmax"):
             layer, which = OUTPUT_LAYER, rest
         else:
             layer, _, which = (part.strip() for part in rest.partition(":"))
         if not layer or (kind != "layer" and not which) or (kind == "layer" and which):
-            raise wanted
+            raise error
         if (kind == "channel" and not _is_number(which)) or (kind == "neuron" and not _POSITION.fullmatch(which)):
-            raise wanted
+            raise error
         return cls(kind, layer, which)
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.options.fields import option
-from recipes.options.names import safe_name
+from recipes.outputs.file_names import safe_name
 from recipes.photo.icons import Icon, PhotoIcons
 from recipes.runner.units import Unit
 
@@ -75,7 +75,7 @@ class Dictionary(PhotoIcons):
         positions = [self.positions] if isinstance(self.positions, str) else list(self.positions)
         return super().settings() | {"positions": positions}
 
-    def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         rows, columns = maps.shape[1:]
         found = []
         for y, x in parse_positions(self.positions, rows, columns, layer):

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from recipes.options.fields import MOST, check_whole, option
-from recipes.options.names import safe_name
+from recipes.options.fields import MOST, check_integer, option
+from recipes.outputs.file_names import safe_name
 from recipes.photo.icons import Icon, PhotoIcons, strongest
-from recipes.runner.guard import guarded
 from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
-    from recipes.runner.run import Report
 
 GROUND = 1.0
 """Grey level between the cells."""
@@ -77,9 +74,9 @@ class Grid(PhotoIcons):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.groups is not None:
-            check_whole("groups", self.groups, 1, MOST)
+            check_integer("groups", self.groups, 1, MOST)
 
-    def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         cells = [self.at(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
         return cells + (self._groups(layer, maps, self.groups) if self.groups else [])
 
@@ -103,20 +100,17 @@ class Grid(PhotoIcons):
             found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, metrics)))
         return found
 
-    @guarded
-    def run(self, progress: RunProgressCallback | None = None) -> Report:
+    def assemble(self, folder: Path, records: Collection[Record]) -> None:
         from recipes.outputs.atomic import write_png
 
-        report = super().run(progress)
-        records = list(report.manifest.units.values())
-        for layer, (rows, columns) in next(r.metrics["maps"] for r in records if r.metrics.get("maps")).items():
+        shapes: dict[str, tuple[int, int]] = next(
+            (record.metrics["maps"] for record in records if record.metrics.get("maps")), {}
+        )
+        for layer, (rows, columns) in shapes.items():
             cells = [
-                _cell(report.out, record)
-                for record in records
-                if record.metrics.get("position") and record.layer == layer
+                _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
             ]
-            write_png(report.out / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
-        return report
+            write_png(folder / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:

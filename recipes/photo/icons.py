@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput, BadType
-from recipes.options.fields import LARGEST, MOST, check_whole, option
-from recipes.options.names import safe_name
+from inverter_errors import BadInput
+from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.runner.recipe import Recipe
+from recipes.outputs.file_names import safe_name
+from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.context import RunContext, once
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     from inverter import Model
 
-ORIGINAL = "original"
-"""The objective that the manifest gives to the photo itself."""
 CONTRAST = 1.2
 """Of icons with the Fourier prior: what photographs have or less, so that a small picture stays readable."""
 
@@ -47,7 +47,7 @@ class Icon:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoIcons(Recipe):
+class PhotoIcons(NetworkRecipe):
     """A photo's activation vectors a_(y,x), each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
 
     The objective is Olah et al. 2018's dot product, times the cosine power of Carter et al. 2019; Phi(x) is taken at
@@ -75,8 +75,8 @@ class PhotoIcons(Recipe):
             raise BadInput(f"image: got {self.image!r}; expected a photo (--image FILE)")
         if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
-        check_whole("count", self.count, 1, MOST)
-        check_whole("icon", self.icon, 1, LARGEST)
+        check_integer("count", self.count, 1, MOST)
+        check_integer("icon", self.icon, 1, LARGEST)
         if not 0 <= self.power <= 100:
             raise BadInput(f"power must be in [0, 100], got {self.power!r}")
         PriorChoice.parse(self.prior)
@@ -89,22 +89,13 @@ class PhotoIcons(Recipe):
         # One way to write what may be written in several, so that a run can be continued with any of them.
         return super().settings() | {"layer": list(self.layers), "prior": str(PriorChoice.parse(self.prior))}
 
-    @cached_property
-    def _icons(self) -> dict[str, Icon]:
-        """By file: filled by `units`, read when they are made."""
-        return {}
-
-    @cached_property
-    def _maps(self) -> dict[str, Tensor]:
-        """The photo's activations (C, H, W) by layer: filled by `units`."""
-        return {}
-
     def _photo(self, model: Model) -> Tensor:
         from recipes.pictures.reading import fit, read_picture
 
         return fit(read_picture(self.image), self.picture_size(model))
 
-    def look(self, model: Model) -> dict[str, Tensor]:
+    @once
+    def _maps(self, context: RunContext) -> dict[str, Tensor]:
         """The photo's activations (C, H, W) at each layer.
 
         Raises:
@@ -112,6 +103,7 @@ class PhotoIcons(Recipe):
         """
         from inverter import encode
 
+        model = context.model
         if len(model.mean) != 3:
             raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; icons are in colour, of 3")
         photo, side = self._photo(model), (self.icon, self.icon)
@@ -131,22 +123,19 @@ class PhotoIcons(Recipe):
                 raise BadInput(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
         return maps
 
-    def _icon(self, model: Model, unit: Unit) -> Icon:
-        if not self._icons:  # in another process than the one that asked for the units
-            self.units(model)
-        return self._icons[unit.file]
+    @once
+    def _icons(self, context: RunContext) -> dict[Unit, Icon]:
+        """All icons, each with its unit, in order."""
+        return {unit: icon for layer, maps in self._maps(context).items() for unit, icon in self.icons(layer, maps)}
 
-    def wanted(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+    @abstractmethod
+    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         """The icons of one layer, whose activations are `maps` (C, H, W)."""
-        raise BadType(f"{type(self).__name__} must define wanted()")
 
-    def units(self, model: Model) -> list[Unit]:
-        self._maps.update(self.look(model))
-        found = [pair for layer, maps in self._maps.items() for pair in self.wanted(layer, maps)]
-        self._icons.update({unit.file: icon for unit, icon in found})
+    def units(self, context: RunContext) -> list[Unit]:
         name = Path(self.image).stem
         photo = Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL)
-        return [photo, *(unit for unit, _ in found)]
+        return [photo, *self._icons(context)]
 
     def at(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
         """The icon of one position's whole vector."""
@@ -159,18 +148,20 @@ class PhotoIcons(Recipe):
         file = f"images/{safe_name(layer)}/position-{y:03d}-{x:03d}.png"
         return Unit(layer, None, "direction", file, batch=f"{layer} direction"), Icon(vector, metrics)
 
-    def problem(self, model: Model, units: Sequence[Unit]) -> Problem | Given:
+    def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         import torch
 
         from objectives import channel, direction
 
+        model = context.model
         if units[0].objective == ORIGINAL:
             return Given(self._photo(model)[None])
         layer = units[0].layer
         if units[0].objective == "channel":
             objective = measure = channel(layer, [unit.channel for unit in units if unit.channel is not None])
         else:
-            vectors = torch.stack([self._icon(model, unit).vector for unit in units])
+            icons = self._icons(context)
+            vectors = torch.stack([icons[unit].vector for unit in units])
             vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a weak position deserves steps as large as others
             objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
         choice = PriorChoice.parse(self.prior)
@@ -178,20 +169,20 @@ class PhotoIcons(Recipe):
         prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
         return Problem(objective, prior, measure, finish=choice.finish(prior))
 
-    def metrics(self, model: Model, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The photo's maps; of icons, the cosine between their mean activation and the vector they are to show."""
         from torch.nn import functional as F
 
         from inverter import encode
 
         if units[0].objective == ORIGINAL:
-            shapes = {layer: list(maps.shape[1:]) for layer, maps in (self._maps or self.look(model)).items()}
+            shapes = {layer: list(maps.shape[1:]) for layer, maps in self._maps(context).items()}
             return [{"source": Path(self.image).name, "maps": shapes}]
         layer = units[0].layer
         found = []
-        means = encode(model, images, layer)[layer].mean((2, 3))
+        means = encode(context.model, images, layer)[layer].mean((2, 3))
         for unit, mean in zip(units, means, strict=True):
-            icon = self._icon(model, unit)
+            icon = self._icons(context)[unit]
             cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
             found.append({**icon.metrics, "cosine": cosine})
         return found

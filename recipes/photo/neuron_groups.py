@@ -55,7 +55,7 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
         from sklearn.decomposition import NMF
         from sklearn.exceptions import ConvergenceWarning
     except ModuleNotFoundError:
-        raise MissingLibrary("groups need scikit-learn: pip install 'inverter[atlas]'") from None
+        raise MissingLibrary("groups need scikit-learn: pip install 'inverter-vis[atlas]'") from None
     matrix = activations.clamp_min(0).flatten(1).T.double().numpy()  # (positions, channels)
     if not matrix.any():
         raise BadInput("groups: no activation is above 0, so there is nothing to group")

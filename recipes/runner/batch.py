@@ -12,9 +12,9 @@ from torch import Tensor
 
 from inverter import Model, Progress, Settings, evaluate
 from inverter.determinism import deterministic
-from inverter.scoring import whole
+from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
-from recipes.runner.base import Plan
+from recipes.runner.context import RunContext
 from recipes.runner.out_of_memory import optimize_in_halves
 from recipes.runner.units import Given, Problem, Unit
 
@@ -28,51 +28,72 @@ class Finished:
 
 
 def make(
-    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], on_progress: Callable[[float], None]
+    context: RunContext,
+    settings: Settings,
+    measure: bool,
+    model: Model,
+    units: Sequence[Unit],
+    on_progress: Callable[[float], None],
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
-    What comes out depends on the arguments, the machine and torch's number of threads alone: neither on other batches
-    nor on the process that calls this. In other company a unit draws the same numbers, but sums may be made in another
-    order; so a batch is always made as a whole.
+    The result depends on the arguments, the machine and torch's number of threads alone: neither on other batches nor
+    on the process that calls this. In another batch a unit draws the same numbers, but sums may be made in another
+    order; so a batch is always made complete.
 
     Args:
+        context: of the run; in a worker, one that starts empty.
         settings: those of the run; the recipe's stages may differ from them.
-        told: called after every step with the share of the batch that is done, in [0, 1].
+        measure: False leaves out the recipe's metrics.
+        model: the network in this process.
+        units: of the batch.
+        on_progress: called after every step with the share of the batch that is done, in [0, 1].
+
+    Returns:
+        The finished pictures with their records.
     """
-    with deterministic(recipe.deterministic):  # a worker's process is not the one that the recipe was told in
-        return _made(recipe, settings, model, units, on_progress)
+    with deterministic(context.recipe.deterministic):  # a worker's process is not the one that `run` was called in
+        return _made(context.at(model), settings, measure, model, units, on_progress)
 
 
 def _made(
-    recipe: Plan, settings: Settings, model: Model, units: Sequence[Unit], on_progress: Callable[[float], None]
+    context: RunContext,
+    settings: Settings,
+    measure: bool,
+    model: Model,
+    units: Sequence[Unit],
+    on_progress: Callable[[float], None],
 ) -> Finished:
-    work, count = recipe.problem(model, units), len(units)
+    recipe = context.recipe
+    work, count = recipe.problem(context, units), len(units)
+    metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
     if isinstance(work, Given):
         images, outcomes, units = work.images, [_Outcome()] * count, work.units or units
+        metrics = work.metrics if metrics is None else metrics
     else:
-        looking = work.model or model
+        network = work.model or model
         stages = [replace(settings, **stage) for stage in work.stages]
         steps, seconds, status = 0, 0.0, ["ok"] * count
         total = sum(stage.steps for stage in stages)
         for stage in stages:
-            tick = partial(_tick, on_progress, steps / total, stage.steps / total)
-            result = optimize_in_halves(looking, work.objective, work.prior, stage, recipe.transforms, tick)
+            report = partial(_report, on_progress, steps / total, stage.steps / total)
+            result = optimize_in_halves(network, work.objective, work.prior, stage, recipe.transforms, report)
             steps, seconds = steps + stage.steps, seconds + result.seconds
             status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
         images = result.images
         scores = result.scores
         if work.measure is not work.objective:
-            scores = evaluate(looking, work.measure, whole(looking, work.prior, images))
+            scores = evaluate(network, work.measure, uncropped(network, work.prior, images))
         outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
-    metrics = recipe.metrics(model, units, images)
+    if metrics is None:
+        metrics = recipe.metrics(context, units, images)
     if isinstance(work, Problem) and work.finish:
         images = work.finish(images)
     return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], images)
 
 
-def _tick(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
-    """Tells of a step of one of several stages, which has this share of the work, as a step of all of them."""
+def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
+    """Reports a step of one of several stages, which has this share of the work, as a step of all of them."""
     together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
     on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
 

@@ -11,6 +11,7 @@ import torch
 from inverter import Inversion, Model, ProgressCallback, Settings, optimize
 from inverter.augment import Augmentation
 from inverter.engine import default_batch
+from inverter_errors import OutOfMemory
 from objectives import Objective
 from priors import Prior
 
@@ -30,6 +31,18 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _SAYS)
 
 
+def gpu_lost(error: BaseException) -> bool:
+    """True for errors of the accelerator itself: a device that has gone, or a kernel that it could not run.
+
+    Example:
+        >>> gpu_lost(RuntimeError("CUDA error: unspecified launch failure"))
+        True
+    """
+    return isinstance(error, RuntimeError) and (
+        isinstance(error, torch.AcceleratorError) or str(error).startswith(("CUDA error", "cuDNN error", "MPS"))
+    )
+
+
 def optimize_in_halves(
     model: Model,
     objective: Objective,
@@ -44,7 +57,7 @@ def optimize_in_halves(
     a picture, not its random draws.
 
     Raises:
-        MemoryError: where nothing can be halved: one picture alone, or pictures that influence each other.
+        OutOfMemory: where nothing can be halved: one picture alone, or pictures that influence each other.
     """
     together = min(prior.count, settings.batch_size or default_batch(model.device))
     everyone = torch.arange(prior.count)
@@ -57,7 +70,7 @@ def optimize_in_halves(
                 raise
             if together == 1 or objective.coupled:
                 what = "one picture" if together == 1 else f"{prior.count} pictures that belong together"
-                raise MemoryError(f"{what} did not fit into memory ({model.device}): give a smaller size") from None
+                raise OutOfMemory(f"{what} did not fit into memory ({model.device}): give a smaller size") from None
             half = -(-together // 2)
             warnings.warn(f"out of memory with {together} pictures together: going on with {half}", stacklevel=2)
             together = half

@@ -63,8 +63,11 @@ class Given:
     """A batch of units that need no optimisation: pictures (B, 3, H, W) in [0, 1] to be kept as they are.
 
     Attributes:
-        units: as they turned out, where a picture has to be looked at to know (its class); None: as they were asked.
+        images: the pictures.
+        units: as they turned out, where only the picture tells (its class); None where they are as before.
+        metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
     """
 
     images: Tensor
     units: Sequence[Unit] | None = None
+    metrics: Sequence[Mapping[str, Any]] | None = None

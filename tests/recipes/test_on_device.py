@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "explain": ("explain", *NET, *SMALL, "--image", "photos", "--target", "logit:2"),
     "judge-maps": (
         *("judge-maps", *NET, *SMALL, *PHOTO, "--method", "grad-cam", "--points", "4", "--depths", "2"),
-        *("--squares", "8", "--margin", "0"),
+        *("--squares", "8", "--tolerance", "0"),
     ),
 }
 

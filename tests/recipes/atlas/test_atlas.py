@@ -159,8 +159,8 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 
     before = lasting()
     assert before
-    with pytest.raises(ValueError, match="least is 10, not 40"):
-        atlas(least=40).run()
+    with pytest.raises(ValueError, match="min_members is 10, not 40"):
+        atlas(min_members=40).run()
     assert lasting() == before
 
 
@@ -218,8 +218,8 @@ class Blind(nn.Module):
     ("given", "line"),
     [
         ({"grid": "60"}, "fewer than the 3600 cells of a 60x60 grid"),
-        ({"least": 10_000}, "no cell of a 3x3 grid has 10000"),
-        ({"layer": "head"}, "no map"),
+        ({"min_members": 10_000}, "no cell of a 3x3 grid has 10000"),
+        ({"layer": "head"}, "not a map"),
         ({"layer": "sten"}, "stem"),
         ({"grid": "0"}, "grid must be"),
         ({"grid": "5,x"}, "grid must be"),
@@ -257,7 +257,7 @@ def test_too_few_activations_for_a_layout() -> None:
 @pytest.mark.parametrize(("method", "module"), [("umap", "umap"), ("tsne", "sklearn.manifold")])
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, method: str, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=r"inverter\[atlas\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"inverter-vis\[atlas\]"):
         lay_out(np.random.default_rng(0).normal(size=(50, 3)), method, seed=0)
 
 

@@ -23,6 +23,7 @@ from recipes.atlas.class_effects import attributions
 from recipes.cli.main import main
 from recipes.executors.progress import RunProgress
 from recipes.pictures.sets import PictureSet, picture_set
+from recipes.runner.context import RunContext
 
 NAMES = ["ant", "bee", "cat", "dog", "<b>elk"]
 
@@ -107,7 +108,7 @@ def atlas(model: Model, pictures: PictureSet, tmp_path: Path, monkeypatch: pytes
         return np.asarray(vectors[:, :2], dtype=np.float32)
 
     monkeypatch.setattr(recipes.atlas.layout, "lay_out", lay_out)
-    usual = {"images": str(tmp_path / "pictures"), "layer": "mix", "grid": 2, "least": 2, "steps": 2, "size": 8}
+    usual = {"images": str(tmp_path / "pictures"), "layer": "mix", "grid": 2, "min_members": 2, "steps": 2, "size": 8}
 
     def make(**options: Any) -> Atlas:
         return Atlas(**({"model": model, "out": str(tmp_path / "out")} | usual | options))
@@ -119,7 +120,7 @@ def test_only_what_matters_for_the_class_is_on_the_map(atlas: Callable[..., Atla
     asked = atlas(class_="Cat", share=0.25)
     report = asked.run()
     values = np.load(tmp_path / "out" / "attributions" / "2.npy")
-    shown = np.isfinite(asked._surveys()[""].places[:, 0])
+    shown = np.isfinite(asked._surveys(RunContext(asked, asked.load()))[""].places[:, 0])
     assert 0 < shown.sum() <= 0.25 * len(values)
     assert values[shown].min() > 0 and values[shown].min() >= values[~shown].max()
     counts = [record.metrics["count"] for record in report.manifest.units.values()]
@@ -153,7 +154,10 @@ def test_another_class_is_refused_and_changes_nothing(atlas: Callable[..., Atlas
         ({"class_": "cat", "share": 0.0}, "share must be"),
         ({"share": 0.5}, "share is given but no class"),
         ({"class_": "cat", "share": 0.005}, "activations that matter for the class are fewer than the 4 cells"),
-        ({"class_": "cat", "share": 0.2, "least": 300}, "has 300 of the .* activations that matter for the class"),
+        (
+            {"class_": "cat", "share": 0.2, "min_members": 300},
+            "has 300 of the .* activations that matter for the class",
+        ),
     ],
 )
 def test_bad_input_is_one_line(atlas: Callable[..., Atlas], options: dict[str, Any], line: str) -> None:
@@ -165,7 +169,7 @@ def test_bad_input_is_one_line(atlas: Callable[..., Atlas], options: dict[str, A
 def test_a_network_without_classes_says_so(atlas: Callable[..., Atlas]) -> None:
     maps = Model(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)), "maps", input_size=(8, 8))
     report = atlas(model=maps, layer="0").run()
-    line = "lasses are not told: maps puts out no vector of classes"
+    line = "lass effects are not available: maps outputs no vector of classes"
     assert line in str(atlas(model=maps).closing(list(report.manifest.units.values())))
     assert line in report.page.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="expected one number per class"):
@@ -196,7 +200,7 @@ def test_a_layer_beside_the_output_has_no_classes_and_unnamed_ones_go_by_number(
 
 def test_classes_without_names(atlas: Callable[..., Atlas], tiny_net: nn.Module) -> None:
     unnamed = atlas(model=Model(tiny_net, "tiny", input_size=(8, 8)), class_=2, share=0.3)
-    assert "told by their numbers" in str(unnamed.closing(list(unnamed.run().manifest.units.values())))
+    assert "classes are shown by index" in str(unnamed.closing(list(unnamed.run().manifest.units.values())))
 
 
 def test_the_command_line_says_which_classes_are_near(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

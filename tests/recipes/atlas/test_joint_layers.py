@@ -21,6 +21,7 @@ from recipes.atlas.class_attributions import strongest
 from recipes.atlas.joint_layers import Together, collect_together, side_by_side
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice
 from recipes.cli.recipe_file import load_recipe
+from recipes.runner.context import RunContext
 
 
 class Photos:
@@ -72,7 +73,7 @@ def flat(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 @pytest.fixture
 def atlas(halving: Model, tmp_path: Path) -> Callable[..., Atlas]:
     def make(**given: Any) -> Atlas:
-        options = {"layer": "fine", "with_": "coarse", "grid": "2,3", "least": 5, "steps": 2, "size": 16}
+        options = {"layer": "fine", "with_": "coarse", "grid": "2,3", "min_members": 5, "steps": 2, "size": 16}
         return Atlas(model=halving, images=Photos(), out=str(tmp_path / "out"), **(options | given))
 
     return make
@@ -92,15 +93,15 @@ def test_the_distance_of_joint_vectors_is_the_mean_of_the_layers_own(seed: int, 
 
 @pytest.mark.parametrize("positions", ["one", 5, "all"])
 def test_row_i_of_each_layer_tells_of_one_place(halving: Model, tmp_path: Path, positions: int | str) -> None:
-    looks = [AtlasLayer(halving, "fine"), AtlasLayer(halving, "coarse", "with/")]
-    together = collect_together(looks, Photos(), out=tmp_path, positions=positions, seed=0)
-    fine, coarse = (together.of(look).where(look.layer) for look in looks)
+    layers = [AtlasLayer(halving, "fine"), AtlasLayer(halving, "coarse", "with/")]
+    together = collect_together(layers, Photos(), out=tmp_path, positions=positions, seed=0)
+    fine, coarse = (together.of(layer).where(layer.address) for layer in layers)
     assert len(fine) == len(coarse) == 12 * {"one": 1, "all": 36}.get(str(positions), positions)
     np.testing.assert_array_equal(fine[:, 0], coarse[:, 0])
     # The middle of position i of 8 is at (2 i + 1) of 16: the position there of a map of 16
     np.testing.assert_array_equal(fine[:, 1:], 2 * coarse[:, 1:] + 1)
     assert len({tuple(row) for row in coarse.tolist()}) == len(coarse)
-    vectors = together.of(looks[0]).vectors("fine")
+    vectors = together.of(layers[0]).vectors("fine")
     picture, y, x = fine[7].tolist()
     with torch.no_grad():
         seen = halving.module.fine(halving.normalize(Photos()[picture][None]))[0, :, y, x]
@@ -115,10 +116,10 @@ def test_only_places_where_both_see_something_are_laid_out(tmp_path: Path, halvi
         def vectors(self, _: str) -> np.ndarray:
             return self.rows
 
-    looks = [AtlasLayer(halving, "a"), AtlasLayer(halving, "b")]
+    layers = [AtlasLayer(halving, "a"), AtlasLayer(halving, "b")]
     found: Any = [Kept([[1, 0], [0, 0], [3, 4], [1, 1]]), Kept([[2], [1], [5], [0]])]
     keep: Any = None
-    together = Together(looks, found, keep)
+    together = Together(layers, found, keep)
     assert together.alive.tolist() == [0, 2]
     np.testing.assert_allclose(together.vectors()[together.alive], [[1, 0, 1], [0.6, 0.8, 1]], rtol=1e-6)
 
@@ -167,11 +168,11 @@ def test_of_a_class_both_show_the_places_that_matter_in_the_first(
     asked = atlas(class_=1, share=0.3, grid=2)
     out = asked.run().out
     values = np.load(out / "attributions" / "1.npy")
-    first, second = (asked._surveys()[folder] for folder in ("", "with/"))
+    first, second = (asked._surveys(RunContext(asked, asked.load()))[folder] for folder in ("", "with/"))
     shown = np.isfinite(first.places[:, 0])
     np.testing.assert_array_equal(first.places, second.places)
     assert flat == [(shown.sum(), 4 + 6)] and 0 < shown.sum() <= round(0.3 * len(values))
-    # Of those that both look at: a place where the second sees nothing is left out, however much it matters.
+    # Of those that both layer at: a place where the second sees nothing is left out, however much it matters.
     assert set(np.flatnonzero(shown)) == set(strongest(values, 0.3)) & set(np.flatnonzero(second.vectors.any(axis=1)))
     assert (values[shown] > 0).all()
     assert set(cells(out / "atlas.json")) == set(cells(out / "with" / "atlas.json"))
@@ -212,7 +213,7 @@ def test_another_network_looks_for_itself(
     [
         ("fine", "what the atlas shows already"),
         ("corse", "coarse"),
-        ("head", "no map"),
+        ("head", "not a map"),
         ("", "expected an address"),
         ("model=tiny", "which layer"),
         ("layer=coarse,wieghts=x", "weights"),

@@ -11,7 +11,7 @@ from inverter import Model, load_model
 from recipes.attribution import explain
 from recipes.attribution.measures.judge import Effort, Judge
 from recipes.attribution.registry import NAMES, MethodChoice
-from recipes.heatmaps.picture_batch import Batch
+from recipes.heatmaps.picture_batch import PictureBatch
 from recipes.options.targets import Target
 from tests.pretended import PretendedDevice
 
@@ -103,9 +103,9 @@ def test_scores_and_pre_images_are_the_same(pooled: Model, pictures: Tensor) -> 
     names = ["a", "b", "c"]
 
     def results(model: Model) -> tuple[object, Tensor]:
-        batch = Batch(model, names, pictures)
-        answer = batch.answer(Target.parse("logit:3"))
-        return (answer.channels, answer.scores), batch.perceived("body", steps=2, seed=0)
+        batch = PictureBatch(model, names, pictures)
+        scores = batch.scores_of(Target.parse("logit:3"))
+        return (scores.channels, scores.scores), batch.perceived("body", steps=2, seed=0)
 
     (channels, scores), seen = results(pooled)
     with PretendedDevice():

@@ -1,6 +1,7 @@
 """The command line: the same fields as the recipe, one line for each mistake, and a way to go on."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import recipes.cli.main
-import recipes.cli.terminal
+import recipes.runner.progress_bar
 from inverter import __version__
+from recipes import Atlas
 from recipes.cli.main import main
 from recipes.executors.progress import RunProgress
 
@@ -95,7 +97,7 @@ def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
     command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = (*GOOD[:6], "0-3", *GOOD[7:], "--batch-size", "2", "--precision", "float32")
-    lines = recipes.cli.terminal._lines
+    lines = recipes.runner.progress_bar._lines
 
     def interrupting(*about: str) -> object:
         @contextmanager
@@ -112,7 +114,7 @@ def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
         return shown()
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes.cli.terminal, "_lines", interrupting)
+        patch.setattr(recipes.runner.progress_bar, "_lines", interrupting)
         code, out, err = command(*whole, "--out", "OUT")
     assert code == 130
     assert out == ""
@@ -128,7 +130,7 @@ def test_a_reader_that_has_gone_is_no_error_message(
     def gone(**_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(recipes.cli.main, "_layers", gone)
+    monkeypatch.setitem(recipes.cli.main._COMMANDS, "layers", gone)
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert main(["layers", "--model", "nets.py:net"]) == 1
     assert capfd.readouterr() == ("", "")
@@ -150,3 +152,33 @@ def test_a_unit_that_stopped_is_told_and_the_command_succeeds(command: Command, 
     assert code == 0
     assert "images/0/0001.png: non-finite at step 0" in err
     assert "1 pictures in OUT" in out
+
+
+def test_a_flag_of_the_last_release_works_and_names_the_new_one(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr("recipes.cli.main._run", lambda recipe: taken.append(recipe) or 0)
+    code, _, err = command("atlas", "--images", "photos", "--layer", "a", "--least", "3")
+    assert code == 0
+    assert err == "inverter: --least is now --min-members; the old name goes with the next release\n"
+    assert taken == [Atlas(images=["photos"], layer="a", min_members=3)]
+
+
+def test_a_fault_of_the_code_shows_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(**_: object) -> None:
+        raise ValueError("not the user's mistake")
+
+    monkeypatch.setitem(recipes.cli.main._COMMANDS, "layers", fault)
+    with pytest.raises(ValueError, match="not the user's mistake"):
+        command("layers")
+
+
+def test_help_shows_a_commands_own_options_first_and_an_example_last(command: Command) -> None:
+    code, out, _ = command("gallery", "--help")
+    flags = re.findall(r"^  (--[a-z-]+)", out, re.MULTILINE)
+    assert code == 0
+    assert flags[:4] == ["--layer", "--channels", "--objective", "--prior"]
+    titles = re.findall(r"^(\w+).*:$", out, re.MULTILINE)
+    assert titles == ["options", "network", "optimisation", "machine", "output", "help", "example"]
+    assert out.rstrip().splitlines()[-1].startswith("  inverter gallery ")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes import Gallery
+from recipes import Atlas, Gallery
 from recipes.cli.recipe_file import kind, load_recipe
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
@@ -69,7 +69,13 @@ def test_the_command_lines_values_take_precedence(tmp_path: Path) -> None:
     assert load_recipe(path, out="b") == Gallery(out="b", steps=3)
 
 
-def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+def test_a_key_of_the_last_release_works_and_names_the_new_one(tmp_path: Path) -> None:
+    path = written(tmp_path, 'recipe = "atlas"\nimages = "photos"\nlayer = "a"\nleast = 3')
+    with pytest.warns(FutureWarning, match="least is now min_members; the old name goes with the next release"):
+        assert load_recipe(path) == Atlas(images="photos", layer="a", min_members=3)
+
+
+def test_an_integer_is_a_number(tmp_path: Path) -> None:
     rate = load_recipe(written(tmp_path, "learning_rate = 1")).learning_rate
     assert rate == 1.0
     assert isinstance(rate, float)
@@ -85,9 +91,9 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         ("batch-size = 3", "did you mean batch_size"),
         ("recipe = 'galery'", "unknown recipe 'galery'; did you mean gallery"),
         ("recipe = 3", "unknown recipe 3"),
-        ("steps = 'many'", "steps must be a whole number, got 'many'"),
-        ("steps = 2.0", "steps must be a whole number, got 2.0"),
-        ("steps = true", "steps must be a whole number, got True"),
+        ("steps = 'many'", "steps must be an integer, got 'many'"),
+        ("steps = 2.0", "steps must be an integer, got 2.0"),
+        ("steps = true", "steps must be an integer, got True"),
         ("negative = 1", "negative must be true or false, got 1"),
         ("model = 3", "model must be text, got 3"),
         ("model = ['a']", "model must be text"),
@@ -97,8 +103,8 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         ("layer = []", "layer: got none"),
         ("layer = ''", "layer: got ''"),
         ("learning_rate = 'fast'", "learning_rate must be a number"),
-        ("size = [32, 32]", "size must be a whole number"),
-        ("size = 0", "size must be a whole number of at least 1, got 0"),
+        ("size = [32, 32]", "size must be an integer"),
+        ("size = 0", "size must be an integer of at least 1, got 0"),
         ("channels = 2.5", "channels must be text"),
         ("channels = true", "channels must be text"),
         ("attempts = 0", "attempts must be"),

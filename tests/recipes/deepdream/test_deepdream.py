@@ -42,12 +42,14 @@ def gif_frames(path: Path) -> list[np.ndarray]:
 def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
     said = []
     video = tmp_path / "frames" / "out.gif"
-    made = DeepDream(
+    recipe = DeepDream(
         model=model_of(tiny_net), image=str(photo), layer=["body", "mix:2*0.5"], out=str(tmp_path / "out"), steps=2,
         octaves=2, octave_scale=1.2, video=str(video), precision="float32",
     )  # fmt: skip
-    assert made.run(said.append) == tmp_path / "out" / "dream.png"
-    assert read_picture(made.path).shape == (3, 60, 90)
+    report = recipe.run(said.append)
+    assert report.out / report.records[0].file == recipe.path == tmp_path / "out" / "dream.png"
+    assert report.files == {"video": video}
+    assert report.images[0].size == (90, 60)
     with Image.open(video) as frames:
         assert frames.size == (90, 60)
         assert frames.n_frames == 1 + 4
@@ -69,7 +71,7 @@ def test_a_zoom_dream_has_a_frame_a_turn(tiny_net: nn.Module, photo: Path, tmp_p
 
 def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
     DeepDream(
-        model=model_of(tiny_net), image=str(photo), layer="body", steps=3, octaves=1, zoom=12, rate=0.05,
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=3, octaves=1, zoom=12, step_size=0.05,
         video=str(tmp_path / "zoom.gif"), out=str(tmp_path / "last.png"), precision="float32",
     ).run()  # fmt: skip
     contrasts = [frame.std() for frame in gif_frames(tmp_path / "zoom.gif")]
@@ -92,7 +94,7 @@ def test_a_frame_is_the_photo_with_the_dream_so_far(tiny_net: nn.Module, photo: 
     video = tmp_path / "out.gif"
     DeepDream(
         model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=2, octaves=2,
-        octave_scale=1.2, video=str(video), precision="float32", rate=0.02,
+        octave_scale=1.2, video=str(video), precision="float32", step_size=0.02,
     ).run()  # fmt: skip
     frames, shown = (
         gif_frames(video),
@@ -149,14 +151,14 @@ def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path,
 def test_the_command_line_says_what_it_kept(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recipes.cli.terminal.shown", lambda *_: nullcontext(stop_after(1)))
+    monkeypatch.setattr("recipes.runner.progress_bar.shown", lambda *_: nullcontext(stop_after(1)))
     arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "2"]
     assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
     assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"
     assert read_picture(tmp_path / "a-unfinished.png").shape == (3, 60, 90)
     monkeypatch.setattr("recipes.deepdream.octaves.natural", _stop)
     assert main(["dream", *arguments, "--out", str(tmp_path / "b.png")]) == INTERRUPTED
-    assert capsys.readouterr().err == "stopped before the first step; nothing was written\n"
+    assert capsys.readouterr().err == "stopped before the first step; no file was written\n"
 
 
 def test_bad_input_is_one_line(
@@ -175,7 +177,7 @@ def test_bad_input_is_one_line(
         (["--image", str(tmp_path / "none.jpg"), *good], "no picture"),
         ([*image, *good, "--zoom", "3"], "say where they go with video"),
         ([*image, *good, "--video", "a.avi"], "ends in .gif or .mp4"),
-        ([*image, *good, "--video", str(tmp_path / "a.mp4")], "needs an encoder: pip install 'inverter[video]'"),
+        ([*image, *good, "--video", str(tmp_path / "a.mp4")], "needs an encoder: pip install 'inverter-vis[video]'"),
         ([*image, *good, "--guide", str(tmp_path / "none.jpg")], "no picture"),
         ([*image, "--layer", "features.stage1:3", "--guide", str(photo)], "leave out the channels"),
         ([*image, *good, "--octave-scale", "1"], "octave_scale must be above 1"),
@@ -202,7 +204,7 @@ def test_command_line_and_toml(photo: Path, tmp_path: Path, capsys: pytest.Captu
     arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "1"]
     assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().out == f"wrote {tmp_path / 'a.png'}\n"
-    (tmp_path / "d.toml").write_text(f'recipe = "dream"\nimage = "{photo}"\nlayer = ["a", "b:3"]\nrate = 1\n')
+    (tmp_path / "d.toml").write_text(f'recipe = "dream"\nimage = "{photo}"\nlayer = ["a", "b:3"]\nstep_size = 1\n')
     loaded = load_recipe(tmp_path / "d.toml")
     assert isinstance(loaded, DeepDream)
     assert loaded.targets == [("a", None, 1.0), ("b", 3, 1.0)]

@@ -16,6 +16,7 @@ from recipes.cli.recipe_file import load_recipe
 from recipes.gallery.class_model import PRESETS, burnt
 from recipes.options.indices import parse_classes
 from recipes.outputs.manifest import Record
+from recipes.runner.context import RunContext
 
 NAMES = ("tench", "great white shark", "crane", "salt, pepper", "crane")
 
@@ -54,8 +55,8 @@ def test_classes_are_indices_ranges_and_names(given: Any, expected: list[int]) -
         (7, "out of range"),
         ([], "class: got none"),
         ("", "neither a number nor a range"),
-        (True, "whole numbers"),
-        ([0.5], "whole numbers"),
+        (True, "integers"),
+        ([0.5], "integers"),
     ],
 )
 def test_a_class_that_is_not_there_is_told(given: Any, said: str) -> None:
@@ -80,7 +81,8 @@ def test_a_preset_fills_in_only_what_was_not_given() -> None:
 def test_simonyan_starts_at_the_data_mean_with_no_penalty(tiny_net: nn.Module, tmp_path: Path) -> None:
     model = model_of(tiny_net)
     simonyan = recipe(tiny_net, tmp_path, preset="simonyan", class_="0,1")
-    problem = simonyan.problem(model, simonyan.units(model))
+    context = RunContext(simonyan, model)
+    problem = simonyan.problem(context, simonyan.units(context))
     problem.prior.reset([torch.Generator(), torch.Generator()])
     start = problem.prior()
     assert model.normalize(start).abs().max().item() < 1e-6  # the zero image, as the network sees it
@@ -198,5 +200,5 @@ def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_ne
 
 @pytest.mark.parametrize("tries", [0, -1, 1.5, True, 10**40])
 def test_a_number_of_tries_that_is_none_is_told(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
-    with pytest.raises(ValueError, match=r"tries must be (a whole number of at least 1|at most 1000)"):
+    with pytest.raises(ValueError, match=r"tries must be (an integer of at least 1|at most 1000)"):
         recipe(tiny_net, tmp_path / "out", tries=tries)

@@ -16,9 +16,10 @@ from inverter import Model, evaluate, load_model
 from objectives import channel, diversity
 from recipes import Gallery
 from recipes.options.indices import parse_channels
-from recipes.options.names import safe_name
+from recipes.outputs.file_names import safe_name
 from recipes.outputs.store import Store
-from recipes.runner.run import Report
+from recipes.runner.context import RunContext
+from recipes.runner.report import Report
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8))
@@ -63,8 +64,8 @@ def test_all_one_and_mixtures() -> None:
         (-1, "channel -1 is out of range"),
         ([0, 9], "channel 9 is out of range"),
         ([], "got none"),
-        (["1"], "whole numbers"),
-        (True, "whole numbers"),
+        (["1"], "integers"),
+        (True, "integers"),
     ],
 )
 def test_other_channels_are_refused_with_what_was_given(channels: Any, says: str) -> None:
@@ -95,7 +96,7 @@ def tiny(tiny_net: nn.Module) -> Model:
 
 
 def files(recipe: Gallery, model: Model) -> list[str]:
-    return [unit.file for unit in recipe.units(model)]
+    return [unit.file for unit in recipe.units(RunContext(recipe, model))]
 
 
 def test_units_have_files_by_layer_channel_direction_and_attempt(tiny: Model) -> None:
@@ -113,13 +114,15 @@ def test_a_layer_named_twice_is_shown_once(tiny: Model) -> None:
 
 def test_classes_are_units_of_the_output_and_have_names(tiny_net: nn.Module) -> None:
     model = Model(tiny_net, input_size=(12, 12), categories=("ant", "bee", "cat", "dog", "elk"))
-    units = gallery(model, objective="logit", channels="1,4").units(model)
+    recipe = gallery(model, objective="logit", channels="1,4")
+    units = recipe.units(RunContext(recipe, model))
     assert [(unit.layer, unit.channel, unit.name) for unit in units] == [("output", 1, "bee"), ("output", 4, "elk")]
     assert units[0].file == "images/output/0001.png"
 
 
 def test_a_range_over_all_stages_takes_as_many_as_each_has(squeezenet: Model) -> None:
-    units = gallery(squeezenet, layer="all", channels="94-98", size=64).units(squeezenet)
+    recipe = gallery(squeezenet, layer="all", channels="94-98", size=64)
+    units = recipe.units(RunContext(recipe, squeezenet))
     by_layer = {
         layer: [u.channel for u in units if u.layer == layer] for layer in dict.fromkeys(u.layer for u in units)
     }
@@ -264,12 +267,12 @@ def test_nothing_is_written_before_all_that_was_asked_is_known_to_be_there(
     [
         ({"objective": "loss"}, "unknown objective 'loss'; expected one of channel, neuron, logit, softmax"),
         ({"prior": "wavelet"}, "unknown prior 'wavelet'"),
-        ({"attempts": 0}, "attempts must be a whole number of at least 1, got 0"),
+        ({"attempts": 0}, "attempts must be an integer of at least 1, got 0"),
         ({"attempts": 1.5}, "1.5"),
         ({"layer": ()}, "layer: got none"),
         ({"layer": ("a", "")}, "layer: got"),
         ({"objective": "logit", "layer": "body"}, "leave out layer"),
-        ({"size": -4}, "size must be a whole number of at least 1, got -4"),
+        ({"size": -4}, "size must be an integer of at least 1, got -4"),
         ({"out": ""}, "out is empty"),
     ],
 )

@@ -16,7 +16,7 @@ from recipes import Gallery, Patches
 from recipes.cli.main import main
 from recipes.executors.progress import RunProgress
 from recipes.pictures.reading import fit, read_picture
-from recipes.runner.run import Report
+from recipes.runner.report import Report
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def command(*flags: str) -> list[str]:
         ((), "--dataset"),
         ((*STEM, "--dataset", "nowhere"), "no picture or folder 'nowhere'"),
         ((*STEM, "--dataset", "empty"), "there is no picture in 'empty'"),
-        (("--dataset", "photos", "--count", "0"), "count must be a whole number of at least 1"),
+        (("--dataset", "photos", "--count", "0"), "count must be an integer of at least 1"),
         (("--dataset", "photos", "--objective", "softmax"), "'softmax'"),
         (("--dataset", "photos", "--layer", "features.stem", "--channels", "999"), "channel 999 is out of range"),
         (("--dataset", "photos", "--layer", "nothing"), "no layer 'nothing'"),
@@ -246,6 +246,6 @@ def test_the_command_says_what_it_skipped_and_where_the_page_is(
     assert "open OUT/index.html" in out
     assert "skipped bad: photos/bad.png cannot be read as a picture" in err
     assert "9/10 pictures" in err or "10/10 pictures" in err
-    assert "20 patches were asked for, but there are only 9 pictures" in Path("OUT/index.html").read_text()
+    assert "20 patches were requested, but there are only 9 pictures" in Path("OUT/index.html").read_text()
     assert main(command(*flags)) == 0
     assert "all were finished already" in capsys.readouterr().out

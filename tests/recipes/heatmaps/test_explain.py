@@ -18,7 +18,7 @@ from recipes.attribution import explain
 from recipes.cli.main import main
 from recipes.outputs.colormap import overlay, plain
 from recipes.pictures.reading import fit, read_picture
-from recipes.runner.run import Report
+from recipes.runner.report import Report
 
 Run = Callable[..., Report]
 
@@ -150,7 +150,7 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image": ()}, r"image: got \(\); expected one or more texts"),
+        ({"image": ()}, r"image: got \(\); expected a picture, a folder"),
         ({"image": "nowhere.png"}, "no picture or folder 'nowhere.png'"),
         ({"target": ()}, "target: got"),
         ({"target": "logit:9"}, "9 is out of range"),
@@ -161,7 +161,7 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
         ({"method": ["saliency", "smoothgrad:samples=0"]}, "samples of at least 1"),
         ({"method": "integrated-gradients:baseline=back"}, "unknown baseline 'back'; did you mean black"),
         ({"method": "saliency", "layer": "mix"}, "no method looks at a layer of your choice"),
-        ({"layer": "head"}, "layer 'head' puts out"),
+        ({"layer": "head"}, "layer 'head' outputs"),
         ({"layer": "mux"}, "no layer 'mux'"),
         ({"target": "channel:stem:1", "layer": "mix"}, "does not depend on layer 'mix': choose one before it"),
     ],
@@ -188,7 +188,7 @@ def test_what_was_seen_where_it_looked_lies_beside_the_map(run: Run) -> None:
     assert [abs(each["value"]) for each in shares] == sorted((abs(each["value"]) for each in shares), reverse=True)
     assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].extra_files
     assert re.search(r'"views": ?\["perceived"\]', (report.out / "index.html").read_text())
-    with pytest.raises(ValueError, match="perceive must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="perceive must be an integer of at least 1, got 0"):
         run(perceive=0)
 
 

@@ -14,10 +14,10 @@ from recipes import JudgeMaps
 from recipes.attribution.measures import judge as judging
 from recipes.cli.main import main
 from recipes.pictures.reading import read_picture
-from recipes.runner.run import Report
+from recipes.runner.report import Report
 
 Run = Callable[..., Report]
-QUICK = {"points": 4, "depths": 3, "squares": 8, "margin": 0}
+QUICK = {"points": 4, "depths": 3, "squares": 8, "tolerance": 0}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_each_method_is_measured_on_each_picture(run: Run) -> None:
 
 def test_the_table_has_the_means_and_what_chance_reaches(run: Run) -> None:
     report = run(method=["saliency", "grad-cam"])
-    assert [row["method"] for row in report.manifest.table] == ["saliency", "grad-cam", "chance"]
+    assert [row["method"] for row in report.manifest.table] == ["saliency", "grad-cam", "random"]
     row, values = report.manifest.table[0], [u.metrics for u in report.manifest.units.values()]
     mine = [each for each in values if each["method"] == "saliency"]
     for name in ("insertion", "deletion", "infidelity", "target_change", "shift"):
@@ -130,7 +130,7 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image": ()}, r"image: got \(\); expected one or more texts"),
+        ({"image": ()}, r"image: got \(\); expected a picture, a folder"),
         ({"image": "nowhere.png"}, "no picture or folder 'nowhere.png'"),
         ({"target": "logit:9"}, "9 is out of range"),
         ({"against": "logit:9"}, "9 is out of range"),
@@ -138,10 +138,10 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
         ({"against": "lagit:1"}, "unknown kind 'lagit'"),
         ({"method": "lime-light"}, "unknown method 'lime-light'"),
         ({"method": "saliency", "layer": "mix"}, "no method looks at a layer"),
-        ({"layer": "head"}, "layer 'head' puts out"),
+        ({"layer": "head"}, "layer 'head' outputs"),
         ({"boxes": "nowhere.json"}, "no file of boxes 'nowhere.json'"),
-        ({"points": 0}, "points must be a whole number of at least 1, got 0"),
-        ({"depths": -1}, "depths must be a whole number of at least 0"),
+        ({"points": 0}, "points must be an integer of at least 1, got 0"),
+        ({"depths": -1}, "depths must be an integer of at least 0"),
         ({"squares": 2.5}, "squares must be"),
     ],
 )

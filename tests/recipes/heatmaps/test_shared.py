@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from torch import Tensor
 from inverter import Model
 from recipes import Explain, JudgeMaps
 from recipes.cli.main import main
-from recipes.heatmaps.shared import PictureQuestions
-from recipes.runner.run import Report
+from recipes.pictures.inputs import InputPictures
+from recipes.runner.report import Report
 
 QUICK = {"points": 2, "depths": 1, "squares": 2}
 RECIPES: dict[str, tuple[Any, dict[str, Any]]] = {"explain": (Explain, {}), "judge-maps": (JudgeMaps, QUICK)}
@@ -123,16 +124,16 @@ def test_memory_holds_a_batch_and_not_all_pictures(
         (photos / f"{index}.png").write_bytes((photos / "b.png").read_bytes())
     alive: list[weakref.ref[Tensor]] = []
     most = 0
-    read = PictureQuestions._pictures
+    read = InputPictures.read
 
-    def watched(self: PictureQuestions, model: Model, names: Any) -> Tensor:
+    def watched(self: InputPictures, names: Sequence[str], size: tuple[int, int]) -> Tensor:
         nonlocal most
-        images = read(self, model, names)
+        images = read(self, names, size)
         alive.append(weakref.ref(images))
         most = max(most, sum(each() is not None for each in alive))
         return images
 
-    monkeypatch.setattr(PictureQuestions, "_pictures", watched)
+    monkeypatch.setattr(InputPictures, "read", watched)
     gc.disable()
     try:
         run(name, insects, str(photos), tmp_path / "out", method=["grad-cam", "saliency"], batch_size=2)

@@ -21,7 +21,8 @@ from recipes.executors.progress import RunProgress
 from recipes.inpainting.inpaint import HOLES, STREWN
 from recipes.inpainting.masks import check_mask, depth, random_mask, scaled, scaled_mask
 from recipes.pictures.reading import read_picture
-from recipes.runner.run import Report
+from recipes.runner.context import RunContext
+from recipes.runner.report import Report
 from recipes.runner.units import Problem
 
 
@@ -110,11 +111,12 @@ def test_areas_and_strewn_pixels_are_restored_by_networks_of_their_own(run: Call
     save(photo.with_name("b.png"), 1)
     masks = [save_mask(photo.parent.parent / f"{i}.png", hole=(2, 2, 2 + i, 14)) for i in (8, 9)]
     recipe = Inpaint(image=str(photo.parent), mask=[str(mask) for mask in masks])
-    few, many = recipe.units(no_network("cpu"))[-2:]
+    context = RunContext(recipe, no_network("cpu"))
+    few, many = recipe.units(context)[-2:]
     assert few.batch != many.batch
     ways = []
     for unit in (few, many):
-        problem = recipe.problem(no_network("cpu"), [unit])
+        problem = recipe.problem(context, [unit])
         assert isinstance(problem, Problem)
         ways.append(problem.prior.skip)
     assert ways == [STREWN["skip"], HOLES["skip"]]
@@ -224,8 +226,8 @@ def test_an_interrupted_run_goes_on_where_it_was(run: Callable[..., Report], pho
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"image": ()}, "image: got none"),
-        ({"image": [3]}, "image: expected text"),
+        ({"image": ()}, r"image: got \(\); expected a picture, a folder of pictures"),
+        ({"image": [3]}, r"image: got \[3\]; expected a picture"),
         ({"image": "nowhere.png"}, "no picture or folder 'nowhere.png'"),
         ({"missing": None}, "got neither mask nor missing"),
         ({"mask": "mask.png", "missing": 0.25}, "got both mask and missing"),

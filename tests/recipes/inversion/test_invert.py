@@ -21,7 +21,7 @@ from recipes.inversion.schedules import APPROACHES, best
 from recipes.options.priors import NAMES
 from recipes.outputs.manifest import Manifest
 from recipes.pictures.reading import fit, read_picture
-from recipes.runner.run import Report
+from recipes.runner.report import Report
 
 
 def save(path: Path, seed: int = 0, size: tuple[int, int] = (20, 16), mode: str = "RGB", **more: Any) -> Path:

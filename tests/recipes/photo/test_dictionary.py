@@ -15,6 +15,8 @@ from inverter import Model, encode, load_model
 from recipes import Dictionary
 from recipes.photo.dictionary import parse_positions
 from recipes.photo.icons import strongest
+from recipes.runner.context import RunContext
+from recipes.runner.units import Unit
 
 
 def test_the_strongest_channels_are_the_highest_above_zero() -> None:
@@ -62,13 +64,17 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
+def units_of(recipe: Dictionary, model: Model) -> list[Unit]:
+    return recipe.units(RunContext(recipe, model))
+
+
 def dictionary(model: Any, photo: Path, **options: Any) -> Dictionary:
     known = {"layer": "stem.2", "icon": 12, "steps": 2, "precision": "float32", "out": str(photo.parent / "out")}
     return Dictionary(model=model, **(known | {"image": str(photo)} | options))
 
 
 def test_each_channel_is_made_once_for_all_positions(tiny: Model, photo: Path) -> None:
-    units = dictionary(tiny, photo, positions=["0,0", "5,6", "0,0"], count=8).units(tiny)
+    units = units_of(dictionary(tiny, photo, positions=["0,0", "5,6", "0,0"], count=8), tiny)
     assert [unit.objective for unit in units[:3]] == ["original", "direction", "direction"]
     files = [unit.file for unit in units]
     assert files[1:3] == ["images/stem.2/position-000-000.png", "images/stem.2/position-005-006.png"]
@@ -99,7 +105,7 @@ def test_a_run_writes_everything_once_and_continues(tiny: Model, photo: Path) ->
         ({"image": ""}, "expected a photo"),
         ({"layer": ""}, "expected addresses"),
         ({"layer": "nothing"}, "nothing"),
-        ({"count": 0}, "count must be a whole number of at least 1"),
+        ({"count": 0}, "count must be an integer of at least 1"),
         ({"power": -1.0}, "power must be in"),
     ],
 )
@@ -122,16 +128,16 @@ def test_a_damaged_photo_and_silent_positions_are_told(photo: Path) -> None:
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(photo)
     with pytest.raises(ValueError, match="layer '1' is all zero"):
-        dictionary(model, photo, layer="1").units(model)
+        units_of(dictionary(model, photo, layer="1"), model)
     pixels[1, 2] = 255
     Image.fromarray(pixels).save(photo)
     with pytest.raises(ValueError, match="position 0,0 of layer '1' is all zero"):
-        dictionary(model, photo, layer="1", positions="0,0").units(model)
-    units = dictionary(model, photo, layer="1").units(model)
+        units_of(dictionary(model, photo, layer="1", positions="0,0"), model)
+    units = units_of(dictionary(model, photo, layer="1"), model)
     assert [unit.file for unit in units if unit.objective == "direction"] == ["images/1/position-001-002.png"]
     photo.write_bytes(b"no picture")
     with pytest.raises(ValueError, match="cannot be read"):
-        dictionary(model, photo, layer="1").units(model)
+        units_of(dictionary(model, photo, layer="1"), model)
 
 
 def test_icons_of_a_trained_network_point_along_their_vectors(
@@ -143,9 +149,10 @@ def test_icons_of_a_trained_network_point_along_their_vectors(
     )
     report = recipe.run()
     records = [record for record in report.manifest.units.values() if record.objective == "direction"]
+    icons = {unit.file: icon for unit, icon in recipe._icons(RunContext(recipe, squeezenet)).items()}
     noise = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     random = encode(squeezenet, noise, "features.12")["features.12"].mean((2, 3))[0]
     for record in records:
-        target = recipe._icons[record.file].vector
-        chance = float(torch.nn.functional.cosine_similarity(random, target, dim=0))
-        assert record.metrics["cosine"] > max(0.5, chance + 0.2)
+        target = icons[record.file].vector
+        baseline = float(torch.nn.functional.cosine_similarity(random, target, dim=0))
+        assert record.metrics["cosine"] > max(0.5, baseline + 0.2)

@@ -15,6 +15,7 @@ from inverter import Model, load_model
 from recipes import Grid
 from recipes.photo.grid import cell_side, compose
 from recipes.pictures.reading import read_picture
+from recipes.runner.context import RunContext
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1, 10), st.integers(8, 200))
@@ -57,7 +58,8 @@ def test_a_run_makes_every_position_and_their_picture(tiny: Model, photo: Path) 
     records = [record for record in report.manifest.units.values() if record.objective == "direction"]
     assert [record.metrics["position"] for record in records] == [[y, x] for y in range(8) for x in range(8)]
     magnitudes = [record.metrics["magnitude"] for record in records]
-    assert magnitudes == pytest.approx(recipe._maps["mix"].norm(dim=0).flatten().tolist(), rel=1e-5)
+    maps = recipe._maps(RunContext(recipe, recipe.load()))["mix"]
+    assert magnitudes == pytest.approx(maps.norm(dim=0).flatten().tolist(), rel=1e-5)
     whole = read_picture(report.out / "grids" / "mix.png")
     assert whole.shape == (3, 64, 64)
     y, x = records[int(np.argmax(magnitudes))].metrics["position"]

@@ -34,9 +34,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inverter import encode, load_model
+from recipes import find_recipe
 from recipes.attribution.registry import NAMES
 from recipes.cli.main import main
-from recipes.cli.recipe_file import RECIPES
 from recipes.options.fields import key_of
 
 NET = """
@@ -61,7 +61,7 @@ COMMANDS = {
     "grid": f"{SMALL} --size 5 --steps 1 --layer 0 --image good.png --icon 6 --out OUT",
     "patches": f"{SMALL} --size 8 --layer 0 --dataset good.png --out OUT",
     "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
-    "--grid 2 --least 1 --out OUT",
+    "--grid 2 --min-members 1 --out OUT",
     "explain": f"{MAPS['explain']} --target logit:0 --method saliency",
     "judge-maps": f"{MAPS['judge-maps']} --method saliency --boxes boxes.json",
     "dream": f"{SMALL} --layer 0 --image good.png --octaves 1 --steps 1 --out OUT/dream.png",
@@ -139,7 +139,8 @@ nested = st.recursive(
 def commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
     """A command that works, with some flags given again, and with other values."""
     name = only or draw(st.sampled_from(sorted(COMMANDS)))
-    known = [key_of(field).replace("_", "-") for field in fields(RECIPES[name])] if name in RECIPES else FLAGS
+    recipe = find_recipe(name)
+    known = [key_of(field).replace("_", "-") for field in fields(recipe)] if recipe else FLAGS
     return [name, *COMMANDS[name].split(), *draw(st.lists(flags(known), min_size=1, max_size=3))]
 
 

@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recipes.cli.main import main, parser
-from recipes.cli.recipe_file import RECIPES
+from recipes import find_recipe
+from recipes.cli.arguments import parser
+from recipes.cli.main import main
 from recipes.outputs.folder_lock import LOCK
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
@@ -47,7 +48,7 @@ def jobs(photos: Path, batch: int) -> dict[str, list[str]]:
     texts = {
         "gallery": f"{layers} --channels 0-7 --negative --steps 6 {small}",
         "invert": f"{layers} --prior fourier --prior pixels --steps 6 {small}",
-        "atlas": f"--layer features.stage3 --layout tsne --least 3 --positions 4 --grid 2,4 --steps 4 {small}",
+        "atlas": f"--layer features.stage3 --layout tsne --min-members 3 --positions 4 --grid 2,4 --steps 4 {small}",
     }
     given = {"invert": ["--image", str(ROOT / "examples" / "pictures")], "atlas": ["--images", str(photos)]}
     return {name: [name, *given.get(name, []), *text.split()] for name, text in texts.items()}
@@ -100,7 +101,7 @@ def files(out: Path) -> Iterator[Path]:
             yield path
 
 
-def check_whole(out: Path) -> dict[str, int]:
+def check_integer(out: Path) -> dict[str, int]:
     """Exits if a file is half-written, or one that is named as finished is not there; the finished pictures' times."""
     for path in files(out):
         if path.suffix == ".json":
@@ -117,14 +118,14 @@ def check_whole(out: Path) -> dict[str, int]:
 def contents(out: Path, arguments: list[str]) -> dict[str, Any]:
     """Every file's content: bytes, JSON without its times, and of the page whether it is that of the manifest."""
     options = vars(parser().parse_args([*arguments, "--out", str(out)]))
-    recipe = RECIPES[options.pop("command")](**options)
+    recipe: Any = find_recipe(options.pop("command"))(**options)  # type: ignore[misc]
     found: dict[str, Any] = {}
     for path in files(out):
         data: Any = path.read_bytes()
         if path.suffix == ".json":
             data = timeless(json.loads(data))
         elif path.suffix == ".html":
-            data = data.decode() == recipe.page(json.loads((out / "manifest.json").read_bytes()))  # type: ignore[union-attr]
+            data = data.decode() == recipe.page(json.loads((out / "manifest.json").read_bytes()))
         found[path.relative_to(out).as_posix()] = data
     return found
 
@@ -149,7 +150,7 @@ def killed_until_done(arguments: list[str], out: Path, longest: float, draw: ran
     kills = 0
     while not ended(begin([*arguments, "--out", str(out)]), draw.uniform(0, longest) if kills < most else 3600):
         kills += 1
-        now = check_whole(out)
+        now = check_integer(out)
         if lost := [file for file, time in finished.items() if now.get(file) != time]:
             sys.exit(f"finished before the kill, and lost or made again after it: {', '.join(lost)}")
         finished = now

@@ -364,7 +364,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a background of none": (f"{EXPLAIN} good.png --method deep-shap:background=nowhere", "'nowhere'"),
     "a layer without maps": (
         f"{EXPLAIN} good.png --layer 4",
-        "layer '4' puts out a tensor of shape (1, 3), expected maps",
+        "layer '4' outputs a tensor of shape (1, 3), expected maps",
     ),
     "a network without maps": (
         "explain --model nets.py:flat --device cpu --size 24 --out OUT --image good.png",
@@ -385,20 +385,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "an unknown box": (f"{EXPLAIN} good.png --box circle", "'circle'"),
     "no steps to perceive": (
         f"{EXPLAIN} good.png --perceive 0",
-        "perceive must be a whole number of at least 1, got 0",
+        "perceive must be an integer of at least 1, got 0",
     ),
     "steps without end to perceive": (f"{EXPLAIN} good.png --perceive {'9' * 20}", "perceive must be at most"),
     "maps of half a picture": (f"{EXPLAIN} cut.png", "cut.png"),
     "maps of damaged pictures": (f"{EXPLAIN} bad", "none of the 1 pictures can be read"),
     "maps of a picture two billion pixels wide": (f"{EXPLAIN} wide.png", "wide.png"),
     "a rival out of range": (f"{JUDGE} good.png --against logit:3", "channel 3 is out of range"),
-    "curves without points": (f"{JUDGE} good.png --points 0", "points must be a whole number of at least 1, got 0"),
+    "curves without points": (f"{JUDGE} good.png --points 0", "points must be an integer of at least 1, got 0"),
     "curves without end": (f"{JUDGE} good.png --points {'9' * 20}", "points must be at most"),
-    "a margin below 0": (f"{JUDGE} good.png --margin -1", "margin must be a whole number of at least 0, got -1"),
+    "a tolerance below 0": (f"{JUDGE} good.png --tolerance -1", "tolerance must be an integer of at least 0, got -1"),
     "boxes that are a picture": (f"{JUDGE} good.png --boxes good.png", "good.png is no JSON"),
     "boxes of brackets": (f"{JUDGE} good.png --boxes brackets.json", "brackets.json is no JSON"),
     "boxes that are a list": (f"{JUDGE} good.png --boxes list.json", "list.json: expected an object"),
-    "boxes of other pictures": (f"{JUDGE} good.png --boxes others.json", "no box for any of the pictures"),
+    "boxes of other pictures": (f"{JUDGE} good.png --boxes others.json", "no box for any of the images"),
     "a box inside out": (f"{JUDGE} good.png --boxes inside-out.json", "0 <= x0 < x1"),
     "a box of no numbers": (f"{JUDGE} good.png --boxes nan.json", "0 <= x0 < x1"),
     "an endless box": (f"{JUDGE} good.png --boxes endless.json", "0 <= x0 < x1"),
@@ -425,10 +425,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         f"TOML: {name}": (f"run {name}.toml", says)
         for name, says in {
             "deep": "deep.toml",
-            "date": "steps must be a whole number",
-            "bool": "steps must be a whole number, got True",
+            "date": "steps must be an integer",
+            "bool": "steps must be an integer, got True",
             "nan": "learning_rate",
-            "float": "size must be a whole number, got 24.5",
+            "float": "size must be an integer, got 24.5",
             "table": "layer",
             "twice": "twice.toml is no TOML",
             "html": "unknown key '<script>alert(1)</script>'",
@@ -479,9 +479,9 @@ ODD: dict[str, tuple[list[str], str]] = {
 MISSING = {
     "captum": (
         "--method integrated-gradients",
-        "integrated-gradients needs captum: pip install 'inverter[attribution]'",
+        "integrated-gradients needs captum: pip install 'inverter-vis[attribution]'",
     ),
-    "cv2": ("--box graph-cut", "graph-cut needs OpenCV: pip install 'inverter[localization]'"),
+    "cv2": ("--box graph-cut", "graph-cut needs OpenCV: pip install 'inverter-vis[localization]'"),
 }
 
 
@@ -541,7 +541,7 @@ def test_a_foreign_manifest_is_refused_and_fresh_takes_its_place(
     if not fresh:
         error = refused(here, arguments, capsys)
         assert "manifest.json is no manifest of this version" in error
-        assert "--fresh" in error
+        assert "set fresh to start over" in error
         return
     before = everything(here)
     assert main([*arguments, "--fresh"]) == 0

@@ -2,9 +2,11 @@
 
 import gc
 import json
+import pickle
 import tracemalloc
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,11 @@ from torch import nn
 import recipes.runner.batch
 import recipes.runner.run
 from inverter import Inversion, Model, Settings, load_model
-from recipes import Gallery
+from recipes import Explain, Gallery
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest
-from recipes.runner.recipe import Recipe
+from recipes.runner.context import RunContext
+from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.run import batches
 from recipes.runner.units import Unit
 
@@ -127,28 +130,30 @@ def test_a_picture_that_was_deleted_is_made_again(tiny_net: nn.Module, tmp_path:
     assert alike(pictures(tmp_path), before)
 
 
-@given(lacking=st.sets(st.integers(0, 5), min_size=1))
+@given(missing=st.sets(st.integers(0, 5), min_size=1))
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whichever_pictures_are_lacking_they_are_made_in_the_company_they_had(
-    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: set[int]
+def test_missing_pictures_are_made_in_the_batch_that_they_had(
+    tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[int]
 ) -> None:
-    companies: list[list[str]] = []
+    batches: list[list[str]] = []
     make = recipes.runner.run.make
 
-    def watched(recipe: Recipe, settings: Settings, model: Model, units: Sequence[Unit], told: object) -> object:
-        companies.append([unit.file for unit in units])
-        return make(recipe, settings, model, units, told)  # type: ignore[arg-type]
+    def watched(
+        context: RunContext, settings: Settings, measure: bool, model: Model, units: Sequence[Unit], callback: object
+    ) -> object:
+        batches.append([unit.file for unit in units])
+        return make(context, settings, measure, model, units, callback)  # type: ignore[arg-type]
 
     gallery(tiny_net, tmp_path, batch_size=4).run()
     before = contents(tmp_path)
-    for channel in lacking:
+    for channel in missing:
         (tmp_path / f"images/body/{channel:04d}.png").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(recipes.runner.run, "make", watched)
-        assert gallery(tiny_net, tmp_path, batch_size=4).run().made == len(lacking)
+        assert gallery(tiny_net, tmp_path, batch_size=4).run().made == len(missing)
     assert contents(tmp_path) == before
-    whole = [[f"images/body/{channel:04d}.png" for channel in batch] for batch in (range(4), range(4, 6))]
-    assert companies == [batch for batch in whole if any(int(file[-8:-4]) in lacking for file in batch)]
+    full = [[f"images/body/{channel:04d}.png" for channel in batch] for batch in (range(4), range(4, 6))]
+    assert batches == [batch for batch in full if any(int(file[-8:-4]) in missing for file in batch)]
 
 
 def test_of_several_attempts_all_are_made_again_together(tiny_net: nn.Module, tmp_path: Path) -> None:
@@ -162,7 +167,7 @@ def test_of_several_attempts_all_are_made_again_together(tiny_net: nn.Module, tm
 def test_other_settings_in_the_same_folder_are_an_error_that_names_them(tiny_net: nn.Module, tmp_path: Path) -> None:
     gallery(tiny_net, tmp_path).run()
     before = pictures(tmp_path)
-    with pytest.raises(ValueError, match=r"its steps is 4, not 5.*--fresh"):
+    with pytest.raises(ValueError, match=r"its steps is 4, not 5.*set fresh"):
         gallery(tiny_net, tmp_path, steps=5).run()
     with torch.no_grad():
         tiny_net.body.weight += 1
@@ -256,9 +261,49 @@ def test_memory_does_not_grow_with_the_number_of_channels(
     assert end - quarter < 180 * (picture + 1500)  # a line of the manifest for each is all that may stay
 
 
-def test_a_recipe_of_ones_own_must_say_what_it_wants() -> None:
-    bare = Recipe()
-    model = load_model(nn.Identity())
-    for call in (lambda: bare.units(model), lambda: bare.problem(model, []), lambda: bare.page({})):
-        with pytest.raises(TypeError, match="Recipe must define"):
-            call()
+def test_a_recipe_of_ones_own_must_define_its_units_problem_and_page() -> None:
+    with pytest.raises(TypeError, match="abstract methods"):
+        NetworkRecipe()  # type: ignore[abstract]
+
+
+def test_only_the_batches_of_some_files_are_made_as_in_a_run_of_all(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path / "all", batch_size=4).run(None)
+    part = recipes.runner.run.run(gallery(tiny_net, tmp_path / "part", batch_size=4), only={"images/body/0005.png"})
+    made = {record.file for record in part.records}
+    assert made == {"images/body/0004.png", "images/body/0005.png"}
+    for file in made:
+        assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "all" / file).read_bytes()
+
+
+def test_metrics_can_be_computed_as_often_as_one_likes(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
+    recipe = Explain(
+        model=Model(tiny_net, input_size=(16, 16)),
+        image=str(photos),
+        method="saliency",
+        target="logit:1",
+        out=str(tmp_path / "out"),
+    )
+    context = RunContext(recipe, recipe.load())
+    units = [unit for unit in recipe.units(context) if unit.objective != "original"]
+    first, second = (recipe.problem(context, units) for _ in range(2))
+    assert first.metrics is not None and second.metrics is not None
+    assert [set(each) for each in first.metrics] == [set(each) for each in second.metrics]
+    originals = [unit for unit in recipe.units(context) if unit.objective == "original"]
+    images = recipe.problem(context, originals).images
+    assert recipe.metrics(context, originals, images) == recipe.metrics(context, originals, images)
+
+
+def test_a_recipe_is_a_value_whatever_has_been_run(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
+    recipe = gallery(tiny_net, tmp_path / "out", dataset=str(photos))
+    before = dict(vars(recipe))
+    recipe.run(None)
+    assert vars(recipe) == before
+
+
+def test_a_context_travels_as_its_recipe_alone() -> None:
+    recipe = Gallery(model="builtin", workers=3, fresh=True)
+    context = RunContext(recipe, recipe.load())
+    context.results["something"] = object()
+    there = pickle.loads(pickle.dumps(context))
+    assert there.results == {}
+    assert there.recipe == replace(recipe, workers=None, fresh=False)

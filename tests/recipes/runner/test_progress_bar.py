@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import recipes.cli.main
-import recipes.cli.terminal
+import recipes.runner.progress_bar
 from recipes.executors.progress import RunProgress
 
 
@@ -15,11 +15,11 @@ from recipes.executors.progress import RunProgress
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (3600, "1 h 00 min"), (7800, "2 h 10 min")],
 )
 def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
-    assert recipes.cli.terminal.clock(seconds) == text
+    assert recipes.runner.progress_bar.clock(seconds) == text
 
 
 def test_without_a_terminal_each_part_of_a_run_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with recipes.cli.terminal.shown("gallery") as progress:
+    with recipes.runner.progress_bar.shown("gallery") as progress:
         for noun, units in (("picture", 3), (None, 2)):
             for done in (*range(units + 1), units):
                 progress(RunProgress(done, units, 0, noun))
@@ -37,7 +37,7 @@ def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stderr", terminal)
-    with recipes.cli.terminal.shown("[gallery]") as progress:
+    with recipes.runner.progress_bar.shown("[gallery]") as progress:
         progress(RunProgress(0, 4, 1))
         progress(RunProgress(2.5, 4, 1))
     text = terminal.getvalue()

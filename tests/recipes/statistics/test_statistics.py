@@ -13,7 +13,8 @@ from PIL import Image
 from priors.maco import Maco
 from priors.measuring import measure
 from priors.statistics import ImageStatistics, natural_statistics
-from recipes.pictures.statistics import Statistics
+from recipes.executors.progress import RunProgress
+from recipes.statistics.statistics import Statistics
 
 DATA = Path(os.environ.get("INVERTER_TEST_DATA", Path(__file__).parents[3] / ".." / "shared"))
 PHOTOGRAPHS = DATA / "images" / "imagenet"
@@ -36,48 +37,48 @@ def folder(tmp_path: Path) -> Path:
     deep = np.random.default_rng(5).integers(0, 65536, (20, 20), dtype=np.uint16)
     Image.fromarray(deep).save(folder / "below" / "deep.png")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
-    whole = (folder / "colour.png").read_bytes()
-    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    complete = (folder / "colour.png").read_bytes()
+    (folder / "truncated.png").write_bytes(complete[: len(complete) // 2])
     Image.fromarray(noise(4, 4, 3)).save(folder / "tiny.png")
     (folder / "notes.txt").write_text("no picture, and not meant to be one")
     return folder
 
 
+def measured(recipe: Statistics) -> ImageStatistics:
+    return ImageStatistics.load(recipe.run(None).files["statistics"])
+
+
 def test_a_folder_of_all_kinds(folder: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int, str]] = []
+    updates: list[RunProgress] = []
     out = tmp_path / "deep" / "out.json"
-    result = Statistics(folder, out).run(lambda *what: told.append(what))
-    assert result.statistics.images == 6
-    assert result.statistics.channels == 3
-    assert result.statistics.source == "pictures"
-    assert result.out == out
-    skipped = dict(result.skipped)
-    assert {path.name for path in skipped} == {"broken.jpg", "truncated.png", "tiny.png"}
-    assert "8 px" in skipped[folder / "tiny.png"]
-    assert all(reason and "\n" not in reason for reason in skipped.values())
+    result = Statistics(images=str(folder), out=str(out)).run(updates.append)
     loaded = ImageStatistics.load(out)
-    assert torch.equal(loaded.magnitude, result.statistics.magnitude)
-    assert [done for done, _, _ in told] == list(range(1, 19))
-    assert {total for _, total, _ in told} == {18}
-    assert any(text.startswith("skipped") and "broken.jpg" in text for _, _, text in told)
+    assert result.files == {"statistics": out}
+    assert (loaded.images, loaded.channels, loaded.source) == (6, 3, "pictures")
+    assert {Path(path).name for path in result.skipped} == {"broken.jpg", "truncated.png", "tiny.png"}
+    assert "8 px" in result.skipped[str(folder / "tiny.png")]
+    assert all(reason and "\n" not in reason for reason in result.skipped.values())
+    assert str(result.closing).startswith("6 pictures measured, 3 skipped; spectrum slopes ")
+    assert [update.done for update in updates] == list(range(1, 19))
+    assert {(update.units, update.noun) for update in updates} == {(18, "file")}
     Maco(1, 16, statistics=out)
 
 
 def test_grey_pictures_have_one_channel(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(noise(16, 24, seed=index)).save(tmp_path / f"{index}.png")
-    found = Statistics(tmp_path, tmp_path / "out.json", channels=1, source="noise").run().statistics
+    found = measured(Statistics(images=str(tmp_path), out=str(tmp_path / "out.json"), channels=1, source="noise"))
     arrays = [torch.from_numpy(noise(1, 16, 24, seed=index)) / 255 for index in range(3)]
     torch.testing.assert_close(found.magnitude, measure(arrays).magnitude)
     assert found.source == "noise"
     with pytest.raises(ValueError, match="measure grey pictures with one channel"):
-        Statistics(tmp_path, tmp_path / "out.json").run()
+        Statistics(images=str(tmp_path), out=str(tmp_path / "out.json")).run(None)
 
 
 def test_sixteen_bits_are_kept(tmp_path: Path) -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (20, 20), dtype=np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    found = Statistics(tmp_path, tmp_path / "out.json", channels=1).run().statistics
+    found = measured(Statistics(images=str(tmp_path), out=str(tmp_path / "out.json"), channels=1))
     assert found.mean.item() == pytest.approx(deep.mean() / 65535, abs=1e-5)
 
 
@@ -89,11 +90,12 @@ def test_arrays_of_any_channels(tmp_path: Path, kind: str) -> None:
     np.save(tmp_path / "stack.npy", values.astype(kind))
     np.save(tmp_path / "one.npy", values[0].astype(kind))
     np.save(tmp_path / "other.npy", values[:, :3].astype(kind))
-    result = Statistics(tmp_path, tmp_path / "out.json", channels=5).run()
-    assert (result.statistics.images, result.statistics.channels) == (5, 5)
-    assert [(path.name, reason) for path, reason in result.skipped] == [("other.npy", "expected 5 channels, got 3")]
-    alone = Statistics(tmp_path / "stack.npy", tmp_path / "out.json", channels=5).run()
-    assert alone.statistics.images == 4
+    result = Statistics(images=str(tmp_path), out=str(tmp_path / "out.json"), channels=5).run(None)
+    found = ImageStatistics.load(tmp_path / "out.json")
+    assert (found.images, found.channels) == (5, 5)
+    assert result.skipped == {str(tmp_path / "other.npy"): "expected 5 channels, got 3"}
+    alone = measured(Statistics(images=str(tmp_path / "stack.npy"), out=str(tmp_path / "out.json"), channels=5))
+    assert alone.images == 4
 
 
 @pytest.mark.parametrize(
@@ -108,28 +110,28 @@ def test_arrays_of_any_channels(tmp_path: Path, kind: str) -> None:
 def test_wrong_arrays_are_skipped_with_a_reason(tmp_path: Path, array: np.ndarray, reason: str) -> None:
     np.save(tmp_path / "wrong.npy", array, allow_pickle=True)
     with pytest.raises(ValueError, match=r"got none \(1 of 1 files skipped: wrong\.npy: .*" + reason):
-        Statistics(tmp_path, tmp_path / "out.json").run()
+        Statistics(images=str(tmp_path), out=str(tmp_path / "out.json")).run(None)
     assert not (tmp_path / "out.json").exists()
 
 
-def test_what_cannot_run_is_told(tmp_path: Path) -> None:
+def test_what_cannot_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        Statistics(tmp_path / "none", tmp_path / "out.json").run()
+        Statistics(images=str(tmp_path / "none"), out=str(tmp_path / "out.json")).run(None)
     with pytest.raises(ValueError, match="holds no pictures"):
-        Statistics(tmp_path, tmp_path / "out.json").run()
+        Statistics(images=str(tmp_path), out=str(tmp_path / "out.json")).run(None)
     with pytest.raises(IsADirectoryError, match="is a folder"):
-        Statistics(tmp_path, tmp_path).run()
+        Statistics(images=str(tmp_path), out=str(tmp_path)).run(None)
     with pytest.raises(ValueError, match="channels"):
-        Statistics(tmp_path, tmp_path / "out.json", channels=0)
+        Statistics(images=str(tmp_path), out=str(tmp_path / "out.json"), channels=0)
     Image.fromarray(noise(16, 16, 3)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="1 or 3 channels"):
-        Statistics(tmp_path, tmp_path / "out.json", channels=4).run()
+        Statistics(images=str(tmp_path), out=str(tmp_path / "out.json"), channels=4).run(None)
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason=f"needs the shared photographs in {PHOTOGRAPHS}")
 def test_the_bundled_file_is_reproduced(tmp_path: Path) -> None:
     source = natural_statistics().source
-    found = Statistics(PHOTOGRAPHS, tmp_path / "natural.json", source=source).run().statistics
+    found = measured(Statistics(images=str(PHOTOGRAPHS), out=str(tmp_path / "natural.json"), source=source))
     for name in ("mean", "covariance", "frequencies", "magnitude"):
         torch.testing.assert_close(getattr(found, name), getattr(natural_statistics(), name), rtol=1e-4, atol=1e-6)
     assert (found.images, found.source) == (natural_statistics().images, source)

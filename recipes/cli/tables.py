@@ -1,0 +1,59 @@
+"""Tables on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inverter import LayerInfo
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of one form on standard output, under the names of their values; no output where there are none."""
+    if not rows:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        numbers = all(isinstance(row.get(name, 0), int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(name))) for name in names))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
+    return "" if value is None else str(value)
+
+
+def print_layers(rows: Sequence[LayerInfo]) -> None:
+    """The layers of a network on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
+    for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
+        table.add_column(
+            title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
+        )
+    for row in rows:
+        field = row.receptive_field
+        table.add_row(
+            Text(row.name),
+            Text(row.type),
+            str(row.calls),
+            "" if row.channels is None else str(row.channels),
+            "" if row.size is None else f"{row.size[0]}x{row.size[1]}",
+            "" if field is None else "all" if field == float("inf") else f"{field:.0f}",
+            "*" if row.stage else "",
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,0 +1,143 @@
+"""What a run leaves behind: its folder, pictures, manifest and page, and how it shows itself in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inverter_errors import MissingLibrary
+from recipes.outputs.manifest import Manifest, Record
+
+if TYPE_CHECKING:
+    import pandas
+    from PIL import Image
+
+SHOWN = 24
+"""Pictures in a notebook, at most; the page has all of them."""
+SIDE = 112
+"""Pixels of a picture's longer side in a notebook."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run left behind.
+
+    Attributes:
+        out: the output folder.
+        manifest: everything known of the run; its `units` are the records of the pictures, by file.
+        made: how many pictures this run made; the others were finished already.
+        seconds: that it took.
+        page: `index.html`, where there is one.
+        files: files of the run that are no pictures of units, by what they are (a video, statistics).
+        skipped: input pictures that could not be read -> why.
+        closing: one line that sums up the pictures, where the recipe has one.
+    """
+
+    out: Path
+    manifest: Manifest
+    made: int
+    seconds: float
+    page: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    closing: str | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of all finished pictures, in the order in which they are shown."""
+        return list(self.manifest.units.values())
+
+    @property
+    def failed(self) -> list[Record]:
+        """Records of pictures whose optimisation stopped early."""
+        return [record for record in self.records if record.status != "ok"]
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """The finished pictures, read from disk, in the order of `records`."""
+        return [_read(self.out / record.file) for record in self.records]
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The records as a table: a row for each picture, its metrics as columns of their own.
+
+        Raises:
+            MissingLibrary: without pandas.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise MissingLibrary("to_dataframe needs pandas: pip install pandas") from error
+        return pandas.DataFrame([_row(record) for record in self.records])
+
+    def __repr__(self) -> str:
+        count = len(self.manifest.units)
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return (
+            f"Report({self.manifest.recipe}: {_plural(count, 'picture')} in {str(self.out)!r}, {self.made} new{failed})"
+        )
+
+    def _repr_html_(self) -> str:
+        records = self.records[:SHOWN]
+        cells = "".join(_cell(self.out, record) for record in records)
+        more = len(self.manifest.units) - len(records)
+        lines = [f"{_plural(len(self.manifest.units), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
+        if more > 0:
+            lines.append(f"{more} more on the page")
+        if self.failed:
+            named = ", ".join(f"{record.file} ({record.status})" for record in self.failed[:5])
+            lines.append(f"{len(self.failed)} failed: {html.escape(named)}{' …' if len(self.failed) > 5 else ''}")
+        if self.skipped:
+            lines.append(f"{_plural(len(self.skipped), 'input picture')} could not be read")
+        if self.closing:
+            lines.append(html.escape(self.closing))
+        if self.page is not None:
+            link = html.escape(self.page.resolve().as_uri())
+            lines.append(f'page: <a href="{link}" target="_blank">{html.escape(str(self.page))}</a>')
+        grid = f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cells}</div>' if cells else ""
+        return f"<div><p>{'<br>'.join(lines)}</p>{grid}</div>"
+
+
+def _cell(folder: Path, record: Record) -> str:
+    """One picture with its label, as a data URI: a notebook shows no files of its folder."""
+    import base64
+    import io
+
+    picture = _read(folder / record.file)
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    source = base64.b64encode(buffer.getvalue()).decode()
+    label = (
+        record.name
+        or record.image
+        or "/".join(str(part) for part in (record.layer, record.channel) if part is not None and part != "")
+    )
+    score = "" if record.score is None else f"<br>{record.score:.4g}"
+    status = "" if record.status == "ok" else f"<br>{html.escape(record.status)}"
+    return (
+        f'<figure style="margin:0;width:{SIDE}px;font-size:11px;overflow-wrap:anywhere">'
+        f'<img src="data:image/png;base64,{source}" alt="{html.escape(label)}">'
+        f"<figcaption>{html.escape(label)}{score}{status}</figcaption></figure>"
+    )
+
+
+def _row(record: Record) -> dict[str, Any]:
+    values = record.to_json()
+    metrics = values.pop("metrics", {})
+    values.pop("extra_files", None)
+    return values | {key: value for key, value in metrics.items() if key not in values}
+
+
+def _read(path: Path) -> Image.Image:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.copy()
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

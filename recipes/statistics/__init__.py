@@ -1,0 +1,1 @@
+"""Natural image statistics of one's own pictures, for priors."""

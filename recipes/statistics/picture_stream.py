@@ -1,0 +1,31 @@
+"""The pictures of some files, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from recipes.executors.progress import RunProgress, RunProgressCallback
+from recipes.pictures.reading import UNREADABLE, read_pictures
+
+
+class PictureStream:
+    """The pictures of some files, one at a time; can be iterated repeatedly. Unreadable files are skipped."""
+
+    def __init__(self, files: list[Path], channels: int, progress: RunProgressCallback | None) -> None:
+        self.files, self.channels, self.progress = files, channels, progress
+        self.skipped: dict[Path, str] = {}
+        self.rounds = 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        start, self.rounds = self.rounds * len(self.files), self.rounds + 1
+        for done, path in enumerate(self.files, start + 1):
+            if path not in self.skipped:
+                try:
+                    yield from read_pictures(path, self.channels)
+                except UNREADABLE as error:
+                    self.skipped[path] = " ".join(str(error).split()) or type(error).__name__
+            if self.progress:
+                self.progress(RunProgress(done, 2 * len(self.files), finished=0, noun="file"))

@@ -1,0 +1,86 @@
+"""The recipe behind `inverter statistics`: natural image statistics of a folder of pictures, for priors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from inverter_errors import BadInput, MissingFile
+from recipes.options.fields import option
+from recipes.runner.recipe import Recipe
+
+if TYPE_CHECKING:
+    from recipes.executors.progress import RunProgressCallback
+    from recipes.runner.report import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics(Recipe):
+    """Measures mean, colour covariance and magnitude spectrum of one's own pictures (see `priors.measuring`).
+
+    Pictures may have any size and mode; NumPy arrays `.npy` (C, H, W) or (N, C, H, W) have any number of channels, of 8
+    or 16 bits or with values in [0, 1]. Priors accept the file that is written as their `statistics`.
+
+    Raises:
+        BadInput: for `channels` out of range.
+
+    Example:
+        >>> Statistics(images="photographs", out="statistics.json").channels
+        3
+    """
+
+    name: ClassVar[str] = "statistics"
+
+    images: str = option(MISSING, "folder of pictures, searched recursively, or a file")
+    channels: int = option(3, "1 for grey, 3 for colour; other numbers need .npy arrays")
+    source: str = option("", "what the pictures are, for readers (default: the folder's name)")
+    out: str = option(MISSING, "file to write, e.g. statistics.json")
+    device: str | None = option(None, "", hidden=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.channels, int) or not 1 <= self.channels <= 4096:
+            raise BadInput(f"expected channels from 1 to 4096, got {self.channels!r}")
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        yield  # it writes one file, and has no folder of its own to lock
+
+    def _run(self, progress: RunProgressCallback | None) -> Report:
+        """Reads the pictures twice and writes the file."""
+        from priors.measuring import measure
+        from recipes.outputs.manifest import Manifest
+        from recipes.pictures.reading import picture_files
+        from recipes.runner.report import Report
+        from recipes.statistics.picture_stream import PictureStream
+
+        started, folder, out = time.perf_counter(), Path(self.images), Path(self.out)
+        if out.is_dir():
+            raise IsADirectoryError(f"{out} is a folder: give the file to write, such as {out / 'statistics.json'}")
+        if not folder.exists():
+            raise MissingFile(f"no such folder of pictures: {folder}")
+        files = picture_files(folder)
+        if not files:
+            raise BadInput(f"{folder} holds no pictures: expected files such as .jpg, .png or .npy in it or below it")
+        pictures = PictureStream(files, self.channels, progress)
+        try:
+            found = measure(pictures, self.source or folder.resolve().name)
+        except ValueError as error:
+            skipped = "; ".join(f"{path.name}: {reason}" for path, reason in list(pictures.skipped.items())[:3])
+            reasons = f" ({len(pictures.skipped)} of {len(files)} files skipped: {skipped})" if skipped else ""
+            raise BadInput(f"{folder}: {error}{reasons}") from None
+        found.save(out)
+        slopes = ", ".join(f"{slope:.2f}" for slope in found.slope().tolist())
+        return Report(
+            out.parent,
+            Manifest(self.name, self.settings(), {}, planned=0),
+            made=0,
+            seconds=time.perf_counter() - started,
+            files={"statistics": out},
+            skipped={str(path): reason for path, reason in pictures.skipped.items()},
+            closing=f"{found.images} pictures measured, {len(pictures.skipped)} skipped; spectrum slopes {slopes}",
+        )
