@@ -20,6 +20,7 @@ from inverter_errors import (
     MissingLibrary,
     NotFound,
     OutOfMemory,
+    OutOfRange,
     RunFailed,
     Unreachable,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Model",
     "NotFound",
     "OutOfMemory",
+    "OutOfRange",
     "Progress",
     "ProgressCallback",
     "ReceptiveField",

@@ -1,4 +1,4 @@
-"""Recipes as data: a dataclass's fields, the keys of a TOML file and the flags of the command line are one thing."""
+"""Recipe files: the keys of a TOML file are the fields of a recipe, as the flags of the command line are."""
 
 from __future__ import annotations
 
@@ -30,13 +30,18 @@ def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:
+        path: of the file.
         overrides: fields that take precedence over the file's.
+
+    Returns:
+        The recipe, not run yet.
 
     Raises:
         MissingFile: no such file.
         BadInput: text that is no TOML, an unknown recipe or key (with near names), a value of another type.
 
-    Example of a file:
+    A file may be:
+
         recipe = "gallery"
         model = "builtin"
         layer = ["features.stem"]
@@ -87,15 +92,15 @@ def _checked(where: str, field: Field[Any], value: Any) -> Any:
             value = texts[0] if value is not tables else list(texts)
     if field.name == "with_" and isinstance(value, dict):  # `[with]`
         return value
-    wanted = kind(field)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    expected = kind(field)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if wanted is str and isinstance(value, list) and "Sequence" in str(field.type):
+    if expected is str and isinstance(value, list) and "Sequence" in str(field.type):
         return tuple(value)
-    if wanted is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
+    if expected is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
         return value
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise BadInput(f"{where} must be {_NAMES[wanted]}, got {value!r}")
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise BadInput(f"{where} must be {_NAMES[expected]}, got {value!r}")
     return value
 
 

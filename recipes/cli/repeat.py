@@ -1,4 +1,4 @@
-"""`inverter repeat`: a picture of a finished run made again, from its manifest alone, and compared."""
+"""`inverter repeat`: make a picture of a finished run again, from its manifest alone, and compare."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
 
 KEPT = ("activations", "layout")
-"""Folders, below an output folder, of what a recipe has measured once and takes from there."""
+"""Folders, below an output folder, of what a recipe computes once and reads from there afterwards."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Repeated:
     Attributes:
         file: of the picture, below the output folder.
         same: True if it is the same, bit for bit.
-        difference: what differs, in words; None if nothing does.
-        changes: what is other than when the run was made, and may be the reason.
+        difference: what differs, in words; None if they are the same.
+        changes: versions that have changed since the run was made, and may be the reason.
     """
 
     file: str
@@ -54,47 +54,51 @@ def repeat(
     device: str | None = None,
     progress: RunProgressCallback | None = None,
 ) -> list[Repeated]:
-    """Makes pictures of a run again and says of each whether it is the same; the run's folder is left as it is.
+    """Makes pictures of a run again and compares them bit for bit; the run's folder is left as it is.
 
-    The last bits of a picture depend on the batch that it was optimised in, so its whole batch is made.
+    The last bits of a picture depend on the batch that it was optimised in, so its complete batch is made.
 
     Args:
         manifest: `manifest.json`, or the output folder that holds it.
         unit: `LAYER/CHANNEL`, for all pictures of that unit, or the file of one picture, as in the manifest.
-        weights: where the weights lie now, if they are no longer where they were.
-        device: other than the run's.
+        weights: where the weights file is now, if it has moved.
+        device: if it is not the run's.
+        progress: called with a `RunProgress` as the work goes on.
+
+    Returns:
+        One comparison for each picture.
 
     Raises:
         MissingFile: no manifest, no picture to compare with, no weights.
-        BadInput: a manifest of another version, a model or pictures that were given from Python, changed weights.
+        BadInput: a manifest of another version, a model or pictures given from Python, changed weights.
         NotFound: a unit that the run does not have.
     """
     path = Path(manifest) / "manifest.json" if Path(manifest).is_dir() else Path(manifest)
     if not path.is_file():
         raise MissingFile(f"no manifest {str(path)!r}; expected OUT/manifest.json of a finished run")
     known = Manifest.load(path)
-    records = _wanted(known, unit, path)
+    records = _requested(known, unit, path)
     recipe = _recipe(known, path)
-    asked = {"weights": weights or known.settings.get("weights"), "device": device or known.model.get("device")}
-    asked |= {"threads": known.settings.get("threads")}  # sums are made in their order
+    overrides = {"weights": weights or known.settings.get("weights"), "device": device or known.model.get("device")}
+    overrides |= {"threads": known.settings.get("threads")}  # they decide the order of sums
     with tempfile.TemporaryDirectory() as place:
         out = Path(place)
         _link(path.parent, out)
         options = _options(recipe, known, path) | {"batch_size": known.settings.get("batch_size"), "out": place}
-        options |= {key: value for key, value in asked.items() if key in {field.name for field in fields(recipe)}}
+        options |= {key: value for key, value in overrides.items() if key in {field.name for field in fields(recipe)}}
         part = recipe(**options)
         model = part.load()
         if model.sha256 != known.model.get("sha256"):
             raise BadInput(
                 f"the weights of {model.spec} have changed: their sha256 was {known.model.get('sha256')}, "
-                f"and is {model.sha256}; give the old ones (weights)"
+                f"and is {model.sha256}; give the old ones with weights"
             )
         run(part, progress, model=model, only={record.file for record in records})
         changes = _changes(known, path)
         return [_compared(record.file, path.parent, out, changes) for record in records]
 
 
-def _wanted(manifest: Manifest, unit: str, path: Path) -> list[Record]:
+def _requested(manifest: Manifest, unit: str, path: Path) -> list[Record]:
     found = [r for r in manifest.units.values() if unit in (r.file, f"{r.layer}/{r.channel}")]
     if not found:
         names = [f"{r.layer}/{r.channel}" if r.channel is not None else r.file for r in manifest.units.values()]
@@ -109,7 +113,7 @@ def _recipe(manifest: Manifest, path: Path) -> type[UnitRecipe]:
     recipe = find_recipe(manifest.recipe)
     if recipe is None or not issubclass(recipe, UnitRecipe):
         what = "makes no pictures by optimisation" if recipe else "is none that this version knows"
-        raise BadInput(f"{path}: the recipe {manifest.recipe!r} {what}, so there is nothing to repeat")
+        raise BadInput(f"{path}: the recipe {manifest.recipe!r} {what}, so it cannot be repeated")
     if manifest.settings.get("model") == "module":
         raise BadInput(f"{path}: the model was given from Python as a module; only one with a name can be repeated")
     return recipe
@@ -127,7 +131,7 @@ def _options(recipe: type[UnitRecipe], manifest: Manifest, path: Path) -> dict[s
 
 
 def _link(folder: Path, out: Path) -> None:
-    """Makes what the run has measured known to the new one; nothing there is written to, as it is finished."""
+    """Links what the finished run has computed into the folder of the new one, which only reads it."""
     for source in (path for name in KEPT for path in (folder / name).rglob("*") if path.is_file()):
         target = out / source.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -51,13 +51,24 @@ def optimize_in_halves(
     augment: Augmentation = "standard",
     progress: ProgressCallback | None = None,
 ) -> Inversion:
-    """`inverter.optimize`, begun again with half as many pictures together as often as memory runs out.
+    """`inverter.optimize`, restarted with half the batch size as often as memory runs out.
 
-    It warns when it does; the batch that went well is in the result's settings. Other company changes the last bits of
-    a picture, not its random draws.
+    It warns when it does; the batch size that fitted is in the result's settings. Another batch size changes the last
+    bits of a picture, not its random draws.
+
+    Args:
+        model: as in `inverter.optimize`.
+        objective: as in `inverter.optimize`.
+        prior: as in `inverter.optimize`.
+        settings: as in `inverter.optimize`.
+        augment: as in `inverter.optimize`.
+        progress: as in `inverter.optimize`.
+
+    Returns:
+        The result of the run that fitted.
 
     Raises:
-        OutOfMemory: where nothing can be halved: one picture alone, or pictures that influence each other.
+        OutOfMemory: where the batch cannot be halved: a single picture, or pictures that influence each other.
     """
     together = min(prior.count, settings.batch_size or default_batch(model.device))
     everyone = torch.arange(prior.count)

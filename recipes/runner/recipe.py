@@ -1,4 +1,4 @@
-"""What a recipe is: a user's question as a frozen value with `run()`, and the fields that recipes share."""
+"""Recipes: a user's question as a frozen value with `run()`, and the fields that recipes share."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Recipe(ABC):
             What the run left behind, with the pictures.
 
         Raises:
-            InverterError, OSError: bad input, in one line, before anything is written.
+            InverterError: bad input, in one line, before anything is written.
+            OSError: a file that cannot be read or written.
             KeyboardInterrupt: passes through; what is finished is on disk, and the same call continues.
         """
         from recipes.runner.progress_bar import shown

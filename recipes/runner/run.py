@@ -63,7 +63,8 @@ def run(
         What the run left behind.
 
     Raises:
-        InverterError, OSError: as `Recipe.run`.
+        InverterError: as `Recipe.run`.
+        OSError: as `Recipe.run`.
     """
     started = time.perf_counter()
     settings = Settings(

@@ -1,4 +1,4 @@
-"""What passes between a recipe and the run: the pictures that it wants, and how a batch of them comes about."""
+"""What passes between a recipe and its run: units, and batches of them as optimisation problems."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit:
-    """One picture that a recipe wants.
+    """One picture to make.
 
     Attributes:
-        layer, channel, objective, attempt, direction, name, image, prior: as in the manifest's `Record`.
-        file: where it goes, relative to the output folder: also its identity.
+        layer: address; "output" for classes, "" for an input picture.
+        channel: index of the channel or class, if it is about one.
+        objective: channel, neuron, logit, ...
+        file: path relative to the output folder; it identifies the unit.
+        attempt: which of several pictures of the same target.
+        direction: "max", or "min" for a picture that minimises the target.
+        name: of the class, where it is known.
+        image: the input picture, where there is one.
+        prior: of this picture, where a run has several.
         batch: units with the same value may be optimised in one batch.
         group: consecutive units with the same value must be (several attempts that repel each other).
-        beside: files that the recipe writes with the picture, by what they are, relative to the output folder.
+        extra_files: files that the recipe writes with the picture: kind -> path relative to the output folder.
     """
 
     layer: str
@@ -42,12 +49,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Problem:
-    """A batch of units as an optimisation: what to climb, on which pictures, and what to report as their score.
+    """A batch of units as an optimisation.
 
     Attributes:
+        objective: what is maximised.
+        prior: of the pictures.
+        measure: the objective whose value on the finished pictures is their score.
         stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
-        finish: makes of the finished pictures (B, 3, H, W) those that are written, where they are others.
-        model: that looks at them, where it is not the run's.
+        finish: maps the optimised pictures (B, 3, H, W) to those that are written; None where they are the same.
+        model: the network under inspection, where it is not the run's.
     """
 
     objective: Objective
@@ -60,11 +70,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Given:
-    """A batch of units that need no optimisation: pictures (B, 3, H, W) in [0, 1] to be kept as they are.
+    """A batch of units that need no optimisation.
 
     Attributes:
-        images: the pictures.
-        units: as they turned out, where only the picture tells (its class); None where they are as before.
+        images: the pictures, (B, 3, H, W) in [0, 1].
+        units: the units once more, where something about them depends on the picture (its class); else None.
         metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
     """
 

@@ -1,7 +1,6 @@
-"""The shape of the house: imports run downward, public names are pinned, and only the command line speaks."""
+"""The shape of the code: imports run downward, folders stay small, and only the command line speaks."""
 
 import ast
-import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,26 +8,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from recipes import CATALOGUE, Entry
+from recipes.cli.arguments import parse
+from recipes.runner.recipe import Recipe
+from tools.architecture import DRAWING, draw, floors, graph
+
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "objectives": set(),
     "priors": set(),
     "inverter": {"objectives", "priors"},
     "recipes": {"objectives", "priors", "inverter"},
-}
-PUBLIC = {
-    "objectives": (
-        "Activations DISTANCES OUTPUT Objective channel code direction diverse diversity known_pixels layer logit neuron "
-        "softmax"
-    ),
-    "priors": "Fourier Pixels Prior alpha_norm l2 total_variation",
-    "inverter": (
-        "Augment BadInput BadType Code Inversion InverterError LayerInfo LayerNotFound MissingFile MissingLibrary "
-        "Model NotFound OutOfMemory PRESETS Progress ProgressCallback ReceptiveField RunFailed Settings Unreachable "
-        "__version__ encode evaluate layers list_layers list_models load_code load_model no_network optimize "
-        "receptive_fields stages to_pil"
-    ),
-    "recipes": "Explain Gallery Inpaint Invert JudgeMaps Patches",
 }
 SPEAKERS = {
     "recipes/cli/arguments.py",
@@ -61,20 +51,6 @@ def test_a_package_imports_none_above_it(package: str) -> None:
         assert not {name.split(".")[0] for name in imports(path)} & (forbidden | {"tests", "benchmarks"}), path
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_public_names_are_there_and_can_be_imported(package: str) -> None:
-    module = importlib.import_module(package)
-    assert set(PUBLIC[package].split()) <= set(module.__all__)
-    assert len(set(module.__all__)) == len(module.__all__)
-    for name in module.__all__:
-        assert getattr(module, name) is not None
-
-
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="Galery"):
-        importlib.import_module("recipes").Galery  # noqa: B018
-
-
 def test_arguments_and_terminals_are_the_command_lines_business() -> None:
     users = {
         path.relative_to(ROOT).as_posix()
@@ -88,13 +64,13 @@ def test_arguments_and_terminals_are_the_command_lines_business() -> None:
 def test_no_library_code_prints() -> None:
     for package in PACKAGES:
         for path in sources(package):
-            if (name := path.relative_to(ROOT).as_posix()) in SPEAKERS:
+            if path.relative_to(ROOT).as_posix() in SPEAKERS:
                 continue
             calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
             assert not [c.lineno for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path
 
 
-def test_no_error_is_swallowed_whole() -> None:
+def test_no_except_clause_is_bare() -> None:
     for package in PACKAGES:
         for path in sources(package):
             handlers = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler)]
@@ -122,3 +98,48 @@ def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("usage: inverter")
     assert done.stderr == ""
+
+
+def test_the_drawing_of_the_architecture_is_that_of_the_imports() -> None:
+    assert DRAWING.read_text(encoding="utf-8") == draw(graph()), "run python -m tools.architecture"
+    assert "images/architecture.svg" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_floors_have_no_circle_and_the_recipes_stand_above_what_they_share() -> None:
+    level = floors(graph())
+    assert level["inverter_errors"] < level["objectives"] == level["priors"] < level["inverter"]
+    assert max(level, key=level.__getitem__) == "recipes.cli"
+    assert all(level[package] >= level["inverter"] for package in level if package.startswith("recipes"))
+
+
+def test_folders_stay_small() -> None:
+    assert len(list((ROOT / "recipes").glob("*.py"))) <= 4
+    for folder in {path.parent for path in sources("recipes")}:
+        assert len(list(folder.glob("*.py"))) <= 15, f"{folder}: divide it by what a reader looks for"
+
+
+def test_every_recipe_is_in_the_catalogue_and_every_entry_is_a_recipe() -> None:
+    defined = {
+        f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}.{node.name}"
+        for path in sources("recipes")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(
+            isinstance(each, ast.AnnAssign) and getattr(each.target, "id", "") == "name" and each.value
+            for each in node.body
+        )
+        and any(isinstance(base, ast.Name) and base.id.endswith(("Recipe", "PhotoIcons")) for base in node.bases)
+    }
+    assert defined == {f"{entry.module}.{entry.class_name}" for entry in CATALOGUE}
+    for entry in CATALOGUE:
+        recipe = entry.load()
+        assert issubclass(recipe, Recipe)
+        assert recipe.name == entry.command
+        assert entry.example.startswith(f"inverter {entry.command} ")
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.command)
+def test_the_example_of_a_command_can_be_parsed(entry: Entry) -> None:
+    options = parse(entry.example.split()[1:])
+    assert options.pop("command") == entry.command
+    entry.load()(**options)
