@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from inverter.capture import Capture, check_address, frozen, unwrap
 from inverter.memory import keep_memory
-from inverter_errors import BadInput
+from inverter_errors import BadInput, InverterError
 
 Normalization = Literal["imagenet", "half", "none"]
 """Names of the normalisations."""
@@ -27,7 +27,15 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 """Mean and standard deviation of each colour channel, by name."""
-FORWARD_ERRORS = (RuntimeError, AssertionError, ArithmeticError, AttributeError)
+FORWARD_ERRORS = (
+    RuntimeError,
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 """What networks raise for a picture that they cannot process; some check its size with `assert`."""
 
 Normalize = Normalization | str | tuple[Sequence[float], Sequence[float]]
@@ -244,6 +252,8 @@ class Model:
             picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
             with self.capture(reads) as capture:
                 seen = capture(self.normalize(picture))
+        except InverterError:
+            raise
         except FORWARD_ERRORS as error:
             raise BadInput(
                 f"{self.spec} cannot process a picture of {height}x{width} pixels "

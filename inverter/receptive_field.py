@@ -17,7 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from inverter.capture import first_tensor, frozen, split_address
 from inverter.models import FORWARD_ERRORS, Model, first_line
-from inverter_errors import BadInput
+from inverter_errors import BadInput, InverterError
 
 
 @dataclass(frozen=True)
@@ -235,6 +235,8 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
             handles.append(part.register_forward_hook(hook))
         with frozen(model.module), tracker:
             model.module(model.normalize(picture))
+    except InverterError:
+        raise
     except FORWARD_ERRORS as error:
         raise BadInput(
             f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recipes.inversion.invert import Invert
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
-    from recipes.runner.recipe import Recipe
+    from recipes.runner.base import Recipe
     from recipes.statistics.statistics import Statistics
 
 __all__ = [

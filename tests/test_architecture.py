@@ -10,7 +10,7 @@ import pytest
 
 from recipes import CATALOGUE, Entry
 from recipes.cli.arguments import parse
-from recipes.runner.recipe import Recipe
+from recipes.runner.base import Recipe
 from tools.architecture import DRAWING, draw, floors, graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,7 +101,8 @@ def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
 
 
 def test_the_drawing_of_the_architecture_is_that_of_the_imports() -> None:
-    assert DRAWING.read_text(encoding="utf-8") == draw(graph()), "run python -m tools.architecture"
+    up_to_date = DRAWING.read_text(encoding="utf-8") == draw(graph())
+    assert up_to_date, "run python -m tools.architecture"
     assert "images/architecture.svg" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 

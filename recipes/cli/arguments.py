@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 from recipes import CATALOGUE
 from recipes.cli.recipe_file import kind
 from recipes.options.fields import MACHINE, NETWORK, OPTIMISATION, OUTPUT, group_of, key_of
-from recipes.runner.recipe import NetworkRecipe, Recipe
+from recipes.runner.base import Recipe
+from recipes.runner.recipe import NetworkRecipe
 
 BAD_INPUT = 2
 """Exit code."""

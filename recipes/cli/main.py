@@ -16,7 +16,7 @@ from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
 from recipes.options.fields import LARGEST, check_integer
-from recipes.runner.recipe import Recipe
+from recipes.runner.base import Recipe
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import warnings
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from recipes import find_recipe, list_recipes
 from recipes.options.fields import key_of
 from recipes.options.priors import PriorChoice
 from recipes.options.suggest import nearest
-from recipes.runner.recipe import Recipe
+from recipes.runner.base import Recipe
 
 LONGEST = 1 << 20
 """Bytes of a recipe file, at most."""
@@ -81,7 +81,10 @@ def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
         if key not in known:
             raise BadInput(f"{path}: unknown key {key!r}{nearest(key, known)}")
         values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
-    return recipe(**(values | overrides))
+    given = values | overrides
+    if missing := [key for key, field in known.items() if field.default is MISSING and field.name not in given]:
+        raise BadInput(f"{path}: {name} needs the keys {', '.join(missing)}")
+    return recipe(**given)
 
 
 def _checked(where: str, field: Field[Any], value: Any) -> Any:

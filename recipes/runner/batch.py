@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from inverter import Model, Progress, Settings, evaluate
 from inverter.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
+from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
 from recipes.runner.out_of_memory import optimize_in_halves
 from recipes.runner.units import Given, Problem, Unit
@@ -52,11 +53,13 @@ def make(
     Returns:
         The finished pictures with their records.
     """
-    with deterministic(context.recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(context.at(model), settings, measure, model, units, on_progress)
+    recipe = cast(UnitPlan, context.recipe)
+    with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
+        return _made(recipe, context.at(model), settings, measure, model, units, on_progress)
 
 
 def _made(
+    recipe: UnitPlan,
     context: RunContext,
     settings: Settings,
     measure: bool,
@@ -64,7 +67,6 @@ def _made(
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
 ) -> Finished:
-    recipe = context.recipe
     work, count = recipe.problem(context, units), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
     if isinstance(work, Given):

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from inverter import Model
     from recipes.executors import Executor
     from recipes.executors.progress import RunProgressCallback
-    from recipes.runner.recipe import UnitRecipe
+
+
+class Runnable(Protocol):
+    """What a context needs of its recipe; `recipes.runner.base.UnitPlan` has it."""
+
+    def load(self) -> Model:
+        """The network under inspection."""
+        ...
+
+    def executor(self, model: Model) -> Executor:
+        """Where work with this network is done."""
+        ...
+
+    def for_worker(self) -> Runnable:
+        """The recipe as another process gets it."""
+        ...
+
 
 _Self = TypeVar("_Self")
 _Arguments = ParamSpec("_Arguments")
@@ -33,7 +49,7 @@ class RunContext:
     """
 
     def __init__(
-        self, recipe: UnitRecipe, model: Model | None = None, progress: RunProgressCallback | None = None
+        self, recipe: Runnable, model: Model | None = None, progress: RunProgressCallback | None = None
     ) -> None:
         self.recipe, self.progress = recipe, progress
         self.results: dict[Any, Any] = {}
@@ -57,7 +73,7 @@ class RunContext:
             self._model = model
         return self
 
-    def __reduce__(self) -> tuple[type[RunContext], tuple[UnitRecipe]]:
+    def __reduce__(self) -> tuple[type[RunContext], tuple[Runnable]]:
         return RunContext, (self.recipe.for_worker(),)
 
 

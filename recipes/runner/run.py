@@ -18,9 +18,9 @@ from inverter.engine import default_batch
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.store import Store, same_run
+from recipes.runner.base import UnitPlan
 from recipes.runner.batch import Finished, make
 from recipes.runner.context import RunContext
-from recipes.runner.recipe import UnitRecipe
 from recipes.runner.report import Report
 from recipes.runner.units import Unit
 
@@ -44,7 +44,7 @@ def batches(units: Sequence[Unit], size: int) -> Iterator[list[Unit]]:
 
 
 def run(
-    recipe: UnitRecipe,
+    recipe: UnitPlan,
     progress: RunProgressCallback | None = None,
     *,
     model: Model | None = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import option
-from recipes.runner.recipe import Recipe
+from recipes.runner.base import Recipe
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
