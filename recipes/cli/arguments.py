@@ -61,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument(
         "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit"
     )
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = root.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+    )
     for entry in CATALOGUE:
         command = _command(commands, entry.command, "[OPTIONS]", entry.help, entry.example)
         _add_fields(command, entry.load())

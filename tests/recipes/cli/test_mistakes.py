@@ -1,4 +1,4 @@
-"""Whatever is wrong on the command line is one line that says what was given, and nothing is written."""
+"""Each mistake on the command line gives one line that says what was given, and no file is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a seed that is no number": ((*MODEL, "--seed", "luck"), "'luck'"),
     "negative seed": ((*MODEL, "--seed", "-1"), "-1"),
     "no attempts": ((*MODEL, "--attempts", "0"), "got 0"),
-    "batches of nothing": ((*MODEL, "--batch-size", "0"), "got 0"),
+    "empty batches": ((*MODEL, "--batch-size", "0"), "got 0"),
     "unknown objective": ((*MODEL, "--objective", "loss"), "'loss'"),
     "unknown prior": ((*MODEL, "--prior", "wavelet"), "'wavelet'"),
     "unknown augmentation": ((*MODEL, "--layer", "conv", "--augment", "wild"), "'wild'"),
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "says"), CASES.values(), ids=CASES)
-def test_a_mistake_is_one_line_that_says_what_was_given_and_nothing_is_written(
+def test_a_mistake_is_one_line_that_says_what_was_given_and_no_file_is_written(
     command: Command, here: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     (here / "corrupt.safetensors").write_bytes(b"no tensors")
@@ -124,7 +124,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(
     assert not (here / "OUT").exists()
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(command: Command) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported(command: Command) -> None:
     if not Path("/proc/sys/kernel").is_dir():
         pytest.fail("this test needs a folder that not even root can write to")
     code, _, err = command(*MODEL[:-1], "/proc/sys/inverter", "--layer", "conv", "--channels", "0")

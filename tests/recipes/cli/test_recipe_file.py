@@ -1,4 +1,4 @@
-"""TOML: its keys are the recipe's fields, and whatever is not as it should be is told by file and key."""
+"""TOML: its keys are the recipe's fields, and errors name the file and the key."""
 
 import json
 from dataclasses import fields
@@ -22,7 +22,7 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 
 def toml(values: dict[str, Any]) -> str:
-    """TOML of plain values: JSON's spelling of them is TOML's too."""
+    """TOML of plain values, which are spelled as in JSON."""
     return "".join(
         f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items() if value is not None
     )
@@ -51,7 +51,7 @@ galleries = st.fixed_dictionaries(
 
 
 @given(galleries)
-def test_a_recipe_survives_the_way_through_toml(
+def test_a_recipe_survives_a_round_trip_through_toml(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
 ) -> None:
     path = written(tmp_path_factory.mktemp("t"), toml({"recipe": "gallery"} | values))
@@ -91,6 +91,7 @@ def test_an_integer_is_a_number(tmp_path: Path) -> None:
         ("batch-size = 3", "did you mean batch_size"),
         ("recipe = 'galery'", "unknown recipe 'galery'; did you mean gallery"),
         ("recipe = 3", "unknown recipe 3"),
+        ("recipe = 'atlas'", "atlas needs the keys images, layer"),
         ("steps = 'many'", "steps must be an integer, got 'many'"),
         ("steps = 2.0", "steps must be an integer, got 2.0"),
         ("steps = true", "steps must be an integer, got True"),
@@ -115,12 +116,12 @@ def test_an_integer_is_a_number(tmp_path: Path) -> None:
         (b"\xff\xfe", "is no TOML"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_an_error_names_the_key_and_the_value(tmp_path: Path, text: str | bytes, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         load_recipe(written(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_or_no_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no recipe file .*nowhere\.toml"):
         load_recipe(tmp_path / "nowhere.toml")
     with pytest.raises(OSError, match=str(tmp_path)):

@@ -1,4 +1,4 @@
-"""`inverter repeat`: one picture again from the manifest alone, and a clear line where that cannot be."""
+"""`inverter repeat`: makes one picture again from the manifest alone, or one clear line says why it cannot."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import nn
 
 from inverter import load_model
 from recipes import Gallery
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.cli.repeat import repeat
 
 NET = """
@@ -53,7 +53,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_unit_is_made_again_and_is_the_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_unit_is_made_again_and_is_identical(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(GALLERY.split()) == 0
     before = everything(here / "OUT")
     capsys.readouterr()
@@ -65,7 +65,7 @@ def test_a_unit_is_made_again_and_is_the_same(here: Path, capsys: pytest.Capture
     assert everything(here / "OUT") == before
 
 
-def test_a_picture_of_another_run_is_told_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_picture_is_detected(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(GALLERY.split()) == 0
     path = here / "OUT/images/0/0001.png"
     with Image.open(path) as picture:
@@ -99,8 +99,8 @@ def test_every_recipe_can_be_repeated(here: Path, command: str, unit: str | None
     name, *more = command.split()
     assert main([name, *model.split(), *more, "--device", "cpu", "--batch-size", "3", "--out", "OUT"]) == 0
     files = [unit["file"] for unit in json.loads(Path("OUT/manifest.json").read_text())["units"]]
-    wanted = next(file for file in reversed(files) if unit is None or file.startswith(unit))
-    assert [each.same for each in repeat("OUT/manifest.json", wanted)] == [True]
+    file = next(name for name in reversed(files) if unit is None or name.startswith(unit))
+    assert [each.same for each in repeat("OUT/manifest.json", file)] == [True]
 
 
 CASES: dict[str, tuple[Callable[[], object], str, str]] = {

@@ -1,4 +1,4 @@
-"""The command line: the same fields as the recipe, one line for each mistake, and a way to go on."""
+"""The command line: the same fields as the recipe, one line for each mistake, and a way to resume."""
 
 import json
 import re
@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-import recipes.cli.main
+import recipes.cli.entry
 import recipes.runner.progress_bar
 from inverter import __version__
 from recipes import Atlas
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 
 Command = Callable[..., tuple[int, str, str]]
 GOOD = ("gallery", "--model", "nets.py:net", "--layer", "conv", "--channels", "0,2", "--size", "24", "--steps", "2")
 
 
-def test_a_gallery_is_made_and_the_same_command_again_does_nothing(command: Command, here: Path) -> None:
+def test_a_gallery_is_made_and_the_same_command_again_makes_no_pictures(command: Command, here: Path) -> None:
     code, out, err = command(*GOOD, "--out", "OUT")
     assert code == 0
     assert "2 pictures in OUT (2 made in" in out
@@ -96,7 +96,7 @@ def test_the_version_is_the_packages(command: Command) -> None:
 def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
     command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = (*GOOD[:6], "0-3", *GOOD[7:], "--batch-size", "2", "--precision", "float32")
+    arguments = (*GOOD[:6], "0-3", *GOOD[7:], "--batch-size", "2", "--precision", "float32")
     lines = recipes.runner.progress_bar._lines
 
     def interrupting(*about: str) -> object:
@@ -115,34 +115,32 @@ def test_an_interruption_keeps_what_is_finished_and_says_how_to_continue(
 
     with monkeypatch.context() as patch:
         patch.setattr(recipes.runner.progress_bar, "_lines", interrupting)
-        code, out, err = command(*whole, "--out", "OUT")
+        code, out, err = command(*arguments, "--out", "OUT")
     assert code == 130
     assert out == ""
     assert err.splitlines()[-1] == "stopped; what is finished is kept, and the same command continues"
     assert len(json.loads((here / "OUT/manifest.json").read_text())["units"]) == 2
     assert (here / "OUT/index.html").is_file()
-    assert "4 pictures in OUT (2 made" in command(*whole, "--out", "OUT")[1]
+    assert "4 pictures in OUT (2 made" in command(*arguments, "--out", "OUT")[1]
 
 
-def test_a_reader_that_has_gone_is_no_error_message(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_pipe_prints_no_error(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def gone(**_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setitem(recipes.cli.main._COMMANDS, "layers", gone)
+    monkeypatch.setitem(recipes.cli.entry._COMMANDS, "layers", gone)
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert main(["layers", "--model", "nets.py:net"]) == 1
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_traceback_is_there_for_who_asks(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_is_shown_on_request(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INVERTER_TRACEBACK", "1")
     with pytest.raises(ValueError, match="unknown model"):
-        command("layers", "--model", "nothing")
+        command("layers", "--model", "absent")
 
 
-def test_a_unit_that_stopped_is_told_and_the_command_succeeds(command: Command, here: Path) -> None:
+def test_a_unit_that_stopped_is_reported_and_the_command_succeeds(command: Command, here: Path) -> None:
     (here / "broken.py").write_text(
         "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x * float('nan')\n"
         "def net():\n    return nn.Sequential(Net())\n"
@@ -158,7 +156,7 @@ def test_a_flag_of_the_last_release_works_and_names_the_new_one(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    monkeypatch.setattr("recipes.cli.main._run", lambda recipe: taken.append(recipe) or 0)
+    monkeypatch.setattr("recipes.cli.entry._run", lambda recipe: taken.append(recipe) or 0)
     code, _, err = command("atlas", "--images", "photos", "--layer", "a", "--least", "3")
     assert code == 0
     assert err == "inverter: --least is now --min-members; the old name goes with the next release\n"
@@ -169,7 +167,7 @@ def test_a_fault_of_the_code_shows_its_traceback(command: Command, monkeypatch: 
     def fault(**_: object) -> None:
         raise ValueError("not the user's mistake")
 
-    monkeypatch.setitem(recipes.cli.main._COMMANDS, "layers", fault)
+    monkeypatch.setitem(recipes.cli.entry._COMMANDS, "layers", fault)
     with pytest.raises(ValueError, match="not the user's mistake"):
         command("layers")
 
