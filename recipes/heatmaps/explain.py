@@ -39,12 +39,14 @@ class MapRequest:
     Attributes:
         target: the target that it explains.
         choice: the method.
-        layer: address of the layer of the method; "" for the default.
+        layer: the layer that the user named for the method; "" for the default.
+        address: the layer that the method takes; "" for methods that take none.
     """
 
     target: Target
     choice: MethodChoice
     layer: str
+    address: str
 
     @property
     def folder(self) -> str:
@@ -113,20 +115,22 @@ class Explain(HeatMapRecipe):
             open_cv()  # report a missing library before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
             raise BadInput(f"layer {self._layers[0]!r} is given, but none of the methods takes a layer: leave it out")
-        requests, names = self._requests(context), list(self.pictures(context).files)
-        first = self._batch(context, tuple(names[:1]))
-        for request in requests.values():
-            self._resolved_layer(request, first)
-        return list(self._in_batches(context.model, requests, names))
+        return list(self._in_batches(context.model, self._requests(context), list(self.pictures(context).files)))
 
     @once
     def _requests(self, context: RunContext) -> dict[str, MapRequest]:
-        """The heat maps to make of each image, by folder."""
+        """The heat maps to make of each image, by folder. What does not fit the network shows at the first image."""
+        from recipes.attribution.api import resolve_layer
+
+        model, size = context.model, self.picture_size(context.model)
+        first = self._batch(context, tuple(self.pictures(context).files)[:1])
         found: dict[str, MapRequest] = {}
-        for target in dict.fromkeys(target.resolved(context.model) for target in self._targets):
+        for target in dict.fromkeys(target.resolved(model) for target in self._targets):
             for choice in self._choices:
                 for layer in (self._layers or ("",)) if choice.method().movable else ("",):
-                    request = MapRequest(target, choice, layer)
+                    objective = first.scores_of(target).objective
+                    address = resolve_layer(model, objective, choice, layer or None, size)
+                    request = MapRequest(target, choice, layer, address)
                     folder = request.folder
                     while folder in found:  # two texts may have the same file name
                         folder += "~"
@@ -157,48 +161,40 @@ class Explain(HeatMapRecipe):
 
         return PictureBatch(context.model, names, self._read(context, names))
 
-    def _resolved_layer(self, request: MapRequest, batch: PictureBatch) -> str:
-        """Address of the layer of the method, or ""."""
-        from recipes.attribution.api import resolve_layer
-
-        objective, size = batch.scores_of(request.target).objective, self.picture_size(batch.model)
-        return resolve_layer(batch.model, objective, request.choice, request.layer or None, size)
-
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Given:
         import torch
 
         from recipes.attribution import explain
         from recipes.outputs.colormap import overlay
 
-        model = context.model
-        batch = self._batch(context, tuple(str(unit.image) for unit in units))
+        model, names = context.model, tuple(str(unit.image) for unit in units)
         if units[0].objective == ORIGINAL:
-            return Given(batch.images)
+            return Given(self._batch(context, names).images)
         request = self._requests(context)[units[0].file.rpartition("/")[0]]
+        batch = self._batch(context, names)
         target, choice, started = batch.scores_of(request.target), request.choice, time.perf_counter()
-        layer = self._resolved_layer(request, batch)
         maps = explain(
             model,
             batch.images,
             target.objective,
             str(choice),
-            layer=layer or None,
+            layer=request.address or None,
             seed=self.seed,
             batch_size=self.batch_size,
         )
         seconds, shown, metrics = (time.perf_counter() - started) / len(units), [], []
         for row, (unit, heat, score) in enumerate(zip(units, maps, target.scores, strict=True)):
             signed = choice.method().signed or bool((heat < 0).any())  # an option may keep the sign
-            found = {"target": str(request.target), "method": str(choice), "at": layer, "value": score}
+            found = {"target": str(request.target), "method": str(choice), "at": request.address, "value": score}
             found |= {"signed": signed, "seconds": seconds}
-            metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed, layer))
+            metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed))
             shown.append(overlay(batch.images[row], heat, signed))
         if target.channels:
             units = with_channels(model, request.target, units, target.channels)
         return Given(torch.stack(shown), units, metrics)
 
     def _write_extra_files(
-        self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool, layer: str
+        self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool
     ) -> dict[str, Any]:
         """Writes the extra files of a unit, whose picture is written last; returns the metrics of its map."""
         import numpy as np
@@ -215,7 +211,7 @@ class Explain(HeatMapRecipe):
         write_bytes(files["array"], buffer.getvalue())
         metrics: dict[str, Any] = {"lowest": float(heat.min()), "highest": float(heat.max())}
         if "perception" in files:
-            preimage = batch.preimages(layer, self.perceive or 0, self.seed)[row]
+            preimage = batch.preimages(request.address, self.perceive or 0, self.seed)[row]
             write_png(files["perception"], perception_visualization(preimage, heat))
         if self.box == "graph-cut":
             mask = graph_cut(picture, heat)
@@ -227,7 +223,7 @@ class Explain(HeatMapRecipe):
         if box:
             metrics["box"] = list(box)
         if method.channels:
-            metrics["channels"] = _channels(batch.model, request.target, picture, layer)
+            metrics["channels"] = _channels(batch.model, request.target, picture, request.address)
         return metrics
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
