@@ -272,7 +272,7 @@ def receptive_fields(
     """
     for layer in layers:
         model.check_layer(layer)
-    seen = follow(model, size or model.input_size)
+    seen = follow(model, model.size_for(size))
     found = {}
     for layer in layers:
         name, call = split_address(layer)

@@ -125,6 +125,11 @@ class Atlas(NetworkRecipe):
             raise BadInput(f"positions must be all, one, or an integer of at least 1, got {self.positions!r}")
         return int(self.positions)
 
+    @property
+    def shown_size(self) -> None:
+        """Icons are small: their size says nothing of the network's."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         places = self.images
         if isinstance(places, str | Path):

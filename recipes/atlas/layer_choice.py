@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SECOND_FOLDER = "with/"
 """Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
 
-HELP = "another layer, laid out on the same map; layer=L,model=M,weights=FILE,normalize=N for one of another model"
+HELP = "another layer, laid out on the same map; layer=L,model=M,weights=FILE,normalize=N,input_size=HxW for one of another model"
 
 LayerLike = Union[str, Mapping[str, Any], "LayerChoice"]
 """How a second layer may be written: `features.12`, `layer=features.13,model=torchvision:mobilenet_v2`, or a table."""
@@ -42,14 +42,14 @@ class AtlasLayer:
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """A layer, of the atlas's own network unless `model` says another; `weights` and `normalize` go with `model`.
+    """A layer, of the atlas's own network unless `model` says another, with which the other fields go.
 
     Raises:
         BadInput: without a layer, for unknown options (with near ones), or weights without a model.
 
     Example:
         >>> LayerChoice.parse("features.12")
-        LayerChoice(layer='features.12', model=None, weights=None, normalize=None)
+        LayerChoice(layer='features.12', model=None, weights=None, normalize=None, input_size=None)
         >>> LayerChoice.parse("model=torchvision:mobilenet_v2, layer=features.18").model
         'torchvision:mobilenet_v2'
     """
@@ -58,11 +58,12 @@ class LayerChoice:
     model: str | nn.Module | Model | None = None
     weights: str | None = None
     normalize: str | None = None
+    input_size: str | int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, str) or not self.layer:
             raise BadInput(f"with: got layer {self.layer!r}; expected an address (inverter layers shows them)")
-        for key in ("weights", "normalize"):
+        for key in ("weights", "normalize", "input_size"):
             if getattr(self, key) is not None and self.model is None:
                 raise BadInput(f"with: {key} is given but no model: say model=NAME too, or the layer alone")
 
@@ -92,7 +93,10 @@ class LayerChoice:
         """
         from inverter import load_model
 
-        model = first.model if self.model is None else load_model(self.model, self.weights, self.normalize, device)
+        model = first.model
+        if self.model is not None:
+            model = load_model(self.model, self.weights, self.normalize, device, self.input_size)
+            model = model.assuming(first.model.input_size)
         seen = [(m.sha256, m.mean, m.std) for m in (first.model, model)]
         if self.layer == first.address and seen[0] == seen[1]:
             raise BadInput(f"with: layer {self.layer!r} of {model.spec} is what the atlas shows already")

@@ -156,14 +156,14 @@ def _run_file(file: str, **overrides: Any) -> int:
     return _run(load_recipe(file, **overrides))
 
 
-def _layers(model: str, weights: str | None, normalize: str | None, size: int | None, device: str | None) -> int:
+def _layers(model: str = "builtin", size: int | None = None, **options: Any) -> int:
     from inverter import layers, load_model
     from priors.base import as_size
     from recipes.cli.tables import print_layers
 
     if size is not None:
         check_integer("size", size, 1, LARGEST)
-    loaded = load_model(model, weights, normalize, device)
+    loaded = load_model(model, **options).assuming(size)
     print_layers(layers(loaded, as_size(size) if size is not None else None))
     return 0
 

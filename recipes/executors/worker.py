@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ class Worker:
     def __init__(self, payload: bytes, threads: int) -> None:
         import torch
 
+        from inverter.models import GuessedSizeWarning
+
+        warnings.filterwarnings("ignore", category=GuessedSizeWarning)  # the process that employs this one says it
         torch.set_num_threads(threads)
         self.threads = threads
         try:

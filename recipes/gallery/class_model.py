@@ -12,11 +12,12 @@ from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
+from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inverter import Model
     from recipes.outputs.manifest import Record
@@ -49,7 +50,7 @@ RIVALS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(NetworkRecipe):
+class ClassModel(JudgeFields, NetworkRecipe):
     """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
 
     Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
@@ -72,10 +73,6 @@ class ClassModel(NetworkRecipe):
     )
     preset: str = option("best", "best, or simonyan: raw pixels with an L2 penalty", choices=tuple(PRESETS))
     prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
-    judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
-    judge_weights: str | None = option(None, "the judge's weights file")
-    judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
-    judge_size: int | None = option(None, "side of the pictures for the judge (default: its input size)")
     out: str = option("classes", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
     tries: int | None = option(None, "runs of each class, of which the best is kept (default: the preset's)")
@@ -85,8 +82,7 @@ class ClassModel(NetworkRecipe):
         super().__post_init__()
         if self.preset not in PRESETS:
             raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
-            raise BadInput(f"{given[0]} is given but no judge: say which network with judge")
+        self.check_judge()
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
@@ -99,21 +95,14 @@ class ClassModel(NetworkRecipe):
 
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        from inverter import load_model
-
-        if self.judge is None:
-            return None
-        return load_model(self.judge, self.judge_weights, self.judge_normalize, self.device, self.judge_size)
+        return self.load_judge(self.device, self.picture_size(context.model))
 
     @property
     def _choice(self) -> PriorChoice:
         return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
 
     def settings(self) -> dict[str, Any]:
-        settings = super().settings() | {"prior": str(self._choice)}
-        if self.judge is not None and not isinstance(self.judge, str):
-            settings["judge"] = getattr(self.judge, "spec", "module")
-        return settings
+        return super().settings() | self.judge_settings() | {"prior": str(self._choice)}
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -156,9 +145,10 @@ class ClassModel(NetworkRecipe):
 
         images = (images * 255).round() / 255  # as they are on disk
         found: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        for who, network in (("network", context.model), ("judge", self._judge(context))):
+        asked = self._choice.asked_size(self.picture_size(context.model), context.model)
+        for who, network, size in (("network", context.model, asked), ("judge", self._judge(context), None)):
             if network is not None:
-                for metrics, guesses in zip(found, top_classes(network, images, SHOWN), strict=True):
+                for metrics, guesses in zip(found, top_classes(network, images, SHOWN, size=size), strict=True):
                     metrics[who] = [asdict(guess) for guess in guesses]
         return found
 
@@ -177,9 +167,6 @@ class ClassModel(NetworkRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest, kind="Class models")
-
-
-_JUDGES_OWN = ("judge_weights", "judge_normalize", "judge_size")
 
 
 def burnt(images: Tensor, edge: float = EDGE) -> Tensor:

@@ -15,6 +15,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.context import RunContext, once
+from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.picture_fields import PictureFields
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
@@ -34,7 +35,7 @@ YARDSTICK = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert(PictureFields, NetworkRecipe):
+class Invert(JudgeFields, PictureFields, NetworkRecipe):
     """Pre-images: pictures that look to a layer as a given one does (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting
@@ -57,9 +58,6 @@ class Invert(PictureFields, NetworkRecipe):
     attempts: int = option(1, "different pre-images of each code")
     start: str = option("decoder", "decoder (a linear guess at the picture) or noise", choices=STARTS)
     distance: Distance = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
-    judge: str | None = option(None, "a second network that is asked what it sees: as --model")
-    judge_weights: str | None = option(None, "its weights file")
-    judge_normalize: str | None = option(None, "its normalization: as --normalize")
     out: str = option("preimages", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the prior's, by depth)")
     augment: str = option("none", "none, light, standard or strong")
@@ -81,8 +79,7 @@ class Invert(PictureFields, NetworkRecipe):
         if not self.layers:
             raise BadInput("layer: got none; expected an address, output, or all")
         check_integer("attempts", self.attempts, 1, MOST)
-        if self.judge is None and (self.judge_weights or self.judge_normalize):
-            raise BadInput("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
+        self.check_judge()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -111,14 +108,11 @@ class Invert(PictureFields, NetworkRecipe):
 
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        if self.judge is None:
-            return None
-        from inverter import load_model
         from recipes.activations.predictions import classifies
 
-        judge = load_model(self.judge, self.judge_weights, self.judge_normalize, self.device)
-        if not classifies(judge):
-            raise BadInput(f"judge {self.judge} puts out no vector of classes: expected a classifier")
+        judge = self.load_judge(self.device, self._size(context))
+        if judge is not None and not classifies(judge):
+            raise BadInput(f"judge {judge.spec} puts out no vector of classes: expected a classifier")
         return judge
 
     def _size(self, context: RunContext) -> tuple[int, int]:
@@ -129,7 +123,7 @@ class Invert(PictureFields, NetworkRecipe):
     def settings(self) -> dict[str, Any]:
         # One way to write what may be written in several, so that a run can be continued with any of them.
         lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
-        return super().settings() | lists
+        return super().settings() | self.judge_settings() | lists
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -248,9 +242,11 @@ class Invert(PictureFields, NetworkRecipe):
         model, images = context.model, images.clamp(0, 1).mul(255).round().div(255)
         known, found = self._code(context) is None, [dict[str, Any]() for _ in units]
         originals = self._originals(context, units) if known else None
-        for name, network in (("top5", model if classifies(model) else None), ("judge_top5", self._judge(context))):
-            if network is not None:
-                recognise(found, name, network, images, originals if units[0].objective != ORIGINAL else None)
+        size, known_as = self._size(context), originals if units[0].objective != ORIGINAL else None
+        if classifies(model, size):
+            recognise(found, "top5", model, images, known_as, size)
+        if (judge := self._judge(context)) is not None:
+            recognise(found, "judge_top5", judge, images, known_as)
         if units[0].objective == ORIGINAL:
             for metrics, unit in zip(found, units, strict=True):
                 metrics["source"] = self._files(context)[str(unit.image)].name

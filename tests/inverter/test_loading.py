@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inverter import Model, load_model
-from inverter.loading import read_state
+from inverter.checkpoints import read_state
 
 FACTORY = """
 import torch
@@ -179,7 +179,7 @@ def test_code_in_weights_is_refused_and_does_not_run(tmp_path: Path) -> None:
         ("w.safetensors", b"\xff" * 64, "damaged"),
         ("w.pt", b"", "damaged"),
         ("w.pt", b"PK\x03\x04 a zip that is cut off", "damaged"),
-        ("w.bin", b"", "'.bin'"),
+        ("w.onnx", b"", "'.onnx'"),
         ("weights", b"", "no suffix"),
     ],
 )
