@@ -154,9 +154,7 @@ def _states(path: Path) -> Iterator[Mapping[str, Tensor]]:
     found = list(_weights_in(content))
     if not found:
         what = f"a dict with the keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) else None
-        raise BadInput(
-            f"{path} holds no state_dict: expected tensors by name, got {what or type(content).__name__}"
-        )
+        raise BadInput(f"{path} holds no state_dict: expected tensors by name, got {what or type(content).__name__}")
     yield from found
 
 

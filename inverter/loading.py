@@ -90,7 +90,9 @@ def load_model(
         module, known = _build(spec, pretrained=weights is None)
         name = spec
     if weights == RANDOM and not name.startswith(("torchvision:", "timm:")):
-        raise BadInput(f"weights {RANDOM}: for torchvision:NAME and timm:NAME alone; {name} has the weights it comes with")
+        raise BadInput(
+            f"weights {RANDOM}: for torchvision:NAME and timm:NAME alone; {name} has the weights it comes with"
+        )
     if file is not None:
         load_weights(module, file)
         known["weights"] = file
@@ -132,7 +134,9 @@ def _no_model(spec: object) -> BadInput | BadType:
     """What to do about a spec that is no model."""
     expected = "expected builtin, torchvision:NAME, timm:NAME, path/to/file.py:factory, or from Python an nn.Module"
     if isinstance(spec, type) and issubclass(spec, nn.Module):
-        return BadType(f"got the class {spec.__name__}, not a network: make one of it, as in load_model({spec.__name__}())")
+        return BadType(
+            f"got the class {spec.__name__}, not a network: make one of it, as in load_model({spec.__name__}())"
+        )
     if isinstance(spec, Mapping):
         return BadType(
             "a state dict has weights and no architecture: make the network, net.load_state_dict(...), load_model(net)"

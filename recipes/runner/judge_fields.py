@@ -1,4 +1,4 @@
-"""The fields of a recipe with a judge: a second network that says what it sees in the pictures."""
+"""The fields of a recipe with a judge: a second network, which classifies the pictures."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ _OWN = ("judge_weights", "judge_normalize", "judge_input_size")
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeFields:
-    """A recipe that may ask a judge."""
+    """A recipe whose pictures a judge may classify."""
 
-    judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
-    judge_weights: str | None = option(None, "the judge's weights, as in --weights")
-    judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
+    judge: str | nn.Module | Model | None = option(
+        None, "second network, which classifies the pictures; named like --model"
+    )
+    judge_weights: str | None = option(None, "weights file of the judge")
+    judge_normalize: str | None = option(None, "input normalisation of the judge, written like --normalize")
     judge_input_size: str | int | Sequence[int] | None = option(
-        None, "the judge's own input size, as in --input-size", was="judge_size"
+        None, "input size of the judge, written like --input-size (default: that of its source)", was="judge_size"
     )
 
     def check_judge(self) -> None:
         """Raises a BadInput for options of a judge without a judge."""
         if self.judge is None and (given := [key for key in _OWN if getattr(self, key) is not None]):
-            raise BadInput(f"{given[0]} is given but no judge: say which network with judge")
+            raise BadInput(f"{given[0]} is given but no judge: set judge to a network")
 
     def load_judge(self, device: str | None, size: tuple[int, int]) -> Model | None:
         """The judge; pictures of `size` are its input where its own input size is not known."""
