@@ -1,4 +1,4 @@
-"""Files of weights as people have them: read without running any code in them, and copied where names and shapes fit."""
+"""Files of weights, as training scripts and hubs write them: read without running any code that they hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INDEX = ".index.json"
 IN_FOLDER = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 """Names of the weights in a folder, the first that is there (Hugging Face)."""
 KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
-"""Where a training script keeps the weights in its checkpoint; averaged ones (`ema`) count where there are no others."""
+"""Where training scripts keep the weights in a checkpoint; averaged ones (`ema`) count where there are no others."""
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "student.")
 """Prefixes that wrappers add to names: DataParallel, torch.compile, Lightning modules; next to them a checkpoint may
 hold tensors of others, such as a loss."""

@@ -30,7 +30,7 @@ class Scripted(nn.Module):
         """The network alone."""
         yield "", self
 
-    def modules(self) -> Iterator[nn.Module]:
+    def modules(self, *_: Any, **__: Any) -> Iterator[nn.Module]:
         """The network, and those of its modules that have a mode; frozen ones have none."""
         yield self
         yield from (part for part in self.script.modules() if hasattr(part, "training"))

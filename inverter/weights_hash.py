@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from inverter.torchscript import script_of
 
@@ -70,7 +71,7 @@ def _add(digest: Any, name: str, value: Any) -> None:
     elif isinstance(value, tuple | list):
         for index, part in enumerate(value):
             _add(digest, f"{name}/{index}", part)
-    elif isinstance(value, nn.parameter.UninitializedTensorMixin):
+    elif isinstance(value, UninitializedTensorMixin):
         digest.update(f"{name} uninitialised\n".encode())
     elif isinstance(value, Tensor):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -89,4 +90,4 @@ def _bytes(tensor: Tensor) -> Any:
         return saved.getvalue()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
-    return memoryview(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
