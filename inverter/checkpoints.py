@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import pickle
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", 
 hold tensors of others, such as a loss."""
 DEEPEST = 3
 """Levels of dicts in a checkpoint that are searched for weights."""
-_HARMLESS = (argparse.Namespace, PosixPath, np.dtype, np.ndarray, *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdU"})
+_HARMLESS = (PosixPath, np.dtype, np.ndarray, *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdU"})
 """What checkpoints hold next to tensors, and what runs no code: options of a script, paths, numbers of NumPy."""
 
 
@@ -194,7 +194,7 @@ def _safe() -> list[Any]:
     """What is harmless; NumPy's numbers and arrays also under the names that their makers have in old files."""
     makers: dict[str, Any] = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
     old = [(maker, f"numpy.core.multiarray.{name}") for name, maker in makers.items()]
-    return [*_HARMLESS, *makers.values(), *old]
+    return [*_HARMLESS, (SimpleNamespace, "argparse.Namespace"), *makers.values(), *old]
 
 
 def _safetensors(path: Path) -> Mapping[str, Tensor]:

@@ -94,7 +94,9 @@ def _names_of(content: Any) -> list[str]:
     """The names in JSON: see `as_categories`.
 
     Raises:
-        ValueError, KeyError, TypeError: for other content, or indices that are not 0, 1, 2, ...
+        ValueError: for indices that are not 0, 1, 2, ...
+        KeyError: for an object without index or name.
+        TypeError: for other content.
     """
     if isinstance(content, Mapping):
         content = content.get("id2label", content)

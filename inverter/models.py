@@ -18,7 +18,7 @@ from inverter.capture import Capture, check_address, frozen, unwrap
 from inverter.memory import keep_memory
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
-from inverter_errors import BadInput, InverterError
+from inverter_errors import BadInput, GuessedSizeWarning, InverterError
 from priors.base import as_size
 
 Normalization = Literal["imagenet", "half", "none"]
@@ -115,10 +115,6 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-class GuessedSizeWarning(UserWarning):
-    """A network was asked at an input size that is a guess."""
-
-
 class Model:
     """The network under inspection (Phi in the formula), which is never changed; `load_model` makes one.
 
@@ -185,10 +181,10 @@ class Model:
         return sha256_of(self.module)
 
     def size_for(self, size: tuple[int, int] | None = None) -> tuple[int, int]:
-        """The size at which the network is asked.
+        """The size at which the network is run.
 
         Args:
-            size: (height, width) in pixels that is asked for, if any.
+            size: (height, width) in pixels that is requested, if any.
 
         Returns:
             That, else the network's input size. Warns if it is a guess.
@@ -201,6 +197,11 @@ class Model:
                 stacklevel=1,  # one place for all, so that it is shown once
             )
         return size or self.input_size
+
+    @property
+    def own_size(self) -> str:
+        """The input size for errors, as HxW."""
+        return "not known: set input_size" if self.size_from == "guess" else "{}x{}".format(*self.input_size)
 
     def assuming(self, size: int | tuple[int, int] | None) -> Model:
         """This model, with pictures of this size as its input where its own is not known.
@@ -286,7 +287,6 @@ class Model:
             BadInput: if the network cannot process a picture of this size as far as these layers.
         """
         height, width = self.size_for(size)
-        own = "not known: set input_size" if self.size_from == "guess" else "{}x{}".format(*self.input_size)
         try:
             picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
             with self.capture(reads) as capture:
@@ -297,13 +297,13 @@ class Model:
             raise BadInput(
                 f"{self.spec} cannot process a picture of {height}x{width} pixels "
                 f"as far as {', '.join(map(repr, reads))}"
-                f" ({first_line(error)}); its own size is {own}"
+                f" ({first_line(error)}); its own size is {self.own_size}"
             ) from error
         for address, tensor in seen.items():
             if 0 in tensor.shape:
                 raise BadInput(
                     f"layer {address!r} of {self.spec} is empty for a picture of {height}x{width} pixels; "
-                    f"give a larger size (its own is {own})"
+                    f"give a larger size (its own is {self.own_size})"
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
 

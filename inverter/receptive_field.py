@@ -239,7 +239,8 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
         raise
     except FORWARD_ERRORS as error:
         raise BadInput(
-            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"
+            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)}); "
+            f"its own size is {model.own_size}"
         ) from error
     finally:
         for handle in handles:

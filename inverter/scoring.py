@@ -55,8 +55,8 @@ def measured(
     return objective.score(Activations(capture(model.normalize(image)), image, rows)).float()
 
 
-def asked_size(model: Model, cropped: bool, size: tuple[int, int]) -> tuple[int, int]:
-    """The size at which a network is asked about finished pictures.
+def shown_size(model: Model, cropped: bool, size: tuple[int, int]) -> tuple[int, int]:
+    """The size at which a network classifies or scores finished pictures.
 
     Args:
         model: the network.
@@ -82,10 +82,10 @@ def uncropped(model: Model, prior: Prior, image: Tensor) -> Tensor:
         The image itself, or (B, C, *input_size).
     """
     size = (image.shape[2], image.shape[3])
-    asked = asked_size(model, prior.cropped, size)
-    if asked == size:
+    shown = shown_size(model, prior.cropped, size)
+    if shown == size:
         return image
-    return F.interpolate(image, asked, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(image, shown, mode="bilinear", antialias=True, align_corners=False)
 
 
 @torch.no_grad()

@@ -21,8 +21,8 @@ _MANGLED = re.compile(r"___torch_mangle_\d+\.")
 def sha256_of(module: nn.Module) -> str:
     """Digest of names, shapes, types and bytes of all parameters and buffers, and of extra state (packed weights).
 
-    TorchScript adds its code and the constants in it: a frozen network has no parameters left. It is computed each time
-    it is asked for: writes through `.data`, NumPy or another process leave no trace that a cache could look at.
+    TorchScript adds its code and the constants in it: a frozen network has no parameters left. It is computed anew each
+    time: writes through `.data`, NumPy or another process leave no trace that a cache could look at.
 
     Args:
         module: the network, on any device.

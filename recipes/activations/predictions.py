@@ -38,10 +38,10 @@ def top_classes(
 
     Args:
         model: a classifier.
-        images: (B, C, H, W) in [0, 1], of any size: they are scaled to the size at which the model is asked.
+        images: (B, C, H, W) in [0, 1], of any size: they are scaled to `size`.
         count: classes per picture, at most.
         batch: pictures per forward pass.
-        size: (height, width) in pixels at which the model is asked; default: its input size.
+        size: (height, width) in pixels at which the model sees them; default: its input size.
 
     Returns:
         For each picture, its `count` most probable classes.
@@ -77,7 +77,7 @@ def classifies(model: Model, size: tuple[int, int] | None = None) -> bool:
 
     Args:
         model: the network.
-        size: (height, width) in pixels at which it is asked; default: its input size.
+        size: (height, width) in pixels of its input; default: its input size.
     """
     try:
         shape = model.shapes([OUTPUT], size)[OUTPUT]
@@ -104,7 +104,7 @@ def recognise(
         network: the network that predicts.
         images: (B, C, H, W) in [0, 1].
         originals: the originals of the pictures, in the same shape; None if the pictures are the originals.
-        size: (height, width) in pixels at which the network is asked; default: its input size.
+        size: (height, width) in pixels at which the network sees them; default: its input size.
     """
     guesses = top_classes(network, images, size=size)
     for metrics, best in zip(found, guesses, strict=True):

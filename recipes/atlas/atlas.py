@@ -127,7 +127,7 @@ class Atlas(NetworkRecipe):
 
     @property
     def shown_size(self) -> None:
-        """Icons are small: their size says nothing of the network's."""
+        """Icons are small: their size is not that of the network's input."""
         return None
 
     def settings(self) -> dict[str, Any]:

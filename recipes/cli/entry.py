@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import InverterError, OutOfMemory, RunFailed
+from inverter_errors import GuessedSizeWarning, InverterError, OutOfMemory, RunFailed
 from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with warnings.catch_warnings():
         warnings.showwarning = _warn
+        warnings.simplefilter("default", GuessedSizeWarning)  # one line, also where warnings are errors
         options = parse(arguments)
         command = options.pop("command")
         return _main(command, options)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, GuessedSizeWarning
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -48,8 +48,6 @@ class Worker:
 
     def __init__(self, payload: bytes, threads: int) -> None:
         import torch
-
-        from inverter.models import GuessedSizeWarning
 
         warnings.filterwarnings("ignore", category=GuessedSizeWarning)  # the process that employs this one says it
         torch.set_num_threads(threads)

@@ -161,8 +161,8 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        asked = self._choice.asked_size(self.picture_size(context.model), context.model)
-        for key, network, size in (("network", context.model, asked), ("judge", self._judge(context), None)):
+        shown = self._choice.shown_size(self.picture_size(context.model), context.model)
+        for key, network, size in (("network", context.model, shown), ("judge", self._judge(context), None)):
             if network is not None:
                 for row, guesses in zip(rows, top_classes(network, images, TOP, size=size), strict=True):
                     row[key] = [asdict(guess) for guess in guesses]

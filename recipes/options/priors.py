@@ -147,11 +147,11 @@ class PriorChoice:
 
         return Augment().cropped(size, model.input_size).window(size) if self._class().cropped else size
 
-    def asked_size(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
-        """(height, width) at which the network is asked about finished pictures of `size`: see `inverter.scoring`."""
-        from inverter.scoring import asked_size
+    def shown_size(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
+        """(height, width) at which the network classifies finished pictures of `size`: see `inverter.scoring`."""
+        from inverter.scoring import shown_size
 
-        return asked_size(model, self._class().cropped, size)
+        return shown_size(model, self._class().cropped, size)
 
     def check(self, size: tuple[int, int], model: Model) -> None:
         """Raises what `make` raises, before anything is written."""
