@@ -48,3 +48,7 @@ class OutOfMemory(InverterError, MemoryError):
 
 class RunFailed(InverterError, RuntimeError):
     """A run that cannot continue although its input is valid: workers lost repeatedly, an unsupported operation."""
+
+
+class GuessedSizeWarning(UserWarning):
+    """A network was run at an input size that is a guess. It is no error, and goes away with an `input_size`."""

@@ -14,6 +14,7 @@ from inverter.settings import Settings
 from inverter_errors import (
     BadInput,
     BadType,
+    GuessedSizeWarning,
     InverterError,
     LayerNotFound,
     MissingFile,
@@ -33,6 +34,7 @@ __all__ = [
     "BadInput",
     "BadType",
     "Code",
+    "GuessedSizeWarning",
     "Inversion",
     "InverterError",
     "LayerInfo",

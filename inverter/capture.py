@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inverter.torchscript import Scripted
 from inverter_errors import BadType, LayerNotFound
 
 
@@ -48,6 +49,11 @@ def check_address(module: nn.Module, address: str) -> None:
     names = [known for known, _ in module.named_modules()]
     if name in names:
         return
+    if isinstance(module, Scripted):
+        raise LayerNotFound(
+            f"no layer {address!r}: of a network in TorchScript only the output can be read; give the nn.Module that "
+            "it was made from"
+        )
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 

@@ -139,7 +139,7 @@ def _climb(
         size = prior.take(torch.tensor([0]))().shape[2:]
     size = (size[0], size[1])
     if prior.cropped and isinstance(transform, Augment) and transform.crop == 1:
-        transform = transform.cropped(size, model.input_size)
+        transform = transform.cropped(size, model.size_for())
         views = views or _views(transform.crop)
     settings = replace(settings, views=views or 1)
     model.shapes(objective.reads, _window(transform, size))

@@ -46,7 +46,7 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
     Raises:
         BadInput: if the network cannot process such a picture.
     """
-    seen = follow(model, size or model.input_size)
+    seen = follow(model, model.size_for(size))
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
     stages = _stages(model.module, {name for name, calls in seen.items() if _map_size(calls[0][0])})
     rows = []

@@ -77,7 +77,9 @@ def list_layers(model: str | nn.Module | Model, pattern: str = "") -> list[str]:
         >>> list_layers("builtin", "features.stage?")
         ['features.stage1', 'features.stage2', 'features.stage3', 'features.stage4']
     """
-    return list(_matching((row.name for row in layers(load_model(model))), pattern))
+    model = load_model(model)
+    rows = layers(model, model.input_size)  # they have the same names at any size: no need to report a guess
+    return list(_matching((row.name for row in rows), pattern))
 
 
 def _matching(names: Iterable[str], pattern: str) -> Iterable[str]:

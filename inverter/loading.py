@@ -7,24 +7,24 @@ import difflib
 import importlib.util
 import io
 import logging
-import pickle
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from inverter.models import Model, Normalize, as_device, as_normalization, first_line
+from inverter.checkpoints import TORCH, find_weights, load_weights
+from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
+from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
-from priors.base import as_size
 
-Found = tuple[nn.Module, dict[str, Any]]
-"""A network, and its source's metadata: any of the arguments `normalize`, `input_size`, `categories`, `weights`."""
+Found = tuple[nn.Module, Known]
+"""A network, and its source's metadata."""
+RANDOM = "random"
+"""In place of a file of weights: those that the architecture starts with, drawn from a fixed seed."""
 
 
 def load_model(
@@ -32,21 +32,28 @@ def load_model(
     weights: str | Path | None = None,
     normalize: Normalize | None = None,
     device: str | torch.device | None = None,
-    input_size: int | tuple[int, int] | None = None,
+    input_size: InputSize | None = None,
+    categories: Categories | None = None,
 ) -> Model:
     """The network under inspection, with its preprocessing.
 
     Args:
         spec: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` (a function without arguments that returns an
-            `nn.Module`), `builtin` (the bundled network), or an `nn.Module` in memory; `list_models` lists the names.
-            A `Model` is returned as it is, or as a copy with the other arguments applied.
-        weights: a `.safetensors` file, or `.pt`/`.pth` (loaded with `weights_only=True`: code in it is never run).
-            Without it, torchvision and timm fetch their own pretrained weights.
+            `nn.Module`, or one with a dict of any of `input_size`, `normalize`, `categories`, or a `Model`), `builtin`
+            (the bundled network), or an `nn.Module` in memory; `list_models` lists the names. A `Model` is returned as
+            it is, or as a copy with the other arguments applied.
+        weights: a `.safetensors` file, one that `torch.save` wrote (`.pt`, `.pth`, `.bin`, `.ckpt`, `.pth.tar`; loaded
+            with `weights_only=True`: code in it is never run), the `.index.json` of one in several files, or a folder
+            with one of these as Hugging Face names them. `random`: the initial weights of a torchvision or timm
+            architecture, from a fixed seed. Without it, these fetch their own pretrained weights.
         normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: that of
             the network's source, else imagenet.
         device: `auto` (cuda, else mps, else cpu), or a torch device. A module in memory stays where it is unless
             `device` is another one; then a copy is made there.
-        input_size: pixels, one number or (height, width). Default: that of the network's source, else 224.
+        input_size: pixels: one number, (height, width), or text (`H` or `HxW`). Default: that of the network's source,
+            or of its attribute `input_size`. Where that is not known either, 224 is a guess, and using it warns.
+        categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
+            those of the network's source, or of its attribute `categories`.
 
     Returns:
         The frozen network with its metadata.
@@ -63,44 +70,52 @@ def load_model(
         >>> load_model(net, normalize="half", input_size=32)
         Model(module, 224 parameters, 32x32, on cpu)
     """
+    given: Known = {}
+    if normalize is not None:
+        given["normalize"] = as_normalization(normalize)
+    if input_size is not None:
+        given["input_size"] = as_input_size(input_size)
+    if categories is not None:
+        given["categories"] = as_categories(categories)
     if isinstance(spec, Model):
         if weights is not None:
             raise BadInput(f"{spec.spec} is loaded already: give weights where it is loaded first")
-        if normalize is not None or input_size is not None:
-            spec = copy.copy(spec)
-        if normalize is not None:
-            spec.mean, spec.std = as_normalization(normalize)
-        if input_size is not None:
-            spec.input_size = as_size(input_size)
-        return spec if device is None else spec.on(device)
-    if weights is not None and not Path(weights).is_file():
-        raise MissingFile(f"no weights file {str(weights)!r}")
-    known: dict[str, Any]
+        model = _with(spec, given) if given else spec
+        return model if device is None else model.on(device)
+    file = None if weights is None or weights == RANDOM else find_weights(weights)
     if isinstance(spec, nn.Module):
-        module, known, name = spec, {}, "module"
+        module, known, name = spec, attributes(spec), "module"
     else:
         module, known = _build(spec, pretrained=weights is None)
         name = spec
-    if weights is not None:
-        load_weights(module, Path(weights))
-    if normalize is not None:
-        known["normalize"] = normalize
-    if input_size is not None:
-        known["input_size"] = input_size
-    if "input_size" in known:
-        known["input_size"] = as_size(known["input_size"])
+    if weights == RANDOM and not name.startswith(("torchvision:", "timm:")):
+        raise BadInput(
+            f"weights {RANDOM}: for torchvision:NAME and timm:NAME alone; {name} has the weights it comes with"
+        )
+    if file is not None:
+        load_weights(module, file)
+        known["weights"] = file
     if isinstance(spec, nn.Module):
-        model = Model(module, spec=name, weights=Path(weights) if weights else None, **known)
+        model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
     module = module.eval().requires_grad_(False).to(as_device(device))
-    if weights is not None:
-        known["weights"] = Path(weights)
-    return Model(module.to(memory_format=torch.channels_last), spec=name, **known)
+    return Model(module.to(memory_format=torch.channels_last), spec=name, **(known | given))
 
 
-def _build(spec: str, pretrained: bool) -> Found:
+def _with(model: Model, given: Known) -> Model:
+    """A copy of a model that shares the network, with other metadata."""
+    model = copy.copy(model)
+    if "normalize" in given:
+        model.mean, model.std = given["normalize"]
+    if "input_size" in given:
+        model.input_size, model.size_from = given["input_size"], "network"
+    model.categories = given.get("categories", model.categories)
+    return model
+
+
+def _build(spec: object, pretrained: bool) -> Found:
     if not isinstance(spec, str):
-        raise BadType(f"a model must be a name, an nn.Module or a Model, got {type(spec).__name__}")
+        raise _no_model(spec)
     kind, _, name = spec.rpartition(":") if spec.endswith(":") else spec.partition(":")
     if spec == "builtin":
         return _builtin()
@@ -110,8 +125,44 @@ def _build(spec: str, pretrained: bool) -> Found:
         return _timm(name, pretrained)
     path, _, factory = spec.rpartition(":")
     if path.endswith(".py"):
-        return _local(Path(path), factory), {}
-    raise BadInput(f"unknown model {spec!r}; expected builtin, torchvision:NAME, timm:NAME or path/to/file.py:factory")
+        return _local(Path(path), factory)
+    raise _no_model(spec)
+
+
+def _no_model(spec: object) -> BadInput | BadType:
+    """What to do about a spec that is no model."""
+    expected = "expected builtin, torchvision:NAME, timm:NAME, path/to/file.py:factory, or from Python an nn.Module"
+    if isinstance(spec, type) and issubclass(spec, nn.Module):
+        return BadType(
+            f"got the class {spec.__name__}, not a network: make one of it, as in load_model({spec.__name__}())"
+        )
+    if isinstance(spec, Mapping):
+        return BadType(
+            "a state dict has weights and no architecture: make the network, net.load_state_dict(...), load_model(net)"
+        )
+    if callable(spec):
+        name = getattr(spec, "__name__", type(spec).__name__)
+        return BadType(f"got the function {name}, not a network: call it, as in load_model({name}())")
+    if not isinstance(spec, str | Path):
+        return BadType(f"a model must be a name, an nn.Module or a Model, got {type(spec).__name__}; {expected}")
+    kind = f"unknown model {str(spec)!r}"
+    suffixes = Path(spec).suffixes
+    if ".py" in suffixes:
+        return BadInput(f"{kind}: say which function makes the network, as in {spec}:make")
+    if any(suffix in (*TORCH, ".safetensors", ".pkl", ".pickle", ".onnx", ".h5", ".keras") for suffix in suffixes):
+        return BadInput(
+            f"{kind}: a file of weights has no architecture that could be loaded safely; give the architecture "
+            f"(torchvision:NAME, timm:NAME or FILE.py:FACTORY) as the model, and {Path(spec).name} as its weights"
+        )
+    return BadInput(f"{kind}; {expected}{_namesakes(str(spec))}")
+
+
+def _namesakes(name: str) -> str:
+    """The torchvision model that is meant by a name without its source; no text if there is none."""
+    from torchvision import models
+
+    meant = name.rpartition(":")[2].rpartition("/")[2].lower()
+    return f"; did you mean torchvision:{meant}?" if meant in models.list_models() else ""
 
 
 def _builtin() -> Found:
@@ -119,7 +170,7 @@ def _builtin() -> Found:
 
     return builtin.load_builtin(), {
         "normalize": (builtin.MEAN, builtin.STD),
-        "input_size": builtin.INPUT_SIZE,
+        "input_size": as_input_size(builtin.INPUT_SIZE),
         "categories": builtin.categories(),
         "weights": builtin.WEIGHTS,
     }
@@ -138,11 +189,11 @@ def _torchvision(name: str, pretrained: bool) -> Found:
         raise BadInput(f"torchvision has no model {name!r}{_near(name, names)}")
     meta = models.get_model_weights(name).DEFAULT
     try:
-        with _quiet():
+        with _quiet(), _seeded():
             module = models.get_model(name, weights=meta if pretrained else None)
     except (URLError, OSError) as error:
         raise _unreachable("torchvision", name, error) from error
-    known: dict[str, Any] = {"categories": meta.meta.get("categories", ())}
+    known: Known = {"categories": meta.meta.get("categories", ())}
     transforms = meta.transforms()
     if hasattr(transforms, "mean"):
         known["normalize"] = (tuple(transforms.mean), tuple(transforms.std))
@@ -160,16 +211,24 @@ def _timm(name: str, pretrained: bool) -> Found:
     if name not in names:
         raise BadInput(f"timm has no model {name!r}{_near(name, names)}")
     try:
-        with _quiet():
+        with _quiet(), _seeded():
             module = timm.create_model(name, pretrained=pretrained)
     except (URLError, OSError, RuntimeError) as error:
         raise _unreachable("timm", name, error) from error
     config = timm.data.resolve_model_data_config(module)
-    known: dict[str, Any] = {"normalize": (config["mean"], config["std"])}
+    known: Known = {"normalize": (config["mean"], config["std"])}
     known["input_size"] = tuple(config["input_size"][-2:])
     if subset := timm.data.infer_imagenet_subset(module):
         known["categories"] = timm.data.ImageNetInfo(subset).label_descriptions()
     return module, known
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Initial weights are the same each time; the caller's random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 @contextmanager
@@ -193,7 +252,7 @@ def _unreachable(source: str, name: str, error: Exception) -> Unreachable:
     )
 
 
-def _local(path: Path, factory: str) -> nn.Module:
+def _local(path: Path, factory: str) -> Found:
     if not path.is_file():
         raise MissingFile(f"no Python file {str(path)!r} to take a model from")
     spec = importlib.util.spec_from_file_location(f"inverter_model_{path.stem}", path)
@@ -209,12 +268,10 @@ def _local(path: Path, factory: str) -> nn.Module:
         names = [key for key, value in vars(source).items() if callable(value) and not key.startswith("_")]
         raise BadInput(f"{path} has no function {factory!r}{_near(factory, names)}")
     try:
-        module = make()
+        made = make()
     except (Exception, SystemExit) as error:
         raise BadInput(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(module, nn.Module):
-        raise BadInput(f"{factory}() of {path} returned {type(module).__name__}, expected an nn.Module")
-    return module
+    return described(made, make, f"{factory}() of {path}")
 
 
 def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
@@ -234,81 +291,8 @@ def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
     path, _, factory = spec.rpartition(":")
     if not path.endswith(".py"):
         raise BadInput(f"expected path/to/file.py:factory, got {spec!r}")
-    if weights is not None and not Path(weights).is_file():
-        raise MissingFile(f"no weights file {str(weights)!r}")
-    module = _local(Path(path), factory)
-    if weights is not None:
-        load_weights(module, Path(weights))
+    file = None if weights is None else find_weights(weights)
+    module, _ = _local(Path(path), factory)
+    if file is not None:
+        load_weights(module, file)
     return module.eval()
-
-
-def read_state(path: Path) -> Mapping[str, Tensor]:
-    """Reads the tensors of a file of weights; never runs code that the file holds.
-
-    Args:
-        path: a `.safetensors`, `.pt` or `.pth` file.
-
-    Returns:
-        Tensors on the CPU, by name.
-
-    Raises:
-        BadInput: for a damaged file, another kind of file, or one that holds more than tensors.
-    """
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (SafetensorError, ValueError) as error:
-            raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
-    if path.suffix not in (".pt", ".pth"):
-        raise BadInput(f"{path}: weights must be .safetensors, .pt or .pth, got {path.suffix or 'no suffix'!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # files that torch warns about are refused here, or harmless
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(
-            f"{path} holds more than tensors and was refused: save a state_dict() "
-            "(loading code from it could run anything)"
-        ) from error
-    except Exception as error:  # torch raises many types for a damaged archive
-        raise BadInput(f"{path} is damaged or no torch file ({first_line(error)})") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BadInput(f"{path} holds no state_dict: expected tensors by name, got {type(state).__name__}")
-    return state
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Copies a file's tensors into `module`, all of them or none.
-
-    Names may have DataParallel's `module.` prefix. Half-precision tensors are converted.
-
-    Args:
-        module: the network.
-        path: a `.safetensors`, `.pt` or `.pth` file.
-
-    Raises:
-        BadInput: if names or shapes do not fit (it shows the first few), or the file is damaged.
-    """
-    own = module.state_dict()
-    prefix = "" if any(name.startswith("module.") for name in own) else "module."
-    state = {name.removeprefix(prefix): tensor for name, tensor in read_state(path).items()}
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in own]
-    other = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
-    problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
-        if names
-    ]
-    if problems:
-        raise BadInput(f"{path} does not fit {type(module).__name__}: {'; '.join(problems)}")
-    module.load_state_dict(state, strict=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from inverter.capture import Capture, check_address, frozen, unwrap
 from inverter.memory import keep_memory
-from inverter_errors import BadInput, InverterError
+from inverter.torchscript import as_layers
+from inverter.weights_hash import sha256_of
+from inverter_errors import BadInput, GuessedSizeWarning, InverterError
+from priors.base import as_size
 
 Normalization = Literal["imagenet", "half", "none"]
 """Names of the normalisations."""
@@ -27,6 +30,10 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 """Mean and standard deviation of each colour channel, by name."""
+GUESSED_SIZE = (224, 224)
+"""(height, width) in pixels of a network's input where nobody says it: that of most networks."""
+SizeFrom = Literal["network", "pictures", "guess"]
+"""Where an input size comes from: the network's source or the user; the size of the pictures; or `GUESSED_SIZE`."""
 FORWARD_ERRORS = (
     RuntimeError,
     AssertionError,
@@ -115,14 +122,16 @@ class Model:
         module: the network; DataParallel and torch.compile are unwrapped.
         spec: how it was named, e.g. `torchvision:squeezenet1_0`.
         normalize: see `load_model`.
-        input_size: (height, width) in pixels that it was trained for.
+        input_size: (height, width) in pixels that it was trained for; None if that is not known.
         categories: names of the classes, () if unknown.
         weights: the file of the weights, if there is one.
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
+            One in TorchScript is wrapped (`inverter.torchscript`): only its output can be read.
         spec: as given.
-        input_size: as given.
+        input_size: as given; `GUESSED_SIZE` if it is not known.
+        size_from: where the input size comes from: `network` (its source, or the user), `pictures`, or `guess`.
         mean: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of the
             channels the network takes: 3, or 1 for grey pictures.
         std: standard deviation of each colour channel.
@@ -138,14 +147,15 @@ class Model:
         module: nn.Module,
         spec: str = "module",
         normalize: Normalize = "imagenet",
-        input_size: tuple[int, int] = (224, 224),
+        input_size: tuple[int, int] | None = None,
         categories: Sequence[str] = (),
         weights: Path | None = None,
     ) -> None:
-        self.module = unwrap(module)
+        self.module = as_layers(unwrap(module))
         self.spec = spec
         self.weights = weights
-        self.input_size = input_size
+        self.input_size = input_size or GUESSED_SIZE
+        self.size_from: SizeFrom = "network" if input_size else "guess"
         self.categories = tuple(categories)
         self.mean, self.std = as_normalization(normalize)
 
@@ -165,19 +175,48 @@ class Model:
         """Number of parameters."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Hex digest of the file of the weights, or of the state dict's names and bytes where there is none."""
-        digest = hashlib.sha256()
-        if self.weights is not None:
-            with self.weights.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        else:
-            for name, tensor in self.module.state_dict().items():
-                digest.update(name.encode())
-                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """Hex digest of the weights as they are now (`inverter.weights_hash`); 100 MB take about 0.1 s."""
+        return sha256_of(self.module)
+
+    def size_for(self, size: tuple[int, int] | None = None) -> tuple[int, int]:
+        """The size at which the network is run.
+
+        Args:
+            size: (height, width) in pixels that is requested, if any.
+
+        Returns:
+            That, else the network's input size. Warns if it is a guess.
+        """
+        if size is None and self.size_from == "guess":
+            height, width = self.input_size
+            warnings.warn(
+                f"the input size of {self.spec} is not known: using {height}x{width}; set input_size",
+                GuessedSizeWarning,
+                stacklevel=1,  # one place for all, so that it is shown once
+            )
+        return size or self.input_size
+
+    @property
+    def own_size(self) -> str:
+        """The input size for errors, as HxW."""
+        return "not known: set input_size" if self.size_from == "guess" else "{}x{}".format(*self.input_size)
+
+    def assuming(self, size: int | tuple[int, int] | None) -> Model:
+        """This model, with pictures of this size as its input where its own is not known.
+
+        Args:
+            size: of the pictures in pixels, one number or (height, width); None if it is not known either.
+
+        Returns:
+            The model itself, or a copy that shares the network.
+        """
+        if size is None or self.size_from != "guess":
+            return self
+        assumed = copy.copy(self)
+        assumed.input_size, assumed.size_from = as_size(size), "pictures"
+        return assumed
 
     def on(self, device: str | torch.device | None) -> Model:
         """This model on another device; the user's module never moves.
@@ -247,7 +286,7 @@ class Model:
             LayerNotFound: for an unknown layer.
             BadInput: if the network cannot process a picture of this size as far as these layers.
         """
-        height, width = size or self.input_size
+        height, width = self.size_for(size)
         try:
             picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
             with self.capture(reads) as capture:
@@ -258,13 +297,13 @@ class Model:
             raise BadInput(
                 f"{self.spec} cannot process a picture of {height}x{width} pixels "
                 f"as far as {', '.join(map(repr, reads))}"
-                f" ({first_line(error)}); its own size is {self.input_size[0]}x{self.input_size[1]}"
+                f" ({first_line(error)}); its own size is {self.own_size}"
             ) from error
         for address, tensor in seen.items():
             if 0 in tensor.shape:
                 raise BadInput(
                     f"layer {address!r} of {self.spec} is empty for a picture of {height}x{width} pixels; "
-                    f"give a larger size (its own is {self.input_size[0]}x{self.input_size[1]})"
+                    f"give a larger size (its own is {self.own_size})"
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
 
@@ -293,7 +332,7 @@ def no_network(device: str | torch.device | None = None) -> Model:
         >>> no_network("cpu")
         Model(none, 0 parameters, 224x224, on cpu)
     """
-    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize="none")
+    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize="none", input_size=GUESSED_SIZE)
 
 
 @cache

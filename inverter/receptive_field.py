@@ -239,7 +239,8 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
         raise
     except FORWARD_ERRORS as error:
         raise BadInput(
-            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)})"
+            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)}); "
+            f"its own size is {model.own_size}"
         ) from error
     finally:
         for handle in handles:
@@ -272,7 +273,7 @@ def receptive_fields(
     """
     for layer in layers:
         model.check_layer(layer)
-    seen = follow(model, size or model.input_size)
+    seen = follow(model, model.size_for(size))
     found = {}
     for layer in layers:
         name, call = split_address(layer)

@@ -55,6 +55,21 @@ def measured(
     return objective.score(Activations(capture(model.normalize(image)), image, rows)).float()
 
 
+def shown_size(model: Model, cropped: bool, size: tuple[int, int]) -> tuple[int, int]:
+    """The size at which a network classifies or scores finished pictures.
+
+    Args:
+        model: the network.
+        cropped: True for canvases that were optimised in crops (`Prior.cropped`).
+        size: (height, width) of the pictures in pixels.
+
+    Returns:
+        `size` itself, at which they were optimised; for a canvas that is larger on both sides, the model's input size.
+    """
+    larger = size[0] > model.input_size[0] and size[1] > model.input_size[1]
+    return model.input_size if cropped and larger else size
+
+
 def uncropped(model: Model, prior: Prior, image: Tensor) -> Tensor:
     """Finished pictures as the network takes them: a canvas that was optimised in crops is resized to its input size.
 
@@ -66,9 +81,11 @@ def uncropped(model: Model, prior: Prior, image: Tensor) -> Tensor:
     Returns:
         The image itself, or (B, C, *input_size).
     """
-    if not prior.cropped or image.shape[2] <= model.input_size[0] or image.shape[3] <= model.input_size[1]:
+    size = (image.shape[2], image.shape[3])
+    shown = shown_size(model, prior.cropped, size)
+    if shown == size:
         return image
-    return F.interpolate(image, model.input_size, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(image, shown, mode="bilinear", antialias=True, align_corners=False)
 
 
 @torch.no_grad()

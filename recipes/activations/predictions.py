@@ -31,14 +31,17 @@ class Guess:
 
 
 @torch.no_grad()
-def top_classes(model: Model, images: Tensor, count: int = 5, batch: int = 16) -> list[list[Guess]]:
+def top_classes(
+    model: Model, images: Tensor, count: int = 5, batch: int = 16, size: tuple[int, int] | None = None
+) -> list[list[Guess]]:
     """The most probable classes of each picture, best first.
 
     Args:
         model: a classifier.
-        images: (B, C, H, W) in [0, 1], of any size: they are scaled to the model's input size.
+        images: (B, C, H, W) in [0, 1], of any size: they are scaled to `size`.
         count: classes per picture, at most.
         batch: pictures per forward pass.
+        size: (height, width) in pixels at which the model sees them; default: its input size.
 
     Returns:
         For each picture, its `count` most probable classes.
@@ -47,11 +50,12 @@ def top_classes(model: Model, images: Tensor, count: int = 5, batch: int = 16) -
         BadInput: if the model's output is not a vector of class scores (B, K).
     """
     guesses: list[list[Guess]] = []
+    size = model.size_for(size)
     with model.capture([OUTPUT]) as capture:
         for part in images.split(batch):
             shown = part.to(model.device)
-            if shown.shape[2:] != model.input_size:
-                shown = F.interpolate(shown, model.input_size, mode="bilinear", antialias=True, align_corners=False)
+            if shown.shape[2:] != size:
+                shown = F.interpolate(shown, size, mode="bilinear", antialias=True, align_corners=False)
             output = capture(model.normalize(shown))[OUTPUT].float()
             if output.ndim != 2:
                 raise BadInput(f"{model.spec} outputs {tuple(output.shape)}, expected one number per class (B, K)")
@@ -68,17 +72,27 @@ def class_name(categories: Sequence[str], index: int) -> str:
     return categories[index] if index < len(categories) else str(index)
 
 
-def classifies(model: Model) -> bool:
-    """True if the network outputs one score for each of several classes, at its own input size."""
+def classifies(model: Model, size: tuple[int, int] | None = None) -> bool:
+    """True if the network outputs one score for each of several classes.
+
+    Args:
+        model: the network.
+        size: (height, width) in pixels of its input; default: its input size.
+    """
     try:
-        shape = model.shapes([OUTPUT])[OUTPUT]
+        shape = model.shapes([OUTPUT], size)[OUTPUT]
     except ValueError:  # its input size is a guess if its source does not specify it
         return False
     return len(shape) == 2 and shape[1] > 1
 
 
 def recognise(
-    found: Sequence[dict[str, Any]], name: str, network: Model, images: Tensor, originals: Tensor | None
+    found: Sequence[dict[str, Any]],
+    name: str,
+    network: Model,
+    images: Tensor,
+    originals: Tensor | None,
+    size: tuple[int, int] | None = None,
 ) -> None:
     """Adds a network's top-5 classes of each picture, and whether it still recognises the class of the original.
 
@@ -90,14 +104,15 @@ def recognise(
         network: the network that predicts.
         images: (B, C, H, W) in [0, 1].
         originals: the originals of the pictures, in the same shape; None if the pictures are the originals.
+        size: (height, width) in pixels at which the network sees them; default: its input size.
     """
-    guesses = top_classes(network, images)
+    guesses = top_classes(network, images, size=size)
     for metrics, best in zip(found, guesses, strict=True):
         metrics[name] = [_plain(guess) for guess in best]
     if originals is None:
         return
     verdict, among = ("same_class", 1) if name == "top5" else ("judge_recognises", 5)
-    for metrics, best, (first, *_) in zip(found, guesses, top_classes(network, originals), strict=True):
+    for metrics, best, (first, *_) in zip(found, guesses, top_classes(network, originals, size=size), strict=True):
         metrics[verdict] = first.index in [guess.index for guess in best[:among]]
 
 

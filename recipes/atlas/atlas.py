@@ -125,6 +125,11 @@ class Atlas(NetworkRecipe):
             raise BadInput(f"positions must be all, one, or an integer of at least 1, got {self.positions!r}")
         return int(self.positions)
 
+    @property
+    def shown_size(self) -> None:
+        """Icons are small: their size is not that of the network's input."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         images = self.images
         if isinstance(images, str | Path):

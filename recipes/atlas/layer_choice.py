@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 SECOND_FOLDER = "with/"
 """Folder, below the output folder, of the second atlas; its files are named as those of the first."""
 
-HELP = "second layer on the same map: ADDRESS; of another model: layer=ADDRESS,model=M,weights=FILE,normalize=N"
+HELP = (
+    "second layer on the same map: ADDRESS; of another model: layer=ADDRESS,model=M,weights=FILE,normalize=N,"
+    "input_size=HxW"
+)
 
 LayerLike = Union[str, Mapping[str, Any], "LayerChoice"]
 """How a second layer may be written: `features.12`, `layer=features.13,model=torchvision:mobilenet_v2`, or a table."""
@@ -55,6 +58,7 @@ class LayerChoice:
         model: another network, as in `load_model`; None for that of the atlas.
         weights: weights file of `model`.
         normalize: normalisation of `model`.
+        input_size: input size of `model`: pixels, or text as HxW.
 
     Raises:
         BadInput: without a layer, for an unknown option (it suggests similar ones), or for weights or a normalisation
@@ -62,7 +66,7 @@ class LayerChoice:
 
     Example:
         >>> LayerChoice.parse("features.12")
-        LayerChoice(layer='features.12', model=None, weights=None, normalize=None)
+        LayerChoice(layer='features.12', model=None, weights=None, normalize=None, input_size=None)
         >>> LayerChoice.parse("model=torchvision:mobilenet_v2, layer=features.18").model
         'torchvision:mobilenet_v2'
     """
@@ -71,11 +75,12 @@ class LayerChoice:
     model: str | nn.Module | Model | None = None
     weights: str | None = None
     normalize: str | None = None
+    input_size: str | int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, str) or not self.layer:
             raise BadInput(f"with: got layer {self.layer!r}; expected an address (inverter layers lists them)")
-        for key in ("weights", "normalize"):
+        for key in ("weights", "normalize", "input_size"):
             if getattr(self, key) is not None and self.model is None:
                 raise BadInput(f"with: {key} is given but no model: set model as well, or give the layer alone")
 
@@ -110,7 +115,10 @@ class LayerChoice:
         """
         from inverter import load_model
 
-        model = first.model if self.model is None else load_model(self.model, self.weights, self.normalize, device)
+        model = first.model
+        if self.model is not None:
+            model = load_model(self.model, self.weights, self.normalize, device, self.input_size)
+            model = model.assuming(first.model.input_size)
         same = (model.sha256, model.mean, model.std) == (first.model.sha256, first.model.mean, first.model.std)
         if self.layer == first.address and same:
             raise BadInput(f"with: layer {self.layer!r} of {model.spec} is the atlas layer itself: choose another")

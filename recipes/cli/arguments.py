@@ -157,10 +157,8 @@ def _add_layers(commands: Any) -> None:
         "inverter layers --model torchvision:squeezenet1_0",
     )
     for field in fields(NetworkRecipe):
-        if field.name in ("model", "weights", "normalize", "size", "device"):
-            command.add_argument(
-                f"--{field.name}", type=kind(field), default=field.default, help=field.metadata["help"]
-            )
+        if field.name in ("model", "weights", "normalize", "input_size", "categories", "size", "device"):
+            _add_field(command, field)
     _add_help(command)
 
 

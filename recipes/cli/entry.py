@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import InverterError, OutOfMemory, RunFailed
+from inverter_errors import GuessedSizeWarning, InverterError, OutOfMemory, RunFailed
 from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with warnings.catch_warnings():
         warnings.showwarning = _warn
+        warnings.simplefilter("default", GuessedSizeWarning)  # one line, also where warnings are errors
         options = parse(arguments)
         command = options.pop("command")
         return _main(command, options)
@@ -156,14 +157,14 @@ def _run_file(file: str, **overrides: Any) -> int:
     return _run(load_recipe(file, **overrides))
 
 
-def _layers(model: str, weights: str | None, normalize: str | None, size: int | None, device: str | None) -> int:
+def _layers(model: str = "builtin", size: int | None = None, **options: Any) -> int:
     from inverter import layers, load_model
     from priors.base import as_size
     from recipes.cli.tables import print_layers
 
     if size is not None:
         check_integer("size", size, 1, LARGEST)
-    loaded = load_model(model, weights, normalize, device)
+    loaded = load_model(model, **options).assuming(size)
     print_layers(layers(loaded, as_size(size) if size is not None else None))
     return 0
 

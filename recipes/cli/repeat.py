@@ -18,7 +18,7 @@ from inverter_errors import BadInput, MissingFile, NotFound
 from recipes import find_recipe
 from recipes.options.fields import key_of
 from recipes.options.suggest import nearest
-from recipes.outputs.manifest import PASSING, Manifest, Record, versions
+from recipes.outputs.manifest import PASSING, Manifest, Record, describe, other_network, versions
 from recipes.runner.recipe import UnitRecipe
 from recipes.runner.run import run
 
@@ -93,6 +93,8 @@ def repeat(
                 f"the weights of {model.spec} have changed: their sha256 was {known.model.get('sha256')}, "
                 f"and is {model.sha256}; give the old ones with weights"
             )
+        if changed := other_network(known.model, describe(model)):
+            raise BadInput(f"{model.spec} is not as it was: {changed}")
         run(part, progress, model=model, only={record.file for record in records})
         changes = _changes(known, path)
         return [_compared(record.file, path.parent, out, changes) for record in records]

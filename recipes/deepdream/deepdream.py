@@ -272,7 +272,7 @@ class DeepDream(NetworkFields, Recipe):
 
     def settings(self) -> dict[str, Any]:
         layers = [self.layer] if isinstance(self.layer, str) else list(self.layer)
-        return super().settings() | {"model": self.model_name, "layer": layers}
+        return super().settings() | self.network_settings() | {"layer": layers}
 
 
 def _guided(model: Model, address: str, guide: str) -> Objective:
@@ -281,7 +281,7 @@ def _guided(model: Model, address: str, guide: str) -> Objective:
     from recipes.deepdream.octaves import guided
     from recipes.pictures.reading import fit, read_picture
 
-    shown = fit(read_picture(guide), model.input_size)[None].to(model.device)
+    shown = fit(read_picture(guide), model.size_for())[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
         maps = capture(model.normalize(shown))[address]
     if maps.ndim != 4:

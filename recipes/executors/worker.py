@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, GuessedSizeWarning
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -48,6 +49,7 @@ class Worker:
     def __init__(self, payload: bytes, threads: int) -> None:
         import torch
 
+        warnings.filterwarnings("ignore", category=GuessedSizeWarning)  # the process that employs this one says it
         torch.set_num_threads(threads)
         self.threads = threads
         try:

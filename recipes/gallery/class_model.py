@@ -12,11 +12,12 @@ from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
+from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inverter import Model
     from recipes.outputs.manifest import Record
@@ -59,7 +60,7 @@ LOG_PROBABILITY = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(NetworkRecipe):
+class ClassModel(JudgeFields, NetworkRecipe):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
@@ -86,12 +87,6 @@ class ClassModel(NetworkRecipe):
         choices=get_args(PresetName),
     )
     prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
-    judge: str | nn.Module | Model | None = option(
-        None, "second network, which classifies the pictures; named like --model"
-    )
-    judge_weights: str | None = option(None, "weights file of the judge")
-    judge_normalize: str | None = option(None, "input normalisation of the judge, written like --normalize")
-    judge_size: int | None = option(None, "side of the judge's input in pixels (default: its input size)")
     out: str = option("classes", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
     tries: int | None = option(
@@ -103,8 +98,7 @@ class ClassModel(NetworkRecipe):
         super().__post_init__()
         if self.preset not in PRESETS:
             raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        if self.judge is None and (given := [key for key in _JUDGE_FIELDS if getattr(self, key) is not None]):
-            raise BadInput(f"{given[0]} is given but no judge: set judge to a network")
+        self.check_judge()
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
@@ -117,21 +111,14 @@ class ClassModel(NetworkRecipe):
 
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        from inverter import load_model
-
-        if self.judge is None:
-            return None
-        return load_model(self.judge, self.judge_weights, self.judge_normalize, self.device, self.judge_size)
+        return self.load_judge(self.device, self.picture_size(context.model))
 
     @property
     def _choice(self) -> PriorChoice:
         return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
 
     def settings(self) -> dict[str, Any]:
-        settings = super().settings() | {"prior": str(self._choice)}
-        if self.judge is not None and not isinstance(self.judge, str):
-            settings["judge"] = getattr(self.judge, "spec", "module")
-        return settings
+        return super().settings() | self.judge_settings() | {"prior": str(self._choice)}
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -174,9 +161,10 @@ class ClassModel(NetworkRecipe):
 
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        for key, network in (("network", context.model), ("judge", self._judge(context))):
+        shown = self._choice.shown_size(self.picture_size(context.model), context.model)
+        for key, network, size in (("network", context.model, shown), ("judge", self._judge(context), None)):
             if network is not None:
-                for row, guesses in zip(rows, top_classes(network, images, TOP), strict=True):
+                for row, guesses in zip(rows, top_classes(network, images, TOP, size=size), strict=True):
                     row[key] = [asdict(guess) for guess in guesses]
         return rows
 
@@ -195,9 +183,6 @@ class ClassModel(NetworkRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest, kind="Class models")
-
-
-_JUDGE_FIELDS = ("judge_weights", "judge_normalize", "judge_size")
 
 
 def burnt(images: Tensor, edge: float = EDGE) -> Tensor:

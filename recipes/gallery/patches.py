@@ -79,6 +79,7 @@ class Patches(Machines, NetworkFields, Recipe):
         """A gallery of the same units, which finds and checks them."""
         return Gallery(
             model=self.model,
+            input_size=self.input_size,
             layer=self.layer,
             channels=self.channels,
             objective=self.objective,
@@ -90,7 +91,11 @@ class Patches(Machines, NetworkFields, Recipe):
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         known = self._gallery.settings()
-        return super().settings() | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
+        return super().settings() | {key: known[key] for key in ("model", "input_size", "layer", "channels", "dataset")}
+
+    @property
+    def shown_size(self) -> int | None:
+        return self.size
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
         """One forward pass over all pictures, then another over those that are shown, for their heat maps."""

@@ -232,8 +232,9 @@ class Explain(HeatMapRecipe):
 
         files = self.pictures(context).files
         found: list[dict[str, Any]] = [{"source": files[str(unit.image)].name} for unit in units]
-        if classifies(context.model):
-            recognise(found, "top5", context.model, images, None)
+        size = self.picture_size(context.model)  # one preprocessing for the maps and for what the network names
+        if classifies(context.model, size):
+            recognise(found, "top5", context.model, images, None, size)
         return found
 
     def page(self, manifest: Mapping[str, Any]) -> str:

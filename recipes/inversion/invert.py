@@ -15,6 +15,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.context import RunContext, once
+from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.picture_fields import PictureFields
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
@@ -38,7 +39,7 @@ COMPARED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert(PictureFields, NetworkRecipe):
+class Invert(JudgeFields, PictureFields, NetworkRecipe):
     """Pre-images: pictures with the same code at a layer as a given picture (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting
@@ -68,9 +69,6 @@ class Invert(PictureFields, NetworkRecipe):
         "decoder", "initial picture: decoder (a linear estimate from the code) or noise", choices=STARTS
     )
     distance: Distance = option("l2", "distance between codes: l2, cosine or l1", choices=DISTANCES)
-    judge: str | None = option(None, "second network, which classifies the pre-images; named like --model")
-    judge_weights: str | None = option(None, "weights file of the judge")
-    judge_normalize: str | None = option(None, "input normalisation of the judge, written like --normalize")
     out: str = option("preimages", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: by prior and depth of the layer)")
     augment: str = option("none", "none, light, standard or strong")
@@ -92,8 +90,7 @@ class Invert(PictureFields, NetworkRecipe):
         if not self.layers:
             raise BadInput("layer: got none; expected an address, output, or all")
         check_integer("attempts", self.attempts, 1, MOST)
-        if self.judge is None and (self.judge_weights or self.judge_normalize):
-            raise BadInput("judge_weights or judge_normalize is given but no judge: set judge to a network")
+        self.check_judge()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -122,14 +119,11 @@ class Invert(PictureFields, NetworkRecipe):
 
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        if self.judge is None:
-            return None
-        from inverter import load_model
         from recipes.activations.predictions import classifies
 
-        judge = load_model(self.judge, self.judge_weights, self.judge_normalize, self.device)
-        if not classifies(judge):
-            raise BadInput(f"judge {self.judge} outputs no vector of classes: expected a classifier")
+        judge = self.load_judge(self.device, self._size(context))
+        if judge is not None and not classifies(judge):
+            raise BadInput(f"judge {judge.spec} outputs no vector of classes: expected a classifier")
         return judge
 
     def _size(self, context: RunContext) -> tuple[int, int]:
@@ -140,7 +134,7 @@ class Invert(PictureFields, NetworkRecipe):
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
         lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
-        return super().settings() | lists
+        return super().settings() | self.judge_settings() | lists
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -258,9 +252,11 @@ class Invert(PictureFields, NetworkRecipe):
         model, images = context.model, images.clamp(0, 1).mul(255).round().div(255)
         known, rows = self._code(context) is None, [dict[str, Any]() for _ in units]
         originals = self._originals(context, units) if known else None
-        for name, network in (("top5", model if classifies(model) else None), ("judge_top5", self._judge(context))):
-            if network is not None:
-                recognise(rows, name, network, images, originals if units[0].objective != ORIGINAL else None)
+        size, sources = self._size(context), originals if units[0].objective != ORIGINAL else None
+        if classifies(model, size):
+            recognise(rows, "top5", model, images, sources, size)
+        if (judge := self._judge(context)) is not None:
+            recognise(rows, "judge_top5", judge, images, sources)
         if units[0].objective == ORIGINAL:
             for row, unit in zip(rows, units, strict=True):
                 row["source"] = self._files(context)[str(unit.image)].name

@@ -147,6 +147,12 @@ class PriorChoice:
 
         return Augment().cropped(size, model.input_size).window(size) if self._class().cropped else size
 
+    def shown_size(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
+        """(height, width) at which the network classifies finished pictures of `size`: see `inverter.scoring`."""
+        from inverter.scoring import shown_size
+
+        return shown_size(model, self._class().cropped, size)
+
     def check(self, size: tuple[int, int], model: Model) -> None:
         """Raises what `make` raises, before anything is written."""
         self.make(1, size, model)

@@ -179,9 +179,7 @@ class Manifest:
             off = mine in (None, False) and theirs in (None, False)  # a setting that an older version lacks is off
             if key not in PASSING and mine != theirs and not off:
                 return f"{key} is {theirs!r}, not {mine!r}"
-        if self.model.get("sha256") != other.model.get("sha256"):
-            return "the model has other weights"
-        return None
+        return other_network(self.model, other.model)
 
 
 def versions() -> dict[str, str]:
@@ -192,13 +190,32 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | libraries | {"cpu": torch.backends.cpu.get_cpu_capability()}
 
 
+def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first difference between two descriptions of a network that affects its pictures, in words.
+
+    Args:
+        model: from `describe`.
+        other: what to compare it with.
+
+    Returns:
+        None if there is no difference.
+    """
+    if model.get("sha256") != other.get("sha256"):
+        return "the model has other weights"
+    for key, what in (("input_size", "input size"), ("mean", "mean"), ("std", "standard deviation")):
+        if key in model and key in other and model[key] != other[key]:
+            return f"the model's {what} is {other[key]}, not {model[key]}"
+    return None
+
+
 def describe(model: Model) -> Mapping[str, Any]:
-    """Describes a model for the manifest: source, weights, input size and normalisation."""
+    """Describes a model, as it is now, for the manifest: source, weights, input size and normalisation."""
     return {
         "spec": model.spec,
         "weights": None if model.weights is None else model.weights.name,
         "sha256": model.sha256,
         "input_size": list(model.input_size),
+        "input_size_from": model.size_from,
         "parameters": model.parameters,
         "mean": list(model.mean),
         "std": list(model.std),

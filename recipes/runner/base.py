@@ -94,16 +94,38 @@ class NetworkFields:
     model: str | nn.Module | Model = option(
         "builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin", group=NETWORK
     )
-    weights: str | None = option(None, "weights file: .safetensors, .pt or .pth", group=NETWORK)
+    weights: str | None = option(
+        None,
+        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that a torchvision or timm "
+        "architecture starts with",
+        group=NETWORK,
+    )
     normalize: str | None = option(
         None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: that of the model's source)", group=NETWORK
+    )
+    input_size: str | int | Sequence[int] | None = option(
+        None, "H or HxW: the network's own input size (default: that of its source, else --size)", group=NETWORK
+    )
+    categories: str | Sequence[str] | None = option(
+        None, "file with the class names: one a line, or JSON (default: those of the model's source)", group=NETWORK
     )
 
     def load(self) -> Model:
         """The network under inspection."""
         from inverter import load_model
 
-        return load_model(self.model, self.weights, self.normalize, getattr(self, "device", None))
+        device = getattr(self, "device", None)
+        model = load_model(self.model, self.weights, self.normalize, device, self.input_size, self.categories)
+        return model.assuming(self.shown_size)
+
+    @property
+    def shown_size(self) -> int | None:
+        """The side of the pictures that the network is shown, if it is given: its input size where none is known."""
+        return None
+
+    def network_settings(self) -> dict[str, Any]:
+        """The fields as the manifest has them, each written in one way."""
+        return {"model": self.model_name, "input_size": written_size(self.input_size)}
 
     @property
     def model_name(self) -> str:
@@ -207,6 +229,13 @@ class UnitPlan(Machines, Recipe):
     @abstractmethod
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
+
+
+def written_size(size: str | int | Sequence[int] | None) -> list[int] | None:
+    """An input size as the manifest has it: [height, width], or None."""
+    from inverter.metadata import as_input_size
+
+    return None if size is None else list(as_input_size(size))
 
 
 def _plain(value: Any) -> Any:

@@ -35,8 +35,12 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         return self.augment
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | {"model": self.model_name}
+        return super().settings() | self.network_settings()
+
+    @property
+    def shown_size(self) -> int | None:
+        return self.size
 
     def picture_size(self, model: Model) -> tuple[int, int]:
         """(height, width) of the pictures in pixels: `size`, else the model's own."""
-        return (self.size, self.size) if self.size else model.input_size
+        return model.size_for((self.size, self.size) if self.size else None)

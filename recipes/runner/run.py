@@ -77,9 +77,9 @@ def run(
     as_augment(recipe.transforms)  # an unknown name is refused before the work
     model = recipe.load() if model is None else model
     context, out = RunContext(recipe, model, progress), Path(recipe.out)
-    recorded = recipe.recorded_settings(context)
+    recorded, network = recipe.recorded_settings(context), dict(describe(model))
     if not recipe.fresh:  # refused now: to find its units, a recipe may write what does not belong to an earlier run
-        same_run(out, Manifest(recipe.name, recorded, dict(describe(model)), planned=0))
+        same_run(out, Manifest(recipe.name, recorded, network, planned=0))
     executor = context.executor
     settings = replace(settings, batch_size=settings.batch_size or default_batch(executor.device))
     units = recipe.units(context)
@@ -88,7 +88,7 @@ def run(
         grouped = [batch for batch in grouped if any(unit.file in only for unit in batch)]
         units = [unit for batch in grouped for unit in batch]
     recorded |= {"threads": executor.threads}
-    manifest = Manifest(recipe.name, recorded, dict(describe(model)), planned=len(units))
+    manifest = Manifest(recipe.name, recorded, network, planned=len(units))
     complete = only is None
     store = Store.open(
         out,

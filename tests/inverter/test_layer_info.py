@@ -76,7 +76,7 @@ def test_rows_come_in_the_order_of_their_first_call_and_what_never_runs_is_left_
 
 
 def test_the_stages_are_the_children_of_the_main_sequence_that_output_maps(resnet: nn.Module) -> None:
-    squeezenet = load_model(models.squeezenet1_0(weights=None).eval())
+    squeezenet = load_model(models.squeezenet1_0(weights=None).eval(), input_size=224)
     assert stages(squeezenet) == [f"features.{i}" for i in range(13)]
     resnets = stages(load_model(resnet, input_size=64))
     assert [name for name in resnets if name.startswith("layer")] == ["layer1", "layer2", "layer3", "layer4"]

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inverter import Model, load_model
-from inverter.loading import read_state
+from inverter.checkpoints import read_state
 
 FACTORY = """
 import torch
@@ -179,7 +179,7 @@ def test_code_in_weights_is_refused_and_does_not_run(tmp_path: Path) -> None:
         ("w.safetensors", b"\xff" * 64, "damaged"),
         ("w.pt", b"", "damaged"),
         ("w.pt", b"PK\x03\x04 a zip that is cut off", "damaged"),
-        ("w.bin", b"", "'.bin'"),
+        ("w.onnx", b"", "'.onnx'"),
         ("weights", b"", "no suffix"),
     ],
 )
@@ -309,3 +309,55 @@ def test_an_absent_device_is_refused_for_any_source(factory: Path) -> None:
     for spec in (net(), f"{factory}:make"):
         with pytest.raises(ValueError, match="cuda:99"):
             load_model(spec, device="cuda:99")
+
+
+class SomeNet(nn.Module):
+    pass
+
+
+def make_net() -> nn.Module:
+    return net()
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "says"),
+    [
+        (SomeNet, TypeError, r"got the class SomeNet, not a network: make one of it, as in load_model\(SomeNet\(\)\)"),
+        (make_net, TypeError, r"got the function make_net, not a network: call it, as in load_model\(make_net\(\)\)"),
+        (net().state_dict(), TypeError, "a state dict has weights and no architecture"),
+        (Path("net.pkl"), ValueError, "a file of weights has no architecture .* and net.pkl as its weights"),
+        ("runs/best.pth.tar", ValueError, "a file of weights has no architecture"),
+        (Path("nets.py"), ValueError, "say which function makes the network, as in nets.py:make"),
+        ("resnet18", ValueError, "did you mean torchvision:resnet18"),
+        ("torchvision/ResNet18", ValueError, "did you mean torchvision:resnet18"),
+        (3, TypeError, "a model must be a name, an nn.Module or a Model, got int; expected builtin"),
+        (None, TypeError, "got NoneType"),
+    ],
+)
+def test_what_is_no_model_gets_one_helpful_line(given: object, kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says) as caught:
+        load_model(given)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["torchvision:squeezenet1_1", "timm:test_resnet"])
+def test_random_weights_are_the_same_each_time_without_a_download(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("timm")
+
+    def offline(*_: object, **__: object) -> None:
+        raise AssertionError("a download")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    state = torch.random.get_rng_state()
+    first = load_model(spec, "random", device="cpu")
+    assert torch.equal(state, torch.random.get_rng_state())
+    torch.rand(5)
+    assert load_model(spec, "random", device="cpu").sha256 == first.sha256
+    assert first.weights is None
+    assert first.size_from == "network"
+
+
+def test_random_weights_are_for_names_alone(factory: Path) -> None:
+    for spec in (f"{factory}:make", net(), "builtin"):
+        with pytest.raises(ValueError, match="weights random"):
+            load_model(spec, "random")

@@ -1,0 +1,168 @@
+"""What is known of a network besides its weights: input size, normalisation, and the names of its classes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from inverter.capture import unwrap
+from inverter.models import Model, as_normalization
+from inverter_errors import BadInput, BadType, MissingFile
+from priors.base import as_size
+
+Known = dict[str, Any]
+"""Any of the arguments `normalize`, `input_size`, `categories`, `weights` of `Model`."""
+KEYS = ("input_size", "normalize", "categories")
+"""What a factory may say of its network."""
+
+InputSize = int | str | Sequence[int]
+"""Pixels: one number, (height, width), or text: H or HxW."""
+Categories = str | Path | Sequence[str]
+"""Names of the classes in the order of the outputs, or the file that has them."""
+
+
+def as_input_size(size: InputSize) -> tuple[int, int]:
+    """An input size as (height, width) in pixels.
+
+    Args:
+        size: one number for a square, (height, width), or text: `H` or `HxW`.
+
+    Raises:
+        BadInput: for anything else.
+
+    Example:
+        >>> as_input_size(32), as_input_size("48x64")
+        ((32, 32), (48, 64))
+    """
+    sides: Any = size
+    if isinstance(size, str) and (found := re.fullmatch(r"\s*(\d{1,9})\s*(?:[xX]\s*(\d{1,9}))?\s*", size)):
+        sides = int(found[1]), int(found[2] or found[1])
+    try:
+        if isinstance(sides, str | bool):
+            raise BadInput(f"{sides!r} is no size")
+        return as_size(tuple(sides) if isinstance(sides, Sequence) else sides)
+    except BadInput:
+        raise BadInput(
+            f"input_size must be a positive integer, a pair (height, width), or text as 32 or 48x64; got {size!r}"
+        ) from None
+
+
+def as_categories(categories: Categories) -> tuple[str, ...]:
+    """The names of classes, in the order of the network's outputs.
+
+    Args:
+        categories: the names, or a file of them: one a line, or JSON: a list of names or of objects with `index` and
+            `name`, or an object index -> name (also below the key `id2label`, as in Hugging Face's `config.json`).
+
+    Raises:
+        MissingFile: if there is no such file.
+        BadInput: for a file without names, or with indices that are not 0, 1, 2, ...
+        BadType: for names that are no text.
+    """
+    if isinstance(categories, str | Path):
+        return _read_names(Path(categories))
+    names = tuple(categories) if isinstance(categories, Sequence) else ()
+    if not all(isinstance(name, str) for name in names) or not isinstance(categories, Sequence):
+        raise BadType(f"categories must be names or a file of them, got {_shown(categories)}")
+    return names
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        raise MissingFile(f"no file of categories {str(path)!r}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        names = _names_of(json.loads(text)) if path.suffix.lower() == ".json" else [*map(str.strip, text.splitlines())]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        names = []
+    while names and not names[-1]:
+        names.pop()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise BadInput(
+            f"{path} holds no names of classes: expected one name a line, or JSON: a list of names or of objects with "
+            "index and name, or an object index -> name; indices 0, 1, 2, ..."
+        )
+    return tuple(names)
+
+
+def _names_of(content: Any) -> list[str]:
+    """The names in JSON: see `as_categories`.
+
+    Raises:
+        ValueError: for indices that are not 0, 1, 2, ...
+        KeyError: for an object without index or name.
+        TypeError: for other content.
+    """
+    if isinstance(content, Mapping):
+        content = content.get("id2label", content)
+        pairs = [(int(index), name[-1] if isinstance(name, list) else name) for index, name in content.items()]
+    elif all(isinstance(each, Mapping) for each in content):
+        pairs = [(int(each["index"]), each["name"]) for each in content]
+    else:
+        return list(content)
+    if sorted(index for index, _ in pairs) != list(range(len(pairs))):
+        raise ValueError("indices are not 0, 1, 2, ...")
+    return [name for _, name in sorted(pairs)]
+
+
+def described(made: object, factory: object, where: str) -> tuple[nn.Module, Known]:
+    """A factory's result as a network, and what it says of it.
+
+    Args:
+        made: an `nn.Module`, (`nn.Module`, dict with any of `KEYS`), or a `Model`.
+        factory: that made it; attributes named as `KEYS`, of the network or of this, count where the dict has none.
+        where: names the factory, for errors.
+
+    Raises:
+        BadInput: for another result, or a dict with other keys or bad values.
+    """
+    given: Mapping[str, Any] = {}
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping):
+        made, given = made
+    if isinstance(made, Model):
+        known: Known = {"normalize": (made.mean, made.std), "weights": made.weights}
+        known |= {"input_size": made.input_size} if made.size_from == "network" else {}
+        known |= {"categories": made.categories} if made.categories else {}
+        made = made.module
+    elif isinstance(made, nn.Module):
+        known = attributes(made, factory)
+    else:
+        raise BadInput(f"{where} returned {type(made).__name__}, expected an nn.Module, (nn.Module, dict) or a Model")
+    if other := [key for key in given if key not in KEYS]:
+        raise BadInput(f"{where} says {other[0]!r} of its network; expected any of {', '.join(KEYS)}")
+    try:
+        return made, known | {key: _READ[key](value) for key, value in given.items() if value is not None}
+    except (BadInput, BadType, MissingFile, TypeError, ValueError) as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
+def attributes(module: nn.Module, factory: object = None) -> Known:
+    """What attributes of a network (or its factory) named as `KEYS` say; values of another form mean something else."""
+    known: Known = {}
+    for source in (factory, unwrap(module)):
+        for key in KEYS:
+            value = getattr(source, key, None)
+            if value is None or callable(value) or (key == "categories" and isinstance(value, str)):
+                continue
+            try:
+                known[key] = _READ[key](value[-2:] if key == "input_size" and _of_three(value) else value)
+            except (BadInput, BadType, TypeError, ValueError):
+                continue
+    return known
+
+
+_READ: Mapping[str, Any] = {"input_size": as_input_size, "normalize": as_normalization, "categories": as_categories}
+
+
+def _of_three(size: object) -> bool:
+    """True for (channels, height, width), as timm writes sizes."""
+    return isinstance(size, tuple | list) and len(size) == 3
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {str(value)[:60]!r}"
