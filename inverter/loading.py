@@ -19,7 +19,9 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from inverter.models import Model, Normalize, as_device, as_normalization, first_line
+from inverter.failures import first_line
+from inverter.layouts import lay_out
+from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 from priors.base import as_size
 
@@ -95,7 +97,8 @@ def load_model(
     module = module.eval().requires_grad_(False).to(as_device(device))
     if weights is not None:
         known["weights"] = Path(weights)
-    return Model(module.to(memory_format=torch.channels_last), spec=name, **known)
+    lay_out(module, Model.layout)
+    return Model(module, spec=name, **known)
 
 
 def _build(spec: str, pretrained: bool) -> Found:

@@ -239,7 +239,7 @@ class Atlas(NetworkRecipe):
         smooth = READABLE if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **smooth)
         # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
-        prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
+        prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
     def _share(self, layer: AtlasLayer) -> float:

@@ -175,7 +175,7 @@ class DeepDream(NetworkFields, Recipe):
         for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
         turns = [self.steps, *[max(1, round(LATER * self.steps))] * self.zoom]
         done, total = 0, sum(turns) * len(octave_sizes(size, self.octaves, self.octave_scale))
         tone = tone_of(photo)

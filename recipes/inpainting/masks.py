@@ -38,7 +38,7 @@ def random_mask(size: tuple[int, int], missing: float, seed: int) -> Tensor:
         tensor(24.)
     """
     pixels = size[0] * size[1]
-    strewn = torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
+    strewn = torch.randperm(pixels, generator=torch.Generator("cpu").manual_seed(seed))
     mask = (strewn >= round(missing * pixels)).float().view(1, *size)
     return check_mask(mask, f"missing {missing} of {size[1]}x{size[0]} pixels")
 
