@@ -1,4 +1,4 @@
-"""The activation atlas: a map of what a layer sees in a set of pictures."""
+"""The activation atlas: a map of what a layer represents across a set of images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
+from recipes.atlas.layout_names import LAYOUTS, Layout
 from recipes.options.fields import option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
@@ -26,34 +27,33 @@ if TYPE_CHECKING:
     from recipes.executors import Executor
     from recipes.outputs.manifest import Record
 
-LAYOUTS = ("umap", "tsne")
-AROUND = 0.5
-"""Weight of the whole map against the icon's centre."""
-READABLE = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
-"""Of icons with the Fourier prior: smooth, not burnt, and in the colours of photographs, without a cast of blue."""
-SHARE = 0.02
-"""How much of the activations an atlas of one class keeps, by default."""
+SURROUND_WEIGHT = 0.5
+"""Weight of the objective's mean over the map, relative to the objective at the icon's centre."""
+ICON_PRIOR = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
+"""Options of the Fourier prior for icons: smooth, not saturated, in the colours of photographs, without a blue cast."""
+CLASS_SHARE = 0.02
+"""The share of the activations that the atlas of a class keeps by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas(NetworkRecipe):
-    """A map of what a layer sees: activations of many pictures, each region with its icon (Carter et al. 2019).
+    """A map of a layer's activations across many images, with an icon for each region (Carter et al. 2019).
 
-    Activations are laid out in two dimensions and gathered in the cells of a grid. For a cell's mean direction v, its
+    Activations are laid out in two dimensions and binned into the cells of a grid. For a cell's mean direction v, its
     icon maximises f(a) = dot(a, v) * max(.1, cos(a, v))^power of the activation a at the icon's centre, and, at a lower
-    weight and power, the mean of f over the whole map: the centre makes it true, the surroundings make it readable, and
-    all the more where a unit sees but a small part of the icon. The classes that a cell supports come from a linear
-    approximation of the rest of the network.
+    weight and power, the mean of f over the map: the centre makes the icon faithful, the surroundings make it readable.
+    The smaller the receptive field is compared with the icon, the more the surroundings weigh. The classes that a cell
+    supports come from a linear approximation of the rest of the network.
 
-    With `class_`, the map is that of the activations that matter for one class: those whose attribution to its logit,
-    the logit's gradient with respect to the activation dot the activation, is among the strongest and above 0.
+    With `class_`, the map shows the activations that support one class: those whose attribution to its logit (the
+    gradient of the logit with respect to the activation, dot the activation) is among the strongest and above 0.
 
-    `with_` adds a second atlas, of another layer or network, on the same map: activations at the same places of the
-    same pictures are laid out together, so that a cell of both has the same members. Of a class, these are the places
-    that matter in the first.
+    `with_` adds a second atlas, of another layer or network, on the same map: activations at the same positions of the
+    same images are laid out together, so that a cell has the same members in both. With `class_`, the attribution at
+    the first layer decides which positions are kept.
 
     Raises:
-        BadInput: for numbers out of their range, or (in `run`) an unknown class, too few activations for the grid.
+        BadInput: for a value out of its range, or (in `run`) an unknown class, or too few activations for the grid.
 
     Example:
         >>> Atlas(images="photos", layer="features.stage3", grid="10,20", out="OUT").sides
@@ -63,32 +63,32 @@ class Atlas(NetworkRecipe):
     name: ClassVar[str] = "atlas"
 
     images: str | Sequence[str] | Dataset[Any] = option(
-        MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
+        MISSING, "image file or folder of images; may be repeated", repeat=True
     )
-    layer: str = option(MISSING, "address of a layer that puts out maps")
+    layer: str = option(MISSING, "address of a layer that outputs feature maps")
     with_: LayerLike | None = option(None, WITH_HELP)
-    grid: str | int = option("20", "cells along each side; several are zoom levels: 10,20,40")
-    positions: str | int = option("all", "activations of a picture: all, one, or how many, at inner positions")
-    min_members: int = option(10, "members that a cell must have", was="least")
-    class_: str | int | None = option(None, "a class, by name or index: keep the activations that matter for it")
-    share: float | None = option(None, f"with --class: how much of the activations to keep (default: {SHARE:g})")
-    layout: str = option("umap", "umap or tsne", choices=LAYOUTS)
-    neighbors: int = option(20, "how many activations count as near in the layout")
-    min_dist: float = option(0.01, "how near UMAP lets neighbours come to each other", was="distance")
-    whiten: float | None = option(None, "ridge of whitened directions, e.g. 0.1 (default: plain directions)")
-    power: float = option(4.0, "of the cosine in the icons' objective")
+    grid: str | int = option("20", "cells along each side; several numbers are zoom levels, e.g. 10,20,40")
+    positions: str | int = option("all", "inner positions sampled from each feature map: all, one, or a number")
+    min_members: int = option(10, "minimum number of activations in a cell", was="least")
+    class_: str | int | None = option(None, "class name or index: keep only activations that support it")
+    share: float | None = option(None, f"fraction of the activations kept with --class (default: {CLASS_SHARE:g})")
+    layout: Layout = option("umap", "2-D layout algorithm", choices=LAYOUTS)
+    neighbors: int = option(20, "neighbours of each activation in the layout; the t-SNE perplexity is a third of it")
+    min_dist: float = option(0.01, "minimum distance between points in a UMAP layout", was="distance")
+    whiten: float | None = option(None, "ridge for whitening the cell directions, e.g. 0.1 (default: no whitening)")
+    power: float = option(4.0, "exponent of the cosine in the icon objective")
     prior: PriorLike = option("fourier", HELP)
     out: str = option("atlas", "output folder")
     size: int | None = option(96, "side of the icons in pixels")
-    steps: int | None = option(48, "optimisation steps for each icon")
+    steps: int | None = option(48, "optimisation steps per icon")
     augment: str = option("light", "none, light, standard, strong or wide")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.sides, self.drawn
+        _ = self.sides, self.sampled_positions
         PriorChoice.parse(self.prior)
         if not isinstance(self.layer, str) or not self.layer:
-            raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers shows them)")
+            raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
         if self.with_ is not None:
             LayerChoice.parse(self.with_)
         if self.layout not in LAYOUTS:
@@ -98,7 +98,7 @@ class Atlas(NetworkRecipe):
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise BadInput(f"{key} must be an integer of at least {lowest}, got {value!r}")
         if self.share is not None and self.class_ is None:
-            raise BadInput("share is given but no class: say which with class")
+            raise BadInput("share is given but no class: set class, or leave share out")
         if self.share is not None and not 0 < self.share <= 1:
             raise BadInput(f"share must be above 0 and at most 1, got {self.share!r}")
         if not 0 <= self.power <= 100:
@@ -110,15 +110,15 @@ class Atlas(NetworkRecipe):
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """The grids, coarse to fine."""
+        """Cells along each side of the grids, coarse to fine."""
         parts = str(self.grid).split(",")
         if not all(part.strip().isdecimal() and 1 <= int(part) <= 200 for part in parts):
             raise BadInput(f"grid must be integers of 1 to 200, as in 20 or 10,20,40; got {self.grid!r}")
         return tuple(sorted({int(part) for part in parts}))
 
     @property
-    def drawn(self) -> str | int:
-        """What to keep of each picture: "all", "one", or a number."""
+    def sampled_positions(self) -> str | int:
+        """The positions that are kept of each image: "all", "one", or a number."""
         if str(self.positions) in ("all", "one"):
             return str(self.positions)
         if not str(self.positions).isdecimal() or int(self.positions) < 1:
@@ -126,17 +126,17 @@ class Atlas(NetworkRecipe):
         return int(self.positions)
 
     def settings(self) -> dict[str, Any]:
-        places = self.images
-        if isinstance(places, str | Path):
-            named = [str(places)]
+        images = self.images
+        if isinstance(images, str | Path):
+            named = [str(images)]
         else:
-            named = list(map(str, places)) if isinstance(places, Sequence) else [type(places).__name__]
-        own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.drawn)}
+            named = list(map(str, images)) if isinstance(images, Sequence) else [type(images).__name__]
+        own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.sampled_positions)}
         settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
         return settings if self.with_ is None else settings | {"with": str(self.with_)}
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
-        self._class(context)  # an unknown class is refused first
+        self._class_index(context)  # reject an unknown class first
         settings = super().recorded_settings(context)
         if self.with_ is None:
             return settings
@@ -154,17 +154,17 @@ class Atlas(NetworkRecipe):
 
     @once
     def _layers(self, context: RunContext) -> list[AtlasLayer]:
-        """What the atlas shows: its layer, and the one that `with_` lays out with it."""
+        """The layer of the atlas, and the one that `with_` adds."""
         first = AtlasLayer(context.model, self.layer)
         return [first] if self.with_ is None else [first, LayerChoice.parse(self.with_).load(first, self.device)]
 
     def _layer(self, context: RunContext, units: Sequence[Unit]) -> AtlasLayer:
-        """That of a batch of icons."""
+        """The layer of a batch of icons."""
         return next(layer for layer in reversed(self._layers(context)) if units[0].file.startswith(layer.folder))
 
     @once
     def _surveys(self, context: RunContext) -> dict[str, Survey]:
-        """The map of each layer, by its folder."""
+        """The map of each layer, by the layer's folder."""
         from recipes.atlas.survey import surveys
 
         return surveys(
@@ -172,14 +172,14 @@ class Atlas(NetworkRecipe):
             self.images,
             out=Path(self.out),
             grids=self.sides,
-            least=self.min_members,
-            positions=self.drawn,
+            min_members=self.min_members,
+            positions=self.sampled_positions,
             layout=self.layout,
             neighbors=self.neighbors,
-            distance=self.min_dist,
+            min_dist=self.min_dist,
             ridge=self.whiten,
-            class_index=self._class(context),
-            share=SHARE if self.share is None else self.share,
+            class_index=self._class_index(context),
+            share=CLASS_SHARE if self.share is None else self.share,
             seed=self.seed,
             fresh=self.fresh,
             progress=context.progress,
@@ -187,23 +187,23 @@ class Atlas(NetworkRecipe):
         )
 
     def _executor(self, context: RunContext, model: Model) -> Executor:
-        """Where pictures are shown to one of the networks; the second one lives in this process alone."""
+        """The executor of a network's forward passes; the second network runs in this process only."""
         from recipes.executors.in_process import InProcess
 
         return context.executor if model is context.model else InProcess(model, self.threads)
 
     @once
-    def _class(self, context: RunContext) -> int | None:
-        """Index of the one class that the atlas is about, if it is about one."""
-        from recipes.atlas.class_attributions import one_class
+    def _class_index(self, context: RunContext) -> int | None:
+        """Index of the class whose atlas is made; None for an atlas of all activations."""
+        from recipes.atlas.class_attributions import class_index
 
-        return None if self.class_ is None else one_class(self.class_, context.model, self.layer)
+        return None if self.class_ is None else class_index(self.class_, context.model, self.layer)
 
     def units(self, context: RunContext) -> list[Unit]:
         from recipes.activations.predictions import class_name
         from recipes.atlas.survey import icon_file
 
-        index = self._class(context)
+        index = self._class_index(context)
         for layer in self._layers(context):
             PriorChoice.parse(self.prior).check(self.picture_size(layer.model), layer.model)
             layer.model.shapes([layer.address], self.picture_size(layer.model))
@@ -229,21 +229,21 @@ class Atlas(NetworkRecipe):
         from objectives import direction
 
         layer = self._layer(context, units)
-        model, places = layer.model, self._surveys(context)[layer.folder].by_file()
-        cells = [places[unit.file.removeprefix(layer.folder)] for unit in units]
+        model, by_file = layer.model, self._surveys(context)[layer.folder].by_file()
+        cells = [by_file[unit.file.removeprefix(layer.folder)] for unit in units]
         vectors = torch.from_numpy(np.stack([grid.targets[index] for grid, index in cells]))
         centre = direction(layer.address, vectors, "center", self.power)
-        around = direction(layer.address, vectors, None, self.power / 2)
-        objective = centre + AROUND / self._share(layer) ** 2 * around
+        surround = direction(layer.address, vectors, None, self.power / 2)
+        objective = centre + SURROUND_WEIGHT / self._receptive_share(layer) ** 2 * surround
         choice = PriorChoice.parse(self.prior)
-        smooth = READABLE if choice.name == "fourier" else {}
-        prior = choice.make(len(units), self.picture_size(model), model, **smooth)
-        # All icons start from the same noise: neighbours then differ in what they show, and not by chance.
+        defaults = ICON_PRIOR if choice.name == "fourier" else {}
+        prior = choice.make(len(units), self.picture_size(model), model, **defaults)
+        # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
-    def _share(self, layer: AtlasLayer) -> float:
-        """How much of an icon its centre sees, as a part of its area: the less, the less the centre alone may say."""
+    def _receptive_share(self, layer: AtlasLayer) -> float:
+        """The share of an icon's area in the receptive field of its centre, at most 1."""
         from inverter import receptive_fields
 
         size = self.picture_size(layer.model)

@@ -1,6 +1,6 @@
 """The map of an activation atlas: from a layout of activations to cells, each with a direction (Carter et al. 2019).
 
-Plain arithmetic on arrays; nothing here knows of a network or a picture.
+Arithmetic on arrays alone: no networks, no images.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A square of a grid that has enough members.
+    """A cell of a grid that has enough members.
 
     Attributes:
-        row, column: its place in the grid, from the top left.
-        members: indices of the activations in it, rising.
+        row: from the top, counted from 0.
+        column: from the left, counted from 0.
+        members: indices of the activations in it, in ascending order.
     """
 
     row: int
@@ -31,17 +32,21 @@ class Cell:
 
 
 def unit_square(layout: Array, low: float = 1, high: float = 99, margin: float = 0.1) -> Array:
-    """A layout with its outliers pulled in, scaled to fill [0, 1] x [0, 1] (Carter et al. 2019: 1, 99 and 10 %).
+    """Pulls in the outliers of a layout and scales it to fill [0, 1] x [0, 1] (Carter et al. 2019).
 
-    A few far points would otherwise leave most of a grid empty.
+    A few distant points would otherwise leave most of a grid empty. The defaults are the paper's.
 
     Args:
         layout: (N, 2), finite.
-        low, high: percentiles along each axis.
-        margin: of their distance, which is left on both sides; what lies beyond it moves to its edge.
+        low: lower percentile along each axis.
+        high: upper percentile along each axis.
+        margin: added on both sides, as a share of the distance between the percentiles; points beyond it are clipped.
+
+    Returns:
+        The coordinates (N, 2), float64.
 
     Raises:
-        BadInput: for another shape, or numbers that are not finite.
+        BadInput: for another shape, or values that are not finite.
 
     Example:
         >>> unit_square(np.array([[0.0, 5.0], [1.0, 6.0], [2.0, 7.0]]), low=0, high=100).tolist()
@@ -51,7 +56,7 @@ def unit_square(layout: Array, low: float = 1, high: float = 99, margin: float =
     if layout.ndim != 2 or layout.shape[1] != 2 or not len(layout):
         raise BadInput(f"expected a layout (N, 2), got shape {layout.shape}")
     if not np.isfinite(layout).all():
-        raise BadInput("the layout holds numbers that are not finite")
+        raise BadInput("the layout has values that are not finite")
     first, last = np.percentile(layout, [low, high], axis=0)
     room = margin * (last - first)
     kept = np.clip(layout, first - room, last + room)
@@ -60,14 +65,16 @@ def unit_square(layout: Array, low: float = 1, high: float = 99, margin: float =
     return np.divide(kept, extent, out=np.zeros_like(kept), where=extent > 0)
 
 
-def cells(places: Array, grid: int, least: int) -> list[Cell]:
-    """The squares of a `grid` x `grid` with at least `least` members, row by row.
+def cells(places: Array, grid: int, min_members: int) -> list[Cell]:
+    """Bins points into the cells of a grid; returns those with enough members, row by row.
 
     Args:
         places: (N, 2), x and y in [0, 1]; the right and lower edges belong to the last column and row.
+        grid: cells along each side.
+        min_members: minimum number of points in a cell.
 
     Example:
-        >>> cells(np.array([[0, 0], [1, 0.2], [0.9, 0]]), grid=2, least=2)
+        >>> cells(np.array([[0, 0], [1, 0.2], [0.9, 0]]), grid=2, min_members=2)
         [Cell(row=0, column=1, members=array([1, 2]))]
     """
     column, row = np.minimum((np.asarray(places) * grid).astype(int), grid - 1).T
@@ -78,7 +85,7 @@ def cells(places: Array, grid: int, least: int) -> list[Cell]:
     return [
         Cell(int(square) // grid, int(square) % grid, members)
         for square, members in zip(squares, parts, strict=True)
-        if len(members) >= least
+        if len(members) >= min_members
     ]
 
 
@@ -88,7 +95,7 @@ def mean_directions(vectors: Array, found: Sequence[Cell]) -> Array:
 
 
 def second_moment(vectors: Array, rows: int = 1 << 14) -> Array:
-    """A^T A / N of activations A (N, C), as (C, C) in float64; a memory-mapped array is read part by part."""
+    """The second moment A^T A / N of activations A (N, C), (C, C) in float64; reads a memory-mapped array in chunks."""
     total = np.zeros((vectors.shape[1], vectors.shape[1]))
     for start in range(0, len(vectors), rows):
         part = np.asarray(vectors[start : start + rows], dtype=np.float64)
@@ -97,13 +104,18 @@ def second_moment(vectors: Array, rows: int = 1 << 14) -> Array:
 
 
 def whitened(directions: Array, moment: Array, ridge: float) -> Array:
-    """Directions against the correlation of channels: inv(A^T A / N + ridge * s * I) v, at the length of v.
+    """Whitens directions v against correlated channels: inv(A^T A / N + ridge * s * I) v, scaled to the length of v.
 
-    Channels that always fire together would otherwise look alike in every icon (Carter et al. 2019, "whitening"). s is
-    the mean square of a channel, so that one ridge suits every layer; a large one leaves directions as they are.
+    Otherwise channels that are always active together would dominate every icon (Carter et al. 2019, "whitening"). s is
+    the mean square of a channel, so that one ridge suits every layer; a large ridge leaves directions unchanged.
 
     Args:
-        directions: (cells, C). moment: A^T A / N, (C, C). ridge: > 0.
+        directions: (cells, C).
+        moment: A^T A / N, (C, C).
+        ridge: > 0.
+
+    Returns:
+        (cells, C), float32.
 
     Raises:
         BadInput: for a ridge that is not above 0.
@@ -118,22 +130,27 @@ def whitened(directions: Array, moment: Array, ridge: float) -> Array:
     size = np.trace(moment) / channels
     turned = np.linalg.solve(moment + ridge * size * np.eye(channels), np.asarray(directions, dtype=np.float64).T).T
     length = np.linalg.norm(turned, axis=1, keepdims=True)
-    wanted = np.linalg.norm(directions, axis=1, keepdims=True)
-    return (turned * np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)).astype(np.float32)
+    target = np.linalg.norm(directions, axis=1, keepdims=True)
+    return (turned * np.divide(target, length, out=np.zeros_like(length), where=length > 0)).astype(np.float32)
 
 
-def own_cell(seen: Array, means: Array, rows: Sequence[int]) -> tuple[Array, Array]:
-    """How well icons show their cells: cosine to the own direction, and whether no other is nearer; both (B,).
+def own_cell(activations: Array, means: Array, rows: Sequence[int]) -> tuple[Array, Array]:
+    """How well icons represent their own cells.
 
     Args:
-        seen: (B, C) activations of the icons. means: (cells, C) directions of all cells. rows: B cells, the icons' own.
+        activations: (B, C), of the icons.
+        means: (cells, C), the mean directions of all cells.
+        rows: of `means`, the own cell of each icon.
+
+    Returns:
+        The cosine to the direction of the own cell, and whether no other direction is nearer; both (B,).
 
     Example:
         >>> cosine, own = own_cell(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), [0, 1])
         >>> cosine.tolist(), own.tolist()
         ([1.0, 0.0], [True, False])
     """
-    cosines = _unit(seen) @ _unit(means).T
+    cosines = _unit(activations) @ _unit(means).T
     return cosines[np.arange(len(rows)), rows], cosines.argmax(axis=1) == np.asarray(rows)
 
 

@@ -1,4 +1,4 @@
-"""The activations that matter for one class: what each contributes to its logit, kept on disk, and the strongest."""
+"""The activations that support one class: the contribution of each to its logit, stored on disk, and the strongest."""
 
 from __future__ import annotations
 
@@ -37,23 +37,33 @@ def collect_attributions(
     fresh: bool = False,
     progress: RunProgressCallback | None = None,
 ) -> Array:
-    """What each collected activation contributes to the logit of a class, (N,) float32, memory-mapped.
+    """The contribution of each collected activation to the logit of a class (Carter et al. 2019).
 
-    A second pass over the pictures, streamed to disk as the first: `attributions` of a batch, at the positions that
-    were kept. It goes on where it was stopped, and is made once for a class and a set of activations.
+    A second pass over the images, streamed to disk like the first: `attributions` of a batch, at the collected
+    positions. It resumes where it was interrupted, and runs once for a class and a set of activations.
 
     Args:
-        found: what `collect` has kept of `layer`. index: of the class. out: folder for the array. fresh: start over.
-        progress: called with an `RunProgress`, in pictures.
+        model: a classifier.
+        pictures: the images that were collected from.
+        found: the activations that `collect` stored.
+        layer: address of the layer.
+        index: of the class.
+        out: folder for the array.
+        batch: images per forward pass; None chooses by the device.
+        fresh: start over.
+        progress: called with a `RunProgress`, in images.
+
+    Returns:
+        (N,) float32, memory-mapped.
 
     Raises:
-        BadInput: if the network has no classes, or a picture can no longer be read.
-        KeyboardInterrupt: passes through; the same call continues.
+        BadInput: if the network has no classes, or an image can no longer be read.
+        KeyboardInterrupt: passes through; the same call resumes.
     """
     from inverter.engine import default_batch
     from recipes.atlas.class_effects import attributions
 
-    together, where = batch or default_batch(model.device), found.where(layer)
+    batch, where = batch or default_batch(model.device), found.where(layer)
     notes, file = out / f"{index}.json", out / f"{index}.npy"
     about = {
         "layer": layer,
@@ -61,14 +71,14 @@ def collect_attributions(
         "model": model.sha256,
         "pictures": pictures.digest,
         "rows": len(where),
-        "batch": together,
+        "batch": batch,
     }
-    state = _State(about) if fresh else _State.of(notes, about)
+    state = _PassState(about) if fresh else _PassState.of(notes, about)
     if state.done == len(pictures):
         return np.asarray(np.load(file, mmap_mode="r"))
     array, noted, start = GrowingArray(file, (), "float32", state.rows), time.monotonic(), state.done
     try:
-        for part in pictures.batches(found.size, together, start):
+        for part in pictures.batches(found.size, batch, start):
             first, last = np.searchsorted(where[:, 0], [part.start, part.stop])
             rows = np.asarray(where[first:last])
             if lost := set(rows[:, 0].tolist()) - set(part.indices):
@@ -90,11 +100,16 @@ def collect_attributions(
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def one_class(given: str | int, model: Model, layer: str) -> int:
-    """Index of the one class that is meant, by name or index.
+def class_index(given: str | int, model: Model, layer: str) -> int:
+    """The index of one class.
+
+    Args:
+        given: its name or index.
+        model: a classifier.
+        layer: address of the layer of the atlas.
 
     Raises:
-        BadInput: for an unknown class or several, or where the network, or what follows the layer, has none.
+        BadInput: for an unknown class or several, or if the network has no classes or they do not depend on the layer.
     """
     from recipes.atlas.class_effects import without_classes
 
@@ -108,9 +123,13 @@ def one_class(given: str | int, model: Model, layer: str) -> int:
 
 
 def strongest(values: Array, share: float) -> Array:
-    """Indices, rising, of the `share` of numbers (N,) that are largest, as far as they are above 0.
+    """Indices of the largest values, as far as they are above 0, in ascending order.
 
     Carter et al. 2019 keep the 3,000 of 400,000 activations that support a class most, and only positive ones.
+
+    Args:
+        values: (N,).
+        share: of N that is kept, above 0 and at most 1.
 
     Example:
         >>> strongest(np.array([3.0, -1.0, 0.0, 1.0, 2.0]), share=0.6).tolist()
@@ -124,16 +143,16 @@ def strongest(values: Array, share: float) -> Array:
 
 
 @dataclass
-class _State:
-    """How far a pass is: `rows` are whole in the array, after the first `done` pictures."""
+class _PassState:
+    """How far a pass is: the array holds `rows` complete rows, those of the first `done` images."""
 
     about: dict[str, Any]
     done: int = 0
     rows: int = 0
 
     @classmethod
-    def of(cls, path: Path, about: dict[str, Any]) -> _State:
-        """What an earlier pass of the same kind left, else a new one."""
+    def of(cls, path: Path, about: dict[str, Any]) -> _PassState:
+        """The state that an earlier pass of the same kind left, else a new one."""
         if path.is_file() and (kept := json.loads(path.read_bytes()))["about"] == about:
             return cls(**kept)
         return cls(about)

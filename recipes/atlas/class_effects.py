@@ -110,7 +110,7 @@ def without_classes(model: Model, layer: str, size: tuple[int, int]) -> str | No
     channels = model.shapes([layer], size)[layer][1]
     try:
         pushed(model, layer, picture, [(0, 0)], torch.ones(1, channels))
-    except (ValueError, *FORWARD_ERRORS) as error:
+    except FORWARD_ERRORS as error:
         return first_line(error)
     return None
 

@@ -1,4 +1,4 @@
-"""What is told of each icon of an atlas: how well it shows its cell, the cell's classes, and example patches."""
+"""The metrics of each icon of an atlas: how well it represents its cell, the cell's classes, and example patches."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
 
 PICTURES = "pictures"
-"""Folder, below the output folder, of the pictures as the network saw them."""
-SHOWN = 5
-"""How many of the classes that a cell supports most are told."""
+"""Folder, below the output folder, of the images as the network receives them."""
+TOP_CLASSES = 5
+"""Number of classes reported for a cell: those that it supports most."""
 
 
 def metrics(
@@ -32,17 +32,23 @@ def metrics(
     images: Tensor,
     folder: Path,
 ) -> list[dict[str, Any]]:
-    """For each icon of a batch: its cell's place, number of members and examples, the classes, and how true it is.
+    """The metrics of a batch of icons: position, size, classes and examples of the cell, and how faithful the icon is.
 
-    `cosine` is that between the mean direction of the cell and the activation at the centre of the icon as it is on
-    disk; `own` says whether no other cell of the grid has a nearer one; `no_classes`, why there are none to tell.
+    `cosine` is that between the mean direction of the cell and the activation at the centre of the icon, as stored on
+    disk; `own` is True if no other cell of the grid has a nearer direction; `no_classes` is the reason if there are no
+    classes.
 
     Args:
-        files: of the icons. images: (B, 3, H, W) in [0, 1]. folder: of the run; pictures of examples go below it.
+        model: the network.
+        layer: address of the layer.
+        survey: the map of the layer.
+        files: of the icons, relative to `folder`.
+        images: the icons, (B, 3, H, W) in [0, 1].
+        folder: output folder of the atlas; the images of examples are written below it.
     """
-    places = survey.by_file()
-    grid = places[files[0]][0]
-    rows = [places[file][1] for file in files]
+    by_file = survey.by_file()
+    grid = by_file[files[0]][0]
+    rows = [by_file[file][1] for file in files]
     cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
     classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.means[rows])
@@ -75,7 +81,12 @@ def metrics(
 
 
 def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
-    """What the icons of each grid say together: a row for each, and with several atlases their layers."""
+    """A summary of the icons of each grid, one row per grid.
+
+    Args:
+        records: of the finished icons.
+        several: True for several atlases on one map: rows then have a layer.
+    """
     rows = []
     for _, icons in groupby(records, key=lambda record: record.file.rpartition("/")[0]):
         made = list(icons)
@@ -94,7 +105,7 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
 
 
 def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
-    """Activations (B, C) at the centre of pictures, which are rounded to 8 bits as they will be on disk."""
+    """Activations (B, C) at the centre of icons, which are rounded to 8 bits as they will be on disk."""
     shown = (images * 255).round() / 255
     with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(shown.to(model.device)))[layer]
@@ -112,7 +123,7 @@ def _classes(
     """The classes that each direction supports most."""
     where = [survey.where[members] for members in examples]
     effects = class_effects(model, layer, survey.pictures, survey.found.size, where, directions)
-    best = np.argsort(-effects, axis=1, kind="stable")[:, :SHOWN]
+    best = np.argsort(-effects, axis=1, kind="stable")[:, :TOP_CLASSES]
     names = model.categories
     return [
         [

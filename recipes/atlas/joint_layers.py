@@ -1,4 +1,4 @@
-"""Aligned atlases: activations of several layers, or networks, at the same places of the same pictures, on one map."""
+"""Aligned atlases: activations of several layers, or networks, at the same positions of the same images, on one map."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-def side_by_side(parts: Sequence[Array]) -> Array:
-    """Activations of N places in several layers, as one vector a place: (N, C1), (N, C2), ... to (N, C1 + C2 + ...).
+def joint_vectors(parts: Sequence[Array]) -> Array:
+    """Concatenates the activations of several layers at the same N positions, each normalised to unit length.
 
-    Each part counts by its direction alone, and all alike: the cosine distance of two such vectors is the mean of the
-    layers' own, d = (d1 + d2 + ...) / n. Places lie near each other in their layout where all layers see them alike.
+    The cosine distance of two such vectors is the mean of the layers' own distances, d = (d1 + d2 + ...) / n. Positions
+    lie close to each other in the layout if their activations are similar in all layers.
 
     Args:
-        parts: none of their rows all zero.
+        parts: (N, C1), (N, C2), ...; no row is all zero.
+
+    Returns:
+        (N, C1 + C2 + ...), float32.
 
     Example:
-        >>> joint = side_by_side([np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[2.0], [1.0]])])
+        >>> joint = joint_vectors([np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[2.0], [1.0]])])
         >>> round(float(joint[0] @ joint[1] / 2), 3)  # (.6 + 1) / 2
         0.8
     """
@@ -44,12 +47,13 @@ def side_by_side(parts: Sequence[Array]) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
-    """What the layers of an atlas, one or several, make of the same places: row i of each is of one place.
+class JointActivations:
+    """The activations of one or several layers at the same positions: row i is the same position in each of them.
 
     Attributes:
-        layers, found: as many; each layer's activations.
-        keep: how the places were drawn.
+        layers: of the atlases.
+        found: the activations of each layer.
+        reducer: the reducer that sampled the positions.
     """
 
     layers: Sequence[AtlasLayer]
@@ -57,35 +61,37 @@ class Together:
     reducer: Positions
 
     def of(self, layer: AtlasLayer) -> CollectedActivations:
-        """One layer's activations."""
+        """The activations of one of the layers."""
         return self.found[self.layers.index(layer)]
 
     @cached_property
-    def alive(self) -> Array:
-        """Indices (M,) of the places where no layer's activation is all zero, rising."""
-        seen = [living(found.vectors(layer.address)) for layer, found in zip(self.layers, self.found, strict=True)]
-        return np.flatnonzero(np.logical_and.reduce(seen))
+    def nonzero(self) -> Array:
+        """Indices (M,) of the positions where no layer's activation is all zero, in ascending order."""
+        each = [
+            nonzero_rows(found.vectors(layer.address)) for layer, found in zip(self.layers, self.found, strict=True)
+        ]
+        return np.flatnonzero(np.logical_and.reduce(each))
 
     def vectors(self) -> Rows:
-        """What is laid out, row by row: a layer's activations, or those of several as in `side_by_side`."""
+        """The vectors to lay out: the activations of one layer, or the `joint_vectors` of several."""
         parts = [found.vectors(layer.address) for layer, found in zip(self.layers, self.found, strict=True)]
-        return parts[0] if len(parts) == 1 else _Joint(parts)
+        return parts[0] if len(parts) == 1 else _JointRows(parts)
 
     def about(self) -> dict[str, Any]:
-        """What the layers are, as JSON."""
-        seen = [(layer.address, layer.model) for layer in self.layers]
-        if len(seen) == 1:
-            return {"layer": seen[0][0], "model": seen[0][1].sha256}
+        """The layers as JSON."""
+        known = [(layer.address, layer.model) for layer in self.layers]
+        if len(known) == 1:
+            return {"layer": known[0][0], "model": known[0][1].sha256}
         described = [
             {"layer": layer, "model": model.sha256, "mean": list(model.mean), "std": list(model.std)}
-            for layer, model in seen
+            for layer, model in known
         ]
         return {"layers": described}
 
 
 @dataclass(frozen=True, eq=False)
-class _Joint:
-    """Vectors of several layers, put side by side for the rows that are asked for: all of them fill no memory."""
+class _JointRows:
+    """The joint vectors of several layers, computed for the indexed rows only: they are never all in memory."""
 
     parts: Sequence[Array]
 
@@ -93,15 +99,15 @@ class _Joint:
         return len(self.parts[0])
 
     def __getitem__(self, rows: Array) -> Array:
-        return side_by_side([part[rows] for part in self.parts])
+        return joint_vectors([part[rows] for part in self.parts])
 
 
-def living(vectors: Array) -> Array:
-    """Which rows are not all zero: the others have no direction."""
+def nonzero_rows(vectors: Array) -> Array:
+    """The rows of vectors (N, C) that are not all zero, as a mask (N,): the others have no direction."""
     return np.fromiter((bool(row.any()) for row in vectors), bool, len(vectors))
 
 
-def collect_together(
+def collect_joint(
     layers: Sequence[AtlasLayer],
     pictures: Pictures,
     *,
@@ -112,18 +118,32 @@ def collect_together(
     fresh: bool = False,
     progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
-) -> Together:
-    """The activations of all layers at the same places: one pass for each network, below `out`.
+) -> JointActivations:
+    """Collects the activations of all layers at the same positions, in one pass per network.
 
-    Places of several are inner positions of the smallest map, and found again in the others: as many a picture in each.
+    With several layers, inner positions of the smallest feature map are sampled; in the others, the position that
+    contains the same point of the image is taken. So each layer has the same number per image.
+
+    Args:
+        layers: of the atlases.
+        pictures: the images.
+        out: output folder; the activations are stored below it.
+        positions: sampled from each feature map: "all", "one", or a number.
+        seed: of the random draws.
+        batch: images per forward pass; None chooses by the device.
+        fresh: start over.
+        progress: called with a `RunProgress`, in images.
+        executor: returns the executor of a network's forward passes; None runs them in this process.
 
     Raises:
-        BadInput, NotFound, OSError: as `collect`; a picture that one network alone can be shown.
+        BadInput: as `collect`, and for an image that only one of the networks can take.
+        NotFound: as `collect`.
+        OSError: as `collect`.
     """
     reducer, maps = Positions(positions, seed=seed), []
     for layer in layers:
         shape = layer.model.shapes([layer.address], layer.model.input_size)[layer.address]
-        Positions().arrays(layer.address, shape[1:])  # tells of a layer without maps
+        Positions().arrays(layer.address, shape[1:])  # rejects a layer without feature maps
         maps.append(shape[2:])
     if len(layers) > 1:
         frame = (min(height for height, _ in maps), min(width for _, width in maps))
@@ -147,5 +167,5 @@ def collect_together(
         found.append(passes[own.folder])
     everywhere = set(found[0].skipped).intersection(*(each.skipped for each in found))
     for name in [name for each in found for name in each.skipped if name not in everywhere]:
-        raise BadInput(f"{name} can be shown to one of the networks only: leave it out")
-    return Together(layers, found, reducer)
+        raise BadInput(f"{name} can be shown to only one of the networks: leave it out")
+    return JointActivations(layers, found, reducer)

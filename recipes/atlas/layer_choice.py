@@ -1,4 +1,4 @@
-"""The layers of an atlas: one of its network, and with `with_` another, or one of another network."""
+"""The layers of an atlas: one of its network, and with `with_` a second one, of the same or another network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from inverter import Model
 
 SECOND_FOLDER = "with/"
-"""Folder, below the output folder, of the second atlas: it holds what the output folder holds of the first."""
+"""Folder, below the output folder, of the second atlas; its files are named as those of the first."""
 
-HELP = "another layer, laid out on the same map; layer=L,model=M,weights=FILE,normalize=N for one of another model"
+HELP = "second layer on the same map: ADDRESS; of another model: layer=ADDRESS,model=M,weights=FILE,normalize=N"
 
 LayerLike = Union[str, Mapping[str, Any], "LayerChoice"]
 """How a second layer may be written: `features.12`, `layer=features.13,model=torchvision:mobilenet_v2`, or a table."""
@@ -25,14 +25,20 @@ LayerLike = Union[str, Mapping[str, Any], "LayerChoice"]
 
 @dataclass(frozen=True, eq=False)
 class AtlasLayer:
-    """A layer of a network, and the folder of its atlas below the output folder: "" or `with/`."""
+    """A layer of a network, and the folder of its atlas.
+
+    Attributes:
+        model: the network.
+        address: of the layer.
+        folder: below the output folder: "" or `with/`.
+    """
 
     model: Model
     address: str
     folder: str = ""
 
     def to_json(self, first: AtlasLayer) -> dict[str, Any]:
-        """What distinguishes it from the first, as JSON: a network by its weights, wherever their file lies."""
+        """Its differences from the first layer, as JSON: a network by its weights, wherever their file is stored."""
         from recipes.outputs.manifest import describe
 
         if self.model is first.model:
@@ -42,10 +48,17 @@ class AtlasLayer:
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """A layer, of the atlas's own network unless `model` says another; `weights` and `normalize` go with `model`.
+    """A second layer, of the same network or of another one.
+
+    Attributes:
+        layer: its address.
+        model: another network, as in `load_model`; None for that of the atlas.
+        weights: weights file of `model`.
+        normalize: normalisation of `model`.
 
     Raises:
-        BadInput: without a layer, for unknown options (with near ones), or weights without a model.
+        BadInput: without a layer, for an unknown option (it suggests similar ones), or for weights or a normalisation
+            without a model.
 
     Example:
         >>> LayerChoice.parse("features.12")
@@ -61,14 +74,14 @@ class LayerChoice:
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, str) or not self.layer:
-            raise BadInput(f"with: got layer {self.layer!r}; expected an address (inverter layers shows them)")
+            raise BadInput(f"with: got layer {self.layer!r}; expected an address (inverter layers lists them)")
         for key in ("weights", "normalize"):
             if getattr(self, key) is not None and self.model is None:
-                raise BadInput(f"with: {key} is given but no model: say model=NAME too, or the layer alone")
+                raise BadInput(f"with: {key} is given but no model: set model as well, or give the layer alone")
 
     @classmethod
     def parse(cls, given: LayerLike) -> LayerChoice:
-        """A choice from a text or a table; a file whose name has a comma needs a table."""
+        """The choice of a text or a table; a file whose name has a comma needs a table."""
         if isinstance(given, LayerChoice):
             return given
         if isinstance(given, str):
@@ -80,27 +93,32 @@ class LayerChoice:
             if key not in known:
                 raise BadInput(f"with: unknown option {key!r}{nearest(str(key), known)}")
         if "layer" not in given:
-            raise BadInput("with: which layer? say layer=ADDRESS (inverter layers shows them)")
+            raise BadInput("with: which layer? set layer to an address (inverter layers lists them)")
         return cls(**given)
 
     def load(self, first: AtlasLayer, device: str | None) -> AtlasLayer:
-        """The second layer of an atlas, its network loaded.
+        """Loads the network of the layer.
+
+        Args:
+            first: the first layer of the atlas.
+            device: as in `load_model`.
 
         Raises:
-            BadInput: if it is the same again, or sees another part of each picture.
-            NotFound, OSError: as `load_model`, and for a layer that is not there.
+            BadInput: if it is the first layer again, or if the networks take images of different aspect ratios.
+            NotFound: as `load_model`, and for an unknown layer.
+            OSError: as `load_model`.
         """
         from inverter import load_model
 
         model = first.model if self.model is None else load_model(self.model, self.weights, self.normalize, device)
-        seen = [(m.sha256, m.mean, m.std) for m in (first.model, model)]
-        if self.layer == first.address and seen[0] == seen[1]:
-            raise BadInput(f"with: layer {self.layer!r} of {model.spec} is what the atlas shows already")
+        same = (model.sha256, model.mean, model.std) == (first.model.sha256, first.model.mean, first.model.std)
+        if self.layer == first.address and same:
+            raise BadInput(f"with: layer {self.layer!r} of {model.spec} is the atlas layer itself: choose another")
         (height, width), (high, wide) = first.model.input_size, model.input_size
         if height * wide != width * high:
             raise BadInput(
-                f"with: {model.spec} sees pictures of {high}x{wide} pixels and {first.model.spec} of {height}x{width}: "
-                "not of one shape, so their maps do not show the same part of each"
+                f"with: {model.spec} takes images of {high}x{wide} pixels and {first.model.spec} of {height}x{width}; "
+                "expected one aspect ratio, so that both see the same part of each image"
             )
         model.check_layer(self.layer)
         return AtlasLayer(model, self.layer, SECOND_FOLDER)
@@ -111,6 +129,6 @@ def _table(text: str) -> dict[str, str]:
     for piece in text.split(","):
         key, equals, value = (part.strip() for part in piece.partition("="))
         if not equals or not key or not value:
-            raise BadInput(f"with: {piece.strip()!r} in {text!r} is no OPTION=VALUE")
+            raise BadInput(f"with: {piece.strip()!r} in {text!r} is not OPTION=VALUE")
         table[key] = value
     return table

@@ -1,4 +1,4 @@
-"""A 2-D layout of activations, by UMAP or t-SNE; kept on disk, since nothing of an atlas takes longer."""
+"""A 2-D layout of activations, by UMAP or t-SNE; cached on disk, since it is the slowest step of an atlas."""
 
 from __future__ import annotations
 
@@ -12,57 +12,62 @@ from typing import Any, Protocol
 import numpy as np
 
 from inverter_errors import BadInput, MissingLibrary
+from recipes.atlas.layout_names import LAYOUTS, Layout
 from recipes.outputs.atomic import write_bytes, write_text
 
-LAYOUTS = ("umap", "tsne")
-MOST = 50_000
-"""Activations that are laid out together; of more, so many are drawn, and the others take their place among them."""
+MAX_FITTED = 50_000
+"""Most activations laid out by the algorithm: of more, a random sample; the others are placed at their nearest."""
 CHUNK = 256
-"""The others are placed so many at a time: with their cosines to all that are laid out, some 150 MB."""
+"""Activations placed at a time: with their cosines to all that are laid out, about 150 MB."""
 Array = np.ndarray[Any, Any]
 
 
 class Rows(Protocol):
-    """Vectors (N, C), perhaps on disk, of which some are asked for by their indices."""
+    """Vectors (N, C), possibly on disk, indexed by rows."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Array, /) -> Array: ...
 
 
-def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distance: float = 0.01) -> Array:
-    """Places (N, 2) at which activations of a small angle lie side by side, and those of one direction in one place.
+def lay_out(vectors: Array, method: Layout, seed: int, neighbors: int = 20, min_dist: float = 0.01) -> Array:
+    """Lays out activations in two dimensions by their cosine distances.
 
     Args:
-        vectors: (N, C), none of them all zero: it would have no angle.
-        method: "umap" (McInnes et al. 2018) or "tsne" (van der Maaten and Hinton 2008), both on cosine distances.
-        neighbors: how many count as near; the perplexity of t-SNE is a third of it. distance: UMAP's `min_dist`.
+        vectors: (N, C), none of them all zero.
+        method: "umap" (McInnes et al. 2018) or "tsne" (van der Maaten and Hinton 2008).
+        seed: of the random draws.
+        neighbors: UMAP's `n_neighbors`; the perplexity of t-SNE is a third of it.
+        min_dist: UMAP's `min_dist`.
+
+    Returns:
+        The coordinates (N, 2), float32; activations of one direction have the same ones.
 
     Raises:
-        BadInput: for fewer activations than neighbours, or fewer directions, or another method.
-        MissingLibrary: if the library is not installed.
+        BadInput: for too few activations or distinct directions for the neighbours, or an unknown method.
+        MissingLibrary: if the library of the method is not installed.
     """
     if method not in LAYOUTS:
         raise BadInput(f"unknown layout {method!r}; expected one of {', '.join(LAYOUTS)}")
     if len(vectors) <= neighbors + 1:
         raise BadInput(
             f"{len(vectors)} activations are too few for a layout with {neighbors} neighbors: "
-            "give more pictures, or --positions all"
+            "give more images, set positions to all, or set fewer neighbors"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
-    first, which = directions(vectors)
+    first, which = distinct_directions(vectors)
     if len(first) <= neighbors + 1:
         raise BadInput(
             f"{len(vectors)} activations point in only {len(first)} directions, too few for a layout with {neighbors} "
-            "neighbors: give other pictures, or another layer"
+            "neighbors: give other images, or another layer"
         )
     vectors = vectors[first]
-    with _threads_kept():
+    with _torch_threads_restored():
         if method == "umap":
             umap = _library("umap", "umap-learn", method)
-            # One job: with a seed, UMAP runs on one anyway, and says so in a warning.
+            # One job: with a seed, UMAP uses only one anyway, and warns about it.
             layout = umap.UMAP(
-                n_neighbors=neighbors, min_dist=distance, metric="cosine", random_state=seed, n_jobs=1
+                n_neighbors=neighbors, min_dist=min_dist, metric="cosine", random_state=seed, n_jobs=1
             ).fit_transform(vectors)
         else:
             manifold = _library("sklearn.manifold", "scikit-learn", method)
@@ -72,36 +77,37 @@ def lay_out(vectors: Array, method: str, seed: int, neighbors: int = 20, distanc
     return np.asarray(layout, dtype=np.float32)[which]
 
 
-def directions(vectors: Array) -> tuple[Array, Array]:
-    """The first vector of each direction, and of each vector which direction it has.
+def distinct_directions(vectors: Array) -> tuple[Array, Array]:
+    """Groups vectors by direction.
 
-    Layouts are made of distinct directions: scikit-learn's t-SNE divides by the spread of the vectors, and its tree
-    splits two places that differ by one bit without end, until the process dies of it.
+    Layouts are computed of distinct directions: scikit-learn's t-SNE divides by the spread of the vectors, and its tree
+    splits two points that differ by one bit endlessly, until the process crashes.
 
     Args:
-        vectors: (N, C). Directions are alike that agree in float16: cosines in float32 cannot tell them apart.
+        vectors: (N, C). Directions that agree in float16 count as equal: cosines in float32 cannot distinguish them.
 
     Returns:
-        Rising indices (M,) of vectors, and indices (N,) into those.
+        Indices (M,) of the first vector of each direction, in ascending order, and the direction of each vector as an
+        index (N,) into those.
 
     Example:
-        >>> directions(np.array([[0.0, 2.0], [1.0, 1.0], [0.0, 5.0]]))
+        >>> distinct_directions(np.array([[0.0, 2.0], [1.0, 1.0], [0.0, 5.0]]))
         (array([0, 1]), array([0, 1, 0]))
     """
-    seen: dict[bytes, int] = {}
+    known: dict[bytes, int] = {}
     first: list[int] = []
     which = np.empty(len(vectors), dtype=np.intp)
     for row, vector in enumerate(vectors):
         unit = (vector / np.linalg.norm(vector)).astype(np.float16) + np.float16(0)  # -0 is 0
-        which[row] = seen.setdefault(unit.tobytes(), len(seen))
-        if len(seen) > len(first):
+        which[row] = known.setdefault(unit.tobytes(), len(known))
+        if len(known) > len(first):
             first.append(row)
     return np.array(first), which
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
-    """UMAP sets the threads of OpenMP, and so of torch, for good: beyond a limit, icons may take ten times as long."""
+def _torch_threads_restored() -> Iterator[None]:
+    """Restores the thread count of torch, which UMAP changes: too many threads can make icons ten times as slow."""
     import torch
 
     threads = torch.get_num_threads()
@@ -111,51 +117,72 @@ def _threads_kept() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def lay_out_all(vectors: Rows, rows: Array, method: str, seed: int, most: int = MOST, **options: Any) -> Array:
-    """Places (N, 2) of any number of activations: of a drawn part by `lay_out`, of the others beside their like.
+def lay_out_all(
+    vectors: Rows, rows: Array, method: Layout, seed: int, max_fitted: int = MAX_FITTED, **options: Any
+) -> Array:
+    """Lays out any number of activations: a random sample by `lay_out`, each other one at the nearest of the sample.
 
     Args:
-        vectors: (M, C), possibly on disk: memory holds `most` of them. rows: (N,) those to lay out, rising.
-        most: so many are laid out together. options: of `lay_out`.
+        vectors: (M, C), possibly on disk: memory holds `max_fitted` of them.
+        rows: (N,), the activations to lay out, in ascending order.
+        method: as in `lay_out`.
+        seed: of the random draws.
+        max_fitted: size of the sample.
+        **options: of `lay_out`.
+
+    Returns:
+        The coordinates (N, 2), float32.
     """
-    if len(rows) <= most:
+    if len(rows) <= max_fitted:
         return lay_out(vectors[rows], method, seed, **options)
-    drawn = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
-    fitted = np.asarray(vectors[rows[drawn]], dtype=np.float32)
+    sample = np.sort(np.random.default_rng(seed).choice(len(rows), max_fitted, replace=False))
+    fitted = np.asarray(vectors[rows[sample]], dtype=np.float32)
     places = np.empty((len(rows), 2), dtype=np.float32)
-    places[drawn] = lay_out(fitted, method, seed, **options)
-    others = np.setdiff1d(np.arange(len(rows)), drawn)
+    places[sample] = lay_out(fitted, method, seed, **options)
+    others = np.setdiff1d(np.arange(len(rows)), sample)
     fitted /= np.linalg.norm(fitted, axis=1, keepdims=True)
     for start in range(0, len(others), CHUNK):
         part = others[start : start + CHUNK]
-        places[part] = extra_files(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[drawn])
+        places[part] = nearest_places(np.asarray(vectors[rows[part]], dtype=np.float32), fitted, places[sample])
     return places
 
 
-def extra_files(vectors: Array, fitted: Array, places: Array) -> Array:
-    """The place of the nearest by angle, for activations (n, C): (n, 2).
+def nearest_places(vectors: Array, fitted: Array, places: Array) -> Array:
+    """The coordinates of the nearest laid-out activation by angle, for other activations.
 
-    The mean of several would lie between regions. Measured, of 12,000 activations the half: the cosine of an activation
-    and its cell's mean direction is .470 by the nearest, .412 by the mean of three, weighted, and .391 of ten.
+    The mean of several would lie between regions. Measured on 12,000 activations, half of them laid out: the cosine of
+    an activation and its cell's mean direction is .470 for the nearest, .412 for the weighted mean of three, .391 of
+    ten.
 
     Args:
-        vectors: (n, C). fitted: (N, C) of length 1, with their places (N, 2).
+        vectors: (n, C).
+        fitted: (N, C), the laid-out activations at unit length.
+        places: (N, 2), their coordinates.
+
+    Returns:
+        (n, 2).
 
     Example:
-        >>> extra_files(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
+        >>> nearest_places(np.array([[0.0, 2.0]]), np.eye(2), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist()
         [[7.0, 8.0]]
     """
     return np.asarray(places[(vectors @ fitted.T).argmax(axis=1)])
 
 
-def kept_layout(
+def cached_layout(
     folder: Path, vectors: Rows, about: Mapping[str, Any], rows: Array | None = None, **options: Any
 ) -> Array:
-    """The layout that `folder` keeps of these activations, else a new one, which it keeps from now on.
+    """The layout of these activations that is stored in `folder`; a new one is computed and stored.
 
     Args:
-        about: what the activations are, as JSON: a layout of others is not taken. rows: to lay out; by default all. For
-            the others see `lay_out_all`.
+        folder: where the layout is stored, as `layout.npy` and `layout.json`.
+        vectors: (M, C), possibly on disk.
+        about: describes the activations, as JSON: the layout of other activations is not used.
+        rows: (N,), the activations to lay out; None for all.
+        **options: of `lay_out_all`.
+
+    Returns:
+        The coordinates (N, 2), float32.
     """
     rows = np.arange(len(vectors)) if rows is None else rows
     made_of = dict(about) | options | {"activations": len(rows)}
@@ -163,7 +190,7 @@ def kept_layout(
     if notes.is_file() and file.is_file() and json.loads(notes.read_bytes()) == made_of:
         return np.asarray(np.load(file))
     layout = lay_out_all(vectors, rows, **options)
-    notes.unlink(missing_ok=True)  # it must not speak for another file, whenever this stops
+    notes.unlink(missing_ok=True)  # an interruption must not leave it with another layout
     buffer = io.BytesIO()
     np.save(buffer, layout)
     write_bytes(file, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""The survey behind an atlas: activations of a set of pictures, laid out on a map, in the cells of grids."""
+"""The data of an atlas: activations of a set of images, laid out on a map and binned into the cells of grids."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import Cell, cells, mean_directions, second_moment, unit_square, whitened
 from recipes.atlas.class_attributions import collect_attributions, strongest
 from recipes.atlas.class_effects import without_classes
-from recipes.atlas.joint_layers import collect_together
+from recipes.atlas.joint_layers import collect_joint
 from recipes.atlas.layer_choice import AtlasLayer
-from recipes.atlas.layout import kept_layout
+from recipes.atlas.layout import cached_layout
+from recipes.atlas.layout_names import Layout
 from recipes.outputs.atomic import write_bytes
 from recipes.pictures.sets import Pictures, PictureSet, picture_set
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 EXAMPLES = 4
-"""Members of a cell, each of another picture, that stand for it."""
+"""Number of example members of a cell, each from a different image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,10 @@ class Grid:
     """One zoom level of the map.
 
     Attributes:
-        side: columns and rows.
+        side: number of columns and rows.
         cells: those with enough members, row by row.
-        means: (cells, C) mean activation of each. targets: (cells, C) what its icon climbs: the mean, or whitened.
+        means: (cells, C), the mean activation of each.
+        targets: (cells, C), the direction that each icon maximises: the mean, or the whitened mean.
     """
 
     side: int
@@ -49,14 +51,17 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """A map of a layer.
+    """The map of a layer.
 
     Attributes:
-        pictures, found: the set, and what was kept of it.
-        vectors: (N, C) activations, possibly on disk. where: (N, 3) picture, y, x of each.
-        places: (N, 2) of each on the map, in [0, 1]; NaN for activations that are all zero and have no direction, and
-            in the atlas of a class for those that matter little for it.
-        no_classes: why none can be told of directions, if so.
+        pictures: the images.
+        found: the activations collected from them.
+        vectors: (N, C), the activations, possibly on disk.
+        where: (N, 3), image, y and x of each.
+        places: (N, 2), coordinates of each on the map, in [0, 1]; NaN for activations that are not shown: those that
+            are all zero, and in the atlas of a class those that do not support it enough.
+        grids: the zoom levels, coarse to fine.
+        no_classes: the reason if effects on classes cannot be computed.
     """
 
     pictures: PictureSet
@@ -68,7 +73,7 @@ class Survey:
     no_classes: str | None = None
 
     def by_file(self) -> dict[str, tuple[Grid, int]]:
-        """The cell that each icon's file shows: its grid, and its index there."""
+        """The cell of each icon, by the icon's file: its grid, and its index there."""
         return {
             icon_file(grid.side, cell.row, cell.column): (grid, index)
             for grid in self.grids
@@ -83,7 +88,7 @@ class Survey:
             write_bytes(folder / "directions" / f"{grid.side}.npy", buffer.getvalue())
 
     def examples(self, cell: Cell, mean: Array) -> Array:
-        """The members nearest to a cell's mean direction, at most one of each picture: indices, nearest first."""
+        """Indices of the members nearest to a cell's mean direction, at most one per image, nearest first."""
         members = np.asarray(self.vectors[cell.members], dtype=np.float32)
         cosines = members @ mean / np.maximum(np.linalg.norm(members, axis=1), 1e-12)
         order = np.argsort(-cosines, kind="stable")
@@ -92,7 +97,7 @@ class Survey:
 
 
 def icon_file(side: int, row: int, column: int) -> str:
-    """Where an icon goes, below the output folder."""
+    """The file of an icon, relative to the folder of its atlas."""
     return f"icons/{side}/{row:02d}-{column:02d}.png"
 
 
@@ -102,11 +107,11 @@ def surveys(
     *,
     out: Path,
     grids: Sequence[int],
-    least: int,
+    min_members: int,
     positions: int | str,
-    layout: str,
+    layout: Layout,
     neighbors: int,
-    distance: float,
+    min_dist: float,
     ridge: float | None,
     class_index: int | None = None,
     share: float = 1.0,
@@ -115,64 +120,81 @@ def surveys(
     progress: RunProgressCallback | None = None,
     executor: Callable[[Model], Executor] | None = None,
 ) -> dict[str, Survey]:
-    """Collects, lays out and bins; what is on disk already is taken from there. One map for all layers, by folder.
+    """Collects activations, lays them out and bins them, on one map for all layers; uses what is on disk already.
 
     Args:
-        out: folder for the activations and the layout. class_index: of the one class that the map is about, to the
-            network of the first layer; `share` of the places is kept, by what the first layer's activation there
-            contributes. executor: for a network, where pictures are shown to it. For the others see
-            `inverter.recipes.Atlas`.
+        layers: one, or two on the same map.
+        images: the images.
+        out: folder for the activations and the layout.
+        grids: cells along each side, of each grid.
+        min_members: minimum number of activations in a cell.
+        positions: sampled from each feature map: "all", "one", or a number.
+        layout: the layout algorithm.
+        neighbors: as in `lay_out`.
+        min_dist: as in `lay_out`.
+        ridge: of the whitening of directions; None for no whitening.
+        class_index: restricts the map to the activations that support this class of the first network.
+        share: of all activations that is kept then, by the attribution at the first layer.
+        seed: of the random draws.
+        fresh: start over.
+        progress: called with a `RunProgress`, in images.
+        executor: returns the executor of a network's forward passes.
+
+    Returns:
+        The map of each layer, by the layer's folder.
 
     Raises:
-        BadInput, NotFound, OSError: as `collect`; a layer that puts out only zeros, fewer activations than cells,
-            a grid without a cell that has enough members.
+        BadInput: as `collect`; for a layer that outputs only zeros, fewer activations than cells, or a grid without a
+            cell that has enough members.
+        NotFound: as `collect`.
+        OSError: as `collect`.
     """
-    together = collect_together(
+    joint = collect_joint(
         layers, images, out=out, positions=positions, seed=seed, fresh=fresh, progress=progress, executor=executor
     )
-    first, alive = layers[0], together.alive
-    if not len(alive):
+    first, kept = layers[0], joint.nonzero
+    if not len(kept):
         raise BadInput(
-            f"layer {first.address!r} puts out only zeros for these pictures: choose another layer or other pictures"
+            f"layer {first.address!r} outputs only zeros for these images: choose another layer or other images"
         )
     pictures = {layer.folder: picture_set(images, len(layer.model.mean)) for layer in layers}
-    about = together.about() | {"pictures": pictures[first.folder].digest, "positions": together.reducer.about()}
-    kind, more = "", "--positions all"
+    about = joint.about() | {"pictures": pictures[first.folder].digest, "positions": joint.reducer.about()}
+    kind, more = "", "set positions to all"
     if class_index is not None:
         values = collect_attributions(
             first.model,
             pictures[first.folder],
-            together.of(first),
+            joint.of(first),
             first.address,
             class_index,
             out=out / "attributions",
             fresh=fresh,
             progress=progress,
         )
-        alive = np.intersect1d(alive, strongest(values, share))
+        kept = np.intersect1d(kept, strongest(values, share))
         about |= {"class": class_index, "share": share}
-        kind, more = " that matter for the class", "a larger --share, --positions all"
+        kind, more = " that support the class", "set a larger share, set positions to all"
     for side in grids:
-        if len(alive) < side * side:
+        if len(kept) < side * side:
             raise BadInput(
-                f"{len(alive)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
-                f"give more pictures, {more}, or a smaller --grid"
+                f"{len(kept)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
+                f"give more images, {more}, or set a smaller grid"
             )
-    options = {"method": layout, "seed": seed, "neighbors": neighbors, "distance": distance}
-    flat = unit_square(kept_layout(out / "layout", together.vectors(), about, alive, **options))
+    options = {"method": layout, "seed": seed, "neighbors": neighbors, "min_dist": min_dist}
+    flat = unit_square(cached_layout(out / "layout", joint.vectors(), about, kept, **options))
     binned: dict[int, list[Cell]] = {}
     for side in grids:
-        binned[side] = [Cell(cell.row, cell.column, alive[cell.members]) for cell in cells(flat, side, least)]
+        binned[side] = [Cell(cell.row, cell.column, kept[cell.members]) for cell in cells(flat, side, min_members)]
         if not binned[side]:
             raise BadInput(
-                f"no cell of a {side}x{side} grid has {least} of the {len(alive)} activations{kind}: "
-                "give more pictures, a smaller --grid, or a smaller --least"
+                f"no cell of a {side}x{side} grid has {min_members} of the {len(kept)} activations{kind}: "
+                "give more images, or set a smaller grid or min_members"
             )
     made = {}
     for layer in layers:
-        found = together.of(layer)
+        found = joint.of(layer)
         places = np.full((len(found.vectors(layer.address)), 2), np.nan)
-        places[alive] = flat
+        places[kept] = flat
         made[layer.folder] = _survey(layer, pictures[layer.folder], found, places, binned, ridge)
     return made
 
@@ -188,9 +210,9 @@ def _survey(
     vectors, where = found.vectors(layer.address), found.where(layer.address)
     moment = None if ridge is None else second_moment(vectors)
     levels = []
-    for side, kept in binned.items():
-        means = mean_directions(vectors, kept)
+    for side, filled in binned.items():
+        means = mean_directions(vectors, filled)
         targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
-        levels.append(Grid(side, kept, means, targets))
-    silent = without_classes(layer.model, layer.address, found.size)
-    return Survey(pictures, found, vectors, where, places, levels, silent)
+        levels.append(Grid(side, filled, means, targets))
+    no_classes = without_classes(layer.model, layer.address, found.size)
+    return Survey(pictures, found, vectors, where, places, levels, no_classes)

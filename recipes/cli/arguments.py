@@ -105,7 +105,7 @@ def _add_fields(command: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
 
 def _add_field(group: Any, field: Field[Any]) -> None:
     flag = "--" + key_of(field).replace("_", "-")
-    default = "" if field.default in (None, MISSING, False, ()) else f" (default: {field.default})"
+    default = "" if field.default in (None, MISSING, False, (), "") else f" (default: {field.default})"
     help_text = (field.metadata["help"] + default).replace("%", "%%")
     if kind(field) is bool:
         group.add_argument(flag, action="store_true", default=argparse.SUPPRESS, dest=field.name, help=help_text)

@@ -1,4 +1,4 @@
-"""DeepDream: a photo, and whatever a network sees in it, amplified."""
+"""DeepDream: a photo in which the activations of chosen layers or channels are amplified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
-from recipes.runner.recipe import NetworkFields, Recipe
+from recipes.runner.base import NetworkFields, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,21 +23,25 @@ if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
     from recipes.runner.report import Report
 
-OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
-"""Suffixes of `out` that promise something else than the .png that is written."""
+OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
+"""Suffixes of `out` that are refused: the picture that is written is a .png."""
 ZOOM = 1.05
-"""How much nearer each frame of a zoom dream is."""
-LATER = 0.3
-"""Share of the steps that a frame takes which begins with a dream: with all of them the dream would overgrow."""
+"""Magnification from one frame of a zoom dream to the next."""
+LATER_STEPS = 0.3
+"""Fraction of the steps for each further frame of a zoom dream: it starts from a dream, and needs fewer."""
 _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeepDream(NetworkFields, Recipe):
-    """What layers or channels see in a photo of any size, amplified (Mordvintsev et al. 2015, "Inceptionism").
+    """A photo in which the response of layers or channels is amplified (Mordvintsev et al. 2015, "Inceptionism").
+
+    Normalised gradient ascent on the photo, octave by octave and tile by tile: x <- x + step_size g / std(g), with g
+    the smoothed gradient of the weighted sum of the layers' (or channels') objectives. See `octaves.dream`. Photos may
+    have any size.
 
     Raises:
-        BadInput: for a number out of its range, a layer of another form, or frames that have no video to go to.
+        BadInput: for a number out of its range, a layer of another form, or zoom frames without a video.
 
     Example:
         >>> dream = DeepDream(image="photo.jpg", layer=["features.9", "features.4:17*0.5"])
@@ -47,22 +51,25 @@ class DeepDream(NetworkFields, Recipe):
 
     name: ClassVar[str] = "dream"
 
-    image: str = option(MISSING, "the photo to start from: any size and mode")
+    image: str = option(MISSING, "photo to start from, of any size and mode")
     layer: str | Sequence[str] = option(
-        MISSING, "ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT, e.g. features.9:17*0.5; may be repeated", repeat=True
+        MISSING,
+        "layer or channel to amplify: ADDRESS or ADDRESS:CHANNEL, with *WEIGHT if several, e.g. features.9:17*0.5; "
+        "may be repeated",
+        repeat=True,
     )
-    guide: str | None = option(None, "a second picture: amplify what looks like something in it")
-    out: str = option("dream.png", "picture to write, or a folder for dream.png", group=OUTPUT)
-    video: str | None = option(None, "file for the frames: .gif, or .mp4 (pip install 'inverter-vis[video]')")
-    zoom: int = option(0, "frames of a zoom dream: each dreams on nearer to the middle of the one before")
-    fps: int = option(12, "frames a second of the video")
+    guide: str | None = option(None, "second picture: amplify features that it shares with the photo")
+    out: str = option("dream.png", "picture to write (.png), or a folder for dream.png", group=OUTPUT)
+    video: str | None = option(None, "video to write: .gif, or .mp4 (pip install 'inverter-vis[video]')")
+    zoom: int = option(0, "number of zoom frames, each a dream on the enlarged centre of the last (default: none)")
+    fps: int = option(12, "frames per second of the video")
     octaves: int | None = option(
-        None, "sizes that are dreamt on, the last one the photo's own (default: from a short side of 128 pixels on)"
+        None, "number of octaves (image scales) up to the photo's size (default: from a short side of 128 pixels up)"
     )
-    octave_scale: float = option(1.4, "from one octave to the next")
-    steps: int = option(10, "steps in each octave")
+    octave_scale: float = option(1.4, "size ratio of successive octaves")
+    steps: int = option(10, "gradient steps per octave")
     step_size: float = option(0.008, "step size in pixel values of [0, 1]", was="rate")
-    tile: int = option(512, "largest side of what the network sees at once, in pixels: bounds the memory")
+    tile: int = option(512, "largest side of a tile in pixels, which bounds the memory")
     size: int | None = option(None, "longest side of the result in pixels (default: the photo's)")
     seed: int = option(0, "seed of the random tile positions", group=OPTIMISATION)
     precision: Precision = option("auto", "auto, float32 or bfloat16", group=MACHINE)
@@ -78,29 +85,33 @@ class DeepDream(NetworkFields, Recipe):
         if not 0 < self.step_size <= 1:
             raise BadInput(f"step_size must be above 0 and at most 1, got {self.step_size!r}")
         super().__post_init__()
-        if Path(self.out).suffix.lower() in OTHERS:
+        if Path(self.out).suffix.lower() in OTHER_SUFFIXES:
             raise BadInput(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
-            raise BadInput("zoom makes frames: say where they go with video")
+            raise BadInput("zoom makes frames of a video: set video to a file")
         if not self.targets:
-            raise BadInput("layer: got none; expected an address (inverter layers shows them)")
+            raise BadInput("layer: got none; expected an address (inverter layers lists them)")
         if self.guide is not None and any(channel is not None for _, channel, _ in self.targets):
-            raise BadInput("a guide speaks to whole layers: leave out the channels")
+            raise BadInput("guide works with layers, not with single channels: leave out the channels")
 
     @property
     def targets(self) -> list[tuple[str, int | None, float]]:
-        """The layers as (address, channel or None, weight)."""
-        found = []
+        """The layers as (address, channel or None, weight).
+
+        Raises:
+            BadInput: for text of another form.
+        """
+        targets = []
         for text in [self.layer] if isinstance(self.layer, str) else self.layer:
             match = _LAYER.fullmatch(text)
             try:
                 if match is None or not match["address"]:
                     raise ValueError
                 channel = int(match["channel"]) if match["channel"] else None
-                found.append((match["address"], channel, float(match["weight"] or 1)))
+                targets.append((match["address"], channel, float(match["weight"] or 1)))
             except ValueError:
                 raise BadInput(f"layer {text!r}: expected ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT") from None
-        return found
+        return targets
 
     @property
     def path(self) -> Path:
@@ -110,7 +121,7 @@ class DeepDream(NetworkFields, Recipe):
 
     @property
     def files(self) -> list[Path]:
-        """All that is written: the picture, and the video if there is one."""
+        """All files that are written: the picture, and the video if there is one."""
         return [self.path, *([Path(self.video)] if self.video is not None else [])]
 
     def _check_files(self) -> None:
@@ -120,10 +131,10 @@ class DeepDream(NetworkFields, Recipe):
             check_video(Path(self.video))
         for given in filter(None, (self.image, self.guide)):
             if Path(given).resolve() in [path.resolve() for path in self.files]:
-                raise BadInput(f"the dream would replace the picture it is made from, {given}: give another file")
+                raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 
     def _photo(self) -> Tensor:
-        """The photo (1, 3, H, W) in [0, 1], at the size that is asked for."""
+        """The photo (1, 3, H, W) in [0, 1], at the size of the result."""
         from recipes.deepdream.octaves import resized
         from recipes.pictures.reading import read_picture
 
@@ -134,12 +145,24 @@ class DeepDream(NetworkFields, Recipe):
         return resized(photo, (height, width)).clamp(0, 1)
 
     def parts(self, model: Model) -> list[tuple[Objective, float]]:
-        """What the layers see, or what they see of the guide, each with its weight."""
+        """The objectives of the layers, with their weights.
+
+        Args:
+            model: the network under inspection.
+
+        Returns:
+            (objective, weight) for each layer; with a guide, its similarity to the guide's activations.
+
+        Raises:
+            LayerNotFound: for an unknown layer.
+            BadInput: for an unknown channel, or a guide for a layer without maps.
+            OSError: if the guide cannot be read.
+        """
         from objectives import channel, layer
         from objectives.base import as_targets
         from objectives.units import check_channels
 
-        found = []
+        parts = []
         for address, index, weight in self.targets:
             model.check_layer(address)
             if index is not None:
@@ -148,18 +171,18 @@ class DeepDream(NetworkFields, Recipe):
                 part = _guided(model, address, self.guide)
             else:
                 part = layer(address) if index is None else channel(address, index)
-            found.append((part, weight))
-        return found
+            parts.append((part, weight))
+        return parts
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        yield  # it writes files, and has no folder of its own to lock
+        yield  # it writes single files: there is no output folder to lock
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
-        """Writes the picture and the video; after the first step, Ctrl-C leaves the unfinished dream next to them."""
+        """Writes the picture and the video; when interrupted, the unfinished dream next to them."""
         import torch
 
-        from recipes.deepdream.octaves import carried, dream, octave_sizes, retoned, tone_of, zoomed
+        from recipes.deepdream.octaves import add_detail, colour_statistics, dream, match_colours, octave_sizes, zoomed
         from recipes.executors.progress import RunProgress
         from recipes.outputs.atomic import check_writable, unfinished, write_png
         from recipes.outputs.video import open_video
@@ -176,29 +199,29 @@ class DeepDream(NetworkFields, Recipe):
             check_writable(path)
         photo = photo.to(model.device)
         generator = torch.Generator("cpu").manual_seed(self.seed)
-        turns = [self.steps, *[max(1, round(LATER * self.steps))] * self.zoom]
-        done, total = 0, sum(turns) * len(octave_sizes(size, self.octaves, self.octave_scale))
-        tone = tone_of(photo)
+        frame_steps = [self.steps, *[max(1, round(LATER_STEPS * self.steps))] * self.zoom]
+        done, total = 0, sum(frame_steps) * len(octave_sizes(size, self.octaves, self.octave_scale))
+        colours = colour_statistics(photo)
         picture = photo
         with ExitStack() as stack:
-            frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
+            write_frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
 
             def on_progress(shown: Tensor) -> None:
                 nonlocal done, picture
                 done, picture = done + 1, shown
-                if frame and not self.zoom:
+                if write_frame and not self.zoom:
                     if done == 1:
-                        frame(photo[0])
-                    frame(carried(shown, photo, size)[0])
+                        write_frame(photo[0])
+                    write_frame(add_detail(shown, photo, size)[0])
                 if progress is not None:
                     progress(RunProgress(done, total, 0, "step"))
 
             if progress is not None:
                 progress(RunProgress(0, total, 0, "step"))
             try:
-                for turn, steps in enumerate(turns):
-                    if turn:
-                        picture = photo = retoned(zoomed(picture, ZOOM), tone)
+                for frame, steps in enumerate(frame_steps):
+                    if frame:
+                        picture = photo = match_colours(zoomed(picture, ZOOM), colours)
                     picture = dream(
                         model,
                         photo,
@@ -206,25 +229,25 @@ class DeepDream(NetworkFields, Recipe):
                         octaves=self.octaves,
                         octave_scale=self.octave_scale,
                         steps=steps,
-                        rate=self.step_size,
+                        step_size=self.step_size,
                         tile=self.tile,
                         generator=generator,
                         precision=self.precision,
                         on_progress=on_progress,
                     )
-                    if frame and self.zoom:
-                        frame(picture[0])
+                    if write_frame and self.zoom:
+                        write_frame(picture[0])
             except KeyboardInterrupt:
                 if not done:
                     raise KeyboardInterrupt("stopped before the first step; no file was written") from None
-                picture = carried(picture, photo, size)
-                if frame and self.zoom:
-                    frame(picture[0])
+                picture = add_detail(picture, photo, size)
+                if write_frame and self.zoom:
+                    write_frame(picture[0])
                 write_png(unfinished(self.path), picture[0])
-                places = " and ".join(str(unfinished(path)) for path in self.files)
-                raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {places}") from None
+                files = " and ".join(str(unfinished(path)) for path in self.files)
+                raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {files}") from None
         write_png(self.path, picture[0])
-        return self._report(model, sum(turns), time.perf_counter() - started)
+        return self._report(model, sum(frame_steps), time.perf_counter() - started)
 
     def _report(self, model: Model, steps: int, seconds: float) -> Report:
         from recipes.outputs.manifest import Manifest, Record, describe
@@ -260,7 +283,7 @@ def _guided(model: Model, address: str, guide: str) -> Objective:
 
     shown = fit(read_picture(guide), model.input_size)[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
-        seen = capture(model.normalize(shown))[address]
-    if seen.ndim != 4:
-        raise BadInput(f"layer {address!r} puts out {tuple(seen.shape)}: a guide needs a layer with maps (B, C, H, W)")
-    return guided(address, seen)
+        maps = capture(model.normalize(shown))[address]
+    if maps.ndim != 4:
+        raise BadInput(f"layer {address!r} outputs {tuple(maps.shape)}: a guide needs a layer with maps (B, C, H, W)")
+    return guided(address, maps)

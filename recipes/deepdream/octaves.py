@@ -1,4 +1,4 @@
-"""The arithmetic of DeepDream: normalised gradient steps on a picture of any size, octave by octave."""
+"""The DeepDream algorithm: normalised gradient ascent on a picture of any size, octave by octave."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from objectives import Activations, Objective
 from recipes.deepdream.tiles import by_tiles, shortest
 
 START = 128
-"""Unless told otherwise, the first octave is the smallest whose short side has so many pixels: there the dream finds
-its large forms, whatever the size of the photo."""
+"""Short side of the first octave in pixels, at least, unless the number of octaves is given: there the dream forms its
+large structures, whatever the size of the photo."""
 SMALLEST = 48
-"""Octaves whose short side has fewer pixels are left out: a network sees nothing in them."""
+"""Octaves with a shorter short side, in pixels, are left out: networks recognise no structure in them."""
 LEVELS = 4
-"""How often the gradient is halved in size to find its coarse part."""
+"""Levels of the Gaussian pyramid of the gradient, apart from the gradient itself."""
 
-NEAREST = 1024
-"""So many places of a layer look for their nearest in the guide at once."""
+CHUNK = 1024
+"""Positions of a layer that are matched with the guide's at a time, which bounds the memory."""
 
-# The symmetric square root of the covariance of colours in photographs (Lucid's matrix, Olah et al. 2017), its mean
-# diagonal 1. The covariance itself would make dreams grey; none of it leaves them the burnt colours of raw gradients.
+# The symmetric square root of the covariance of colours in photographs (Lucid's matrix, Olah et al. 2017), scaled to a
+# mean diagonal of 1. The covariance itself would make dreams grey; without it, they are as saturated as raw gradients.
 COLORS = torch.tensor([[1.016, 0.615, 0.455], [0.615, 0.914, 0.624], [0.455, 0.624, 1.070]])
 
 
@@ -39,38 +39,42 @@ def dream(
     octaves: int | None = None,
     octave_scale: float = 1.4,
     steps: int = 10,
-    rate: float = 0.008,
+    step_size: float = 0.008,
     tile: int = 512,
     generator: torch.Generator | None = None,
     precision: Precision = "auto",
     on_progress: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
-    """What a network sees in a picture, amplified (Mordvintsev et al. 2015, "Inceptionism").
+    """Amplifies the response of objectives to a picture (Mordvintsev et al. 2015, "Inceptionism").
 
-    From the smallest octave to the picture's own size, `steps` times x <- x + rate g / std(g) with
+    From the smallest octave to the picture's own size, `steps` times x <- x + step_size g / std(g), with
 
-        g = natural(gradient of sum_i w_i f_i(x) / s_i)
+        g = precondition(gradient of sum_i w_i f_i(x) / s_i)
 
-    f_i the parts and s_i the standard deviation of f_i's own g as the octave begins: a weight is a share of the step,
-    whatever the scales of the layers. What an octave has added is carried to the next. g is computed tile by tile, cut
-    elsewhere in each step, so that no seam stays, and never more than one tile's activations are in memory. Around the
-    picture lies its mirror image, so that no edge appears that could be dreamt on.
+    where f_i are the parts and s_i is the standard deviation of f_i's own g at the start of the octave: a weight is a
+    share of the step, whatever the scales of the layers. The detail that an octave has added is upsampled to the next.
+    g is computed tile by tile, with random tile positions in each step, so that no seams appear, and only one tile's
+    activations are in memory at a time. The picture is padded by reflection, so that its border is not amplified.
 
     Args:
+        model: the network under inspection.
         image: (1, 3, H, W) in [0, 1], any size.
         parts: objectives with one target each, and their weights.
-        octaves: how many sizes, each `octave_scale` > 1 times the one before; None as many as have `START` pixels.
-        rate: step in pixel values.
+        octaves: number of sizes; None takes as many as have a short side of at least `START` pixels.
+        octave_scale: ratio of successive sizes, > 1.
+        steps: gradient steps per octave.
+        step_size: in pixel values.
         tile: largest side of a tile in pixels.
-        generator: of the random cuts (CPU).
-        told: called with the picture (1, 3, h, w) after every step, at the size of the octave. It is worked on in
-            place afterwards: copy what is to be kept.
+        generator: of the random tile positions (CPU); None takes seed 0.
+        precision: as in `inverter.Settings`.
+        on_progress: called with the picture (1, 3, h, w) after every step, at the size of the octave. The tensor is
+            modified in place afterwards: copy it to keep it.
 
     Returns:
         (1, 3, H, W) in [0, 1], on the model's device.
 
     Raises:
-        BadInput: if the network cannot process the smallest tile, or the picture has no gradient at all.
+        BadInput: if the network cannot process the smallest tile, or the gradient is zero or not finite.
 
     Example:
         >>> from objectives import layer
@@ -87,39 +91,44 @@ def dream(
     autocast = Settings(precision=precision).autocast
     picture, moved = resized(image, sizes[0]), False
 
-    def climb(objective: Objective) -> Tensor:
+    def step_direction(objective: Objective) -> Tensor:
         def of_tile(shown: Tensor) -> Tensor:
             with autocast(model.device):
-                return natural(_gradient(model, capture, objective, shown))
+                return precondition(_gradient(model, capture, objective, shown))
 
         return by_tiles(picture, of_tile, tile, generator)
 
     with model.capture(reads) as capture:
         for size in sizes:
-            picture = carried(picture, image, size)
-            objective = balanced(parts, lambda part: float(climb(part).std()))
+            picture = add_detail(picture, image, size)
+            objective = balanced(parts, lambda part: float(step_direction(part).std()))
             spreads = []
             for _ in range(steps):
-                step = climb(objective)
+                step = step_direction(objective)
                 spreads.append(step.std())
-                picture.add_(step.mul_(torch.where(spreads[-1] > 0, rate / spreads[-1], 0))).clamp_(0, 1)
-                del step  # before the next octave's pictures are made
+                picture.add_(step.mul_(torch.where(spreads[-1] > 0, step_size / spreads[-1], 0))).clamp_(0, 1)
+                del step  # frees it before the next octave's pictures are made
                 if on_progress is not None:
                     on_progress(picture)
-            # Asked after every step, the host would wait for a GPU as often, and the GPU for the next step.
+            # Checked once an octave: a check after every step would make the host and the GPU wait for each other.
             most = float(torch.stack(spreads).max()) if spreads else 0.0
             if not math.isfinite(most):
                 raise BadInput(f"{objective.name} has a gradient that is not finite: use precision float32")
             moved = moved or most > 0
     if not moved:
-        raise BadInput(
-            f"{objective.name} sees nothing in this picture: its gradient is zero; choose another channel or layer"
-        )
+        raise BadInput(f"{objective.name} has a gradient of zero for this picture: choose another channel or layer")
     return picture
 
 
 def balanced(parts: Sequence[tuple[Objective, float]], scale: Callable[[Objective], float]) -> Objective:
-    """sum_i w_i f_i / s_i with s_i = `scale(f_i)`. A part of scale 0 counts for nothing; a single one needs none.
+    """sum_i w_i f_i / s_i, with s_i = `scale(f_i)`.
+
+    Args:
+        parts: objectives f_i, and their weights w_i.
+        scale: of an objective; a part of scale 0 is left out. It is not called for a single part, which stays unscaled.
+
+    Returns:
+        The weighted sum.
 
     Example:
         >>> from objectives import layer
@@ -128,7 +137,7 @@ def balanced(parts: Sequence[tuple[Objective, float]], scale: Callable[[Objectiv
     """
     if len(parts) == 1:
         return parts[0][0] * parts[0][1]
-    scaled = [part * (weight / found if (found := scale(part)) else 0.0) for part, weight in parts]
+    scaled = [part * (weight / spread if (spread := scale(part)) else 0.0) for part, weight in parts]
     return sum(scaled[1:], scaled[0])
 
 
@@ -139,11 +148,18 @@ def _gradient(model: Model, capture: Capture, objective: Objective, part: Tensor
     return torch.autograd.grad(score, shown)[0]
 
 
-def natural(gradient: Tensor) -> Tensor:
-    """A gradient (1, 3, H, W) nearer to what photographs are made of: coarse before fine, bright before colourful.
+def precondition(gradient: Tensor) -> Tensor:
+    """Amplifies coarse structure and brightness, which dominate in natural images, over fine structure and colour.
 
-    The sum of its Gaussian pyramid, after the Laplacian pyramid of the original's notebook, and half of the way to
-    decorrelated colours (Olah et al. 2017, preconditioning). Both have positive gains only: it goes on upward.
+    The sum of the gradient's Gaussian pyramid (after the Laplacian pyramid normalisation of the original DeepDream
+    notebook), multiplied by the square root of the colour covariance (Olah et al. 2017, preconditioning). Both have
+    positive gains only, so that the result is still an ascent direction.
+
+    Args:
+        gradient: (1, 3, H, W).
+
+    Returns:
+        The direction, (1, 3, H, W).
     """
     pyramid = [gradient]
     while len(pyramid) <= LEVELS and min(pyramid[-1].shape[2:]) >= 8:
@@ -156,7 +172,15 @@ def natural(gradient: Tensor) -> Tensor:
 
 
 def octave_sizes(size: tuple[int, int], octaves: int | None, scale: float) -> list[tuple[int, int]]:
-    """The sizes (height, width) of the octaves, smallest first; the last is `size` itself.
+    """The sizes of the octaves, smallest first.
+
+    Args:
+        size: (height, width) of the picture.
+        octaves: number of sizes, at most; None takes as many as have a short side of at least `START` pixels.
+        scale: ratio of successive sizes, > 1.
+
+    Returns:
+        (height, width) of each octave; the last is `size` itself.
 
     Example:
         >>> octave_sizes((100, 200), 3, 2.0)
@@ -174,65 +198,85 @@ def octave_sizes(size: tuple[int, int], octaves: int | None, scale: float) -> li
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """A picture or a difference of pictures (1, C, H, W) at another size; itself where it has it already."""
+    """A picture or a difference of pictures (1, C, H, W) at a size (height, width), with antialiasing."""
     if image.shape[2:] == size:
         return image
     return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def carried(picture: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The photo `image` at `size`, and on it what `picture` (1, 3, h, w), a dream, has added to it: a new tensor."""
+def add_detail(picture: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Transfers the detail of a dream to another size.
+
+    Args:
+        picture: the dream, (1, 3, h, w).
+        image: the photo that it was made from, (1, 3, H, W).
+        size: (height, width) of the result.
+
+    Returns:
+        A new tensor: the photo at `size` plus the resized difference between dream and photo, in [0, 1].
+    """
     small = (picture.shape[2], picture.shape[3])
     if small == size:
         return picture.clone()
-    added = picture - resized(image, small)
-    return resized(added, size).add_(resized(image, size)).clamp_(0, 1)
+    detail = picture - resized(image, small)
+    return resized(detail, size).add_(resized(image, size)).clamp_(0, 1)
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:
-    """The middle of a picture (1, 3, H, W), enlarged to its size: `zoom` times nearer, >= 1."""
+    """The centre of a picture (1, 3, H, W), magnified by `zoom` >= 1 to its size."""
     height, width = image.shape[2:]
     theta = torch.tensor([[[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]]], device=image.device)
     grid = F.affine_grid(theta, [1, 3, height, width], align_corners=False)
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
 
 
-def tone_of(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each colour of a picture (1, 3, H, W), each (1, 3, 1, 1)."""
+def colour_statistics(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each colour channel of a picture (1, 3, H, W), each (1, 3, 1, 1)."""
     return image.mean((2, 3), keepdim=True), image.std((2, 3), keepdim=True)
 
 
-def retoned(image: Tensor, tone: tuple[Tensor, Tensor]) -> Tensor:
-    """A picture with another's mean and contrast in each colour, in [0, 1]: else dreams on dreams burn, frame by frame.
+def match_colours(image: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
+    """A picture with given colour statistics: otherwise repeated dreams saturate, frame by frame.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1].
+        statistics: of another picture, as `colour_statistics` returns them.
+
+    Returns:
+        (1, 3, H, W) in [0, 1].
 
     Example:
         >>> image = torch.rand(1, 3, 8, 8)
-        >>> torch.allclose(retoned(image, tone_of(image)), image, atol=1e-5)
+        >>> torch.allclose(match_colours(image, colour_statistics(image)), image, atol=1e-5)
         True
     """
-    (mean, spread), (wanted_mean, wanted_spread) = tone_of(image), tone
-    return ((image - mean) * (wanted_spread / spread.clamp_min(1e-6)) + wanted_mean).clamp_(0, 1)
+    (mean, deviation), (target_mean, target_deviation) = colour_statistics(image), statistics
+    return ((image - mean) * (target_deviation / deviation.clamp_min(1e-6)) + target_mean).clamp_(0, 1)
 
 
 def guided(layer: str, guide: Tensor) -> Objective:
-    """Each place of a layer becomes more like that place of a guide that it is most like (Mordvintsev et al. 2015).
+    """Similarity of each position of a layer to the best matching position of a guide (Mordvintsev et al. 2015).
 
-    The mean over places i of max_j <x_i, y_j>, y_j the guide's activations.
+    The mean over positions i of max_j <x_i, y_j>, with y_j the guide's activation vectors.
 
     Args:
-        layer: address of a layer that puts out maps. guide: (1, C, h, w), its activations for the guide picture.
+        layer: address of a layer with maps.
+        guide: the layer's activations for the guide picture, (1, C, h, w).
+
+    Returns:
+        The objective.
 
     Example:
         >>> guided("conv", torch.ones(1, 3, 2, 2)).score(Activations({"conv": torch.ones(1, 3, 4, 4)}))
         tensor([3.])
     """
-    places = guide.detach().float().flatten(2)[0]  # (C, N)
+    vectors = guide.detach().float().flatten(2)[0]  # (C, N)
 
-    def score(seen: Activations) -> Tensor:
-        maps = seen[layer].float().flatten(2).transpose(1, 2)  # (B, M, C)
-        there = places.to(maps.device)
-        with torch.no_grad():  # in slices: all products at once would need more memory than the layer itself
-            nearest = torch.cat([(some @ there).argmax(2) for some in maps.split(NEAREST, 1)], 1)
-        return (maps * there.T[nearest]).sum(2).mean(1)
+    def score(activations: Activations) -> Tensor:
+        maps = activations[layer].float().flatten(2).transpose(1, 2)  # (B, M, C)
+        targets = vectors.to(maps.device)
+        with torch.no_grad():  # in chunks: all products at once would need more memory than the layer itself
+            best = torch.cat([(chunk @ targets).argmax(2) for chunk in maps.split(CHUNK, 1)], 1)
+        return (maps * targets.T[best]).sum(2).mean(1)
 
     return Objective(f"guided({layer})", (layer,), score)

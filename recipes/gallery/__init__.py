@@ -1,1 +1,1 @@
-"""Galleries: optimised pictures of units and classes, and the natural patches that excite units most."""
+"""Galleries: optimised pictures of units and classes, and the dataset patches that activate units most."""

@@ -1,10 +1,10 @@
-"""Class models: a picture of each class, as the network imagines it, and what a second network says of it."""
+"""Class models: a picture that maximises the evidence for each class, and how a second network classifies it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.options.fields import MOST, check_integer, option
@@ -22,14 +22,24 @@ if TYPE_CHECKING:
     from recipes.outputs.manifest import Record
 
 EDGE = 0.02
-"""A channel value this near to 0 or 1 counts as burnt."""
-SHOWN = 5
-"""How many of the likeliest classes the manifest lists."""
+"""A channel value this close to 0 or 1 counts as burnt (saturated)."""
+TOP = 5
+"""Number of the most probable classes that the manifest lists."""
+
+PresetName = Literal["best", "simonyan"]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What a preset fills in where nothing was given."""
+    """The values that a preset sets for fields without a value.
+
+    Attributes:
+        prior: its name.
+        steps: optimisation steps for each picture.
+        learning_rate: peak learning rate; only with the preset's own prior.
+        augment: name of the augmentation.
+        tries: random restarts for each class.
+    """
 
     prior: str
     steps: int
@@ -38,24 +48,24 @@ class Preset:
     tries: int
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[PresetName, Preset] = {
     "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
     "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
 }
 SIMONYAN_L2 = 100.0
-"""Weight of the mean squared distance from the data mean, against the logit; the paper does not tell its own."""
-RIVALS = 2.0
-"""Weight of the log-probability beside the logit."""
+"""Weight lambda of the mean squared distance from the data mean; the paper does not report its own."""
+LOG_PROBABILITY = 2.0
+"""Weight of the log-probability relative to the logit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassModel(NetworkRecipe):
-    """A picture of each class, and whether a second network knows it (Simonyan et al. 2014, eq. 1, "class model").
+    """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
-    Preset `best` climbs the logit and the log-probability from noise in the Fourier basis of natural images, under wide
-    random shifts, scales, rotations and noise: what survives them is the thing, not a texture at one scale. Preset
-    `simonyan` is the paper's: raw pixels that start at the zero image, max logit - lambda |x|^2, plus the data mean; no
-    augmentation.
+    Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
+    optimises it on raw pixels that start at the zero image, to which the data mean is added, without augmentation.
+    Preset `best` maximises S_c(x) + 2 log p_c(x) from noise in the Fourier basis, with the spectrum of natural images
+    and wide random shifts, scales, rotations and noise, which favour the object over a texture at one scale.
 
     Raises:
         BadInput: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
@@ -68,32 +78,40 @@ class ClassModel(NetworkRecipe):
     name: ClassVar[str] = "classes"
 
     class_: str | int | Sequence[int | str] = option(
-        "all", "names, or indices 9,40,71 and ranges 0-15; may be repeated", repeat=True
+        "all", "classes: all, names, indices 9,40,71 or ranges 0-15; may be repeated", repeat=True
     )
-    preset: str = option("best", "best, or simonyan: raw pixels with an L2 penalty", choices=tuple(PRESETS))
+    preset: PresetName = option(
+        "best",
+        "set of defaults: best, or simonyan (the paper's: raw pixels with an L2 penalty)",
+        choices=get_args(PresetName),
+    )
     prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
-    judge: str | nn.Module | Model | None = option(None, "a second network that says what it sees; named like --model")
-    judge_weights: str | None = option(None, "the judge's weights file")
-    judge_normalize: str | None = option(None, "the judge's normalisation, as in --normalize")
-    judge_size: int | None = option(None, "side of the pictures for the judge (default: its input size)")
+    judge: str | nn.Module | Model | None = option(
+        None, "second network, which classifies the pictures; named like --model"
+    )
+    judge_weights: str | None = option(None, "weights file of the judge")
+    judge_normalize: str | None = option(None, "input normalisation of the judge, written like --normalize")
+    judge_size: int | None = option(None, "side of the judge's input in pixels (default: its input size)")
     out: str = option("classes", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
-    tries: int | None = option(None, "runs of each class, of which the best is kept (default: the preset's)")
-    augment: str = option("auto", "none, light, standard, strong, wide, or auto: the preset's")
+    tries: int | None = option(
+        None, "random restarts for each class, of which the best is kept (default: the preset's)"
+    )
+    augment: str = option("auto", "none, light, standard, strong, wide, or auto (the preset's)")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.preset not in PRESETS:
             raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        if self.judge is None and (given := [k for k in _JUDGES_OWN if getattr(self, k) is not None]):
-            raise BadInput(f"{given[0]} is given but no judge: say which network with judge")
+        if self.judge is None and (given := [key for key in _JUDGE_FIELDS if getattr(self, key) is not None]):
+            raise BadInput(f"{given[0]} is given but no judge: set judge to a network")
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
         name = PriorChoice.parse(self.prior or preset.prior).name
         for key, value in asdict(preset).items():
             if key == "learning_rate" and name != preset.prior:
-                continue  # another prior has its own
+                continue  # another prior has a learning rate of its own
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
 
@@ -119,10 +137,10 @@ class ClassModel(NetworkRecipe):
         model = context.model
         classes = count_classes(model)
         self._choice.check(self.picture_size(model), model)
-        if (judge := self._judge(context)) and (knows := count_classes(judge)) != classes:
+        if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
             raise BadInput(
-                f"the judge {judge.spec} tells {knows} classes apart and {model.spec} {classes}: "
-                "take a judge that was trained on the same classes"
+                f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
+                "choose a judge that was trained on the same classes"
             )
         return [
             Unit(
@@ -142,11 +160,11 @@ class ClassModel(NetworkRecipe):
         classes = [unit.channel for unit in units if unit.channel is not None]
         score = objective = logit(classes)
         if self.preset == "best":
-            # As long as another class is ahead, its evidence has to go too; then the log-probability is 0, and silent.
-            objective = score + RIVALS * softmax(classes)
+            # The log-probability also lowers the logits of competing classes; once the class dominates, it vanishes.
+            objective = score + LOG_PROBABILITY * softmax(classes)
         defaults: dict[str, Any] = {}
         if self.preset == "simonyan" and self._choice.name == "pixels":
-            # The network's zero is the data mean: it is what normalisation takes away.
+            # The zero image of the normalised input is the data mean.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
         prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
         return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
@@ -155,20 +173,20 @@ class ClassModel(NetworkRecipe):
         from recipes.activations.predictions import top_classes
 
         images = (images * 255).round() / 255  # as they are on disk
-        found: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        for who, network in (("network", context.model), ("judge", self._judge(context))):
+        rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
+        for key, network in (("network", context.model), ("judge", self._judge(context))):
             if network is not None:
-                for metrics, guesses in zip(found, top_classes(network, images, SHOWN), strict=True):
-                    metrics[who] = [asdict(guess) for guess in guesses]
-        return found
+                for row, guesses in zip(rows, top_classes(network, images, TOP), strict=True):
+                    row[key] = [asdict(guess) for guess in guesses]
+        return rows
 
     def closing(self, records: Sequence[Record]) -> str:
         count = len(records)
-        first = sum(_place(record, "network") == 0 for record in records)
+        first = sum(_rank(record, "network") == 0 for record in records)
         parts = [f"the network puts {first} of {count} first"]
         if self.judge is not None:
-            known = sum(_place(record, "judge") is not None for record in records)
-            parts.append(f"the judge has {known} of {count} in its top {SHOWN}")
+            known = sum(_rank(record, "judge") is not None for record in records)
+            parts.append(f"the judge has {known} of {count} in its top {TOP}")
         share = sum(record.metrics["burnt"] for record in records) / max(count, 1)
         parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
         return "; ".join(parts)
@@ -179,11 +197,18 @@ class ClassModel(NetworkRecipe):
         return render_gallery(manifest, kind="Class models")
 
 
-_JUDGES_OWN = ("judge_weights", "judge_normalize", "judge_size")
+_JUDGE_FIELDS = ("judge_weights", "judge_normalize", "judge_size")
 
 
 def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
-    """The share of channel values within `edge` of 0 or 1, of each picture (B, C, H, W) in [0, 1], as (B,).
+    """The fraction of burnt (saturated) channel values of each picture.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        edge: a value within this distance of 0 or 1 counts.
+
+    Returns:
+        Fractions in [0, 1], (B,).
 
     Example:
         >>> import torch
@@ -193,7 +218,7 @@ def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
     return ((images < edge) | (images > 1 - edge)).flatten(1).float().mean(1)
 
 
-def _place(record: Record, who: str) -> int | None:
-    """Where the class itself stands among someone's likeliest ones, from 0; None if it is not among them."""
-    indices = [guess["index"] for guess in record.metrics.get(who, ())]
+def _rank(record: Record, key: str) -> int | None:
+    """The rank, from 0, of the optimised class among the top predictions of a network; None if it is not there."""
+    indices = [guess["index"] for guess in record.metrics.get(key, ())]
     return indices.index(record.channel) if record.channel in indices else None

@@ -1,4 +1,4 @@
-"""What stands beside optimised pictures: the natural ones that excite the same unit, and how the two compare."""
+"""Dataset examples for optimised pictures: the ones that activate the same unit most, and how the scores compare."""
 
 from __future__ import annotations
 
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
 
 SHOWN = 4
-"""Patches beside each picture."""
+"""Patches next to each picture."""
 
 
 class DatasetExamples:
-    """The pictures of a set, as the units of a gallery see them: it looks at all of them once, when it is made.
+    """The responses of a gallery's units to a set of pictures, collected in one pass when it is constructed.
 
     Args:
-        units: the gallery's. size: (height, width) of its pictures: the natural ones are cut to the same.
-        out: its folder. The activations are kept there (`activations`), and the pictures that are shown (`pictures`).
-        fresh, progress, executor: as in `collect`, which also says what is raised.
+        model: the network under inspection.
+        pictures: the set.
+        units: the gallery's units.
+        size: (height, width) of the gallery's pictures; those of the set are resized and cropped to it.
+        out: the gallery's folder, which gets the activations (`activations`) and the pictures shown (`pictures`).
+        fresh: as in `collect`.
+        progress: as in `collect`.
+        executor: as in `collect`.
+
+    Raises:
+        InverterError: as `collect`.
+        OSError: as `collect`.
     """
 
     def __init__(
@@ -49,7 +58,7 @@ class DatasetExamples:
         layers = list(dict.fromkeys(address(unit.layer) for unit in units))
         self.fields = receptive_fields(model, layers, size)
         folder = out / "activations"
-        self.found = collect(
+        self.collected = collect(
             model,
             self.pictures,
             layers,
@@ -62,35 +71,40 @@ class DatasetExamples:
         )
 
     def metrics(self, units: Sequence[Unit], scores: Sequence[float]) -> list[dict[str, Any]]:
-        """For units of one layer with these scores, as JSON: `percentile`, `natural_highest` and `patches`.
+        """Compares optimised pictures with those of the set.
 
-        `percentile` is the share of the natural pictures, in percent, that score below the optimised one on the same
-        objective; `natural_highest` is the score of the best of them. `patches` are where the unit's most (for a
-        picture that minimises it, least) exciting pictures excite it.
+        Args:
+            units: of one layer.
+            scores: of their optimised pictures.
+
+        Returns:
+            JSON values for each unit: `percentile`, the percentage of the set's pictures that score lower on the same
+            objective; `dataset_highest`, the highest score among them; `dataset_pictures`, their number; `patches`,
+            the patches of the set that activate the unit most (least, for a picture that minimises it).
         """
         layer = address(units[0].layer)
         # Classes are ranked by their logits, whatever the objective: probabilities all but tie at 0 and 1.
         kind = units[0].objective
         ranked = "logit" if kind == "softmax" else kind
-        seen = PatchRecords(self.model, self.pictures, self.found, layer, self.fields[layer], ranked, SHOWN)
-        answers, found = seen.of(units), list[dict[str, Any]]()
+        records = PatchRecords(self.model, self.pictures, self.collected, layer, self.fields[layer], ranked, SHOWN)
+        responses, rows = records.responses(units), list[dict[str, Any]]()
         for unit, score in zip(units, scores, strict=True):
-            natural = measured(self.found, layer, unit.channel or 0, kind)
-            places = answers[unit].most if unit.direction == "max" else answers[unit].least
+            values = measured(self.collected, layer, unit.channel or 0, kind)
+            patches = responses[unit].most if unit.direction == "max" else responses[unit].least
             metrics: dict[str, Any] = {
-                "percentile": percentile(natural, score),
-                "natural_highest": float(natural.max()),
-                "natural_pictures": len(natural),
+                "percentile": percentile(values, score),
+                "dataset_highest": float(values.max()),
+                "dataset_pictures": len(values),
             }
-            if places:
-                metrics["patches"] = [seen.patch(place) for place in places]
-            found.append(metrics)
-            for place in places:
-                self._save(place.picture)
-        return found
+            if patches:
+                metrics["patches"] = [records.patch(patch) for patch in patches]
+            rows.append(metrics)
+            for patch in patches:
+                self._save(patch.picture)
+        return rows
 
     def _save(self, picture: int) -> None:
         if picture not in self.saved:
-            image = self.pictures.read(picture, self.found.size)
+            image = self.pictures.read(picture, self.collected.size)
             write_jpeg(self.out / PICTURES / f"{picture:06d}.jpg", image)
             self.saved.add(picture)

@@ -1,11 +1,11 @@
-"""The gallery: what each unit of a layer looks for."""
+"""The gallery: pictures that maximise the units of a layer (feature visualization)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.options.fields import MOST, check_integer, option
@@ -25,17 +25,28 @@ if TYPE_CHECKING:
     from objectives import Objective
     from recipes.gallery.dataset_examples import DatasetExamples
 
-OBJECTIVES = ("channel", "neuron", "logit", "softmax")
-CLASSES = ("logit", "softmax")
+GalleryObjective = Literal["channel", "neuron", "logit", "softmax"]
+"""What a gallery maximises: a channel's mean over its map, the centre of the map, a logit, or a log-probability."""
+
+OBJECTIVES: tuple[GalleryObjective, ...] = get_args(GalleryObjective)
+CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
+"""Objectives whose units are classes."""
 FOURIER_STEPS = 32
-"""Steps after which a picture in the Fourier basis hardly gains: BENCHMARKS.md. Other priors take the usual number."""
+"""Default steps of the Fourier prior, which hardly gains from more (BENCHMARKS.md); others take the usual number."""
 REPULSION = 0.5
-"""Weight of the diversity of several attempts, as a fraction of the unit's own score."""
+"""Weight of the diversity of several attempts, relative to the unit's own score."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery(NetworkRecipe):
-    """A picture of what each channel, neuron or class looks for (Olah et al. 2017, "Feature Visualization").
+    """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
+
+    x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
+    also maximise the diversity of their Gram matrices. With `dataset`, each picture is shown next to the dataset
+    patches that activate its unit most, and compared with the scores of the dataset.
+
+    Raises:
+        BadInput: for an unknown objective, prior or option, or (in `run`) an unsuitable layer or channel.
 
     Example:
         >>> Gallery(model="builtin", layer="features.stem", channels="0-3", out="OUT").name
@@ -44,15 +55,21 @@ class Gallery(NetworkRecipe):
 
     name: ClassVar[str] = "gallery"
 
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
-    objective: str = option("channel", "channel, neuron (the centre of the map), logit or softmax", choices=OBJECTIVES)
+    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
+    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    objective: GalleryObjective = option(
+        "channel",
+        "what to maximise: channel (its mean), neuron (the centre of the map), logit or softmax (log-probability)",
+        choices=OBJECTIVES,
+    )
     prior: PriorLike = option("fourier", HELP)
-    steps: int | None = option(None, "optimisation steps for each picture (default: 32 in the Fourier basis, else 64)")
-    attempts: int = option(1, "different pictures of each unit")
-    negative: bool = option(False, "add the picture that minimises each unit")
+    steps: int | None = option(
+        None, "optimisation steps for each picture (default: 32 with the fourier prior, else 64)"
+    )
+    attempts: int = option(1, "number of diverse pictures of each unit")
+    negative: bool = option(False, "add a picture that minimises each unit")
     dataset: str | Sequence[str] | Dataset[Any] | None = option(
-        None, "a folder of pictures: show what excites each unit in them; may be repeated", repeat=True
+        None, "folder of pictures: show the patches that activate each unit most; may be repeated", repeat=True
     )
 
     def __post_init__(self) -> None:
@@ -64,9 +81,9 @@ class Gallery(NetworkRecipe):
         if not self.layers:
             raise BadInput("layer: got none; expected an address, or all")
         if not all(isinstance(layer, str) and layer for layer in self.layers):
-            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them), or all")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers lists them), or all")
         if self.objective in CLASSES and self.layers != ("all",):
-            raise BadInput(f"objective {self.objective} looks at the model's output: leave out layer")
+            raise BadInput(f"objective {self.objective} is of the model's output: leave out layer")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -88,11 +105,11 @@ class Gallery(NetworkRecipe):
         for layer, shape in shapes.items():
             if len(shape) not in (2, 4):
                 raise BadInput(
-                    f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
-                    "vector (B, C): choose another layer (inverter layers shows them)"
+                    f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
+                    "vector (B, C): choose another layer (inverter layers lists them)"
                 )
             if self.layers == ("all",) and self.channels != "all":
-                # Numbers for all stages mean as many of them as each stage has.
+                # For all stages, channels that a stage does not have are left out.
                 channels = [c for c in parse_channels(self.channels, 1 << 20, "a layer") if c < shape[1]]
             else:
                 channels = parse_channels(self.channels, shape[1], f"layer {layer!r}")
@@ -102,25 +119,25 @@ class Gallery(NetworkRecipe):
         return units
 
     def settings(self) -> dict[str, Any]:
-        # One way to write what may be written in several, so that a run can be continued with any of them.
+        # One spelling of what has several, so that a run can be resumed with any of them.
         channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
         prior = str(PriorChoice.parse(self.prior))
         settings = super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
-        return settings | {"dataset": None if self.dataset is None else places(self.dataset)}
+        return settings | {"dataset": None if self.dataset is None else dataset_paths(self.dataset)}
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
 
-        found: list[str] = []
+        addresses: list[str] = []
         for layer in self.layers:
             if layer == "all":
                 if not (known := stages(model, size)):
-                    raise BadInput(f"{model.spec} has no stages that put out maps: name its layers with --layer")
-                found += known
+                    raise BadInput(f"{model.spec} has no stages that output maps: set layer to addresses of its layers")
+                addresses += known
             else:
                 model.check_layer(layer)
-                found.append(layer)
-        return list(dict.fromkeys(found))
+                addresses.append(layer)
+        return list(dict.fromkeys(addresses))
 
     def _units(self, layer: str, channels: Sequence[int], names: Sequence[str] = ()) -> list[Unit]:
         units = []
@@ -156,7 +173,7 @@ class Gallery(NetworkRecipe):
         }[self.objective]()
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
-            objective = diverse(objective, self._style_layer(model, layer), channels, REPULSION)
+            objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
         choice = PriorChoice.parse(self.prior)
         prior = choice.make(len(units), self.picture_size(model), model)
         stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
@@ -164,10 +181,10 @@ class Gallery(NetworkRecipe):
 
     @once
     def _examples(self, context: RunContext) -> DatasetExamples:
-        """The dataset's pictures that activate the units most; read from the output folder if they are there."""
+        """The units' responses to the dataset; read from the output folder if they are there."""
         from recipes.gallery.dataset_examples import DatasetExamples
 
-        assert self.dataset is not None  # only asked for with one
+        assert self.dataset is not None  # only called with a dataset
         units, size = self.units(context), self.picture_size(context.model)
         return DatasetExamples(
             context.model, self.dataset, units, size, Path(self.out), self.fresh, context.progress, context.executor
@@ -182,12 +199,12 @@ class Gallery(NetworkRecipe):
 
         if self.dataset is None:
             return super().metrics(context, units, images)
-        work = self.problem(context, units)
-        scores = evaluate(context.model, work.measure, uncropped(context.model, work.prior, images))
+        problem = self.problem(context, units)
+        scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
         return self._examples(context).metrics(units, scores.tolist())
 
-    def _style_layer(self, model: Model, layer: str) -> str:
-        """Where attempts must differ: in the layer itself, or for classes in the last layer that puts out maps."""
+    def _diversity_layer(self, model: Model, layer: str) -> str:
+        """The layer in which attempts must differ: the unit's own, or for classes the last stage."""
         if layer != OUTPUT_LAYER:
             return layer
         from inverter import stages
@@ -200,8 +217,15 @@ class Gallery(NetworkRecipe):
         return render_gallery(manifest)
 
 
-def places(dataset: Any) -> list[str]:
-    """Where pictures are from, as the manifest says it: their places, or the type of the Dataset."""
+def dataset_paths(dataset: Any) -> list[str]:
+    """The source of a dataset's pictures for the manifest: its paths, or the type of a `torch` Dataset.
+
+    Args:
+        dataset: a path, several paths, or a Dataset.
+
+    Returns:
+        Paths, or the name of the type.
+    """
     if isinstance(dataset, str | Path):
         return [str(dataset)]
-    return [str(place) for place in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
+    return [str(path) for path in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]

@@ -1,4 +1,4 @@
-"""The page of pictures by layer and channel: `inverter gallery` and `inverter class-model`."""
+"""The page of pictures by layer and channel: `inverter gallery` and `inverter classes`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

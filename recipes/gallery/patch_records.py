@@ -1,4 +1,4 @@
-"""From what a pass over pictures kept of a layer to what is shown of its units: patches, heat maps, figures."""
+"""From the activations that a pass collected of a layer to the patches, heat maps and metrics of its units."""
 
 from __future__ import annotations
 
@@ -24,107 +24,127 @@ from recipes.pictures.sets import PictureSet
 from recipes.runner.units import Unit
 
 PICTURES = "pictures"
-"""Folder, below the output folder, of the pictures as the network saw them."""
+"""Folder, below the output folder, of the pictures at the network's input size."""
 
 
 @dataclass(frozen=True)
 class PatchRecords:
-    """The units of one layer in the pictures of a set.
+    """The patch records of one layer's units in a set of pictures.
 
     Attributes:
-        found: what `collect` kept with `Extremes`.
-        layer: address, "" for the output. field: what its units see, None if that is not known.
-        objective, count: as in `responses`.
+        model: the network under inspection.
+        pictures: the set.
+        collected: what `collect` kept of the set with `Extremes`.
+        layer: address, "" for the output.
+        field: receptive field of the layer's units, None if it is unknown.
+        objective: as in `responses`.
+        count: as in `responses`.
     """
 
     model: Model
     pictures: PictureSet
-    found: CollectedActivations
+    collected: CollectedActivations
     layer: str
     field: ReceptiveField | None
     objective: str
     count: int
 
-    def of(self, units: Sequence[Unit]) -> dict[Unit, Response]:
-        """What each unit does on the pictures."""
+    def responses(self, units: Sequence[Unit]) -> dict[Unit, Response]:
+        """The response of each unit of the layer to the set."""
         channels = [unit.channel for unit in units if unit.channel is not None]
-        return dict(zip(units, responses(self.found, self.layer, channels, self.objective, self.count), strict=True))
+        ranked = responses(self.collected, self.layer, channels, self.objective, self.count)
+        return dict(zip(units, ranked, strict=True))
 
-    def summary(self, answers: Sequence[Response]) -> dict[str, Any]:
-        """Figures of the whole layer, as a row of a table."""
+    def summary(self, responses: Sequence[Response]) -> dict[str, Any]:
+        """The layer's row of the manifest's table.
+
+        Args:
+            responses: of the layer's units.
+
+        Returns:
+            JSON values: the numbers of `units`, `pictures`, `skipped` pictures and `silent` units (constant over all
+            pictures), and the `receptive_field`: `unknown`, `all` (the full picture), or its side such as `31 px`.
+        """
         side = None if self.field is None else self.field.size
         return {
-            "units": len(answers),
-            "sees": "unknown" if side is None else "all" if side == math.inf else f"{side:.0f} px",
-            "pictures": len(self.found.names) - len(self.found.skipped),
-            "skipped": len(self.found.skipped),
-            "silent": sum(not answer.most for answer in answers),
+            "units": len(responses),
+            "receptive_field": "unknown" if side is None else "all" if side == math.inf else f"{side:.0f} px",
+            "pictures": len(self.collected.names) - len(self.collected.skipped),
+            "skipped": len(self.collected.skipped),
+            "silent": sum(not response.most for response in responses),
         }
 
-    def patch(self, seen: PatchRecord) -> dict[str, Any]:
-        """A sighting as JSON: the picture, what the unit saw of it, and how it answered."""
+    def patch(self, record: PatchRecord) -> dict[str, Any]:
+        """A patch record as JSON values: the picture, the receptive field in it, and the activation there."""
         return {
-            "picture": f"{PICTURES}/{seen.picture:06d}.jpg",
-            "name": self.found.names[seen.picture],
-            "value": seen.value,
-            "at": seen.at,
-            "window": window(self.field, seen, self.found.size),
+            "picture": f"{PICTURES}/{record.picture:06d}.jpg",
+            "name": self.collected.names[record.picture],
+            "value": record.value,
+            "at": record.at,
+            "window": window(self.field, record, self.collected.size),
         }
 
-    def metrics(self, answer: Response) -> dict[str, Any]:
-        """What the manifest says of a unit."""
-        values = asdict(answer)
+    def metrics(self, response: Response) -> dict[str, Any]:
+        """The manifest's metrics of a unit, as JSON values."""
+        values = asdict(response)
         for kind in ("most", "least"):
-            values[kind] = [self.patch(seen) for seen in getattr(answer, kind)]
-        values["quantiles"] = dict(zip(map(str, QUANTILES), answer.quantiles, strict=True))
+            values[kind] = [self.patch(record) for record in getattr(response, kind)]
+        values["quantiles"] = dict(zip(map(str, QUANTILES), response.quantiles, strict=True))
         return {**values, "map": asdict(self._overlay)}
 
     @property
     def _overlay(self) -> Overlay:
-        return overlay(self.field, self.found.shapes[self.layer], self.found.size)
+        return overlay(self.field, self.collected.shapes[self.layer], self.collected.size)
 
-    def finished(
-        self, answers: Mapping[Unit, Response], folder: Path, saved: set[int]
+    def with_heat_maps(
+        self, responses: Mapping[Unit, Response], folder: Path, saved: set[int]
     ) -> Iterator[tuple[Record, Tensor]]:
-        """The units' records, each with the heat maps of its patches side by side; their pictures are written.
+        """The units' manifest records, each with the heat maps of its patches side by side.
+
+        The pictures of the patches are written to the folder.
 
         Args:
-            saved: pictures that are in the folder already; those that are added are entered.
+            responses: of the units.
+            folder: output folder.
+            saved: indices of the pictures that are in the folder already; those that are written are added.
+
+        Yields:
+            A unit's record, and its heat maps (1, h, w) in [0, 1].
         """
-        seen = {unit: [*answer.most, *answer.least] for unit, answer in answers.items()}
-        maps: dict[Unit, list[Tensor]] = {unit: [torch.empty(0)] * len(places) for unit, places in seen.items()}
-        wanted: dict[int, list[tuple[Unit, int]]] = {}
-        for unit, places in seen.items():
-            for slot, place in enumerate(places):
-                wanted.setdefault(place.picture, []).append((unit, slot))
-        for picture, image, activation in self._again(sorted(wanted)):
+        patches = {unit: [*response.most, *response.least] for unit, response in responses.items()}
+        maps: dict[Unit, list[Tensor]] = {unit: [torch.empty(0)] * len(records) for unit, records in patches.items()}
+        by_picture: dict[int, list[tuple[Unit, int]]] = {}
+        for unit, records in patches.items():
+            for slot, record in enumerate(records):
+                by_picture.setdefault(record.picture, []).append((unit, slot))
+        for picture, image, activation in self._activations(sorted(by_picture)):
             if picture not in saved:
                 write_jpeg(folder / PICTURES / f"{picture:06d}.jpg", image)
                 saved.add(picture)
-            for unit, slot in wanted[picture]:
-                strongest, weakest = answers[unit].most[0].value, answers[unit].least[0].value
-                # What excites it most is shown from 0 on, so that it stands out where a layer goes below 0 too.
-                zero = strongest > 0 and slot < len(answers[unit].most)
+            for unit, slot in by_picture[picture]:
+                strongest, weakest = responses[unit].most[0].value, responses[unit].least[0].value
+                # The strongest patches are shown from 0 up, so that they stand out in layers with negative values too.
+                zero = strongest > 0 and slot < len(responses[unit].most)
                 low = 0.0 if zero else min(0.0, weakest)
                 maps[unit][slot] = _heat(activation[unit.channel or 0], low, strongest)
-        for unit, answer in answers.items():
-            yield self._record(unit, answer), _strip(maps[unit], self._overlay)
+        for unit, response in responses.items():
+            yield self._record(unit, response), _strip(maps[unit], self._overlay)
 
-    def _again(self, chosen: Sequence[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def _activations(self, chosen: Sequence[int]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Some pictures with the layer's maps: (index, picture (C, H, W), maps (channels, h, w))."""
         names = [self.pictures.names[index] for index in chosen]
         part = PictureSet(names, lambda index, size: self.pictures.load(chosen[index], size), self.pictures.readers)
         with self.model.capture([self.layer]) as capture, torch.no_grad():
-            for batch in part.batches(self.found.size, default_batch(self.model.device)):
+            for batch in part.batches(self.collected.size, default_batch(self.model.device)):
                 if not batch.indices:
                     continue
-                seen = capture(self.model.normalize(batch.images.to(self.model.device)))[self.layer]
+                activations = capture(self.model.normalize(batch.images.to(self.model.device)))[self.layer]
                 for index, image, activation in zip(
-                    batch.indices, batch.images, as_map(seen, self.layer).float().cpu(), strict=True
+                    batch.indices, batch.images, as_map(activations, self.layer).float().cpu(), strict=True
                 ):
                     yield chosen[index], image, activation
 
-    def _record(self, unit: Unit, answer: Response) -> Record:
+    def _record(self, unit: Unit, response: Response) -> Record:
         return Record(
             layer=unit.layer,
             channel=unit.channel,
@@ -132,12 +152,12 @@ class PatchRecords:
             attempt=0,
             seed=0,
             file=unit.file,
-            score=answer.most[0].value if answer.most else None,
+            score=response.most[0].value if response.most else None,
             steps=0,
             seconds=0.0,
-            status="ok" if answer.most else "the same in all pictures",
+            status="ok" if response.most else "the same in all pictures",
             name=unit.name,
-            metrics=self.metrics(answer),
+            metrics=self.metrics(response),
         )
 
 
@@ -148,6 +168,6 @@ def _heat(activation: Tensor, low: float, high: float) -> Tensor:
 
 def _strip(maps: Sequence[Tensor], where: Overlay) -> Tensor:
     """Heat maps side by side, (1, H, W) in [0, 1], each with its rim."""
-    whole = [each if each.ndim == 2 else torch.zeros(where.shape, dtype=torch.uint8) for each in maps]
-    rimmed = [np.pad(each.numpy(), where.rim, mode="edge") for each in whole] or [np.zeros((1, 1))]
+    shown = [each if each.ndim == 2 else torch.zeros(where.shape, dtype=torch.uint8) for each in maps]
+    rimmed = [np.pad(each.numpy(), where.rim, mode="edge") for each in shown] or [np.zeros((1, 1))]
     return torch.from_numpy(np.concatenate(rimmed, axis=1))[None].float() / 255

@@ -1,4 +1,4 @@
-"""Top patches: what makes a unit fire in real pictures."""
+"""Top patches: the dataset patches that activate each unit most and least."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
 from recipes.options.names import address
+from recipes.runner.base import NetworkFields, Recipe
 from recipes.runner.context import RunContext
-from recipes.runner.recipe import NetworkFields, Recipe
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -23,18 +23,22 @@ if TYPE_CHECKING:
     from recipes.outputs.manifest import Record
     from recipes.runner.report import Report
 
-OBJECTIVES = ("channel", "neuron", "logit")
+PatchObjective = Literal["channel", "neuron", "logit"]
+"""What pictures are ranked by: a channel's maximum over its map, the centre of the map, or a logit."""
+
+OBJECTIVES: tuple[PatchObjective, ...] = get_args(PatchObjective)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patches(Machines, NetworkFields, Recipe):
-    """What makes a unit fire in real pictures: the patches that excite it most and least, and how often it fires.
+    """The patches of a dataset that activate each unit most and least, and the distribution of its activation.
 
-    A patch is what the unit sees (its receptive field, Araujo et al. 2019) where it is most active in a picture; each
-    picture gives one patch at most. From such patches people tell what a unit does (Borowski et al. 2021).
+    A patch is the unit's receptive field (Araujo et al. 2019) at the position of its highest activation in a picture;
+    each picture gives one patch at most. Such patches help people to predict what activates a unit (Borowski et al.
+    2021).
 
     Raises:
-        BadInput: for a count below 1, or anything that a gallery would not take.
+        BadInput: for a count below 1, or a value that `Gallery` refuses.
 
     Example:
         >>> Patches(dataset="photos", layer="features.stage3", channels="0-3", out="OUT").name
@@ -45,12 +49,16 @@ class Patches(Machines, NetworkFields, Recipe):
     noun: ClassVar[str] = "unit"
 
     dataset: str | Sequence[str] | Dataset[Any] = option(
-        MISSING, "a folder of pictures, or a picture; may be repeated", repeat=True
+        MISSING, "folder of pictures, or a single picture; may be repeated", repeat=True
     )
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (the stages); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "all, a list 3,17,42, or ranges 0-15")
-    objective: str = option("channel", "channel, neuron (the centre of the map) or logit", choices=OBJECTIVES)
-    count: int = option(8, "patches that excite a unit most, and as many that excite it least")
+    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
+    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    objective: PatchObjective = option(
+        "channel",
+        "what to rank pictures by: channel (its maximum), neuron (the centre of the map) or logit",
+        choices=OBJECTIVES,
+    )
+    count: int = option(8, "number of patches that activate a unit most, and of those that activate it least")
     out: str = option("patches", "output folder")
     size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
     batch_size: int | None = option(
@@ -68,7 +76,7 @@ class Patches(Machines, NetworkFields, Recipe):
 
     @property
     def _gallery(self) -> Gallery:
-        """A gallery of the same units: it knows which these are, and what is wrong with them."""
+        """A gallery of the same units, which finds and checks them."""
         return Gallery(
             model=self.model,
             layer=self.layer,
@@ -85,7 +93,7 @@ class Patches(Machines, NetworkFields, Recipe):
         return super().settings() | {key: known[key] for key in ("model", "layer", "channels", "dataset")}
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
-        """Looks at all pictures once, then again at those that are shown, for their heat maps."""
+        """One forward pass over all pictures, then another over those that are shown, for their heat maps."""
         from inverter import receptive_fields
         from recipes.activations.collect import collect
         from recipes.activations.reducers import Extremes
@@ -102,7 +110,7 @@ class Patches(Machines, NetworkFields, Recipe):
         units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.dataset, len(model.mean))
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
-        sees = receptive_fields(model, [address(layer) for layer in layers], size)
+        fields = receptive_fields(model, [address(layer) for layer in layers], size)
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
         rows: dict[str, dict[str, Any]] = {}
         files = [unit.file for unit in units]
@@ -111,7 +119,7 @@ class Patches(Machines, NetworkFields, Recipe):
             return [rows[layer] for layer in dict.fromkeys(record.layer for record in records) if layer in rows]
 
         store = Store.open(Path(self.out), manifest, self.page, files, self.fresh, table)
-        found = collect(
+        collected = collect(
             model,
             pictures,
             [address(layer) for layer in layers],
@@ -127,19 +135,19 @@ class Patches(Machines, NetworkFields, Recipe):
         try:
             for layer in layers:
                 where = address(layer)
-                seen = PatchRecords(model, pictures, found, where, sees[where], self.objective, self.count)
-                answers = seen.of([unit for unit in units if unit.layer == layer])
-                rows[layer] = {"layer": layer, **seen.summary(list(answers.values()))}
-                missing = {unit: answer for unit, answer in answers.items() if not store.has(unit.file)}
+                patches = PatchRecords(model, pictures, collected, where, fields[where], self.objective, self.count)
+                responses = patches.responses([unit for unit in units if unit.layer == layer])
+                rows[layer] = {"layer": layer, **patches.summary(list(responses.values()))}
+                missing = {unit: response for unit, response in responses.items() if not store.has(unit.file)}
                 if missing:
-                    store.add(seen.finished(missing, Path(self.out), saved))
+                    store.add(patches.with_heat_maps(missing, Path(self.out), saved))
                 made += len(missing)
                 if progress is not None and todo:
                     progress(RunProgress(made, todo, len(units) - todo, "unit"))
         finally:
             page = store.write_page()
         seconds = time.perf_counter() - started
-        return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=found.skipped)
+        return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=collected.skipped)
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""

@@ -27,8 +27,8 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     notices = view.notices("units", RESUMES)
     if skipped := max((row.get("skipped") or 0 for row in rows), default=0):
         notices.append(f"{skipped:,} pictures could not be read and were skipped.")
-    if any(row.get("sees") == "unknown" for row in rows):
-        unknown = ", ".join(str(row.get("layer")) for row in rows if row.get("sees") == "unknown")
+    if any(row.get("receptive_field") == "unknown" for row in rows):
+        unknown = ", ".join(str(row.get("layer")) for row in rows if row.get("receptive_field") == "unknown")
         notices.append(f"The receptive field of {unknown} is unknown: its units are shown with full pictures.")
     pictures = max((row.get("pictures") or 0 for row in rows), default=0)
     count = settings.get("count")
@@ -41,7 +41,7 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         stats.append(Stat("Pictures", f"{pictures:,}", ", ".join(map(str, places))))
     stats.append(named("Layer", layers, "Layers"))
     if len(rows) == 1:
-        stats.append(Stat("Receptive field", str(rows[0].get("sees"))))
+        stats.append(Stat("Receptive field", str(rows[0].get("receptive_field"))))
     if silent := sum(row.get("silent") or 0 for row in rows):
         stats.append(Stat("Silent units", f"{silent:,}", "constant over all pictures"))
     stats += view.settings_stats("objective") + view.weights()
@@ -54,7 +54,7 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         notices=notices,
         data={
             "size": list(view.shape or (1, 1)),
-            "sees": {str(row.get("layer")): str(row.get("sees")) for row in rows},
+            "fields": {str(row.get("layer")): str(row.get("receptive_field")) for row in rows},
             "layers": layers,
             "units": [
                 {

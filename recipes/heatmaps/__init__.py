@@ -1,1 +1,1 @@
-"""`inverter explain` and `inverter judge-maps`: heat maps over given pictures, and how true they are."""
+"""`inverter explain` and `inverter judge-maps`: attribution heat maps of input images, and their evaluation."""

@@ -1,4 +1,4 @@
-"""Attribution as a recipe: where in real pictures lies what excites a target, by several methods side by side."""
+"""Attribution as a recipe: heat maps of what drives a target in input images, by several methods side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.attribution.registry import MethodChoice
@@ -26,36 +26,47 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.heatmaps.picture_batch import PictureBatch
 
-BOXES = ("auto", "threshold", "graph-cut", "none")
+BoxMode = Literal["auto", "threshold", "graph-cut", "none"]
+BOX_MODES: tuple[BoxMode, ...] = get_args(BoxMode)
 MOST_STEPS = 100_000
-"""Of `perceive`."""
+"""Largest value of `perceive`."""
 
 
 @dataclass(frozen=True)
 class MapRequest:
-    """One kind of heat map: a target, a method, and the layer that it looks at ("" for the default)."""
+    """One kind of heat map.
+
+    Attributes:
+        target: the target that it explains.
+        choice: the method.
+        layer: the layer that the user named for the method; "" for the default.
+        address: the layer that the method takes; "" for methods that take none.
+    """
 
     target: Target
     choice: MethodChoice
     layer: str
+    address: str
 
     @property
     def folder(self) -> str:
-        """Where its files lie."""
+        """The folder of its files, below the output folder."""
         at = f"@{self.layer}" if self.layer else ""
         return f"images/{safe_name(str(self.target))}/{safe_name(str(self.choice) + at)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explain(HeatMapRecipe):
-    """Where in a picture lies what excites a target: heat maps by several methods, side by side.
+    """Attribution heat maps of targets in input images, by several methods side by side.
 
-    For each picture, target and method the folder has the map over the picture (`NAME.png`), alone (`NAME-map.png`) and
-    as numbers (`NAME.npy`, (H, W) float32: above 0 speaks for the target, below 0 against it). With `box="graph-cut"`
-    it has the thing that was cut out, too (`NAME-thing.png`, all else transparent).
+    For each image, target and method the output folder has the map over the image (`NAME.png`), alone (`NAME-map.png`),
+    and as an array (`NAME.npy`, (H, W) float32: values above 0 support the target, values below 0 oppose it). With
+    `box="graph-cut"` it also has the segmented object (`NAME-cutout.png`, transparent elsewhere; Simonyan et al. 2014),
+    with `perceive` the perception visualization (`NAME-perception.png`; Giulivi et al. 2021).
 
     Raises:
-        BadInput: for a missing picture or target, text of another form, or (in `run`) what does not fit the model.
+        BadInput: for a missing image or target, text of another form, or (in `run`) an option that does not fit the
+            model.
 
     Example:
         >>> Explain(image="photo.jpg", target="logit:207", method=["grad-cam", "saliency"], out="OUT").name
@@ -66,26 +77,26 @@ class Explain(HeatMapRecipe):
 
     layer: str | Sequence[str] = option(
         (),
-        "where methods look that need a layer (default: the last maps before the target); may be repeated",
+        "layer of methods that need one (default: the last feature maps before the target); may be repeated",
         repeat=True,
     )
-    box: str = option(
+    box: BoxMode = option(
         "auto",
-        "around the thing: auto (threshold, for class activation maps), threshold (20 % of the maximum), graph-cut "
-        "(cuts it out by its colours, from the map's hottest 5 % and coldest 30 %) or none",
-        choices=BOXES,
+        "bounding box of the object: auto (threshold, for class activation maps only), threshold (20 % of the "
+        "maximum), graph-cut (segments by colour, seeded by the map's highest 5 % and lowest 30 %) or none",
+        choices=BOX_MODES,
     )
     perceive: int | None = option(
-        None, "lay maps of a layer also over what it keeps of the picture, found in so many steps (60, say)"
+        None, "also write perception visualizations: the image reconstructed from the layer in this many steps, e.g. 60"
     )
     out: str = option("explained", "output folder")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not all(isinstance(layer, str) and layer for layer in self._layers):
-            raise BadInput(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers shows them)")
-        if self.box not in BOXES:
-            raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOXES)}")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers lists them)")
+        if self.box not in BOX_MODES:
+            raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOX_MODES)}")
         if self.perceive is not None:
             check_integer("perceive", self.perceive, 1, MOST_STEPS)
 
@@ -101,27 +112,27 @@ class Explain(HeatMapRecipe):
         from recipes.attribution.localization.graph_cut import open_cv
 
         if self.box == "graph-cut":
-            open_cv()  # missing libraries are reported before anything is written
+            open_cv()  # report a missing library before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
-            raise BadInput(
-                f"layer {self._layers[0]!r} is given, but no method looks at a layer of your choice: leave it out"
-            )
-        requests, names = self._requests(context), list(self.pictures(context).files)
-        first = self._batch(context, tuple(names[:1]))
-        for request in requests.values():
-            self._place(request, first)
-        return list(self._in_batches(context.model, requests, names))
+            raise BadInput(f"layer {self._layers[0]!r} is given, but none of the methods takes a layer: leave it out")
+        return list(self._in_batches(context.model, self._requests(context), list(self.pictures(context).files)))
 
     @once
     def _requests(self, context: RunContext) -> dict[str, MapRequest]:
-        """The heat maps to make of each picture, by folder."""
+        """The heat maps to make of each image, by folder. What does not fit the network shows at the first image."""
+        from recipes.attribution.api import resolve_layer
+
+        model, size = context.model, self.picture_size(context.model)
+        first = self._batch(context, tuple(self.pictures(context).files)[:1])
         found: dict[str, MapRequest] = {}
-        for target in dict.fromkeys(target.resolved(context.model) for target in self._targets):
+        for target in dict.fromkeys(target.resolved(model) for target in self._targets):
             for choice in self._choices:
                 for layer in (self._layers or ("",)) if choice.method().movable else ("",):
-                    request = MapRequest(target, choice, layer)
+                    objective = first.scores_of(target).objective
+                    address = resolve_layer(model, objective, choice, layer or None, size)
+                    request = MapRequest(target, choice, layer, address)
                     folder = request.folder
-                    while folder in found:  # of two texts that are the same as names of files
+                    while folder in found:  # two texts may have the same file name
                         folder += "~"
                     found[folder] = request
         return found
@@ -134,28 +145,21 @@ class Explain(HeatMapRecipe):
             yield from (replace(unit, batch=f"{number} {unit.batch}") for unit in units)
 
     def _with_files(self, unit: Unit, request: MapRequest) -> Unit:
-        """A unit that knows which files will lie beside its picture."""
+        """The unit with its extra files."""
         stem = unit.file.removesuffix(".png")
         extra_files = {"plain": f"{stem}-map.png", "array": f"{stem}.npy"}
         if self.box == "graph-cut":
-            extra_files["thing"] = f"{stem}-thing.png"
+            extra_files["cutout"] = f"{stem}-cutout.png"
         if self.perceive and request.choice.method().layer:
-            extra_files["perceived"] = f"{stem}-perceived.png"
+            extra_files["perception"] = f"{stem}-perception.png"
         return replace(unit, extra_files=extra_files)
 
     @latest
     def _batch(self, context: RunContext, names: tuple[str, ...]) -> PictureBatch:
-        """Pictures by name, with what has been computed for them: units of the same pictures follow each other."""
+        """Images by name, with the results that methods share: units of the same images follow each other."""
         from recipes.heatmaps.picture_batch import PictureBatch
 
         return PictureBatch(context.model, names, self._read(context, names))
-
-    def _place(self, request: MapRequest, batch: PictureBatch) -> str:
-        """Address of the layer that is looked at, or ""."""
-        from recipes.attribution.api import resolve_layer
-
-        objective, size = batch.scores_of(request.target).objective, self.picture_size(batch.model)
-        return resolve_layer(batch.model, objective, request.choice, request.layer or None, size)
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Given:
         import torch
@@ -163,41 +167,40 @@ class Explain(HeatMapRecipe):
         from recipes.attribution import explain
         from recipes.outputs.colormap import overlay
 
-        model = context.model
-        batch = self._batch(context, tuple(str(unit.image) for unit in units))
+        model, names = context.model, tuple(str(unit.image) for unit in units)
         if units[0].objective == ORIGINAL:
-            return Given(batch.images)
+            return Given(self._batch(context, names).images)
         request = self._requests(context)[units[0].file.rpartition("/")[0]]
-        answer, choice, started = batch.scores_of(request.target), request.choice, time.perf_counter()
-        where = self._place(request, batch)
+        batch = self._batch(context, names)
+        target, choice, started = batch.scores_of(request.target), request.choice, time.perf_counter()
         maps = explain(
             model,
             batch.images,
-            answer.objective,
+            target.objective,
             str(choice),
-            layer=where or None,
+            layer=request.address or None,
             seed=self.seed,
             batch_size=self.batch_size,
         )
         seconds, shown, metrics = (time.perf_counter() - started) / len(units), [], []
-        for row, (unit, heat, score) in enumerate(zip(units, maps, answer.scores, strict=True)):
+        for row, (unit, heat, score) in enumerate(zip(units, maps, target.scores, strict=True)):
             signed = choice.method().signed or bool((heat < 0).any())  # an option may keep the sign
-            found = {"target": str(request.target), "method": str(choice), "at": where, "value": score}
+            found = {"target": str(request.target), "method": str(choice), "at": request.address, "value": score}
             found |= {"signed": signed, "seconds": seconds}
-            metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed, where))
+            metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed))
             shown.append(overlay(batch.images[row], heat, signed))
-        if answer.channels:
-            units = with_channels(model, request.target, units, answer.channels)
+        if target.channels:
+            units = with_channels(model, request.target, units, target.channels)
         return Given(torch.stack(shown), units, metrics)
 
     def _write_extra_files(
-        self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool, where: str
+        self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool
     ) -> dict[str, Any]:
-        """Writes the extra files of a unit, whose picture is written last; the metrics of its map."""
+        """Writes the extra files of a unit, whose picture is written last; returns the metrics of its map."""
         import numpy as np
 
         from recipes.attribution.localization.graph_cut import box_of, find_box, graph_cut
-        from recipes.heatmaps.perception import seen_where_it_looked
+        from recipes.heatmaps.perception import perception_visualization
         from recipes.outputs.atomic import write_bytes, write_png
         from recipes.outputs.colormap import cut_out, plain
 
@@ -207,24 +210,24 @@ class Explain(HeatMapRecipe):
         np.save(buffer, heat.numpy())
         write_bytes(files["array"], buffer.getvalue())
         metrics: dict[str, Any] = {"lowest": float(heat.min()), "highest": float(heat.max())}
-        if "perceived" in files:
-            found = batch.perceived(where, self.perceive or 0, self.seed)[row]
-            write_png(files["perceived"], seen_where_it_looked(found, heat))
-        if "thing" in files:
-            thing = graph_cut(picture, heat)
-            write_png(files["thing"], cut_out(picture, thing))
-            metrics["thing"] = float(thing.float().mean())
-            box = box_of(thing)
+        if "perception" in files:
+            preimage = batch.preimages(request.address, self.perceive or 0, self.seed)[row]
+            write_png(files["perception"], perception_visualization(preimage, heat))
+        if self.box == "graph-cut":
+            mask = graph_cut(picture, heat)
+            write_png(files["cutout"], cut_out(picture, mask))
+            metrics["cutout"] = float(mask.float().mean())
+            box = box_of(mask)
         else:
             box = find_box(self.box, heat, method.box)
         if box:
             metrics["box"] = list(box)
         if method.channels:
-            metrics["channels"] = _channels(batch.model, request.target, picture, where)
+            metrics["channels"] = _channels(batch.model, request.target, picture, request.address)
         return metrics
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """Of the input pictures: file name and, for a classifier, the likeliest classes; maps bring their own."""
+        """The metrics of the input images: file name and, for a classifier, the top classes."""
         from recipes.activations.predictions import classifies, recognise
 
         files = self.pictures(context).files

@@ -37,7 +37,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),
-            "views": [view for view in ("thing", "perceived") if any(unit["extra_files"].get(view) for unit in made)],
+            "views": [view for view in ("cutout", "perception") if any(unit["extra_files"].get(view) for unit in made)],
             "images": by_picture(units),
         },
     )

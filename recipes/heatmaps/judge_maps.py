@@ -1,4 +1,4 @@
-"""Judging heat maps: which of the methods say something true, measured on real pictures."""
+"""Evaluation of attribution methods: how faithful their heat maps are, measured on input images."""
 
 from __future__ import annotations
 
@@ -25,22 +25,27 @@ if TYPE_CHECKING:
     from recipes.outputs.manifest import Record
 
 BASELINE = "random"
-"""The row of the table that says what a map of noise reaches."""
+"""The row of the table with the results of random maps."""
 MEASURES = ("pointing", "energy", "iou", "insertion", "deletion", "infidelity", "target_change", "shift")
 HARDLY = 0.5
-"""A method whose |maps| keep this rank correlation, on average, while the upper half of the layers forgets what it has
-learned, hardly depends on the weights. Guided backpropagation does not (Adebayo et al. 2018), edges have 1."""
+"""A method hardly depends on the weights if its |maps| keep this rank correlation, on average, while the weights of the
+upper half of the layers are randomised (Adebayo et al. 2018: guided backpropagation). An edge detector has 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeMaps(HeatMapRecipe):
-    """Which heat maps are true: pointing, insertion and deletion, randomised weights, and more, as a table of methods.
+    """A comparison of attribution methods by measures of faithfulness, as a table with a row for each method.
 
-    For each picture and method the folder has the map over the picture (`NAME.png`), and a strip of the map alone and
-    what it becomes as the weights are drawn anew from the top layer down (`NAME-randomised.png`).
+    The measures are the pointing game, energy and IoU with annotated boxes, insertion and deletion (Petsiuk et al.
+    2018), weight randomisation (Adebayo et al. 2018), infidelity, the change with another target, and the sensitivity
+    to a constant shift of the input.
+
+    For each image and method the output folder has the map over the image (`NAME.png`), and a strip of the map alone
+    and the maps as the weights are randomised from the top layer down (`NAME-randomised.png`).
 
     Raises:
-        BadInput: for a missing picture, text of another form, or (in `run`) what does not fit the model or the boxes.
+        BadInput: for a missing image, text of another form, or (in `run`) an option that does not fit the model or the
+            boxes.
 
     Example:
         >>> JudgeMaps(image="photo.jpg", method=["grad-cam", "guided-backprop"], out="OUT").name
@@ -50,24 +55,26 @@ class JudgeMaps(HeatMapRecipe):
     name: ClassVar[str] = "judge-maps"
 
     target: str = option(f"logit:{TOP}", TARGETS)
-    layer: str | None = option(None, "where methods look that need a layer (default: the last maps before the target)")
+    layer: str | None = option(
+        None, "layer of methods that need one (default: the last feature maps before the target)"
+    )
     against: str | None = option(
-        None, "another target, with which a map must change (default: for a class, the picture's next best class)"
+        None, "second target, for which the map must change (default: for a class, the runner-up class of each image)"
     )
     boxes: str | None = option(None, BOXES)
-    tolerance: int = option(15, "pixels around a box that still count in the pointing game", was="margin")
-    points: int = option(32, "of the insertion and deletion curves")
-    depths: int = option(8, "numbers of randomised layers at which maps are compared; 0: each layer")
-    squares: int = option(64, "parts of a picture that are removed to measure infidelity")
+    tolerance: int = option(15, "margin in pixels around a box that counts as a hit in the pointing game", was="margin")
+    points: int = option(32, "steps of the insertion and deletion curves")
+    depths: int = option(8, "stages of weight randomisation at which maps are compared; 0: every layer")
+    squares: int = option(64, "random squares that are removed to measure infidelity")
     out: str = option("judged-maps", "output folder")
-    batch_size: int | None = option(4, "pictures judged together")
+    batch_size: int | None = option(4, "images evaluated together")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for key, least in (("tolerance", 0), ("points", 1), ("depths", 0), ("squares", 1)):
             check_integer(key, getattr(self, key), least, LARGEST)
         if len(self._targets) > 1:
-            raise BadInput(f"target: got {self.target!r}; expected one, and --against for another to compare with")
+            raise BadInput(f"target: got {self.target!r}; expected one target; set against for a second one")
         _ = self._against
 
     @property
@@ -80,7 +87,7 @@ class JudgeMaps(HeatMapRecipe):
 
     @property
     def _folders(self) -> dict[str, MethodChoice]:
-        """Where the files of a method lie."""
+        """The methods, by the folder of their files."""
         return {f"images/{safe_name(str(choice))}": choice for choice in self._choices}
 
     def settings(self) -> dict[str, Any]:
@@ -92,10 +99,10 @@ class JudgeMaps(HeatMapRecipe):
 
         model = context.model
         if self.layer is not None and not any(choice.method().movable for choice in self._choices):
-            raise BadInput(f"layer {self.layer!r} is given, but no method looks at a layer: leave it out")
+            raise BadInput(f"layer {self.layer!r} is given, but none of the methods takes a layer: leave it out")
         names, target = list(self.pictures(context).files), self._target.resolved(model)
         judge = self._judge(context, tuple(names[:1]))
-        _ = self._boxes(context), judge.scores  # errors come before anything is written
+        _ = self._boxes(context), judge.scores  # errors are raised before anything is written
         objective, size = target.objective(model, judge.images), self.picture_size(model)
         for choice in self._choices:
             resolve_layer(model, objective, choice, self.layer if choice.method().movable else None, size)
@@ -115,7 +122,7 @@ class JudgeMaps(HeatMapRecipe):
 
     @latest
     def _judge(self, context: RunContext, names: tuple[str, ...]) -> Judge:
-        """Of pictures by name: methods share what does not depend on them."""
+        """The evaluation of images by name: methods share the results that do not depend on them."""
         from recipes.attribution.measures.judge import Effort, Judge
 
         images, boxes = self._read(context, names), [self._fitted(context, name) for name in names]
@@ -125,7 +132,7 @@ class JudgeMaps(HeatMapRecipe):
         )
 
     def _fitted(self, context: RunContext, name: str) -> list[Box]:
-        """The boxes of a picture where they lie once it is as the network sees it."""
+        """The boxes of an image, in pixels of the image as the network receives it."""
         from recipes.attribution.localization.box_files import fit_box
         from recipes.pictures.reading import read_picture
 
@@ -170,7 +177,7 @@ class JudgeMaps(HeatMapRecipe):
         write_png(Path(self.out) / unit.extra_files["strip"], torch.cat(strip, 2))
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
-        """Means over the pictures, a row for each method; the last row is what a map of noise would reach."""
+        """Means over the images, a row for each method; the last row is the random baseline."""
         methods = list(dict.fromkeys(record.metrics["method"] for record in records))
         rows = [_row(method, [r.metrics for r in records if r.metrics["method"] == method]) for method in methods]
         return sorted(rows, key=lambda row: row["method"] == BASELINE)
@@ -189,7 +196,7 @@ class JudgeMaps(HeatMapRecipe):
 
 
 def _row(method: str, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The means of what the measures say of a method's maps; a measure that none of them has is left out."""
+    """The mean of each measure over the maps of a method; without the measures that no map has."""
     row: dict[str, Any] = {"method": method, "pictures": len(metrics)}
     columns = {name: [each.get(name) for each in metrics] for name in MEASURES}
     columns["randomised_half"] = [each.get("upper") for each in metrics]

@@ -1,4 +1,4 @@
-"""Perception visualization: what the network saw where it looked."""
+"""Perception visualization (Giulivi et al. 2021): the pre-image of a layer, shown where a heat map is high."""
 
 from __future__ import annotations
 
@@ -15,31 +15,36 @@ from recipes.options.priors import PriorChoice
 from recipes.outputs.colormap import strength
 
 DARK = 0.12
-"""What is left of the light where a map is cold."""
+"""Brightness that remains where a map is 0."""
 
 
-def perceived(
+def preimages(
     model: Model, images: Tensor, layer: str, steps: int = 60, seed: int = 0, names: Sequence[str] | None = None
 ) -> Tensor:
-    """What a layer keeps of pictures: pre-images of their codes, as `inverter invert` makes them, in few steps.
+    """Reconstructs images from their codes in a layer, as `inverter invert` does, in few steps.
 
     Args:
-        images: (B, 3, H, W) in [0, 1]. layer: address of a layer. names: of the pictures, for the random draws.
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        layer: address of a layer.
+        steps: optimisation steps.
+        seed: of the random draws.
+        names: of the images, for the random draws; None numbers them.
 
     Returns:
-        (B, 3, H, W) in [0, 1] on the CPU; black where a layer is silent for a picture, and so keeps nothing of it.
+        (B, 3, H, W) in [0, 1] on the CPU; black for an image whose code is all zero.
 
     Raises:
         NotFound: for an unknown layer.
     """
     target = encode(model, images, layer)[layer]
-    heard = target.flatten(1).any(1).cpu()
-    if not heard.all():
-        known = torch.zeros(images.shape)
-        if heard.any():
-            told = [name for name, kept in zip(names, heard, strict=True) if kept] if names else None
-            known[heard] = perceived(model, images[heard], layer, steps, seed, told)
-        return known
+    active = target.flatten(1).any(1).cpu()
+    if not active.all():
+        found = torch.zeros(images.shape)
+        if active.any():
+            active_names = [name for name, kept in zip(names, active, strict=True) if kept] if names else None
+            found[active] = preimages(model, images[active], layer, steps, seed, active_names)
+        return found
     size = (images.shape[2], images.shape[3])
     depth = stride(target.shape, size)
     name = best(depth)
@@ -50,12 +55,19 @@ def perceived(
     return result.images.clamp(0, 1).cpu()
 
 
-def seen_where_it_looked(preimage: Tensor, heat: Tensor) -> Tensor:
-    """A pre-image (3, H, W) as bright as a map (H, W) is hot: the perception visualization of Giulivi et al. 2021.
+def perception_visualization(preimage: Tensor, heat: Tensor) -> Tensor:
+    """Darkens a pre-image where a heat map is low (Giulivi et al. 2021).
+
+    Args:
+        preimage: (3, H, W) in [0, 1].
+        heat: (H, W).
+
+    Returns:
+        (3, H, W) in [0, 1].
 
     Example:
         >>> import torch
-        >>> seen_where_it_looked(torch.ones(3, 1, 2), torch.tensor([[0.0, 5.0]]))[0]
+        >>> perception_visualization(torch.ones(3, 1, 2), torch.tensor([[0.0, 5.0]]))[0]
         tensor([[0.1200, 1.0000]])
     """
     return preimage * (DARK + (1 - DARK) * strength(heat, signed=False).sqrt())

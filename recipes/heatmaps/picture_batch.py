@@ -1,4 +1,4 @@
-"""A batch of pictures with the scores of targets on them: what several methods need is computed once."""
+"""A batch of images with the scores of targets on them: results that several methods need are computed once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from torch import Tensor
 from inverter import Model
 from objectives import Objective
 from recipes.attribution.api import target_scores
-from recipes.heatmaps.perception import perceived
+from recipes.heatmaps.perception import preimages
 from recipes.options.targets import Target
 
 
 @dataclass(frozen=True)
 class TargetScores:
-    """A target as an objective for B pictures, its score on each, and the class or channel that it means there.
+    """A target on a batch of B images.
 
-    `channels` is empty for a target that means no single one.
+    Attributes:
+        objective: the target as an objective for these images.
+        scores: the score of each image.
+        channels: the class or channel of each image; empty for a target that is not a single one.
     """
 
     objective: Objective
@@ -29,7 +32,12 @@ class TargetScores:
 
 @dataclass(frozen=True, eq=False)
 class PictureBatch:
-    """Pictures (B, C, H, W) in [0, 1] by name.
+    """Images by name.
+
+    Attributes:
+        model: the network.
+        names: of the images.
+        images: (B, C, H, W) in [0, 1].
 
     Example:
         >>> import torch
@@ -44,10 +52,15 @@ class PictureBatch:
     images: Tensor
 
     def scores_of(self, target: Target) -> TargetScores:
-        """The scores of a target on the pictures.
+        """The scores of a target on the images.
+
+        Args:
+            target: as the user gave it.
 
         Raises:
-            BadInput, NotFound, OSError: for a class, channel, layer or file that is not there.
+            BadInput: for an unknown class, a channel out of range, or an unsuitable file.
+            NotFound: for an unknown layer.
+            MissingFile: for a missing file.
         """
         if target not in self._scores:
             objective = target.objective(self.model, self.images)
@@ -55,16 +68,16 @@ class PictureBatch:
             self._scores[target] = TargetScores(objective, target_scores(self.model, objective, self.images), channels)
         return self._scores[target]
 
-    def perceived(self, layer: str, steps: int, seed: int) -> Tensor:
-        """What a layer keeps of the pictures, (B, C, H, W) in [0, 1]: see `perceived`."""
-        if layer not in self._perceived:
-            self._perceived[layer] = perceived(self.model, self.images, layer, steps, seed, self.names)
-        return self._perceived[layer]
+    def preimages(self, layer: str, steps: int, seed: int) -> Tensor:
+        """Reconstructions of the images from a layer, (B, C, H, W) in [0, 1]: see `preimages`."""
+        if layer not in self._preimages:
+            self._preimages[layer] = preimages(self.model, self.images, layer, steps, seed, self.names)
+        return self._preimages[layer]
 
     @cached_property
     def _scores(self) -> dict[Target, TargetScores]:
         return {}
 
     @cached_property
-    def _perceived(self) -> dict[str, Tensor]:
+    def _preimages(self) -> dict[str, Tensor]:
         return {}

@@ -1,4 +1,4 @@
-"""What recipes share that ask methods about given pictures: which they are, and one batch of them at a time."""
+"""The base of recipes that apply attribution methods to input images, batch by batch."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HeatMapRecipe(PictureFields, NetworkRecipe):
-    """A recipe that makes heat maps of targets by methods on given pictures.
+    """A recipe that computes heat maps of targets in input images, by attribution methods.
 
-    Units come batch by batch, each with all that is asked of its pictures: memory holds one batch, however many
-    pictures there are, and of a run that is stopped the first pictures have everything.
+    Units are ordered by batch: all maps of one batch are finished before the next begins. So memory holds one batch,
+    however many images there are, and the first images of an interrupted run are complete.
     """
 
-    reserved: ClassVar[tuple[str, ...]] = ("-map", "-thing", "-perceived", "-randomised")
+    reserved: ClassVar[tuple[str, ...]] = ("-map", "-cutout", "-perception", "-randomised")
 
     target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True)
     method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True)
     size: int | None = option(
-        None, "side of the pictures as the network sees them, in pixels (default: the model's input size)"
+        None, "side of the images as the network receives them, in pixels (default: the model's input size)"
     )
-    batch_size: int | None = option(None, "pictures worked on together (default: chosen for the device)")
+    batch_size: int | None = option(None, "images processed together (default: chosen for the device)")
     steps: int | None = option(None, "", hidden=True)
     learning_rate: float | None = option(None, "", hidden=True)
     precision: Precision = option("float32", "", hidden=True)
@@ -65,18 +65,18 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
         return list({str(choice): choice for choice in map(MethodChoice.parse, texts(self.method))}.values())
 
     def settings(self) -> dict[str, Any]:
-        # One way to write what may be written in several, so that a run can be continued with any of them.
+        # One spelling of equal values, so that a run can be resumed with any of them.
         return super().settings() | {
             "image": list(self.images),
             "method": [str(choice) for choice in self._choices],
         }
 
     def _read(self, context: RunContext, names: Sequence[str]) -> Tensor:
-        """Pictures by name as the network sees them, (B, C, H, W) in [0, 1]."""
+        """Images by name as the network receives them, (B, C, H, W) in [0, 1]."""
         return self.pictures(context).read(names, self.picture_size(context.model))
 
     def _batches(self, model: Model, names: Sequence[str]) -> Iterator[Sequence[str]]:
-        """Names of pictures that are worked on together."""
+        """The names of the images, batch by batch."""
         from inverter.engine import default_batch
 
         size = self.batch_size or default_batch(model.device)
@@ -84,12 +84,12 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
 
 
 def original_units(names: Sequence[str]) -> list[Unit]:
-    """The pictures of a batch themselves, which are kept as the network sees them."""
+    """The units of a batch of input images themselves, stored as the network receives them."""
     return [Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in names]
 
 
 def map_units(folder: str, target: Target, names: Sequence[str]) -> list[Unit]:
-    """What is asked of a batch of pictures, one file for each; the class of `top` is not known yet."""
+    """The units of the heat maps of a batch, one per image; the class of a target `top` is not known yet."""
     layer, channel = target.layer, target.channel
     return [
         Unit(layer, channel, target.kind, f"{folder}/{safe_name(name)}.png", image=name, batch=folder) for name in names
@@ -97,7 +97,7 @@ def map_units(folder: str, target: Target, names: Sequence[str]) -> list[Unit]:
 
 
 def with_channels(model: Model, target: Target, units: Sequence[Unit], channels: Sequence[int]) -> list[Unit]:
-    """Units of a target with the class, or channel, that it means in each of their pictures; and the class's name."""
+    """The units of a target with the class or channel that it is in each image, and the class's name."""
     from recipes.activations.predictions import class_name
 
     names = [class_name(model.categories, channel) if target.of_class else None for channel in channels]

@@ -1,4 +1,4 @@
-"""Inpainting: the missing pixels of pictures, restored by a network that has seen nothing but the rest of them."""
+"""Inpainting: missing pixels of pictures, restored by an untrained network that is fitted to the known ones."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ if TYPE_CHECKING:
 MASKED, RESTORED = "masked", "restored"
 """The objectives of the masked picture and of the result in the manifest."""
 LEARNING_RATE = 0.01
-STREWN = {"skip": 16, "shake": 0.0, "average": 0.97}
+SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
+"""Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
 HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
-"""Options of the deep image prior where pixels or strokes are missing, and where whole areas are: what leads across the
-hourglass draws detail soon, but knows nothing of what surrounds a hole (no skip there: Ulyanov et al. 2018)."""
+"""Options for missing areas: skip connections would not see what surrounds a hole (Ulyanov et al. 2018)."""
 STROKE = 4
-"""Pixels: a hole that is deeper than this is an area."""
+"""A hole deeper than this, in pixels, is an area."""
 SMALLEST = 8
-"""Pixels each way that the deep image prior needs."""
+"""Smallest side, in pixels, that the deep image prior supports."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inpaint(PictureFields, UnitRecipe):
     """Restores missing pixels of pictures with the deep image prior (Ulyanov et al. 2018).
 
-    x* = net_theta*(z), theta* = argmin |(net_theta(z) - x0) * m|^2, z noise, m 1 where the picture x0 is known. Known
-    pixels stay as they are.
+    x* = net_theta*(z), theta* = argmin |(net_theta(z) - x0) * m|^2, with z noise and the mask m, which is 1 where the
+    picture x0 is known. Known pixels stay as they are.
+
+    Raises:
+        BadInput: for missing or contradictory fields, or (in `run`) a mask or picture that does not fit.
 
     Example:
         >>> Inpaint(image="photo.jpg", mask="mask.png").name
@@ -51,17 +54,17 @@ class Inpaint(PictureFields, UnitRecipe):
 
     mask: str | Sequence[str] = option(
         (),
-        "a picture of the same size, white where the picture is known, black where it is missing: one for all, or "
+        "mask of the same size, white where the picture is known, black where it is missing: one for all, or "
         "(repeated, or a folder) one for each",
         repeat=True,
     )
-    missing: float | None = option(None, "instead of a mask: the share of pixels to hide, strewn at random, e.g. 0.25")
-    damaged: bool = option(False, "the masked pixels hold nothing true: leave out how near the result comes to them")
+    missing: float | None = option(None, "fraction of the pixels to hide at random, instead of a mask, e.g. 0.25")
+    damaged: bool = option(False, "the masked pixels are no ground truth: do not compare the result with them")
     out: str = option("restored", "output folder")
     steps: int | None = option(400, "optimisation steps for each picture")
     size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
     batch_size: int | None = option(
-        1, "pictures of one size optimised together (1: each is there as soon as it can be)"
+        1, "pictures of one size optimised together; with 1, each is written when it is done"
     )
 
     def __post_init__(self) -> None:
@@ -71,11 +74,13 @@ class Inpaint(PictureFields, UnitRecipe):
             raise BadInput(f"mask: expected text, or a list of texts, got {self.mask!r}")
         if bool(self.masks) == (self.missing is not None):
             given = "both mask and missing" if self.masks else "neither mask nor missing"
-            raise BadInput(f"got {given}; expected a picture of what is known (--mask) or a share (--missing)")
+            raise BadInput(f"got {given}; expected one of them: mask pictures, or a fraction of the pixels")
         if self.missing is not None and not 0 < self.missing < 1:
-            raise BadInput(f"missing must be a share above 0 and below 1, got {self.missing!r}")
+            raise BadInput(f"missing must be a fraction above 0 and below 1, got {self.missing!r}")
         if self.missing is not None and self.damaged:
-            raise BadInput("damaged says what a mask hides; with missing, whole pictures are given")
+            raise BadInput(
+                "damaged describes the pixels under a mask; with missing, the pictures are intact: leave out damaged"
+            )
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -125,7 +130,7 @@ class Inpaint(PictureFields, UnitRecipe):
         return torch.stack(pictures), torch.stack(masks)
 
     def units(self, context: RunContext) -> list[Unit]:
-        # What cannot be read, or does not fit, is told before anything is written.
+        # Pictures and masks that cannot be read, or do not fit, are errors before anything is written.
         kinds = {name: self._kind(context, name) for name in self.pictures(context).files}
         return [
             Unit(
@@ -146,11 +151,11 @@ class Inpaint(PictureFields, UnitRecipe):
         ]
 
     def _kind(self, context: RunContext, name: str) -> str:
-        """What pictures that are restored in one batch have in common: the size, and how deep their holes are."""
+        """What the pictures of a batch have in common: the size, and whether areas or scattered pixels are missing."""
         from recipes.inpainting.masks import depth
 
         picture, mask = self._read(context, name)
-        return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'strewn'}"
+        return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'scattered'}"
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from objectives import known_pixels
@@ -160,43 +165,43 @@ class Inpaint(PictureFields, UnitRecipe):
         pictures, masks = self._batch(context, units)
         if units[0].objective == ORIGINAL:
             return Given(pictures)
-        seen = pictures * masks  # from here on, nothing knows what the masks hide
+        known = pictures * masks  # the masked pixels are not used from here on
         if units[0].objective == MASKED:
-            return Given(seen)
-        objective = known_pixels(seen, masks, [str(unit.image) for unit in units])
-        size, bfloat16 = (seen.shape[2], seen.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
-        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else STREWN  # a batch is of one kind
+            return Given(known)
+        objective = known_pixels(known, masks, [str(unit.image) for unit in units])
+        size, bfloat16 = (known.shape[2], known.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
+        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED  # a batch is of one kind
         prior = DeepImage(len(units), size, bfloat16=bfloat16, **options)
         stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
-        return Problem(objective, prior, objective, [stage], finish=lambda found: seen + (1 - masks) * found)
+        return Problem(objective, prior, objective, [stage], finish=lambda restored: known + (1 - masks) * restored)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """The figures of the missing pixels as they are in the files, with 8 bits a channel."""
+        """The metrics of the missing pixels as they are in the files, with 8 bits a channel."""
         pictures, masks = self._batch(context, units)
         height, width = pictures.shape[2:]
-        found: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]
+        rows: list[dict[str, Any]] = [{"width": width, "height": height} for _ in units]
         if units[0].objective == ORIGINAL:
-            for metrics, unit in zip(found, units, strict=True):
-                metrics["source"] = self.pictures(context).files[str(unit.image)].name
+            for row, unit in zip(rows, units, strict=True):
+                row["source"] = self.pictures(context).files[str(unit.image)].name
         if units[0].objective != RESTORED:
-            return found
+            return rows
         known = pictures * masks
         mean = known.sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
-        shares = (1 - masks).mean((1, 2, 3)).tolist()
+        fractions = (1 - masks).mean((1, 2, 3)).tolist()
         restored = _missing_psnr(images.clamp(0, 1).mul(255).round().div(255), pictures, masks).tolist()
         filled = _missing_psnr(mean, pictures, masks).tolist()
-        for metrics, share, psnr, plain in zip(found, shares, restored, filled, strict=True):
-            metrics["missing"] = share
+        for row, fraction, psnr, psnr_of_mean in zip(rows, fractions, restored, filled, strict=True):
+            row["missing"] = fraction
             if not self.damaged:
-                metrics |= {"psnr": psnr, "psnr_of_mean": plain}
-        return found
+                row |= {"psnr": psnr, "psnr_of_mean": psnr_of_mean}
+        return rows
 
     def closing(self, records: Sequence[Record]) -> str | None:
-        found = [record.metrics["psnr"] for record in records if "psnr" in record.metrics]
-        if not found:
+        values = [record.metrics["psnr"] for record in records if "psnr" in record.metrics]
+        if not values:
             return None
-        least = f" on average, {min(found):.1f} dB at least" if len(found) > 1 else ""
-        return f"on the missing pixels: {fmean(found):.1f} dB{least}"
+        least = f" on average, {min(values):.1f} dB at least" if len(values) > 1 else ""
+        return f"PSNR of the missing pixels: {fmean(values):.1f} dB{least}"
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.inpainting.page import render_inpaint

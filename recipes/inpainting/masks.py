@@ -13,13 +13,18 @@ from recipes.pictures.reading import read_picture
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
-    """A mask (1, H, W) of zeros and ones from a picture of any mode: what is at least half white is known.
+    """A mask from a picture of any mode: pixels that are at least half white are known.
 
     Args:
+        path: of the mask.
         size: (height, width) of the picture that it is for.
 
+    Returns:
+        (1, H, W), 1 where the picture is known and 0 where it is missing.
+
     Raises:
-        MissingFile, BadInput: if it cannot be read, has another size, or hides nothing or everything.
+        MissingFile: if there is no such file.
+        BadInput: if it cannot be read, has another size, or masks no pixel or all.
     """
     mask = (read_picture(path, channels=1) >= 0.5).float()
     if mask.shape[1:] != size:
@@ -31,29 +36,46 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
 
 
 def random_mask(size: tuple[int, int], missing: float, seed: int) -> Tensor:
-    """A mask (1, H, W) in which that share of the pixels is missing, strewn at random.
+    """A mask in which randomly chosen pixels are missing.
+
+    Args:
+        size: (height, width).
+        missing: fraction of the pixels, in (0, 1).
+        seed: of the random draws.
+
+    Returns:
+        (1, H, W), 1 where the picture is known and 0 where it is missing.
+
+    Raises:
+        BadInput: if the fraction amounts to no pixel, or to all.
 
     Example:
         >>> random_mask((4, 8), 0.25, seed=0).sum()
         tensor(24.)
     """
     pixels = size[0] * size[1]
-    strewn = torch.randperm(pixels, generator=torch.Generator("cpu").manual_seed(seed))
-    mask = (strewn >= round(missing * pixels)).float().view(1, *size)
+    order = torch.randperm(pixels, generator=torch.Generator("cpu").manual_seed(seed))
+    mask = (order >= round(missing * pixels)).float().view(1, *size)
     return check_mask(mask, f"missing {missing} of {size[1]}x{size[0]} pixels")
 
 
 def check_mask(mask: Tensor, what: str) -> Tensor:
-    """The mask itself, if it leaves both something to restore and something to restore it from."""
+    """The mask itself, if it has both missing and known pixels; `what` names it in the BadInput."""
     if bool(mask.all()):
-        raise BadInput(f"{what} hides nothing: black is missing, white is known")
+        raise BadInput(f"{what} masks no pixel; expected some missing (black) and some known (white) ones")
     if not bool(mask.any()):
-        raise BadInput(f"{what} hides everything: black is missing, white is known")
+        raise BadInput(f"{what} masks all pixels; expected some missing (black) and some known (white) ones")
     return mask
 
 
 def depth(mask: Tensor) -> int:
-    """How many pixels it is at most from what a mask (1, H, W) hides to what is known, diagonals counting as one.
+    """The largest distance from a missing pixel to a known one, in pixels; a diagonal step counts as one.
+
+    Args:
+        mask: (1, H, W) of zeros and ones.
+
+    Returns:
+        The distance; 0 if no pixel is missing.
 
     Example:
         >>> mask = torch.ones(1, 9, 9)
@@ -75,5 +97,5 @@ def scaled(picture: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def scaled_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask at another size: a pixel is known if all that it is made of is."""
+    """A mask (1, H, W) at `size` (height, width): a pixel is known if all pixels that it is averaged from are known."""
     return (scaled(mask, size) > 1 - 1e-4).float()

@@ -1,4 +1,4 @@
-"""Where pre-images start: at a decoder's guess at the picture of their code."""
+"""Initial pictures of pre-images: a decoder's estimate from the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recipes.runner.units import Unit
 
 
 class DecodedStarts:
-    """The starts of a run, whose decoders are learnt once a layer.
+    """The initial pictures of a run; one decoder is fitted for each layer.
 
     Args:
         seed: of the run.
@@ -27,11 +27,17 @@ class DecodedStarts:
         self._decoders: dict[str, Decoder] = {}
 
     @torch.no_grad()
-    def of(self, model: Model, units: Sequence[Unit], codes: Tensor, blank: Prior) -> Tensor:
-        """The decoder's guesses at `codes` (B, C, h, w) of units of one layer, (B, 3, H, W) in [0, 1].
+    def pictures(self, model: Model, units: Sequence[Unit], codes: Tensor, blank: Prior) -> Tensor:
+        """The decoder's estimates, plus noise: without it, several attempts at one code would be the same.
 
-        Each has the noise that `blank`, a prior that has not started, would start from: without any, several attempts
-        at one code would be the same.
+        Args:
+            model: the network under inspection.
+            units: of one layer.
+            codes: of the units, (B, C, h, w).
+            blank: a prior that has not started; its initial pictures are the noise.
+
+        Returns:
+            (B, 3, H, W) in [0, 1].
         """
         layer = units[0].layer
         seeds = unit_seeds([f"{layer}/{unit.image}/{unit.attempt}" for unit in units], self.seed)

@@ -1,4 +1,4 @@
-"""What pre-images say together: a row for each layer and prior."""
+"""The table of pre-images: mean errors for each layer and prior."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ MEANS = ("relative_error", "normalized_error", "psnr", "ssim", "same_class", "ju
 
 
 def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Means over the pictures of each layer and prior, of the figures they have; a share where one is yes or no."""
+    """The mean metrics of the pictures of each layer and prior.
+
+    Args:
+        records: of finished pre-images.
+
+    Returns:
+        A row for each layer and prior, with the means of those of `MEANS` that its pictures have; of metrics that are
+        true or false, the fraction of true ones.
+    """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.layer, str(record.prior)), []).append(record)
     table = []
-    for (layer, prior), found in groups.items():
-        row: dict[str, Any] = {"layer": layer, "prior": prior, "pictures": len(found)}
+    for (layer, prior), members in groups.items():
+        row: dict[str, Any] = {"layer": layer, "prior": prior, "pictures": len(members)}
         for name in MEANS:
-            values = [record.metrics[name] for record in found if record.metrics.get(name) is not None]
+            values = [record.metrics[name] for record in members if record.metrics.get(name) is not None]
             if values:
                 row[name] = fmean(map(float, values))
-        table.append(row | {"steps": found[0].steps, "seconds": fmean(record.seconds for record in found)})
+        table.append(row | {"steps": members[0].steps, "seconds": fmean(record.seconds for record in members)})
     return table

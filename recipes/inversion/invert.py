@@ -1,11 +1,11 @@
-"""Pre-images: which pictures look to a layer as a given one does, and what the layer has thus forgotten of it."""
+"""Pre-images: pictures with the same code at a layer as a given one, which show what the code leaves open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, NotFound
 from recipes.inversion.schedules import AUTO
@@ -27,18 +27,27 @@ if TYPE_CHECKING:
     from recipes.inversion.decoder_starts import DecodedStarts
     from recipes.outputs.manifest import Record
 
-DISTANCES = ("l2", "cosine", "l1")
-STARTS = ("decoder", "noise")
-YARDSTICK = 32
-"""At most so many pictures make the mean distance between codes of different pictures."""
+Start = Literal["decoder", "noise"]
+"""What a pre-image is initialised with: a linear estimate of the picture from its code, or noise."""
+
+DISTANCES: tuple[Distance, ...] = ("l2", "cosine", "l1")
+"""Those of `objectives.codes`, which imports torch."""
+STARTS: tuple[Start, ...] = get_args(Start)
+COMPARED = 32
+"""Number of codes, at most, whose mean distance normalises errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invert(PictureFields, NetworkRecipe):
-    """Pre-images: pictures that look to a layer as a given one does (Mahendran & Vedaldi 2015).
+    """Pre-images: pictures with the same code at a layer as a given picture (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting
-    Them". What differs between a picture and its pre-images is what the layer has forgotten of it.
+    Them", with Phi0 the code of the given picture and R the prior. Where pre-images differ from the picture, the layer
+    has discarded information.
+
+    Raises:
+        BadInput: for missing or contradictory fields, or (in `run`) a code, layer or judge that does not fit.
+        NotFound: in `run`, for an unknown layer.
 
     Example:
         >>> Invert(image="photo.jpg", layer=["features.stem", "output"], out="OUT").name
@@ -47,28 +56,30 @@ class Invert(PictureFields, NetworkRecipe):
 
     name: ClassVar[str] = "invert"
 
-    code: str | None = option(None, "codes to invert instead of pictures: a .safetensors file of inverter.encode")
+    code: str | None = option(None, "codes to invert instead of pictures: .safetensors file written by inverter.encode")
     layer: str | Sequence[str] = option(
-        "all", "address of a layer, output, or all (the stages, or all of the code); may be repeated", repeat=True
+        "all", "address of a layer, output, or all (every stage, or all in the code file); may be repeated", repeat=True
     )
     prior: PriorLike | Sequence[PriorLike] = option(
-        "auto", f"auto (what suits the depth best), or {HELP}; may be repeated", repeat=True
+        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True
     )
-    attempts: int = option(1, "different pre-images of each code")
-    start: str = option("decoder", "decoder (a linear guess at the picture) or noise", choices=STARTS)
-    distance: Distance = option("l2", "between codes: l2, cosine or l1", choices=DISTANCES)
-    judge: str | None = option(None, "a second network that is asked what it sees: as --model")
-    judge_weights: str | None = option(None, "its weights file")
-    judge_normalize: str | None = option(None, "its normalization: as --normalize")
+    attempts: int = option(1, "number of pre-images of each code, from different random draws")
+    start: Start = option(
+        "decoder", "initial picture: decoder (a linear estimate from the code) or noise", choices=STARTS
+    )
+    distance: Distance = option("l2", "distance between codes: l2, cosine or l1", choices=DISTANCES)
+    judge: str | None = option(None, "second network, which classifies the pre-images; named like --model")
+    judge_weights: str | None = option(None, "weights file of the judge")
+    judge_normalize: str | None = option(None, "input normalisation of the judge, written like --normalize")
     out: str = option("preimages", "output folder")
-    steps: int | None = option(None, "optimisation steps for each picture (default: the prior's, by depth)")
+    steps: int | None = option(None, "optimisation steps for each picture (default: by prior and depth of the layer)")
     augment: str = option("none", "none, light, standard or strong")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.images) == (self.code is not None):
             given = "both image and code" if self.images else "neither image nor code"
-            raise BadInput(f"got {given}; expected pictures (--image) or a file of codes (--code)")
+            raise BadInput(f"got {given}; expected one of them: pictures, or a file of codes")
         self.check_images(required=False)
         if not all(isinstance(value, str) and value for value in self.layers):
             raise BadInput(f"layer: expected text, or a list of texts, got {self.layer!r}")
@@ -82,7 +93,7 @@ class Invert(PictureFields, NetworkRecipe):
             raise BadInput("layer: got none; expected an address, output, or all")
         check_integer("attempts", self.attempts, 1, MOST)
         if self.judge is None and (self.judge_weights or self.judge_normalize):
-            raise BadInput("judge_weights and judge_normalize say how to load a judge, but there is none: give judge")
+            raise BadInput("judge_weights or judge_normalize is given but no judge: set judge to a network")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -90,12 +101,12 @@ class Invert(PictureFields, NetworkRecipe):
 
     @property
     def priors(self) -> tuple[str, ...]:
-        """What was asked for, as text: auto, or a `PriorChoice`."""
+        """The priors as text: auto, or a `PriorChoice`."""
         given = (self.prior,) if isinstance(self.prior, str | Mapping) else tuple(self.prior)
         return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
 
     def _files(self, context: RunContext) -> Mapping[str, Path]:
-        """The pictures by name; none where codes are given."""
+        """The files of the pictures by name; none where codes are given."""
         return self.pictures(context).files if self.images else {}
 
     @once
@@ -118,16 +129,16 @@ class Invert(PictureFields, NetworkRecipe):
 
         judge = load_model(self.judge, self.judge_weights, self.judge_normalize, self.device)
         if not classifies(judge):
-            raise BadInput(f"judge {self.judge} puts out no vector of classes: expected a classifier")
+            raise BadInput(f"judge {self.judge} outputs no vector of classes: expected a classifier")
         return judge
 
     def _size(self, context: RunContext) -> tuple[int, int]:
-        """(height, width) of the pictures: that of the codes, where these are given."""
+        """(height, width) of the pictures; of those that were encoded, where codes are given."""
         code = self._code(context)
         return self.picture_size(context.model) if code is None else code.size
 
     def settings(self) -> dict[str, Any]:
-        # One way to write what may be written in several, so that a run can be continued with any of them.
+        # One spelling of what has several, so that a run can be resumed with any of them.
         lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
         return super().settings() | lists
 
@@ -143,7 +154,7 @@ class Invert(PictureFields, NetworkRecipe):
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
                 raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
-        files = self._files(context)  # what cannot be read is refused before anything is written
+        files = self._files(context)  # bad pictures, and a bad judge, are errors before anything is written
         self._judge(context)
         units = [
             Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in files
@@ -170,21 +181,21 @@ class Invert(PictureFields, NetworkRecipe):
         return units
 
     def _shapes(self, context: RunContext, size: tuple[int, int]) -> dict[str, Sequence[int]]:
-        """The layers that are asked for, each with the shape of its code (1, ...); it fits the code's file."""
+        """The requested layers with the shapes (1, ...) of their codes, checked against the file of codes."""
         from inverter import stages
 
-        model, code, wanted = context.model, self._code(context), list[str]()
+        model, code, layers = context.model, self._code(context), list[str]()
         for layer in self.layers:
             if layer != "all":
-                wanted.append(layer)
+                layers.append(layer)
             elif code is not None:
-                wanted += [known or OUTPUT_LAYER for known in code.layers]
+                layers += [known or OUTPUT_LAYER for known in code.layers]
             elif known := stages(model, size):
-                wanted += known
+                layers += known
             else:
-                raise BadInput(f"{model.spec} has no stages that put out maps: name its layers with --layer")
+                raise BadInput(f"{model.spec} has no stages that output maps: set layer to addresses of its layers")
         shapes: dict[str, Sequence[int]] = {}
-        for layer in dict.fromkeys(wanted):
+        for layer in dict.fromkeys(layers):
             where = address(layer)
             if code is not None and where not in code.layers:
                 known_layers = ", ".join(known or OUTPUT_LAYER for known in code.layers)
@@ -193,19 +204,18 @@ class Invert(PictureFields, NetworkRecipe):
             if code is not None and tuple(code.layers[where].shape[1:]) != shape[1:]:
                 raise BadInput(
                     f"{self.code}: the code of layer {layer!r} has shape {tuple(code.layers[where].shape[1:])}, but "
-                    f"{model.spec} puts out {shape[1:]} there for a picture of {size[0]}x{size[1]} pixels"
+                    f"{model.spec} outputs {shape[1:]} there for a picture of {size[0]}x{size[1]} pixels"
                 )
             shapes[layer] = shape
         return shapes
 
     def _originals(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
-
         names = list(dict.fromkeys(str(unit.image) for unit in units))
         pictures = self.pictures(context).read(names, self._size(context))
         return pictures[[names.index(str(unit.image)) for unit in units]]
 
     def _targets(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
-        """The codes that these units of one layer pursue, (B, ...)."""
+        """The target codes (B, ...) of units of one layer."""
         from inverter import encode
 
         where = address(units[0].layer)
@@ -234,46 +244,46 @@ class Invert(PictureFields, NetworkRecipe):
         objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
         if self.start == "decoder" and choice.name in DECODED and target.ndim == 4:
-            prior = choice.at(self._starts(context).of(model, units, target, prior), **approach.options(depth))
+            prior = choice.at(self._starts(context).pictures(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, choice.finish(prior))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """The figures of the pictures as they are in their files, with 8 bits a channel."""
+        """The metrics of the pictures as they are in their files, with 8 bits a channel."""
         from inverter import encode
         from recipes.activations.predictions import classifies, recognise
-        from recipes.inversion.similarity import likeness
+        from recipes.inversion.similarity import psnr_and_ssim
 
         model, images = context.model, images.clamp(0, 1).mul(255).round().div(255)
-        known, found = self._code(context) is None, [dict[str, Any]() for _ in units]
+        known, rows = self._code(context) is None, [dict[str, Any]() for _ in units]
         originals = self._originals(context, units) if known else None
         for name, network in (("top5", model if classifies(model) else None), ("judge_top5", self._judge(context))):
             if network is not None:
-                recognise(found, name, network, images, originals if units[0].objective != ORIGINAL else None)
+                recognise(rows, name, network, images, originals if units[0].objective != ORIGINAL else None)
         if units[0].objective == ORIGINAL:
-            for metrics, unit in zip(found, units, strict=True):
-                metrics["source"] = self._files(context)[str(unit.image)].name
-            return found
+            for row, unit in zip(rows, units, strict=True):
+                row["source"] = self._files(context)[str(unit.image)].name
+            return rows
         where = address(units[0].layer)
         target = self._targets(context, units).flatten(1)
-        distance = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
-        between = self._between(context, units[0].layer)
-        for metrics, off, size in zip(found, distance.tolist(), target.norm(dim=1).tolist(), strict=True):
-            metrics["relative_error"] = off / size
-            if between:
-                metrics["normalized_error"] = off / between
+        distances = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
+        mean = self._mean_distance(context, units[0].layer)
+        for row, distance, norm in zip(rows, distances.tolist(), target.norm(dim=1).tolist(), strict=True):
+            row["relative_error"] = distance / norm
+            if mean:
+                row["normalized_error"] = distance / mean
         if originals is not None:
-            for metrics, alike in zip(found, likeness(images, originals), strict=True):
-                metrics |= alike
-        return found
+            for row, similarity in zip(rows, psnr_and_ssim(images, originals), strict=True):
+                row |= similarity
+        return rows
 
     @once
-    def _between(self, context: RunContext, layer: str) -> float | None:
-        """Mean distance between codes of different pictures (Mahendran & Vedaldi 2015: N_Phi)."""
+    def _mean_distance(self, context: RunContext, layer: str) -> float | None:
+        """The mean distance between codes of different pictures (N_Phi of Mahendran & Vedaldi 2015)."""
         import torch
 
-        names = self._names(context)[:YARDSTICK]
+        names = self._names(context)[:COMPARED]
         if len(names) < 2:
             return None
         codes = self._targets(context, [Unit(layer, None, "code", "", image=name) for name in names]).flatten(1)

@@ -1,4 +1,4 @@
-"""How `inverter invert` makes a pre-image: what suits each prior at each depth, and which prior each depth."""
+"""Tuned options and optimisation schedules of `inverter invert`, by prior and depth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 AUTO = "auto"
-SLOWLY = {"schedule": "cosine", "momentum": 0.9}
-"""How Adam comes nearest to a code: there is no chance in it, so what moved it before is worth keeping."""
+ADAM = {"schedule": "cosine", "momentum": 0.9}
+"""Adam's settings that match a code best: without random transforms the gradients are consistent, so momentum pays."""
 
 
 @dataclass(frozen=True)
 class Approach:
-    """What suits a prior for pre-images; both may depend on the stride of the code.
+    """How to optimise pre-images with a prior, by the stride of the code in pixels.
 
     Attributes:
         options: stride -> the prior's options, where the user gives none.
@@ -26,24 +26,24 @@ class Approach:
 
 
 def _pixels(stride: float) -> dict[str, Any]:
-    # The deeper, the more the code leaves open, and the more has to be decided by smoothness.
+    # Deeper codes leave more of the picture open, and need more regularisation.
     return {"total_variation": _by_depth(stride, 0.3, 1.0, 4.0), "spread": 0.01}
 
 
 def _pixels_stages(stride: float) -> list[dict[str, Any]]:
-    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.1, 0.1)} | SLOWLY]
+    return [{"steps": _by_depth(stride, 200, 300, 700), "learning_rate": _by_depth(stride, 0.05, 0.1, 0.1)} | ADAM]
 
 
 def _fourier_stages(stride: float) -> list[dict[str, Any]]:
-    """First L-BFGS, which finds the picture, then Adam, which finds what little the code still lacks.
+    """First L-BFGS, which finds the picture, then Adam, which removes the small rest of the error.
 
-    Adam alone reaches the code as well, but with a picture that has less of the original in it: it moves all
-    coefficients alike, those that the code hardly speaks of too.
+    Adam alone matches the code as well, but with a picture further from the original: it moves all coefficients by
+    similar amounts, including those on which the code hardly depends.
     """
     return [
         {"steps": 250, "optimizer": "lbfgs", "learning_rate": 1.0},
-        # A vector speaks of so little that large steps only stir the picture.
-        {"steps": 150, "learning_rate": 0.07 if stride < 64 else 0.02} | SLOWLY,
+        # A vector constrains the picture so little that large steps only add noise to it.
+        {"steps": 150, "learning_rate": 0.07 if stride < 64 else 0.02} | ADAM,
     ]
 
 
@@ -54,44 +54,55 @@ def _by_depth(stride: float, shallow: float, middle: float, deep: float) -> Any:
 
 APPROACHES: dict[str, Approach] = {
     "pixels": Approach(_pixels, _pixels_stages),
-    # A photograph may have any contrast; all frequencies have to be found, rather than those that nature prefers.
+    # A photograph may have any contrast; all frequencies count, not only those that natural images favour.
     "fourier": Approach(lambda _: {"contrast": math.inf, "decay": 1.0}, _fourier_stages),
-    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01} | SLOWLY]),
+    "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01} | ADAM]),
 }
 """By the prior's name."""
 
 DECODED = ("fourier", "pixels", "pyramid")
-"""Priors that can start from any picture, and so from a decoder's guess at that of the code."""
+"""Priors that can start from any picture, and so from a decoder's estimate."""
 
-OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | SLOWLY])
-"""What every other prior gets: its own options and learning rate."""
+OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | ADAM])
+"""For all other priors, which keep their own options and learning rate."""
 
 
 def best(stride: float) -> str:
-    """The name of the prior that `--prior auto` takes at this depth.
+    """The prior of `--prior auto` at a depth.
 
-    As long as a code has a position for every 6 pixels or so, pixels with total variation come nearest to the picture;
-    where it says less of where things are, the Fourier prior comes nearer to the code and to the picture.
+    For codes with a position at least every 6 pixels, pixels with total variation come closest to the picture. For
+    coarser ones, the Fourier prior comes closer both to the code and to the picture.
+
+    Args:
+        stride: of the code, in pixels.
+
+    Returns:
+        A prior's name.
     """
     return "pixels" if stride < 6 else "fourier"
 
 
 def planned(
-    stages: Sequence[dict[str, Any]], steps: int | None, learning_rate: float | None, chance: bool
+    stages: Sequence[dict[str, Any]], steps: int | None, learning_rate: float | None, augmented: bool
 ) -> list[dict[str, Any]]:
-    """The stages as the user wants them.
+    """Stages with the user's steps and learning rate.
 
     Args:
-        steps: of all stages together; None for their own. learning_rate: of Adam; None for its own.
-        chance: True where pictures are augmented: only Adam bears that.
+        stages: those of an `Approach`.
+        steps: of all stages together; None for their own.
+        learning_rate: of Adam; None for its own.
+        augmented: True for random transforms: L-BFGS needs a deterministic loss, so Adam takes all steps.
+
+    Returns:
+        The stages that have any steps.
 
     Example:
         >>> own = [{"steps": 150, "optimizer": "lbfgs"}, {"steps": 50, "learning_rate": 0.1}]
-        >>> planned(own, steps=8, learning_rate=None, chance=False)
+        >>> planned(own, steps=8, learning_rate=None, augmented=False)
         [{'steps': 6, 'optimizer': 'lbfgs'}, {'steps': 2, 'learning_rate': 0.1}]
     """
     total = sum(stage["steps"] for stage in stages)
-    if chance:
+    if augmented:
         stages = [stage | {"steps": total} for stage in stages if stage.get("optimizer", "adam") == "adam"]
     plan, given, done = [], 0, 0
     for stage in stages:
@@ -100,7 +111,7 @@ def planned(
         stage = stage | {"steps": upto - given}
         if learning_rate is not None and stage.get("optimizer", "adam") == "adam":
             stage["learning_rate"] = learning_rate
-        if stage["steps"] or steps == 0:  # no steps at all is an error that the engine tells
+        if stage["steps"] or steps == 0:  # 0 steps are an error that the engine reports
             plan.append(stage)
         given = upto
     return plan

@@ -1,1 +1,1 @@
-"""What users write: fields, names, indices, priors and targets, parsed and checked."""
+"""Fields of recipes, and the parsers of what users write: names, indices, priors and targets."""

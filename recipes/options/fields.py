@@ -1,4 +1,4 @@
-"""A recipe's fields as its users give them, and the checks that many of them share."""
+"""The fields of recipes: their declaration, and the checks that several recipes share."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from typing import Any
 from inverter_errors import BadInput
 
 NETWORK, OPTIMISATION, MACHINE, OUTPUT = "network", "optimisation", "machine", "output"
-"""Groups of fields that recipes share; the command line shows a recipe's own fields first, then these."""
+"""Groups of fields that recipes share; the command line lists a recipe's own fields first, then these."""
 LARGEST = 16384
-"""Pixels of a picture's side, at most: more are a mistake, which should not end in a machine without memory."""
+"""Largest side of a picture in pixels: a larger one is a mistake that would only exhaust the memory."""
 MOST = 1000
-"""Pictures of one unit, at most."""
+"""Largest number of pictures of one unit."""
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """A recipe's field with the sentence that the command line shows for it.
+    """Declares a field of a recipe, with its description for the command line.
 
     Args:
-        default: its value where the user gives none; `dataclasses.MISSING` for a field that must be given.
-        help: the sentence.
-        more: `repeat`: it may be given several times; `choices`: all values that it may have; `was`: its name in the
-            last release, which still works; `group`: one of those above, for a field that recipes share; `hidden`: a
-            shared field that means something to other recipes alone, kept from users and from the manifest.
+        default: its default; `dataclasses.MISSING` for a required field.
+        help: a noun phrase for `--help`, in lower case and without a full stop.
+        **more: `repeat`: it may be given several times; `choices`: all its values; `was`: its name in the last release,
+            which still works; `group`: one of those above, for a field that recipes share; `hidden`: a shared field
+            that this recipe does not use, omitted from the command line and the manifest.
+
+    Returns:
+        What `dataclasses.field` returns.
     """
     return field(default=default, metadata={"help": help, **more})
 
 
 def group_of(recipe: type, field: Field[Any]) -> str | None:
-    """The group of a recipe's field, also where the recipe gives a shared field another default; None for its own."""
+    """The group of a recipe's field, also if the recipe overrides a shared field; None for a field of its own."""
     for base in recipe.__mro__:
         known = getattr(base, "__dataclass_fields__", {}).get(field.name)
         if known is not None and "group" in known.metadata:
@@ -41,7 +44,7 @@ def group_of(recipe: type, field: Field[Any]) -> str | None:
 
 
 def check_integer(name: str, value: object, least: int, most: int) -> None:
-    """Raises a BadInput unless the value is an integer from `least` to `most`."""
+    """Raises BadInput unless the value is an integer from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise BadInput(f"{name} must be an integer of at least {least}, got {value!r}")
     if value > most:
@@ -49,18 +52,18 @@ def check_integer(name: str, value: object, least: int, most: int) -> None:
 
 
 def check_out(out: str | Path) -> None:
-    """Raises a BadInput for what can be the name of no folder and no file."""
+    """Raises BadInput for a text that cannot be the name of a folder or file."""
     if not str(out) or "\0" in str(out):
         raise BadInput(f"out is {str(out)!r}; expected a folder" if str(out) else "out is empty; expected a folder")
 
 
 def key_of(field: Field[Any]) -> str:
-    """A field's name as TOML key and flag: without the underscore that Python wants after a keyword (`class_`)."""
+    """A field's name as TOML key and flag: without the underscore that Python requires after a keyword (`class_`)."""
     return field.name.removesuffix("_")
 
 
 def texts(value: str | Path | Sequence[str]) -> tuple[str, ...]:
-    """One text or several, as several.
+    """One text or several, as a tuple.
 
     Example:
         >>> texts("a"), texts(["a", "b"])

@@ -1,4 +1,4 @@
-"""Classes as people name them: by name, by index, by ranges."""
+"""Channels and classes as users write them: names, indices and ranges."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ if TYPE_CHECKING:
 
 
 def _number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) < 4000  # Python reads no longer ones
+    return text.isdecimal() and text.isascii() and len(text) < 4000  # Python does not parse longer ones
 
 
 def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -> list[int]:
-    """Channels as `all`, `3,17,40-60`, a number or a list of numbers: each once, in the order given.
+    """Parses channel indices.
 
     Args:
-        count: how many there are. what: names them in an error, e.g. "layer features.9".
+        channels: `all`, a text like `3,17,40-60`, a number, or a list of numbers.
+        count: number of channels.
+        what: their owner, for errors, e.g. "layer features.9".
+
+    Returns:
+        The indices without duplicates, in the given order.
 
     Raises:
-        BadInput: for text of another form, an empty range, or a channel that is not there.
+        BadInput: for text of another form, an empty range, or a channel out of range.
     """
     if isinstance(channels, str):
         if channels.strip() == "all":
@@ -57,15 +62,20 @@ def parse_channels(channels: str | int | Iterable[int], count: int, what: str) -
 def parse_classes(
     classes: str | int | Sequence[int | str], count: int, names: Sequence[str], what: str = "the model"
 ) -> list[int]:
-    """Class indices from names, indices and ranges: each once, in the order given.
+    """Parses class names, indices and ranges.
 
     Args:
-        classes: one entry or several. Text is `all`, the exact name of a class in any case, or such names, indices
-            and ranges separated by commas: `goldfish,130,200-207`.
-        count: how many classes there are. names: theirs, as far as they are known. what: the model, for errors.
+        classes: one entry or several. A text is `all`, the exact name of a class in any case, or names, indices and
+            ranges separated by commas: `goldfish,130,200-207`.
+        count: number of classes.
+        names: class names, as far as they are known.
+        what: the model, for errors.
+
+    Returns:
+        The indices without duplicates, in the given order.
 
     Raises:
-        BadInput: for a name that no class has (with the nearest) or that several have, or an index out of range.
+        BadInput: for an unknown name (it suggests similar ones), a name of several classes, or an index out of range.
 
     Example:
         >>> parse_classes(["Cat", "0-1"], 3, ["ant", "bee", "cat"])
@@ -80,8 +90,8 @@ def parse_classes(
         if not isinstance(entry, str):
             found += parse_channels([entry], count, f"the output of {what}")
             continue
-        whole = entry.strip().casefold() in known  # a name may hold a comma
-        for part in [entry] if whole else entry.split(","):
+        is_name = entry.strip().casefold() in known  # a name may contain a comma
+        for part in [entry] if is_name else entry.split(","):
             name = part.strip().casefold()
             if len(known.get(name, ())) > 1:
                 several = " and ".join(map(str, known[name]))
@@ -100,14 +110,17 @@ def parse_classes(
 
 
 def count_classes(model: Model) -> int:
-    """How many classes a network tells apart.
+    """The number of classes of a classifier.
+
+    Args:
+        model: the network.
 
     Raises:
-        BadInput: if its output is no vector of classes (B, K).
+        BadInput: if its output is not a vector of class scores (B, K).
     """
     from objectives import OUTPUT
 
     shape = model.shapes([OUTPUT])[OUTPUT]
     if len(shape) != 2:
-        raise BadInput(f"{model.spec} puts out {tuple(shape)}, expected one number per class (B, K)")
+        raise BadInput(f"{model.spec} outputs {tuple(shape)}, expected one number per class (B, K)")
     return shape[1]

@@ -1,13 +1,13 @@
-"""Layers as people name them."""
+"""Names of layers in targets and manifests."""
 
 from __future__ import annotations
 
 OUTPUT_LAYER = "output"
-"""What people and the manifest call the network's own output."""
+"""The name of the network's output in targets and manifests."""
 
 
 def address(layer: str) -> str:
-    """A layer's name for people as the network knows it.
+    """The address of a layer, as `Model` takes it: "" for the output.
 
     Example:
         >>> address("features.9"), address("output")

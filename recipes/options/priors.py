@@ -1,8 +1,7 @@
-"""Priors by name and options: what `--prior` and TOML's `[prior]` choose, for every recipe."""
+"""Priors by name and options, as `--prior` and `[prior]` in a recipe file choose them."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
-from recipes.options.named import fits_type, parse_options, write_options
+from recipes.options.named import fits_type, option_types, parse_options, write_options
 from recipes.options.suggest import nearest
 
 if TYPE_CHECKING:
@@ -23,8 +22,9 @@ PriorLike = str | Mapping[str, Any]
 """How a prior may be written: `maco`, `pixels:total_variation=4,blur=.6`, or a table {"name": "pixels", ...}."""
 
 NAMES = ("fourier", "pixels", "pyramid", "maco", "deep-image", "cppn", "gan", "plug-and-play", "accentuate")
+"""The keys of `priors.registry.PRIORS`, written out: help texts do not wait for torch."""
 STARTS = ("fourier", "pixels", "pyramid", "maco")
-"""Those that can start from a picture."""
+"""Priors that can start from an image."""
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
 
 _OWN: dict[str, dict[str, str]] = {
@@ -34,21 +34,27 @@ _OWN: dict[str, dict[str, str]] = {
     "plug-and-play": {"generator": "str", "weights": "str", "denoiser": "str", "denoiser_weights": "str"},
     "accentuate": {"image": "str", "start": "str", "strength": "float", "layer": "str"},
 }
-"""Options that a recipe adds to a prior's own, with their types."""
+"""Options that recipes add to those of the class, with their types."""
 
 
 @dataclass(frozen=True)
 class PriorChoice:
-    """A prior's name with its options, which are those of its class (`priors`) and some that only a recipe can serve:
+    """A prior's name with options.
+
+    The options are those of its class in `priors`, and some that recipes add:
 
     - `maco`: `transparent=true` writes pictures whose alpha channel is the importance mask (Fel et al. 2023);
     - `cppn`: `render=1024` writes the pictures at this size, whatever size they were optimised at;
     - `gan`, `plug-and-play`: `generator=FILE.py:FACTORY`, `weights=FILE`, and a denoiser in the same way;
-    - `accentuate`: `image=PHOTO` to keep near to, `strength`, `start` (the prior that starts there), and `layer`, whose
-      features measure the distance (default: pixels).
+    - `accentuate`: `image=PHOTO`, the image to stay close to, `strength`, `start` (the prior that starts from it), and
+      `layer`, in whose features the distance is measured (default: pixels).
+
+    Attributes:
+        name: one of `NAMES`.
+        options: option -> value.
 
     Raises:
-        BadInput: for an unknown name or option (with near ones), or a value of another type.
+        BadInput: for an unknown name or option (it suggests similar ones), or a value of another type.
 
     Example:
         >>> PriorChoice.parse("pixels:blur=.6, l2=1")
@@ -72,7 +78,7 @@ class PriorChoice:
 
     @classmethod
     def parse(cls, given: PriorLike) -> PriorChoice:
-        """A choice from a text or a table."""
+        """The choice of a text or a table."""
         if isinstance(given, Mapping):
             options = dict(given)
             name = options.pop("name", None)
@@ -87,29 +93,28 @@ class PriorChoice:
         return write_options(self.name, self.options)
 
     def _class(self) -> Any:  # a subclass of Prior, each with arguments of its own
-        import priors
+        from priors.registry import PRIORS
 
-        classes = (priors.Fourier, priors.Pixels, priors.Pyramid, priors.Maco, priors.DeepImage, priors.Cppn)
-        return dict(zip(NAMES, (*classes, priors.GanLatent, priors.PlugAndPlay, priors.Accentuate), strict=True))[
-            self.name
-        ]
+        return PRIORS[self.name]
 
     def _known(self) -> dict[str, str]:
-        """The options with the types that they may have, as text."""
-        parameters = inspect.signature(self._class()).parameters
-        options = {key: str(parameter.annotation) for key, parameter in parameters.items()}
+        """The options with their types, as text."""
+        options = option_types(self._class())
         given = ("count", "size", "images", "features", "start") if self.name == "accentuate" else ("count", "size")
         return {key: kind for key, kind in options.items() if key not in given} | _OWN.get(self.name, {})
 
     def make(self, count: int, size: tuple[int, int], model: Model, **defaults: Any) -> Prior:
-        """The prior of so many pictures of `size` (height, width).
+        """Makes the prior.
 
         Args:
-            model: whose layer measures the distance of `accentuate`.
-            defaults: options that a recipe prefers to the prior's own.
+            count: number of pictures.
+            size: (height, width) in pixels.
+            model: the network, in whose layer `accentuate` may measure the distance.
+            **defaults: options of the recipe, which override the prior's defaults and are overridden by the choice's.
 
         Raises:
-            BadInput, OSError: if the prior does not take an option's value, or a file of it cannot be read.
+            BadInput: for a value out of range.
+            OSError: for a file that cannot be read.
         """
         options = defaults | dict(self.options)
         if self.name == "accentuate":
@@ -120,33 +125,34 @@ class PriorChoice:
             if isinstance(spec := options.get(module), str):
                 options[module] = _module(spec, options.pop(weights, None))
             elif options.pop(weights, None) is not None:
-                raise BadInput(f"prior {self.name}: {weights} says nothing without {module}=FILE.py:FACTORY")
+                raise BadInput(f"prior {self.name}: {weights} requires {module}=FILE.py:FACTORY")
         try:
             return self._class()(count, size, **options)
-        except (TypeError, RuntimeError, OverflowError) as error:  # a list of the wrong things, say, or a huge number
+        except (TypeError, RuntimeError, OverflowError) as error:  # e.g. a list of another type, or a huge number
             raise BadInput(f"prior {self}: {' '.join(str(error).split())}") from error
 
     def at(self, images: Tensor, **defaults: Any) -> Prior:
-        """The prior that starts at `images` (B, 3, H, W) in [0, 1], of those that can and whose options are their own.
+        """Makes the prior that starts from images, for one of `STARTS` without options of a recipe.
 
         Args:
-            defaults: options that a recipe prefers to the prior's own.
+            images: (B, 3, H, W) in [0, 1].
+            **defaults: as in `make`.
         """
         prior: Prior = self._class().from_image(images, **(defaults | dict(self.options)))
         return prior
 
     def window(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
-        """(height, width) of what the network is shown of pictures of `size`: of a canvas, crops."""
+        """(height, width) of the network's input for pictures of `size`: a canvas is optimised in crops."""
         from inverter.augment import Augment
 
         return Augment().cropped(size, model.input_size).window(size) if self._class().cropped else size
 
     def check(self, size: tuple[int, int], model: Model) -> None:
-        """Raises what `make` would raise, before anything is written."""
+        """Raises what `make` raises, before anything is written."""
         self.make(1, size, model)
 
     def finish(self, prior: Prior) -> Callable[[Tensor], Tensor] | None:
-        """What makes of the finished pictures (B, 3, H, W) those that are written; None if they are."""
+        """The function from finished pictures (B, 3, H, W) to those that are written; None if these are the same."""
         from priors import Cppn, Maco
 
         if isinstance(prior, Cppn) and (size := self.options.get("render")):
@@ -177,14 +183,14 @@ def _accentuate(
     from recipes.pictures.reading import fit, read_picture
 
     if image is None:
-        raise BadInput("prior accentuate needs the picture to keep near to: accentuate:image=PHOTO")
+        raise BadInput("prior accentuate requires an image to stay close to: accentuate:image=PHOTO")
     if start not in STARTS:
         raise BadInput(f"prior accentuate: unknown start {start!r}{nearest(start, STARTS)}")
     starts: dict[str, Callable[[Tensor], Prior]] = {
         "fourier": priors.Fourier.from_image,
         "pixels": priors.Pixels.from_image,
         "pyramid": priors.Pyramid.from_image,
-        "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # the paper's: phases alone
+        "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # as in the paper: only phases are optimised
     }
     photo = fit(read_picture(Path(image)), size).expand(count, -1, -1, -1)
     return priors.Accentuate(photo, starts[start], strength, None if layer is None else _features(model, layer))

@@ -1,4 +1,4 @@
-"""What somebody probably meant."""
+"""Suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?` for a name that was mistyped, else all that are known.
+    """The end of an error about an unknown name: similar names, or else all known ones.
+
+    Args:
+        name: the unknown name.
+        known: all known names.
 
     Example:
         >>> nearest("galery", ["gallery", "invert"])

@@ -1,4 +1,4 @@
-"""Targets as text, for questions to real pictures: any objective of one unit, and the class that is strongest."""
+"""Targets of attribution as text: any objective of one unit, or the predicted class of each image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from objectives import Objective
 
 TOP = "top"
-"""The class that the network puts first, for each picture its own."""
+"""The class with the highest score, for each image separately."""
 FORMS = {
     "logit": "logit:CLASS",
     "softmax": "softmax:CLASS",
@@ -29,18 +29,18 @@ FORMS = {
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
 }
-HELP = ", ".join(FORMS.values()) + "; CLASS is a name, an index, or top: the strongest class of each picture"
+HELP = ", ".join(FORMS.values()) + "; CLASS is a name, an index, or top: the predicted class of each image"
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One target.
+    """A target of attribution.
 
     Attributes:
         kind: logit, softmax, channel, neuron, direction or layer.
-        layer: address as people say it; "output" for classes.
-        which: what of the layer, as text.
+        layer: address of the layer; "output" for classes.
+        which: the class, channel, position or direction in it, as text.
 
     Raises:
         BadInput: for text of another form.
@@ -82,20 +82,24 @@ class Target:
 
     @property
     def single(self) -> bool:
-        """True if it means one channel or class of a picture."""
+        """True if it is one channel or class."""
         return self.kind not in ("direction", "layer")
 
     @property
     def channel(self) -> int | None:
-        """Index of the channel or class, where there is one."""
+        """Index of the channel or class; None for a class by name or `top`, and for a target that is not single."""
         first = self.which.partition(":")[0]
         return int(first) if self.single and _is_number(first) else None
 
     def resolved(self, model: Model) -> Target:
-        """This target with the class that it names as an index.
+        """This target with its class as an index.
+
+        Args:
+            model: the network.
 
         Raises:
-            BadInput: for a class that the network does not know. NotFound: for a layer that it does not have.
+            BadInput: for an unknown class.
+            NotFound: for an unknown layer.
         """
         if not self.of_class:
             model.check_layer(address(self.layer))
@@ -105,14 +109,18 @@ class Target:
             return self
         found = parse_classes(self.which, count_classes(model), model.categories, model.spec)
         if len(found) > 1:
-            raise BadInput(f"target {self}: expected one class; several targets are given one by one")
+            raise BadInput(f"target {self}: expected one class; give several targets separately")
         return replace(self, which=str(found[0]))
 
     def channels(self, model: Model, images: Tensor) -> list[int]:
-        """The class or channel that a resolved target means, for each of these pictures (B, 3, H, W).
+        """The class or channel of a resolved target, for each image.
+
+        Args:
+            model: the network.
+            images: (B, 3, H, W) in [0, 1].
 
         Raises:
-            BadInput: for a target that means none.
+            BadInput: for a target that is not a single class or channel.
         """
         if self.which == TOP:
             from inverter import encode
@@ -120,14 +128,20 @@ class Target:
 
             return encode(model, images, OUTPUT)[OUTPUT].argmax(1).tolist()
         if self.channel is None:
-            raise BadInput(f"target {self} means no single channel")
+            raise BadInput(f"target {self} is not a single class or channel")
         return [self.channel] * len(images)
 
     def objective(self, model: Model, images: Tensor) -> Objective:
-        """What it means for these pictures (B, 3, H, W): one target, or for `top` one for each of them.
+        """The target as an objective for a batch of images; for `top`, with one class per image.
+
+        Args:
+            model: the network.
+            images: (B, 3, H, W) in [0, 1].
 
         Raises:
-            BadInput, NotFound, OSError: for a class, layer or file that is not there.
+            BadInput: for an unknown class, or an unsuitable file.
+            NotFound: for an unknown layer.
+            MissingFile: for a missing file.
         """
         import objectives
 
@@ -152,7 +166,7 @@ def _is_number(text: str) -> bool:
 
 
 def _vector(text: str, count: int, target: str) -> Sequence[float]:
-    """The (count,) numbers of a direction, from a file or from `CHANNEL*WEIGHT,...`."""
+    """A direction (count,), from a file or from `CHANNEL*WEIGHT,...`."""
     import numpy as np
 
     if text.endswith(".npy"):
@@ -161,7 +175,7 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
         try:
             vector = np.load(text, allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
-            raise BadInput(f"target {target}: {text} is no array ({error})") from error
+            raise BadInput(f"target {target}: {text} is not a NumPy array ({error})") from error
         if vector.shape != (count,) or vector.dtype.kind not in "fiu":
             raise BadInput(
                 f"target {target}: {text} holds an array of shape {vector.shape}, expected {count} numbers ({count},)"
@@ -175,7 +189,7 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
                 raise ValueError
             vector[int(channel)] = float(weight or 1)
         except ValueError:
-            raise BadInput(f"target {target}: {piece.strip()!r} is no CHANNEL*WEIGHT, and no FILE.npy") from None
+            raise BadInput(f"target {target}: got {piece.strip()!r}, expected CHANNEL*WEIGHT or FILE.npy") from None
         except IndexError:
             raise BadInput(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
     return vector

@@ -1,1 +1,1 @@
-"""One photo as a layer sees it: semantic dictionaries and activation grids (Olah et al. 2018)."""
+"""A layer's activations for one photo, as pictures: semantic dictionaries and activation grids (Olah et al. 2018)."""

@@ -1,4 +1,4 @@
-"""Semantic dictionaries: what each position of a photo is made of, as pictures instead of channel numbers."""
+"""Semantic dictionaries: the strongest channels at each position of a photo, as pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ ALL = "all"
 
 
 def parse_positions(positions: str | Sequence[str], rows: int, columns: int, layer: str) -> list[tuple[int, int]]:
-    """Positions of a map as `all` or as `ROW,COLUMN`, each once.
+    """Positions of a map.
+
+    Args:
+        positions: `all`, `ROW,COLUMN`, or several of these.
+        rows: of the map.
+        columns: of the map.
+        layer: its address, for errors.
+
+    Returns:
+        (row, column) of each position once, in the order given.
 
     Raises:
         BadInput: for text of another form, or a position outside the map.
@@ -28,10 +37,10 @@ def parse_positions(positions: str | Sequence[str], rows: int, columns: int, lay
         >>> parse_positions(["1,0", "0,1"], 2, 2, "conv")
         [(1, 0), (0, 1)]
     """
-    found: list[tuple[int, int]] = []
+    parsed: list[tuple[int, int]] = []
     for text in [positions] if isinstance(positions, str) else positions:
         if text == ALL:
-            found += [(y, x) for y in range(rows) for x in range(columns)]
+            parsed += [(y, x) for y in range(rows) for x in range(columns)]
             continue
         parts = [part.strip() for part in text.split(",")]
         if len(parts) != 2 or not all(part.isdecimal() and part.isascii() for part in parts):
@@ -42,16 +51,19 @@ def parse_positions(positions: str | Sequence[str], rows: int, columns: int, lay
                 f"position {y},{x} is outside the map of layer {layer!r}, which has {rows} rows and {columns} columns "
                 f"(0,0 to {rows - 1},{columns - 1})"
             )
-        found.append((y, x))
-    return list(dict.fromkeys(found))
+        parsed.append((y, x))
+    return list(dict.fromkeys(parsed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dictionary(PhotoIcons):
-    """What each position of a photo is made of: its strongest channels, and all, as pictures (Olah et al. 2018).
+    """A picture of each position's activation vector, and of its strongest channels (Olah et al. 2018).
 
-    "The Building Blocks of Interpretability": a semantic dictionary pairs each neuron's activation with its picture.
-    Each channel is optimised once, however many positions it is strong at.
+    "The Building Blocks of Interpretability": a semantic dictionary pairs each neuron's activation with a
+    visualization of the neuron. Each channel is optimised once, for all positions where it is strong.
+
+    Raises:
+        BadInput: for options out of their range, or (in `run`) a position outside the map or without activation.
 
     Example:
         >>> Dictionary(image="photo.jpg", layer="features.stage3", positions="3,4", out="OUT").name
@@ -61,7 +73,7 @@ class Dictionary(PhotoIcons):
     name: ClassVar[str] = "dictionary"
 
     positions: str | Sequence[str] = option(
-        ALL, "all, or ROW,COLUMN in the layer's map, from the upper left; may be repeated", repeat=True
+        ALL, "positions in the layer's map: all, or ROW,COLUMN from the upper left; may be repeated", repeat=True
     )
     out: str = option("dictionary", "output folder")
 
@@ -77,14 +89,14 @@ class Dictionary(PhotoIcons):
 
     def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
         rows, columns = maps.shape[1:]
-        found = []
+        icons = []
         for y, x in parse_positions(self.positions, rows, columns, layer):
             if bool(maps[:, y, x].any()):
-                found.append(self.at(layer, maps, y, x))
+                icons.append(self.position_icon(layer, maps, y, x))
             elif ALL not in self.positions:
                 raise BadInput(f"position {y},{x} of layer {layer!r} is all zero for {self.image}: choose another")
-        channels = dict.fromkeys(each["channel"] for _, icon in found for each in icon.metrics["channels"])
-        return found + [(self._channel(layer, channel), Icon(_unit(channel, len(maps)), {})) for channel in channels]
+        channels = dict.fromkeys(each["channel"] for _, icon in icons for each in icon.metrics["channels"])
+        return icons + [(self._channel(layer, channel), Icon(_unit(channel, len(maps)), {})) for channel in channels]
 
     def _channel(self, layer: str, channel: int) -> Unit:
         file = f"images/{safe_name(layer)}/channel-{channel:04d}.png"

@@ -1,4 +1,4 @@
-"""Activation grids: a whole photo as the network sees it, one picture for each position."""
+"""Activation grids: a photo as a layer represents it, one picture for each position."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
     from recipes.outputs.manifest import Record
 
-GROUND = 1.0
-"""Grey level between the cells."""
+BACKGROUND = 1.0
+"""Grey level between the cells, in [0, 1]."""
 
 
 def cell_side(magnitude: float, largest: float, pitch: int) -> int:
-    """Side in pixels of a cell whose area is to the full one, `pitch` squared, as magnitude is to the largest.
+    """The side of a cell whose area is proportional to its magnitude.
+
+    Args:
+        magnitude: of the cell's activation vector.
+        largest: magnitude of the grid; such a cell has the full side.
+        pitch: the full side in pixels.
+
+    Returns:
+        The side in pixels, from 1 to `pitch`.
 
     Example:
         >>> cell_side(1.0, 4.0, 96)
@@ -33,17 +41,21 @@ def cell_side(magnitude: float, largest: float, pitch: int) -> int:
 
 
 def compose(cells: Sequence[tuple[int, int, float, Tensor]], rows: int, columns: int, pitch: int) -> Tensor:
-    """The grid as one picture (3, rows * pitch, columns * pitch) in [0, 1].
+    """Draws a grid as one picture: each icon in the centre of its cell, with an area proportional to its magnitude.
 
     Args:
-        cells: (row, column, magnitude, icon (3, h, w) in [0, 1]); each is cut to the middle of its place, its area
-            in proportion to its magnitude. Places without one stay white.
-        pitch: side of a place in pixels.
+        cells: (row, column, magnitude, icon (3, h, w) in [0, 1]); cells that are not given stay white.
+        rows: of the grid.
+        columns: of the grid.
+        pitch: side of a cell in pixels.
+
+    Returns:
+        (3, rows * pitch, columns * pitch) in [0, 1].
     """
     import torch
     from torch.nn import functional as F
 
-    picture = torch.full((3, rows * pitch, columns * pitch), GROUND)
+    picture = torch.full((3, rows * pitch, columns * pitch), BACKGROUND)
     largest = max((magnitude for *_, magnitude, _ in cells), default=1.0)
     for y, x, magnitude, icon in cells:
         side = cell_side(magnitude, largest, pitch)
@@ -55,11 +67,15 @@ def compose(cells: Sequence[tuple[int, int, float, Tensor]], rows: int, columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(PhotoIcons):
-    """A whole photo as the network sees it: a picture for each position, as large as it is active (Olah et al. 2018).
+    """A picture of each position's activation vector, sized by its magnitude: an activation grid (Olah et al. 2018).
 
-    "The Building Blocks of Interpretability", activation grids. Besides the icons, the folder has each layer's grid as
-    one picture, `grids/LAYER.png`. Positions where all channels are zero stay empty. `groups` adds neuron groups:
-    directions that a non-negative matrix factorisation of the layer's activations finds, each with its map.
+    From "The Building Blocks of Interpretability". The folder also has each layer's grid as one picture,
+    `grids/LAYER.png`. Positions where all channels are zero stay empty. `groups` adds neuron groups: the factors of a
+    non-negative matrix factorisation A ~ maps x directions of the layer's activations, each with its map and its icon.
+
+    Raises:
+        BadInput: for options out of their range, or (in `run`) more groups than channels or positions.
+        MissingLibrary: in `run`, for groups without scikit-learn.
 
     Example:
         >>> Grid(image="photo.jpg", layer="features.stage3", out="OUT").name
@@ -68,7 +84,7 @@ class Grid(PhotoIcons):
 
     name: ClassVar[str] = "grid"
 
-    groups: int | None = option(None, "add so many factor groups of each layer (needs scikit-learn)")
+    groups: int | None = option(None, "number of neuron groups (NMF factors) to add for each layer; needs scikit-learn")
     out: str = option("grid", "output folder")
 
     def __post_init__(self) -> None:
@@ -77,13 +93,13 @@ class Grid(PhotoIcons):
             check_integer("groups", self.groups, 1, MOST)
 
     def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
-        cells = [self.at(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
+        cells = [self.position_icon(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
         return cells + (self._groups(layer, maps, self.groups) if self.groups else [])
 
     def _groups(self, layer: str, maps: Tensor, count: int) -> list[tuple[Unit, Icon]]:
         from recipes.photo.neuron_groups import colours, factorise
 
-        factors, found = factorise(maps, count, self.seed), []
+        factors, icons = factorise(maps, count, self.seed), []
         for index, (colour, vector, where) in enumerate(
             zip(colours(count), factors.directions, factors.maps, strict=True)
         ):
@@ -97,8 +113,8 @@ class Grid(PhotoIcons):
                 "error": factors.error,
             }
             file = f"images/{safe_name(layer)}/group-{index:02d}.png"
-            found.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, metrics)))
-        return found
+            icons.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, metrics)))
+        return icons
 
     def assemble(self, folder: Path, records: Collection[Record]) -> None:
         from recipes.outputs.atomic import write_png

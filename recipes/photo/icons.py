@@ -1,4 +1,4 @@
-"""What the network sees at each position of one photo: the core of dictionaries and grids."""
+"""Icons of the activation vectors of one photo: the basis of dictionaries and grids."""
 
 from __future__ import annotations
 
@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from inverter import Model
 
 CONTRAST = 1.2
-"""Of icons with the Fourier prior: what photographs have or less, so that a small picture stays readable."""
+"""Contrast of icons with the Fourier prior, at most that of photographs, so that a small picture stays readable."""
 
 
 def strongest(vector: Tensor, count: int) -> list[tuple[int, float]]:
-    """The channels of an activation vector (C,) above 0, highest first, at most `count`, with their activations.
+    """The channels with the highest positive activations.
+
+    Args:
+        vector: activations, (C,).
+        count: number of channels, at most.
+
+    Returns:
+        (channel, activation) of each, highest first.
 
     Example:
         >>> import torch
@@ -40,7 +47,12 @@ def strongest(vector: Tensor, count: int) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True)
 class Icon:
-    """What one picture is to show: an activation vector (C,), and what the manifest tells of it."""
+    """The target of one picture.
+
+    Attributes:
+        vector: activation vector, (C,).
+        metrics: JSON values for the manifest.
+    """
 
     vector: Tensor
     metrics: Mapping[str, Any]
@@ -48,23 +60,23 @@ class Icon:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoIcons(NetworkRecipe):
-    """A photo's activation vectors a_(y,x), each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
+    """Activation vectors a_(y,x) of a photo, each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
 
-    The objective is Olah et al. 2018's dot product, times the cosine power of Carter et al. 2019; Phi(x) is taken at
-    all positions of the icon. A subclass says which icons it wants.
+    The objective is the dot product of Olah et al. 2018, times the power of the cosine of Carter et al. 2019, averaged
+    over the positions of the icon. Subclasses choose the icons.
 
     Raises:
         BadInput: for options out of their range.
     """
 
     image: str = option("", "the photo")
-    layer: str | Sequence[str] = option("", "address of a layer that puts out maps; may be repeated", repeat=True)
-    count: int = option(4, "strongest channels that are told of each position")
+    layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True)
+    count: int = option(4, "number of strongest channels to list for each position")
     icon: int = option(96, "side of the icons in pixels")
-    power: float = option(2.0, "of the cosine: 0 is the plain dot product")
+    power: float = option(2.0, "exponent of the cosine factor; 0 is the plain dot product")
     prior: PriorLike = option("fourier", HELP)
     size: int | None = option(
-        None, "side of the photo as the network sees it, in pixels (default: the model's input size)"
+        None, "side of the photo at the network's input, in pixels (default: the model's input size)"
     )
     steps: int | None = option(32, "optimisation steps for each icon")
     augment: str = option("light", "none, light, standard, strong or wide")
@@ -72,9 +84,9 @@ class PhotoIcons(NetworkRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.image, str | Path) or not str(self.image):
-            raise BadInput(f"image: got {self.image!r}; expected a photo (--image FILE)")
+            raise BadInput(f"image: got {self.image!r}; expected the path of a photo")
         if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
-            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers shows them)")
+            raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers lists them)")
         check_integer("count", self.count, 1, MOST)
         check_integer("icon", self.icon, 1, LARGEST)
         if not 0 <= self.power <= 100:
@@ -86,7 +98,7 @@ class PhotoIcons(NetworkRecipe):
         return (self.layer,) if isinstance(self.layer, str) else tuple(dict.fromkeys(self.layer))
 
     def settings(self) -> dict[str, Any]:
-        # One way to write what may be written in several, so that a run can be continued with any of them.
+        # One spelling of what has several, so that a run can be resumed with any of them.
         return super().settings() | {"layer": list(self.layers), "prior": str(PriorChoice.parse(self.prior))}
 
     def _photo(self, model: Model) -> Tensor:
@@ -99,7 +111,7 @@ class PhotoIcons(NetworkRecipe):
         """The photo's activations (C, H, W) at each layer.
 
         Raises:
-            BadInput: for a photo that cannot be read, a layer without maps or that the photo leaves silent.
+            BadInput: for a photo that cannot be read, or a layer without maps or without activation for the photo.
         """
         from inverter import encode
 
@@ -114,31 +126,31 @@ class PhotoIcons(NetworkRecipe):
         for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
             if len(shape) != 4:
                 raise BadInput(
-                    f"layer {layer!r} puts out a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
-                    "another layer (inverter layers shows them)"
+                    f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
+                    "another layer (inverter layers lists them)"
                 )
         maps = {layer: code[0] for layer, code in encode(model, photo[None], self.layers).items()}
         for layer, activations in maps.items():
             if not bool(activations.any()):
-                raise BadInput(f"layer {layer!r} is all zero for {self.image}: there is nothing to show")
+                raise BadInput(f"layer {layer!r} is all zero for {self.image}: choose another layer or photo")
         return maps
 
     @once
     def _icons(self, context: RunContext) -> dict[Unit, Icon]:
-        """All icons, each with its unit, in order."""
+        """All icons by unit, in order."""
         return {unit: icon for layer, maps in self._maps(context).items() for unit, icon in self.icons(layer, maps)}
 
     @abstractmethod
     def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
-        """The icons of one layer, whose activations are `maps` (C, H, W)."""
+        """The icons of one layer, with their units; `maps` (C, H, W) are its activations for the photo."""
 
     def units(self, context: RunContext) -> list[Unit]:
         name = Path(self.image).stem
         photo = Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL)
         return [photo, *self._icons(context)]
 
-    def at(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
-        """The icon of one position's whole vector."""
+    def position_icon(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
+        """The icon of the activation vector at one position of the layer's `maps` (C, H, W)."""
         vector = maps[:, y, x]
         metrics = {
             "position": [y, x],
@@ -162,7 +174,9 @@ class PhotoIcons(NetworkRecipe):
         else:
             icons = self._icons(context)
             vectors = torch.stack([icons[unit].vector for unit in units])
-            vectors = vectors / vectors.norm(dim=1, keepdim=True)  # a weak position deserves steps as large as others
+            vectors = vectors / vectors.norm(
+                dim=1, keepdim=True
+            )  # weak positions get gradients as large as strong ones
             objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
         choice = PriorChoice.parse(self.prior)
         defaults = {"contrast": CONTRAST} if choice.name == "fourier" else {}
@@ -170,7 +184,7 @@ class PhotoIcons(NetworkRecipe):
         return Problem(objective, prior, measure, finish=choice.finish(prior))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """The photo's maps; of icons, the cosine between their mean activation and the vector they are to show."""
+        """Of the photo, the sizes of its maps; of an icon, the cosine between its mean activation and its vector."""
         from torch.nn import functional as F
 
         from inverter import encode
@@ -179,13 +193,13 @@ class PhotoIcons(NetworkRecipe):
             shapes = {layer: list(maps.shape[1:]) for layer, maps in self._maps(context).items()}
             return [{"source": Path(self.image).name, "maps": shapes}]
         layer = units[0].layer
-        found = []
+        rows = []
         means = encode(context.model, images, layer)[layer].mean((2, 3))
         for unit, mean in zip(units, means, strict=True):
             icon = self._icons(context)[unit]
             cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
-            found.append({**icon.metrics, "cosine": cosine})
-        return found
+            rows.append({**icon.metrics, "cosine": cosine})
+        return rows
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.photo.page import render_photo

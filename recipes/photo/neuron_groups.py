@@ -1,4 +1,4 @@
-"""Groups of positions and channels that act together: non-negative matrix factorisation of a photo's activations."""
+"""Neuron groups: non-negative matrix factorisation of a photo's activations (Olah et al. 2018)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ITERATIONS = 400
+"""Of the factorisation, at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """activations[c, y, x] is about the sum over k of maps[k, y, x] * directions[k, c]; both are >= 0.
+    """A factorisation activations[c, y, x] ~ sum_k maps[k, y, x] * directions[k, c], with non-negative factors.
 
     Attributes:
-        maps: (K, H, W): how much of each group is where, the strongest group first.
-        directions: (K, C), each of length 1 (all zero for a group that came out empty).
-        error: |activations - sum| / |activations|, of their positive part.
+        maps: the strength of each group at each position, (K, H, W), the strongest group first.
+        directions: the channels of each group, (K, C), of norm 1 (all zero for an empty group).
+        error: relative error |activations - sum| / |activations|, of the positive part of the activations.
     """
 
     maps: Tensor
@@ -31,12 +32,20 @@ class Factors:
 
 
 def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
-    """Factors of one photo's activations (C, H, W), as in Olah et al. 2018's neuron groups.
+    """Factorises a photo's activations into neuron groups (Olah et al. 2018).
 
-    What is below 0 (in layers without ReLU) counts as 0.
+    Negative activations (of layers without ReLU) count as 0.
+
+    Args:
+        activations: (C, H, W).
+        groups: number K of groups.
+        seed: of the initialisation.
+
+    Returns:
+        The factors.
 
     Raises:
-        BadInput: for more groups than there are channels or positions.
+        BadInput: for more groups than channels or positions, or activations without a positive value.
         MissingLibrary: without scikit-learn.
 
     Example:
@@ -58,9 +67,9 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
         raise MissingLibrary("groups need scikit-learn: pip install 'inverter-vis[atlas]'") from None
     matrix = activations.clamp_min(0).flatten(1).T.double().numpy()  # (positions, channels)
     if not matrix.any():
-        raise BadInput("groups: no activation is above 0, so there is nothing to group")
+        raise BadInput("groups: no activation of this layer is above 0; choose another layer or photo")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the error is told; a little more would change nothing
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the error is recorded; more iterations hardly change it
         model = NMF(groups, init="nndsvda", max_iter=ITERATIONS, random_state=seed)
         amounts = torch.from_numpy(model.fit_transform(matrix))
     directions = torch.from_numpy(model.components_)
@@ -68,13 +77,19 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
     amounts, directions = amounts * lengths, directions / lengths.clamp_min(1e-12)[:, None]
     order = amounts.sum(0).argsort(descending=True)
     amounts, directions = amounts[:, order], directions[order]
-    wanted = torch.from_numpy(matrix)
-    error = float((wanted - amounts @ directions).norm() / wanted.norm())
+    target = torch.from_numpy(matrix)
+    error = float((target - amounts @ directions).norm() / target.norm())
     return Factors(amounts.T.reshape(groups, rows, columns).float(), directions.float(), error)
 
 
 def colours(count: int) -> list[str]:
-    """So many colours that can be told apart, as `#rrggbb`, of equal steps in hue.
+    """Distinct colours, at equal steps of hue.
+
+    Args:
+        count: number of colours.
+
+    Returns:
+        `#rrggbb` of each.
 
     Example:
         >>> colours(2)

@@ -1,1 +1,1 @@
-"""Natural image statistics of one's own pictures, for priors."""
+"""Image statistics of a folder of pictures, for priors."""

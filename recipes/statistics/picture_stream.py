@@ -12,7 +12,17 @@ from recipes.pictures.reading import UNREADABLE, read_pictures
 
 
 class PictureStream:
-    """The pictures of some files, one at a time; can be iterated repeatedly. Unreadable files are skipped."""
+    """An iterable over the pictures of some files, which skips unreadable files and can be iterated twice.
+
+    Args:
+        files: the picture files.
+        channels: of each picture.
+        progress: called after every file with the files done, of two iterations.
+
+    Attributes:
+        skipped: file -> why it could not be read.
+        rounds: iterations that have begun.
+    """
 
     def __init__(self, files: list[Path], channels: int, progress: RunProgressCallback | None) -> None:
         self.files, self.channels, self.progress = files, channels, progress

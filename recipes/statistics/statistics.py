@@ -1,4 +1,4 @@
-"""The recipe behind `inverter statistics`: natural image statistics of a folder of pictures, for priors."""
+"""`inverter statistics`: colour and spectrum statistics of a folder of pictures, for priors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics(Recipe):
-    """Measures mean, colour covariance and magnitude spectrum of one's own pictures (see `priors.measuring`).
+    """Measures the mean, colour covariance and magnitude spectrum of a set of pictures (see `priors.measuring`).
 
-    Pictures may have any size and mode; NumPy arrays `.npy` (C, H, W) or (N, C, H, W) have any number of channels, of 8
-    or 16 bits or with values in [0, 1]. Priors accept the file that is written as their `statistics`.
+    Pictures may have any size and mode. NumPy arrays `.npy` (C, H, W) or (N, C, H, W) may have any number of channels,
+    as integers of 8 or 16 bits or floats in [0, 1]. Priors accept the resulting file as `statistics`.
 
     Raises:
         BadInput: for `channels` out of range.
@@ -35,10 +35,10 @@ class Statistics(Recipe):
 
     name: ClassVar[str] = "statistics"
 
-    images: str = option(MISSING, "folder of pictures, searched recursively, or a file")
-    channels: int = option(3, "1 for grey, 3 for colour; other numbers need .npy arrays")
-    source: str = option("", "what the pictures are, for readers (default: the folder's name)")
-    out: str = option(MISSING, "file to write, e.g. statistics.json")
+    images: str = option(MISSING, "folder of pictures, searched recursively, or a single file")
+    channels: int = option(3, "channels of the pictures: 1 for grey, 3 for colour; other numbers need .npy arrays")
+    source: str = option("", "description of the pictures (default: the folder's name)")
+    out: str = option(MISSING, "statistics file to write, e.g. statistics.json")
     device: str | None = option(None, "", hidden=True)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Statistics(Recipe):
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        yield  # it writes one file, and has no folder of its own to lock
+        yield  # it writes a single file: there is no output folder to lock
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
         """Reads the pictures twice and writes the file."""
@@ -60,7 +60,9 @@ class Statistics(Recipe):
 
         started, folder, out = time.perf_counter(), Path(self.images), Path(self.out)
         if out.is_dir():
-            raise IsADirectoryError(f"{out} is a folder: give the file to write, such as {out / 'statistics.json'}")
+            raise IsADirectoryError(
+                f"out {out} is a folder; expected a file to write, such as {out / 'statistics.json'}"
+            )
         if not folder.exists():
             raise MissingFile(f"no such folder of pictures: {folder}")
         files = picture_files(folder)
@@ -68,13 +70,13 @@ class Statistics(Recipe):
             raise BadInput(f"{folder} holds no pictures: expected files such as .jpg, .png or .npy in it or below it")
         pictures = PictureStream(files, self.channels, progress)
         try:
-            found = measure(pictures, self.source or folder.resolve().name)
+            statistics = measure(pictures, self.source or folder.resolve().name)
         except ValueError as error:
             skipped = "; ".join(f"{path.name}: {reason}" for path, reason in list(pictures.skipped.items())[:3])
             reasons = f" ({len(pictures.skipped)} of {len(files)} files skipped: {skipped})" if skipped else ""
             raise BadInput(f"{folder}: {error}{reasons}") from None
-        found.save(out)
-        slopes = ", ".join(f"{slope:.2f}" for slope in found.slope().tolist())
+        statistics.save(out)
+        slopes = ", ".join(f"{slope:.2f}" for slope in statistics.slope().tolist())
         return Report(
             out.parent,
             Manifest(self.name, self.settings(), {}, planned=0),
@@ -82,5 +84,5 @@ class Statistics(Recipe):
             seconds=time.perf_counter() - started,
             files={"statistics": out},
             skipped={str(path): reason for path, reason in pictures.skipped.items()},
-            closing=f"{found.images} pictures measured, {len(pictures.skipped)} skipped; spectrum slopes {slopes}",
+            closing=f"{statistics.images} pictures measured, {len(pictures.skipped)} skipped; spectrum slopes {slopes}",
         )

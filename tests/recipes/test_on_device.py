@@ -1,4 +1,4 @@
-"""On a GPU, a pretended one: every recipe leaves the files that it leaves on the CPU, and mixes no devices."""
+"""On a simulated GPU: every recipe writes the same files as on the CPU, and does not mix devices."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from recipes.activations.collect import collect
 from recipes.activations.predictions import top_classes
 from recipes.activations.reducers import Extremes, Positions, Reducer
 from recipes.atlas.class_effects import attributions
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.deepdream.octaves import dream
 from recipes.runner.out_of_memory import optimize_in_halves
 from tests.pretended import PretendedDevice
@@ -34,7 +34,7 @@ PHOTO = ("--image", "photos/a.png")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "gallery": ("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0-2", "--negative"),
     "attempts": ("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0", "--attempts", "2"),
-    "neurons beside photos": (
+    "neurons with photos": (
         *("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0,1", "--objective", "neuron"),
         *("--dataset", "photos"),
     ),
@@ -67,7 +67,7 @@ def pictures_in(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_recipe_leaves_the_same_pictures(here: Path, photos: Path, name: str) -> None:
+def test_a_recipe_writes_the_same_pictures(here: Path, photos: Path, name: str) -> None:
     mask = Image.new("L", (20, 16), 255)
     mask.paste(0, (4, 4, 10, 8))
     mask.save("mask.png")
@@ -117,7 +117,7 @@ def test_an_atlas_is_the_same(insects: Model, tmp_path: Path, monkeypatch: pytes
         assert np.abs(picture - expected[file]).max() <= 8, file
 
 
-def test_what_a_network_says_is_the_same(insects: Model) -> None:
+def test_predictions_and_attributions_are_the_same(insects: Model) -> None:
     images = torch.stack([Noise()[index] for index in range(3)])
     here, shares = top_classes(insects, images), attributions(insects, "body", images, 2)
     with PretendedDevice():
@@ -127,7 +127,7 @@ def test_what_a_network_says_is_the_same(insects: Model) -> None:
     torch.testing.assert_close(shares_there, shares)
 
 
-def test_a_dream_waits_once_an_octave(insects: Model) -> None:
+def test_a_dream_synchronises_once_per_octave(insects: Model) -> None:
     def waits(steps: int) -> int:
         with PretendedDevice() as gpu:
             dream(insects.on("cuda"), Noise()[0][None], [(layer("body"), 1.0)], octaves=1, steps=steps, tile=32)
@@ -137,10 +137,10 @@ def test_a_dream_waits_once_an_octave(insects: Model) -> None:
 
 
 def test_memory_that_runs_out_there_halves_the_batch(insects: Model) -> None:
-    def score(seen: Activations) -> Tensor:
-        if len(seen.image) > 2:
+    def score(activations: Activations) -> Tensor:
+        if len(activations.image) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return seen["body"].mean((1, 2, 3))
+        return activations["body"].mean((1, 2, 3))
 
     objective = Objective("heavy", ("body",), score, tuple("abcd"))
     settings = Settings(steps=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def box_of(mask: Tensor) -> Box | None:
     return hot_box(mask.float(), 0) if mask.any() else None
 
 
-def find_box(mode: str, heat: Tensor, share: float | None) -> Box | None:
+def find_box(mode: Literal["auto", "threshold", "none"], heat: Tensor, share: float | None) -> Box | None:
     """The bounding box of a map by a threshold.
 
     Args:

@@ -73,7 +73,7 @@ function arrange({ query, view }) {
 }
 
 function rowsOf(unit) {
-  const { source, target, method, at, value, lowest, highest, box, thing, channels, seconds, top5 } = metricsOf(unit);
+  const { source, target, method, at, value, lowest, highest, box, cutout, channels, seconds, top5 } = metricsOf(unit);
   if (isOriginal(unit)) {
     const guesses = (top5 ?? []).map(({ name, probability }) => [name, `${(100 * probability).toFixed(1)} %`]);
     return [["Picture", unit.image], ["File", source], ...guesses].filter(([, value]) => value !== undefined);
@@ -82,7 +82,7 @@ function rowsOf(unit) {
     ["Picture", unit.image], ["Target", target], ["Class", unit.name], ["Score", value], ["Method", method],
     ["Layer", at || undefined],
     ["Strongest channels", channels?.map(({ channel, value }) => `${channel} (${text(value)})`).join(", ")], ["Lowest", lowest], ["Highest", highest],
-    ["Box", box], ["Cut-out", Number.isFinite(thing) ? `${(100 * thing).toFixed(1)} % of the picture` : undefined], ["Seconds", seconds],
+    ["Box", box], ["Cut-out", Number.isFinite(cutout) ? `${(100 * cutout).toFixed(1)} % of the picture` : undefined], ["Seconds", seconds],
     ["Seed", unit.seed],
   ].filter(([, value]) => value !== undefined && value !== null);
 }
@@ -112,8 +112,8 @@ $("views").addEventListener("click", (event) => {
   if (chip) setView(chip.dataset.view);
 });
 const viewKeys = { o: ["overlay", "heat map over the picture"], m: ["plain", "heat map alone"], p: ["photo", "picture alone"] };
-if (data.views.includes("thing")) viewKeys.t = ["thing", "object cut out of the picture"];
-if (data.views.includes("perceived")) viewKeys.s = ["perceived", "reconstruction from the layer"];
+if (data.views.includes("cutout")) viewKeys.t = ["cutout", "object cut out of the picture"];
+if (data.views.includes("perception")) viewKeys.s = ["perception", "reconstruction from the layer"];
 document.querySelector("dialog.help dl").append(...Object.entries(viewKeys).map(([key, [, what]]) =>
   element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))));
 document.addEventListener("keydown", (event) => {

@@ -50,14 +50,14 @@ function makeDataset(unit) {
     Number.isFinite(percentile) ? element("span", { class: "label", title: comparison(unit) }, rankOf(unit)) : null);
 }
 
-function rankOf({ direction, score, metrics: { percentile, natural_highest: best } }) {
+function rankOf({ direction, score, metrics: { percentile, dataset_highest: best } }) {
   const share = direction === "min" ? 100 - percentile : percentile;
   const times = direction !== "min" && best > 0 && score > best ? `, ${(score / best).toFixed(score < 10 * best ? 1 : 0)}×` : "";
   return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of dataset${times}`;
 }
 
 function comparison({ score, metrics }) {
-  return `${text(score)}; the strongest of ${plural(metrics.natural_pictures, "dataset picture")} reaches ${text(metrics.natural_highest)}`;
+  return `${text(score)}; the strongest of ${plural(metrics.dataset_pictures, "dataset picture")} reaches ${text(metrics.dataset_highest)}`;
 }
 
 /** The most specific part comes first: a narrow window truncates the end. */

@@ -80,8 +80,8 @@ function makeCard(unit) {
 
 /** The receptive field of the layer's units, for its heading. */
 function fieldOf(layer) {
-  const sees = data.sees[layer];
-  return sees && sees !== "unknown" ? ` · receptive field ${sees === "all" ? "covers the full picture" : sees}` : "";
+  const field = data.fields[layer];
+  return field && field !== "unknown" ? ` · receptive field ${field === "all" ? "covers the full picture" : field}` : "";
 }
 
 data.units.forEach(makeCard);

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from recipes import Atlas, Gallery
 from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import cells, unit_square
 from recipes.atlas.layer_choice import AtlasLayer
-from recipes.atlas.layout import kept_layout, lay_out, lay_out_all
-from recipes.cli.main import main
+from recipes.atlas.layout import cached_layout, lay_out, lay_out_all
+from recipes.cli.entry import main
+from recipes.cli.recipe_file import kind, load_recipe
 
 
 class Photos:
@@ -66,22 +68,22 @@ def atlas(tiny_net: nn.Module, tmp_path: Path) -> Callable[..., Atlas]:
     return make
 
 
-def test_what_is_left_on_disk(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
+def test_output_files(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
     report = atlas().run()
     out = tmp_path / "out"
-    told = json.loads((out / "atlas.json").read_bytes())
+    content = json.loads((out / "atlas.json").read_bytes())
     found = CollectedActivations.load(out / "activations")
     vectors = np.asarray(found.vectors("stem"), dtype=np.float32)
-    vectors = vectors[vectors.any(axis=1)]  # one that is all zero has no direction, and no place on the map
+    vectors = vectors[vectors.any(axis=1)]  # one that is all zero has no direction, and no coordinates on the map
     places = unit_square(vectors[:, :2])
-    assert [grid["grid"] for grid in told["grids"]] == [3, 5]
-    for grid in told["grids"]:
+    assert [grid["grid"] for grid in content["grids"]] == [3, 5]
+    for grid in content["grids"]:
         side = grid["grid"]
-        expected = {(cell.row, cell.column): cell for cell in cells(places, side, least=10)}
+        expected = {(cell.row, cell.column): cell for cell in cells(places, side, min_members=10)}
         assert {(cell["row"], cell["column"]) for cell in grid["cells"]} == set(expected)
-        with Image.open(out / grid["atlas"]) as whole:
-            assert whole.size == (12 * side, 12 * side)
-            alpha = np.asarray(whole.getchannel("A")).reshape(side, 12, side, 12).all(axis=(1, 3))
+        with Image.open(out / grid["atlas"]) as full:
+            assert full.size == (12 * side, 12 * side)
+            alpha = np.asarray(full.getchannel("A")).reshape(side, 12, side, 12).all(axis=(1, 3))
         assert {(int(row), int(column)) for row, column in zip(*np.nonzero(alpha), strict=True)} == set(expected)
         directions = np.load(out / "directions" / f"{side}.npy")
         for cell in grid["cells"]:
@@ -94,11 +96,11 @@ def test_what_is_left_on_disk(atlas: Callable[..., Atlas], flat: list[int], tmp_
             pictures = [example["picture"] for example in cell["examples"]]
             assert len(set(pictures)) == len(pictures) > 0
             assert all(guess["effect"] > 0 for guess in cell["classes"])
-    assert report.manifest.table[0]["cells"] == len(told["grids"][0]["cells"])
-    assert report.made == sum(len(grid["cells"]) for grid in told["grids"])
+    assert report.manifest.table[0]["cells"] == len(content["grids"][0]["cells"])
+    assert report.made == sum(len(grid["cells"]) for grid in content["grids"])
 
 
-def test_the_cosine_that_is_told_is_that_of_the_icon_on_disk(
+def test_the_reported_cosine_is_that_of_the_icon_on_disk(
     atlas: Callable[..., Atlas], flat: list[int], tiny_net: nn.Module
 ) -> None:
     report = atlas(grid=3).run()
@@ -115,9 +117,7 @@ def test_the_cosine_that_is_told_is_that_of_the_icon_on_disk(
         assert record.metrics["own"] == (cosines.argmax() == row)
 
 
-def test_a_second_run_makes_nothing_and_a_lost_icon_alone_is_made_again(
-    atlas: Callable[..., Atlas], flat: list[int]
-) -> None:
+def test_a_second_run_only_remakes_a_lost_icon(atlas: Callable[..., Atlas], flat: list[int]) -> None:
     report = atlas().run()
     assert len(flat) == 1
     file = next(iter(report.manifest.units))
@@ -125,19 +125,19 @@ def test_a_second_run_makes_nothing_and_a_lost_icon_alone_is_made_again(
     (report.out / file).unlink()
     again = atlas().run()
     assert again.made == 1 and (report.out / file).read_bytes() == before
-    assert len(flat) == 1  # the layout was kept
+    assert len(flat) == 1  # the layout was reused
 
 
-def test_an_interrupted_run_shows_what_it_has(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
+def test_an_interrupted_run_shows_finished_icons(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
     def stop(update: Any) -> None:
         if update.noun is None and update.done > 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         atlas(batch_size=2).run(stop)
-    told = json.loads((tmp_path / "out" / "atlas.json").read_bytes())
-    assert sum(len(grid["cells"]) for grid in told["grids"]) == 2 < told["planned"]
-    assert atlas(batch_size=2).run().made == told["planned"] - 2
+    content = json.loads((tmp_path / "out" / "atlas.json").read_bytes())
+    assert sum(len(grid["cells"]) for grid in content["grids"]) == 2 < content["planned"]
+    assert atlas(batch_size=2).run().made == content["planned"] - 2
 
 
 def test_a_folder_of_another_recipe_is_left_alone(atlas: Callable[..., Atlas], flat: list[int], tmp_path: Path) -> None:
@@ -164,45 +164,45 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
     assert lasting() == before
 
 
-def test_the_centre_says_less_where_it_sees_less(atlas: Callable[..., Atlas]) -> None:
-    small = atlas()  # a convolution of 3x3 sees 3 of 12 pixels each way
-    assert small._share(AtlasLayer(small.model, "stem")) == pytest.approx(1 / 16)
+def test_the_receptive_share_of_an_icon(atlas: Callable[..., Atlas]) -> None:
+    small = atlas()  # the receptive field is 3x3 of 12x12 pixels
+    assert small._receptive_share(AtlasLayer(small.model, "stem")) == pytest.approx(1 / 16)
     large = atlas(size=2)
-    assert large._share(AtlasLayer(large.model, "stem")) == 1
+    assert large._receptive_share(AtlasLayer(large.model, "stem")) == 1
 
 
-def test_a_layout_of_other_activations_is_not_taken(flat: list[int], tmp_path: Path) -> None:
+def test_a_layout_of_other_activations_is_not_reused(flat: list[int], tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(30, 4))
     for about in ({"layer": "a"}, {"layer": "a"}, {"layer": "b"}):
-        kept_layout(tmp_path, vectors, about, method="umap", seed=0)
+        cached_layout(tmp_path, vectors, about, method="umap", seed=0)
     assert flat == [30, 30]
 
 
-def test_of_many_activations_a_part_is_laid_out_and_the_others_take_their_place_among_them(
+def test_of_many_activations_a_sample_is_laid_out_and_the_others_placed_at_the_nearest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     poles = np.repeat(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]]), 400, axis=0)
     generator = np.random.default_rng(0)
     vectors = (poles + 0.02 * generator.normal(size=poles.shape)) * generator.uniform(0.1, 9, size=(1200, 1))
-    rows, seen = np.arange(0, 1200, 2), []
+    rows, fitted = np.arange(0, 1200, 2), []
 
     def lay_out(part: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
-        seen.append(np.array(part))
+        fitted.append(np.array(part))
         return 10.0 * np.stack([part.argmax(axis=1), part.argmin(axis=1) * 0], axis=1)
 
     monkeypatch.setattr(recipes.atlas.layout, "lay_out", lay_out)
     monkeypatch.setattr(recipes.atlas.layout, "CHUNK", 7)
-    places = lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, most=60)
+    places = lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, max_fitted=60)
     np.testing.assert_allclose(places, [[10 * (row // 400), 0] for row in rows], atol=1e-4)
-    assert [len(part) for part in seen] == [60]
-    np.testing.assert_array_equal(places, lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, most=60))
-    np.testing.assert_array_equal(seen[0], seen[1])
-    lay_out_all(vectors, rows, "umap", seed=0, most=600)
-    assert len(seen[2]) == 600
+    assert [len(part) for part in fitted] == [60]
+    np.testing.assert_array_equal(places, lay_out_all(vectors.astype(np.float16), rows, "umap", seed=0, max_fitted=60))
+    np.testing.assert_array_equal(fitted[0], fitted[1])
+    lay_out_all(vectors, rows, "umap", seed=0, max_fitted=600)
+    assert len(fitted[2]) == 600
 
 
 class Blind(nn.Module):
-    """A network whose layer is zero, whatever it sees."""
+    """A network whose layer is zero for any input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -236,9 +236,21 @@ def test_bad_input_is_one_line(atlas: Callable[..., Atlas], flat: list[int], giv
     assert "\n" not in str(raised.value)
 
 
+def test_the_layout_is_text_on_the_command_line_and_in_toml(tmp_path: Path) -> None:
+    (layout,) = (field for field in fields(Atlas) if field.name == "layout")
+    assert kind(layout) is str
+    assert layout.metadata["choices"] == ("umap", "tsne")
+    file = tmp_path / "atlas.toml"
+    file.write_text('recipe = "atlas"\nimages = "photos"\nlayer = "a"\nlayout = "tsne"\n')
+    assert load_recipe(file).layout == "tsne"  # type: ignore[attr-defined]
+    file.write_text('recipe = "atlas"\nimages = "photos"\nlayer = "a"\nlayout = 3\n')
+    with pytest.raises(ValueError, match="layout must be text, got 3"):
+        load_recipe(file)
+
+
 def test_a_layer_of_zeros_is_one_line(flat: list[int], tmp_path: Path) -> None:
     model = Model(Blind(), "blind", input_size=(16, 16))
-    with pytest.raises(ValueError, match="puts out only zeros"):
+    with pytest.raises(ValueError, match="outputs only zeros"):
         Atlas(model=model, images=Photos(), layer="layer", grid=2, size=12, out=str(tmp_path / "out")).run()
 
 
@@ -269,7 +281,7 @@ def test_activations_of_one_direction_are_one_line(method: str) -> None:
         lay_out(lengths * np.array([0.3, 0.7, 0.2]), method, seed=0)
 
 
-def test_activations_of_one_direction_share_a_place() -> None:
+def test_activations_of_one_direction_have_the_same_coordinates() -> None:
     pytest.importorskip("sklearn")
     vectors = np.random.default_rng(0).normal(size=(30, 4))
     alone = lay_out(vectors, "tsne", seed=0, neighbors=6)
@@ -278,11 +290,11 @@ def test_activations_of_one_direction_share_a_place() -> None:
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])
-def test_layouts_keep_apart_what_points_apart(method: str) -> None:
+def test_layouts_separate_directions(method: str) -> None:
     pytest.importorskip("umap" if method == "umap" else "sklearn")
     generator = np.random.default_rng(0)
     poles = np.repeat(np.eye(3, 16), 40, axis=0) + 0.05 * generator.normal(size=(120, 16))
-    vectors = poles * generator.uniform(0.1, 10, size=(120, 1))  # lengths say nothing
+    vectors = poles * generator.uniform(0.1, 10, size=(120, 1))  # lengths do not matter
     threads = torch.get_num_threads()
     layout = lay_out(vectors, method, seed=0, neighbors=10)
     assert torch.get_num_threads() == threads

@@ -30,7 +30,7 @@ def test_every_layout_fills_the_unit_square(layout: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("layout", [np.zeros((3, 3)), np.zeros((0, 2)), np.array([[np.nan, 0]])])
-def test_what_is_no_layout_is_refused(layout: np.ndarray) -> None:
+def test_an_invalid_layout_is_rejected(layout: np.ndarray) -> None:
     with pytest.raises(ValueError, match="layout"):
         unit_square(layout)
 
@@ -39,22 +39,22 @@ def test_cells_by_hand() -> None:
     #   x:    .1   .4   .6   1.0  1.0
     #   y:    .1   .4   .1   .49  1.0      grid 2: (0,0) twice, (0,1) twice, (1,1) once
     places = np.array([[0.1, 0.1], [0.4, 0.4], [0.6, 0.1], [1.0, 0.49], [1.0, 1.0]])
-    got = {(cell.row, cell.column): cell.members.tolist() for cell in cells(places, 2, least=1)}
+    got = {(cell.row, cell.column): cell.members.tolist() for cell in cells(places, 2, min_members=1)}
     assert got == {(0, 0): [0, 1], (0, 1): [2, 3], (1, 1): [4]}
-    assert [(cell.row, cell.column) for cell in cells(places, 2, least=2)] == [(0, 0), (0, 1)]
-    assert cells(places, 2, least=3) == []
+    assert [(cell.row, cell.column) for cell in cells(places, 2, min_members=2)] == [(0, 0), (0, 1)]
+    assert cells(places, 2, min_members=3) == []
 
 
 @given(layouts, st.integers(1, 12))
 def test_every_activation_is_in_one_cell(layout: np.ndarray, grid: int) -> None:
-    found = cells(unit_square(layout), grid, least=1)
+    found = cells(unit_square(layout), grid, min_members=1)
     assert sorted(index for cell in found for index in cell.members) == list(range(len(layout)))
     assert all(0 <= cell.row < grid and 0 <= cell.column < grid for cell in found)
 
 
 def test_mean_directions_by_hand() -> None:
     vectors = np.array([[1, 0], [3, 4], [5, 5]], dtype=np.float16)
-    found = cells(np.array([[0, 0], [0.1, 0], [0.9, 0.9]]), 2, least=1)
+    found = cells(np.array([[0, 0], [0.1, 0], [0.9, 0.9]]), 2, min_members=1)
     np.testing.assert_array_equal(mean_directions(vectors, found), [[2, 2], [5, 5]])
 
 
@@ -71,8 +71,8 @@ def test_whitening_by_hand() -> None:
     np.testing.assert_allclose(got, np.sqrt(20) * np.array([[1, 1]]) / np.sqrt(2), rtol=1e-6)
 
 
-def test_whitening_takes_a_shared_channel_out() -> None:
-    # Channel 0 fires in every activation; whitened, what is special about a cell weighs more than it.
+def test_whitening_suppresses_a_shared_channel() -> None:
+    # Channel 0 is active everywhere; whitened, the channels of single cells weigh more than it.
     vectors = np.array([[9.0, 1.0, 0.0], [9.0, 0.0, 1.0]])
     got = whitened(vectors, second_moment(vectors), ridge=0.01)
     assert np.all(np.abs(got[:, 0]) < got.max(axis=1))
@@ -92,7 +92,7 @@ def test_a_ridge_must_be_positive(ridge: float) -> None:
 
 def test_own_cell_by_hand() -> None:
     directions = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    seen = np.array([[3.0, 4.0], [0.0, 5.0], [1.0, 0.9]])
-    cosine, own = own_cell(seen, directions, [0, 1, 2])
+    activations = np.array([[3.0, 4.0], [0.0, 5.0], [1.0, 0.9]])
+    cosine, own = own_cell(activations, directions, [0, 1, 2])
     np.testing.assert_allclose(cosine, [0.6, 1.0, 1.9 / np.sqrt(2 * 1.81)])
     assert own.tolist() == [False, True, True]  # (3, 4) is nearest to (1, 1): 7 / (5 sqrt 2) = .99

@@ -1,4 +1,4 @@
-"""The atlas of one class: what each activation contributes to its logit, and that the strongest make the map."""
+"""The atlas of one class: the contribution of each activation to its logit, and the selection of the strongest."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.reducers import Positions
 from recipes.atlas.class_attributions import collect_attributions, strongest
 from recipes.atlas.class_effects import attributions
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 from recipes.pictures.sets import PictureSet, picture_set
 from recipes.runner.context import RunContext
@@ -35,7 +35,7 @@ def model(tiny_net: nn.Module) -> Model:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> PictureSet:
-    """Nine pictures, and one in the midst of them that cannot be read."""
+    """Nine pictures, and one among them that cannot be read."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     draw = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def gather(model: Model, pictures: PictureSet, out: Path) -> CollectedActivation
     return collect(model, pictures, "mix", Positions(3), out=out / "activations", batch=4)
 
 
-def test_each_row_is_that_of_its_own_place(model: Model, pictures: PictureSet, tmp_path: Path) -> None:
+def test_each_row_is_of_its_own_position(model: Model, pictures: PictureSet, tmp_path: Path) -> None:
     found = gather(model, pictures, tmp_path)
     values = collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "class", batch=4)
     where = found.where("mix")
@@ -60,11 +60,11 @@ def test_each_row_is_that_of_its_own_place(model: Model, pictures: PictureSet, t
     assert (values > 0).any() and (values < 0).any()
 
 
-def test_a_pass_that_was_stopped_leaves_the_same_bytes(
+def test_an_interrupted_pass_ends_with_the_same_bytes(
     model: Model, pictures: PictureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = gather(model, pictures, tmp_path)
-    collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "whole", batch=4)
+    collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "full", batch=4)
 
     def stop(update: RunProgress) -> None:
         if update.done == 8:
@@ -72,16 +72,16 @@ def test_a_pass_that_was_stopped_leaves_the_same_bytes(
 
     with pytest.raises(KeyboardInterrupt):
         collect_attributions(model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=stop)
-    told: list[RunProgress] = []
+    updates: list[RunProgress] = []
     again: Any = lambda: collect_attributions(  # noqa: E731
-        model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=told.append
+        model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=updates.append
     )
     again()
-    assert told[0] == RunProgress(2, 2, 8, "picture")  # the last batch alone
+    assert updates[0] == RunProgress(2, 2, 8, "picture")  # the last batch alone
     for name in ("2.npy", "2.json"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "full" / name).read_bytes()
     monkeypatch.setattr("recipes.atlas.class_effects.attributions", None)
-    np.testing.assert_array_equal(again(), np.load(tmp_path / "whole" / "2.npy"))  # nothing is made twice
+    np.testing.assert_array_equal(again(), np.load(tmp_path / "full" / "2.npy"))  # no attribution is computed again
 
 
 def test_a_picture_that_is_gone_is_one_line(model: Model, pictures: PictureSet, tmp_path: Path) -> None:
@@ -116,11 +116,11 @@ def atlas(model: Model, pictures: PictureSet, tmp_path: Path, monkeypatch: pytes
     return make
 
 
-def test_only_what_matters_for_the_class_is_on_the_map(atlas: Callable[..., Atlas], tmp_path: Path) -> None:
-    asked = atlas(class_="Cat", share=0.25)
-    report = asked.run()
+def test_only_activations_that_support_the_class_are_on_the_map(atlas: Callable[..., Atlas], tmp_path: Path) -> None:
+    recipe = atlas(class_="Cat", share=0.25)
+    report = recipe.run()
     values = np.load(tmp_path / "out" / "attributions" / "2.npy")
-    shown = np.isfinite(asked._surveys(RunContext(asked, asked.load()))[""].places[:, 0])
+    shown = np.isfinite(recipe._surveys(RunContext(recipe, recipe.load()))[""].places[:, 0])
     assert 0 < shown.sum() <= 0.25 * len(values)
     assert values[shown].min() > 0 and values[shown].min() >= values[~shown].max()
     counts = [record.metrics["count"] for record in report.manifest.units.values()]
@@ -131,7 +131,7 @@ def test_only_what_matters_for_the_class_is_on_the_map(atlas: Callable[..., Atla
     assert json.loads((tmp_path / "out" / "atlas.json").read_bytes())["class"] == "Cat"
 
 
-def test_another_class_is_refused_and_changes_nothing(atlas: Callable[..., Atlas], tmp_path: Path) -> None:
+def test_another_class_is_rejected_and_leaves_the_output_unchanged(atlas: Callable[..., Atlas], tmp_path: Path) -> None:
     def lasting() -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
 
@@ -153,10 +153,10 @@ def test_another_class_is_refused_and_changes_nothing(atlas: Callable[..., Atlas
         ({"class_": "0-1"}, "means 2 classes"),
         ({"class_": "cat", "share": 0.0}, "share must be"),
         ({"share": 0.5}, "share is given but no class"),
-        ({"class_": "cat", "share": 0.005}, "activations that matter for the class are fewer than the 4 cells"),
+        ({"class_": "cat", "share": 0.005}, "activations that support the class are fewer than the 4 cells"),
         (
             {"class_": "cat", "share": 0.2, "min_members": 300},
-            "has 300 of the .* activations that matter for the class",
+            "has 300 of the .* activations that support the class",
         ),
     ],
 )
@@ -166,7 +166,7 @@ def test_bad_input_is_one_line(atlas: Callable[..., Atlas], options: dict[str, A
     assert "\n" not in str(raised.value)
 
 
-def test_a_network_without_classes_says_so(atlas: Callable[..., Atlas]) -> None:
+def test_a_network_without_classes_is_reported(atlas: Callable[..., Atlas]) -> None:
     maps = Model(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)), "maps", input_size=(8, 8))
     report = atlas(model=maps, layer="0").run()
     line = "lass effects are not available: maps outputs no vector of classes"
@@ -177,7 +177,7 @@ def test_a_network_without_classes_says_so(atlas: Callable[..., Atlas]) -> None:
 
 
 class Aside(nn.Module):
-    """A network whose output does not look at one of its layers."""
+    """A network whose output does not depend on one of its layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,12 +188,12 @@ class Aside(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def test_a_layer_beside_the_output_has_no_classes_and_unnamed_ones_go_by_number(atlas: Callable[..., Atlas]) -> None:
+def test_a_layer_that_the_output_does_not_depend_on_has_no_classes(atlas: Callable[..., Atlas]) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         aside = Model(Aside(), "aside", input_size=(8, 8))
-    asked = atlas(model=aside, layer="aside")
-    assert "does not depend on layer 'aside'" in str(asked.closing(list(asked.run().manifest.units.values())))
+    recipe = atlas(model=aside, layer="aside")
+    assert "does not depend on layer 'aside'" in str(recipe.closing(list(recipe.run().manifest.units.values())))
     with pytest.raises(ValueError, match="does not depend on layer"):
         atlas(model=aside, layer="aside", class_=1).run()
 
@@ -203,9 +203,9 @@ def test_classes_without_names(atlas: Callable[..., Atlas], tiny_net: nn.Module)
     assert "classes are shown by index" in str(unnamed.closing(list(unnamed.run().manifest.units.values())))
 
 
-def test_the_command_line_says_which_classes_are_near(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_rejects_an_unknown_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "one.png")
     arguments = ["--images", str(tmp_path / "one.png"), "--layer", "features.stem", "--out", str(tmp_path / "out")]
-    assert main(["atlas", *arguments, "--class", "no such thing"]) == 2
+    assert main(["atlas", *arguments, "--class", "no such class"]) == 2
     assert "no class of" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Two atlases on one map: the same places in both, what is refused, and what is left on disk."""
+"""Two atlases on one map: the same positions in both, errors, and the output files."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from inverter import Model
 from recipes import Atlas
 from recipes.activations.collect import CollectedActivations
 from recipes.atlas.class_attributions import strongest
-from recipes.atlas.joint_layers import Together, collect_together, side_by_side
+from recipes.atlas.joint_layers import JointActivations, collect_joint, joint_vectors
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice
 from recipes.cli.recipe_file import load_recipe
 from recipes.runner.context import RunContext
@@ -37,7 +37,7 @@ class Photos:
 
 
 class Halving(nn.Module):
-    """Pictures of 16 pixels to a map of 16, then to one of 8: a channel of each is the colour red, seen there."""
+    """Pictures of 16 pixels to a map of 16, then to one of 8: one channel of each is the red at that position."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def halving() -> Model:
 
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """A layout that takes no time: the first two channels. The list tells of what layouts were made."""
+    """A layout that takes no time: the first two channels. The list has the shapes that were laid out."""
     made: list[tuple[int, ...]] = []
 
     def lay_out(vectors: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
@@ -79,36 +79,36 @@ def atlas(halving: Model, tmp_path: Path) -> Callable[..., Atlas]:
     return make
 
 
-# ---- The same places ----
+# ---- The same positions ----
 
 
 @given(st.integers(0, 9999), st.integers(2, 40))
 def test_the_distance_of_joint_vectors_is_the_mean_of_the_layers_own(seed: int, channels: int) -> None:
     generator = np.random.default_rng(seed)
     parts = [generator.normal(size=(2, width)) * generator.uniform(0.1, 100) for width in (channels, 3)]
-    joint = side_by_side(parts)
+    joint = joint_vectors(parts)
     cosines = [part[0] @ part[1] / np.linalg.norm(part, axis=1).prod() for part in parts]
     assert joint[0] @ joint[1] / np.linalg.norm(joint, axis=1).prod() == pytest.approx(np.mean(cosines), abs=1e-5)
 
 
 @pytest.mark.parametrize("positions", ["one", 5, "all"])
-def test_row_i_of_each_layer_tells_of_one_place(halving: Model, tmp_path: Path, positions: int | str) -> None:
+def test_row_i_is_the_same_position_in_each_layer(halving: Model, tmp_path: Path, positions: int | str) -> None:
     layers = [AtlasLayer(halving, "fine"), AtlasLayer(halving, "coarse", "with/")]
-    together = collect_together(layers, Photos(), out=tmp_path, positions=positions, seed=0)
-    fine, coarse = (together.of(layer).where(layer.address) for layer in layers)
+    joint = collect_joint(layers, Photos(), out=tmp_path, positions=positions, seed=0)
+    fine, coarse = (joint.of(layer).where(layer.address) for layer in layers)
     assert len(fine) == len(coarse) == 12 * {"one": 1, "all": 36}.get(str(positions), positions)
     np.testing.assert_array_equal(fine[:, 0], coarse[:, 0])
     # The middle of position i of 8 is at (2 i + 1) of 16: the position there of a map of 16
     np.testing.assert_array_equal(fine[:, 1:], 2 * coarse[:, 1:] + 1)
     assert len({tuple(row) for row in coarse.tolist()}) == len(coarse)
-    vectors = together.of(layers[0]).vectors("fine")
+    vectors = joint.of(layers[0]).vectors("fine")
     picture, y, x = fine[7].tolist()
     with torch.no_grad():
-        seen = halving.module.fine(halving.normalize(Photos()[picture][None]))[0, :, y, x]
-    np.testing.assert_allclose(vectors[7], seen, atol=2e-3)
+        expected = halving.module.fine(halving.normalize(Photos()[picture][None]))[0, :, y, x]
+    np.testing.assert_allclose(vectors[7], expected, atol=2e-3)
 
 
-def test_only_places_where_both_see_something_are_laid_out(tmp_path: Path, halving: Model) -> None:
+def test_only_positions_where_both_layers_are_active_are_laid_out(tmp_path: Path, halving: Model) -> None:
     class Kept:
         def __init__(self, rows: list[list[float]]) -> None:
             self.rows = np.array(rows)
@@ -119,9 +119,9 @@ def test_only_places_where_both_see_something_are_laid_out(tmp_path: Path, halvi
     layers = [AtlasLayer(halving, "a"), AtlasLayer(halving, "b")]
     found: Any = [Kept([[1, 0], [0, 0], [3, 4], [1, 1]]), Kept([[2], [1], [5], [0]])]
     keep: Any = None
-    together = Together(layers, found, keep)
-    assert together.alive.tolist() == [0, 2]
-    np.testing.assert_allclose(together.vectors()[together.alive], [[1, 0, 1], [0.6, 0.8, 1]], rtol=1e-6)
+    joint = JointActivations(layers, found, keep)
+    assert joint.nonzero.tolist() == [0, 2]
+    np.testing.assert_allclose(joint.vectors()[joint.nonzero], [[1, 0, 1], [0.6, 0.8, 1]], rtol=1e-6)
 
 
 # ---- The recipe ----
@@ -131,7 +131,7 @@ def cells(path: Path) -> dict[tuple[int, int, int], Mapping[str, Any]]:
     return {(g["grid"], c["row"], c["column"]): c for g in json.loads(path.read_bytes())["grids"] for c in g["cells"]}
 
 
-def test_both_atlases_are_left_on_disk_with_the_same_cells(
+def test_both_atlases_are_written_with_the_same_cells(
     atlas: Callable[..., Atlas], flat: list[tuple[int, ...]], halving: Model
 ) -> None:
     report = atlas().run()
@@ -144,8 +144,8 @@ def test_both_atlases_are_left_on_disk_with_the_same_cells(
         "coarse",
     ]
     found = CollectedActivations.load(out / "activations")
-    for layer, below, told in (("fine", out, first), ("coarse", out / "with", second)):
-        for (side, row, column), cell in told.items():
+    for layer, below, content in (("fine", out, first), ("coarse", out / "with", second)):
+        for (side, row, column), cell in content.items():
             assert cell["count"] == first[side, row, column]["count"]
             direction = np.load(below / cell["direction"]["file"])[cell["direction"]["row"]]
             assert len(direction) == found.vectors(layer).shape[1]
@@ -162,23 +162,23 @@ def test_both_atlases_are_left_on_disk_with_the_same_cells(
     assert "coarse" in report.page.read_text(encoding="utf-8")
 
 
-def test_of_a_class_both_show_the_places_that_matter_in_the_first(
+def test_with_a_class_both_show_the_positions_that_support_it_in_the_first(
     atlas: Callable[..., Atlas], flat: list[tuple[int, ...]]
 ) -> None:
-    asked = atlas(class_=1, share=0.3, grid=2)
-    out = asked.run().out
+    recipe = atlas(class_=1, share=0.3, grid=2)
+    out = recipe.run().out
     values = np.load(out / "attributions" / "1.npy")
-    first, second = (asked._surveys(RunContext(asked, asked.load()))[folder] for folder in ("", "with/"))
+    first, second = (recipe._surveys(RunContext(recipe, recipe.load()))[folder] for folder in ("", "with/"))
     shown = np.isfinite(first.places[:, 0])
     np.testing.assert_array_equal(first.places, second.places)
     assert flat == [(shown.sum(), 4 + 6)] and 0 < shown.sum() <= round(0.3 * len(values))
-    # Of those that both layer at: a place where the second sees nothing is left out, however much it matters.
+    # A position where the second layer is all zero is left out, whatever its attribution.
     assert set(np.flatnonzero(shown)) == set(strongest(values, 0.3)) & set(np.flatnonzero(second.vectors.any(axis=1)))
     assert (values[shown] > 0).all()
     assert set(cells(out / "atlas.json")) == set(cells(out / "with" / "atlas.json"))
 
 
-def test_a_second_run_makes_only_what_was_lost(atlas: Callable[..., Atlas], flat: list[tuple[int, ...]]) -> None:
+def test_a_second_run_only_remakes_a_lost_icon(atlas: Callable[..., Atlas], flat: list[tuple[int, ...]]) -> None:
     report = atlas(grid=2).run()
     file = next(file for file in report.manifest.units if file.startswith("with/"))
     before = (report.out / file).read_bytes()
@@ -188,19 +188,19 @@ def test_a_second_run_makes_only_what_was_lost(atlas: Callable[..., Atlas], flat
     assert len(flat) == 1
 
 
-def test_another_network_looks_for_itself(
+def test_another_network_has_its_own_pass(
     atlas: Callable[..., Atlas], flat: list[tuple[int, ...]], tiny_net: nn.Module
 ) -> None:
     other = Model(tiny_net, "tiny", input_size=(24, 24))
     report = atlas(grid=2, with_={"layer": "stem", "model": other}).run()
-    told = json.loads((report.out / "with" / "atlas.json").read_bytes())
-    assert told["model"]["spec"] == "tiny" and told["model"]["sha256"] == other.sha256
+    content = json.loads((report.out / "with" / "atlas.json").read_bytes())
+    assert content["model"]["spec"] == "tiny" and content["model"]["sha256"] == other.sha256
     assert report.manifest.settings["with"]["model"]["sha256"] == other.sha256
     assert flat[0][1] == 4 + 8
     first, second = (CollectedActivations.load(report.out / below / "activations") for below in ("", "with"))
     assert first.size == (16, 16) and second.size == (24, 24)
     assert len(first.vectors("fine")) == len(second.vectors("stem"))
-    assert all(cell["cosine"] is not None for cell in told["grids"][0]["cells"])
+    assert all(cell["cosine"] is not None for cell in content["grids"][0]["cells"])
     with torch.no_grad():
         tiny_net.stem[0].weight.mul_(-1)
     changed = Model(tiny_net, "tiny", input_size=(24, 24))
@@ -211,14 +211,14 @@ def test_another_network_looks_for_itself(
 @pytest.mark.parametrize(
     ("with_", "line"),
     [
-        ("fine", "what the atlas shows already"),
+        ("fine", "is the atlas layer itself"),
         ("corse", "coarse"),
         ("head", "not a map"),
         ("", "expected an address"),
         ("model=tiny", "which layer"),
         ("layer=coarse,wieghts=x", "weights"),
         ("layer=coarse,weights=x", "no model"),
-        ("layer=coarse,oops", "no OPTION=VALUE"),
+        ("layer=coarse,oops", "is not OPTION=VALUE"),
         (7, "must be text or a table"),
     ],
 )
@@ -228,13 +228,13 @@ def test_bad_input_is_one_line(atlas: Callable[..., Atlas], flat: list[tuple[int
     assert "\n" not in str(raised.value)
 
 
-def test_pictures_of_another_shape_are_refused(atlas: Callable[..., Atlas], tiny_net: nn.Module) -> None:
+def test_another_aspect_ratio_is_rejected(atlas: Callable[..., Atlas], tiny_net: nn.Module) -> None:
     wide = Model(tiny_net, "wide", input_size=(16, 24))
-    with pytest.raises(ValueError, match="wide sees pictures of 16x24 pixels and halving of 16x16"):
+    with pytest.raises(ValueError, match="wide takes images of 16x24 pixels and halving of 16x16"):
         atlas(with_={"layer": "stem", "model": wide}).run()
 
 
-def test_text_and_toml_say_the_same(tmp_path: Path) -> None:
+def test_text_and_toml_are_equivalent(tmp_path: Path) -> None:
     text = LayerChoice.parse("layer=features.13, model=torchvision:mobilenet_v2, weights=a.pt, normalize=half")
     file = tmp_path / "atlas.toml"
     file.write_text(

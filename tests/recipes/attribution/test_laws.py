@@ -119,7 +119,7 @@ def test_rows_of_selected_targets_refer_to_the_full_batch() -> None:
         ({"method": "grad-cem"}, "unknown method 'grad-cem'; did you mean .*grad-cam"),
         ({"method": "grad-cam:rely=true"}, "no option 'rely'; did you mean relu"),
         ({"method": "grad-cam:relu=.5"}, "relu must be of type bool, got 0.5"),
-        ({"method": "saliency:x"}, "'x' is no OPTION=VALUE"),
+        ({"method": "saliency:x"}, "'x' is not OPTION=VALUE"),
         ({"layer": "bode"}, "no layer 'bode'.*body"),
         ({"layer": "pool"}, "layer 'pool' outputs a tensor of shape .*expected maps"),
         ({"layer": "head"}, "layer 'head' outputs"),

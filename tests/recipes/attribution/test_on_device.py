@@ -105,11 +105,11 @@ def test_scores_and_pre_images_are_the_same(pooled: Model, pictures: Tensor) -> 
     def results(model: Model) -> tuple[object, Tensor]:
         batch = PictureBatch(model, names, pictures)
         scores = batch.scores_of(Target.parse("logit:3"))
-        return (scores.channels, scores.scores), batch.perceived("body", steps=2, seed=0)
+        return (scores.channels, scores.scores), batch.preimages("body", steps=2, seed=0)
 
-    (channels, scores), seen = results(pooled)
+    (channels, scores), preimages = results(pooled)
     with PretendedDevice():
-        (channels_there, scores_there), seen_there = results(pooled.on("cuda"))
+        (channels_there, scores_there), preimages_there = results(pooled.on("cuda"))
     assert channels_there == channels
     assert scores_there == pytest.approx(scores, rel=1e-4)
-    torch.testing.assert_close(seen_there, seen, rtol=0, atol=1e-2)
+    torch.testing.assert_close(preimages_there, preimages, rtol=0, atol=1e-2)

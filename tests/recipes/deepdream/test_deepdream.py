@@ -1,4 +1,4 @@
-"""The DeepDream recipe: the files of a dream, finished or stopped, and what is said of bad input."""
+"""The DeepDream recipe: the files of a dream, finished or stopped, and the errors for bad input."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import nn
 
 from inverter import Model
 from recipes import DeepDream
-from recipes.cli.main import INTERRUPTED, main
+from recipes.cli.entry import INTERRUPTED, main
 from recipes.cli.recipe_file import load_recipe
 from recipes.deepdream.deepdream import ZOOM
 from recipes.deepdream.octaves import zoomed
@@ -57,7 +57,7 @@ def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_p
     assert list(video.parent.iterdir()) == [video]
 
 
-def test_a_zoom_dream_has_a_frame_a_turn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
+def test_a_zoom_dream_has_a_frame_for_each_zoom(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:
     video = tmp_path / "zoom.gif"
     out = str(tmp_path / "last.png")
     DeepDream(
@@ -106,7 +106,7 @@ def test_a_frame_is_the_photo_with_the_dream_so_far(tiny_net: nn.Module, photo: 
     assert away[0] < away[1] < away[-1]
 
 
-def test_a_stopped_dream_is_kept_beside_the_finished_one(
+def test_a_stopped_dream_is_kept_next_to_the_finished_one(
     tiny_net: nn.Module, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, video = tmp_path / "a.png", tmp_path / "a.gif"
@@ -115,7 +115,7 @@ def test_a_stopped_dream_is_kept_beside_the_finished_one(
         video=str(video), precision="float32",
     )  # fmt: skip
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("recipes.deepdream.octaves.natural", _stop)
+        patch.setattr("recipes.deepdream.octaves.precondition", _stop)
         recipe.run()
     assert list(tmp_path.iterdir()) == [photo]
     out.write_bytes(b"old")
@@ -156,7 +156,7 @@ def test_the_command_line_says_what_it_kept(
     assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
     assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"
     assert read_picture(tmp_path / "a-unfinished.png").shape == (3, 60, 90)
-    monkeypatch.setattr("recipes.deepdream.octaves.natural", _stop)
+    monkeypatch.setattr("recipes.deepdream.octaves.precondition", _stop)
     assert main(["dream", *arguments, "--out", str(tmp_path / "b.png")]) == INTERRUPTED
     assert capsys.readouterr().err == "stopped before the first step; no file was written\n"
 
@@ -175,7 +175,7 @@ def test_bad_input_is_one_line(
         ([*image, "--layer", "features.stage1*x"], "no layer"),
         ([*image, "--layer", "features.stage1:999"], "999"),
         (["--image", str(tmp_path / "none.jpg"), *good], "no picture"),
-        ([*image, *good, "--zoom", "3"], "say where they go with video"),
+        ([*image, *good, "--zoom", "3"], "zoom makes frames of a video: set video to a file"),
         ([*image, *good, "--video", "a.avi"], "ends in .gif or .mp4"),
         ([*image, *good, "--video", str(tmp_path / "a.mp4")], "needs an encoder: pip install 'inverter-vis[video]'"),
         ([*image, *good, "--guide", str(tmp_path / "none.jpg")], "no picture"),
@@ -194,7 +194,7 @@ def test_bad_input_is_one_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
 
 
-def test_a_network_that_sees_no_colours_is_told(photo: Path, tmp_path: Path) -> None:
+def test_a_network_without_colour_input_is_an_error(photo: Path, tmp_path: Path) -> None:
     grey = Model(nn.Conv2d(1, 2, 3), normalize=([0.5], [0.5]))
     with pytest.raises(ValueError, match="takes pictures of 1 channels; dreams are in colour"):
         DeepDream(model=grey, image=str(photo), layer="0", out=str(tmp_path / "a.png")).run()

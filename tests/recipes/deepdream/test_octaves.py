@@ -1,4 +1,4 @@
-"""The arithmetic of DeepDream: octaves, natural gradients, balanced weights, and dreams of really trained networks."""
+"""The DeepDream algorithm: octaves, preconditioned gradients, balanced weights, and dreams of trained networks."""
 
 import math
 import weakref
@@ -12,7 +12,17 @@ from torch import Tensor, nn
 
 from inverter import Model, evaluate
 from objectives import Activations, Objective, channel, layer
-from recipes.deepdream.octaves import SMALLEST, START, balanced, carried, dream, guided, natural, octave_sizes, zoomed
+from recipes.deepdream.octaves import (
+    SMALLEST,
+    START,
+    add_detail,
+    balanced,
+    dream,
+    guided,
+    octave_sizes,
+    precondition,
+    zoomed,
+)
 
 
 def model_of(net: nn.Module) -> Model:
@@ -66,31 +76,31 @@ def test_it_raises_the_score_and_stays_a_picture(tiny_net: nn.Module, size: tupl
     assert torch.equal(image, before)
 
 
-def test_one_tile_is_alive_at_a_time_and_none_is_larger_than_asked_for(tiny_net: nn.Module) -> None:
-    seen: list[torch.Size] = []
+def test_one_tile_is_alive_at_a_time_and_none_is_larger_than_its_limit(tiny_net: nn.Module) -> None:
+    shapes: list[torch.Size] = []
     alive: list[weakref.ref[Tensor]] = []
 
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         assert not any(ref() is not None for ref in alive)
-        seen.append(inputs[0].shape)
+        shapes.append(inputs[0].shape)
         alive[:] = [weakref.ref(inputs[0]), weakref.ref(output)]
 
     handle = tiny_net.get_submodule("stem").register_forward_hook(hook)
     parts = [(layer("body"), 1.0), (channel("mix", 2), 1.0)]
     dream(model_of(tiny_net), waves(150, 230), parts, octaves=2, steps=1, tile=64, precision="float32")
     handle.remove()
-    assert len(seen) > 3 * (3 * 4 + 2 * 3)  # a step, and a measurement for each part, in two octaves
-    assert all(shape[:2] == (1, 3) and min(shape[2:]) >= 32 and max(shape) <= 64 for shape in seen)
+    assert len(shapes) > 3 * (3 * 4 + 2 * 3)  # a step, and a measurement for each part, in two octaves
+    assert all(shape[:2] == (1, 3) and min(shape[2:]) >= 32 and max(shape) <= 64 for shape in shapes)
 
 
-def test_a_picture_that_a_layer_does_not_see_is_an_error(tiny_net: nn.Module) -> None:
-    dead = Objective("dead", ("stem",), lambda seen: 0 * seen["stem"].mean((1, 2, 3)))
-    with pytest.raises(ValueError, match="dead sees nothing in this picture"):
+def test_a_gradient_of_zero_is_an_error(tiny_net: nn.Module) -> None:
+    dead = Objective("dead", ("stem",), lambda activations: 0 * activations["stem"].mean((1, 2, 3)))
+    with pytest.raises(ValueError, match="dead has a gradient of zero for this picture"):
         dream(model_of(tiny_net), waves(60, 60), [(dead, 1.0)], octaves=1, steps=2)
 
 
 def test_a_gradient_that_is_not_finite_is_an_error(tiny_net: nn.Module) -> None:
-    broken = Objective("broken", ("stem",), lambda seen: math.inf * seen["stem"].mean((1, 2, 3)))
+    broken = Objective("broken", ("stem",), lambda activations: math.inf * activations["stem"].mean((1, 2, 3)))
     with pytest.raises(ValueError, match="not finite"):
         dream(model_of(tiny_net), waves(60, 60), [(broken, 1.0)], octaves=1, steps=1, precision="float32")
 
@@ -121,42 +131,42 @@ def test_a_weight_does_not_depend_on_the_scale_of_its_part(tiny_net: nn.Module) 
 
 def test_balanced_parts_count_as_their_weights_say() -> None:
     scales = {"layer(a)": 10.0, "layer(b)": 0.1, "layer(c)": 0.0}
-    seen = Activations({address: torch.ones(1, 1, 1, 1) for address in "abc"})
+    activations = Activations({address: torch.ones(1, 1, 1, 1) for address in "abc"})
     parts = [(layer("a"), 2.0), (layer("b"), -1.0), (layer("c"), 7.0)]
     objective = balanced(parts, lambda part: scales[part.name])
-    assert objective.score(seen).item() == pytest.approx(2 / 10 - 1 / 0.1)
-    assert balanced(parts[:1], lambda _: pytest.fail("one part needs no scale")).score(seen).item() == 2
+    assert objective.score(activations).item() == pytest.approx(2 / 10 - 1 / 0.1)
+    assert balanced(parts[:1], lambda _: pytest.fail("one part needs no scale")).score(activations).item() == 2
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 9))
-def test_a_natural_gradient_points_upward(height: int, width: int, seed: int) -> None:
+def test_a_preconditioned_gradient_points_upward(height: int, width: int, seed: int) -> None:
     gradient = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    assert float((gradient * natural(gradient)).sum()) > 0
+    assert float((gradient * precondition(gradient)).sum()) > 0
 
 
-def test_a_natural_gradient_prefers_the_coarse_and_the_bright() -> None:
+def test_preconditioning_prefers_the_coarse_and_the_bright() -> None:
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     fine = ((x + y) % 2 * 2.0 - 1).expand(1, 3, 64, 64)
     coarse = ((x // 32 + y // 32) % 2 * 2.0 - 1).expand(1, 3, 64, 64)
     colourful = torch.tensor([1.0, 0.0, -1.0])[:, None, None] * coarse
-    gains = [float(natural(part).std() / part.std()) for part in (fine, coarse, colourful)]
+    gains = [float(precondition(part).std() / part.std()) for part in (fine, coarse, colourful)]
     assert gains[1] > 3 * gains[0]
     assert gains[1] > 2 * gains[2]
 
 
-def test_what_was_dreamt_is_carried_to_another_size() -> None:
+def test_the_detail_of_a_dream_is_transferred_to_another_size() -> None:
     image = waves(80, 120)
     small = nn.functional.interpolate(image, (40, 60), mode="bilinear", antialias=True)
-    assert torch.allclose(carried(small, image, (80, 120)), image, atol=1e-6)
-    brighter = carried(small + 0.1, image, (80, 120))
+    assert torch.allclose(add_detail(small, image, (80, 120)), image, atol=1e-6)
+    brighter = add_detail(small + 0.1, image, (80, 120))
     assert torch.allclose(brighter, image + 0.1, atol=1e-6)
-    same = carried(image, image, (80, 120))
+    same = add_detail(image, image, (80, 120))
     assert torch.equal(same, image)
     assert same.data_ptr() != image.data_ptr()
 
 
-def test_a_guide_pulls_each_place_to_its_nearest() -> None:
-    guide = torch.tensor([[1.0, 0.0], [0.0, 2.0]])[None, :, :, None]  # two channels at two places: (1, 0) and (0, 2)
+def test_a_guide_pulls_each_position_to_its_best_match() -> None:
+    guide = torch.tensor([[1.0, 0.0], [0.0, 2.0]])[None, :, :, None]  # two channels at two positions: (1, 0) and (0, 2)
     maps = torch.tensor([[3.0, 0.0], [0.0, 1.0]])[None, :, :, None].requires_grad_()
     score = guided("a", guide).score(Activations({"a": maps}))
     assert score.tolist() == [(3 + 2) / 2]
@@ -165,13 +175,13 @@ def test_a_guide_pulls_each_place_to_its_nearest() -> None:
     assert torch.equal(maps.grad[0, :, :, 0], torch.tensor([[0.5, 0.0], [0.0, 1.0]]))
 
 
-def test_a_large_layer_finds_its_nearest_places_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_layer_is_matched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     guide, maps = torch.rand(1, 3, 5, 5), torch.rand(1, 3, 9, 7)
-    whole = guided("a", guide).score(Activations({"a": maps}))
-    monkeypatch.setattr("recipes.deepdream.octaves.NEAREST", 4)
-    assert torch.allclose(guided("a", guide).score(Activations({"a": maps})), whole)
+    full = guided("a", guide).score(Activations({"a": maps}))
+    monkeypatch.setattr("recipes.deepdream.octaves.CHUNK", 4)
+    assert torch.allclose(guided("a", guide).score(Activations({"a": maps})), full)
     products = maps.flatten(2)[0].T @ guide.flatten(2)[0]
-    assert torch.allclose(whole, products.amax(1).mean())
+    assert torch.allclose(full, products.amax(1).mean())
 
 
 def test_zooming_keeps_the_middle() -> None:
@@ -187,7 +197,7 @@ QUICK: dict[str, Any] = {"octaves": 2, "steps": 4, "precision": "float32"}
 
 
 @pytest.mark.parametrize(("address", "factor"), [("features.4", 1.3), ("features.9", 1.5), ("features.12", 2.0)])
-def test_a_trained_layer_sees_more_in_its_dream_which_stays_the_photo(
+def test_a_trained_layer_responds_more_to_its_dream_which_stays_the_photo(
     squeezenet: Model, photographs: Tensor, address: str, factor: float
 ) -> None:
     for photo in photographs[[2, 7]].split(1):
@@ -225,9 +235,9 @@ def test_a_guided_dream_comes_nearer_to_its_guide(squeezenet: Model, photographs
         with torch.no_grad(), squeezenet.capture([address]) as capture:
             shown = capture(squeezenet.normalize(guide))[address]
         dreamt = dream(squeezenet, photo, [(guided(address, shown), 1.0)], **QUICK)
-        wanted = shown.mean((0, 2, 3))
+        target = shown.mean((0, 2, 3))
         near = [
-            float(torch.cosine_similarity(found, wanted, dim=0))
+            float(torch.cosine_similarity(found, target, dim=0))
             for found in (means(squeezenet, photo), free, means(squeezenet, dreamt))
         ]
         assert near[2] > near[0] + 0.02
@@ -247,12 +257,12 @@ def test_a_weight_is_a_share_across_layers_of_other_scales(squeezenet: Model, ph
     assert 1 < rises[0][1] < rises[1][1] < rises[2][1]
 
 
-def test_tiles_dream_what_the_whole_dreams(squeezenet: Model, photographs: Tensor) -> None:
+def test_tiles_dream_what_the_full_picture_dreams(squeezenet: Model, photographs: Tensor) -> None:
     photo = nn.functional.interpolate(photographs[2:3], (320, 320), mode="bicubic").clamp(0, 1)
     parts = [(layer("features.4"), 1.0)]
-    whole, tiled = (
+    full, tiled = (
         dream(squeezenet, photo, parts, octaves=1, steps=4, tile=tile, precision="float32") for tile in (512, 160)
     )
-    assert correlation(whole - photo, tiled - photo) > 0.5
-    scores = [evaluate(squeezenet, parts[0][0], picture).item() for picture in (photo, whole, tiled)]
+    assert correlation(full - photo, tiled - photo) > 0.5
+    scores = [evaluate(squeezenet, parts[0][0], picture).item() for picture in (photo, full, tiled)]
     assert scores[2] - scores[0] > 0.8 * (scores[1] - scores[0])

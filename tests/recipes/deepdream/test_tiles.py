@@ -1,4 +1,4 @@
-"""Tiles: the laws of cuts and mirror images, and a picture seen by tiles."""
+"""Tiles: properties of cuts and reflections, and functions applied by tiles."""
 
 from itertools import pairwise
 
@@ -42,7 +42,7 @@ def test_shifted_cuts_cover_the_side_with_pieces_that_all_touch_it(side: int, ti
 
 
 @pytest.mark.parametrize(("side", "tile"), [(500, 512), (480, 512), (900, 512), (2160, 512)])
-def test_seams_wander_over_half_a_tile_unless_there_are_none(side: int, tile: int) -> None:
+def test_seams_move_over_half_a_tile_unless_there_are_none(side: int, tile: int) -> None:
     found = [shifted_cuts(side, tile, generator(seed)) for seed in range(200)]
     seams = [pieces[0][1] for pieces in found if len(pieces) > 1]
     assert bool(seams) == (side + JITTER > tile)
@@ -50,7 +50,7 @@ def test_seams_wander_over_half_a_tile_unless_there_are_none(side: int, tile: in
 
 
 @given(st.integers(2, 60), st.integers(0, 59), st.integers(0, 59))
-def test_mirrored_is_reflection_and_goes_on_beyond_it(side: int, before: int, after: int) -> None:
+def test_mirrored_is_reflection_padding_of_any_width(side: int, before: int, after: int) -> None:
     places = mirrored(-before, side + after, side)
     assert len(places) == before + side + after
     assert places[before : before + side].tolist() == list(range(side))
@@ -65,7 +65,7 @@ def test_a_side_of_one_pixel_is_its_own_mirror_image() -> None:
 
 
 @given(st.integers(1, 150), st.integers(1, 150), st.integers(32, 80), st.integers(0, 3))
-def test_what_is_asked_of_each_pixel_alone_is_the_same_by_tiles(height: int, width: int, tile: int, seed: int) -> None:
+def test_a_function_of_single_pixels_is_the_same_by_tiles(height: int, width: int, tile: int, seed: int) -> None:
     picture = torch.rand(1, 3, height, width, generator=generator(seed))
     sizes = list[tuple[int, ...]]()
 

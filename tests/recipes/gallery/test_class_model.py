@@ -1,4 +1,4 @@
-"""Class models: which classes, what a preset does, what is told of the pictures, and that the network knows them."""
+"""Class models: classes, presets and metrics, and that the network recognises its own pictures."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import nn
 from inverter import Model
 from objectives import Activations
 from recipes import ClassModel
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.cli.recipe_file import load_recipe
 from recipes.gallery.class_model import PRESETS, burnt
 from recipes.options.indices import parse_classes
@@ -59,7 +59,7 @@ def test_classes_are_indices_ranges_and_names(given: Any, expected: list[int]) -
         ([0.5], "integers"),
     ],
 )
-def test_a_class_that_is_not_there_is_told(given: Any, said: str) -> None:
+def test_a_class_that_does_not_exist_is_an_error(given: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         parse_classes(given, 5, NAMES)
 
@@ -85,7 +85,7 @@ def test_simonyan_starts_at_the_data_mean_with_no_penalty(tiny_net: nn.Module, t
     problem = simonyan.problem(context, simonyan.units(context))
     problem.prior.reset([torch.Generator(), torch.Generator()])
     start = problem.prior()
-    assert model.normalize(start).abs().max().item() < 1e-6  # the zero image, as the network sees it
+    assert model.normalize(start).abs().max().item() < 1e-6  # the zero image of the normalised input
     assert problem.prior.energy(start).abs().max().item() < 1e-9
     assert problem.prior.energy(start + 0.1).tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
     assert problem.objective.score(Activations({"": torch.eye(5)[:2]})).tolist() == [1, 1]
@@ -96,7 +96,7 @@ def test_burnt_counts_values_near_the_ends() -> None:
     assert burnt(image).tolist() == [0.5]
 
 
-def test_a_run_tells_what_network_and_judge_see(tiny_net: nn.Module, tmp_path: Path) -> None:
+def test_a_run_records_the_predictions_of_network_and_judge(tiny_net: nn.Module, tmp_path: Path) -> None:
     made = recipe(tiny_net, tmp_path, class_="0-2", judge=model_of(tiny_net, size=12))
     report = made.run()
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -109,9 +109,9 @@ def test_a_run_tells_what_network_and_judge_see(tiny_net: nn.Module, tmp_path: P
         for who in ("network", "judge"):
             guesses = unit["metrics"][who]
             assert sorted(guess["index"] for guess in guesses) == [0, 1, 2, 3, 4]
-            chances = [guess["probability"] for guess in guesses]
-            assert chances == sorted(chances, reverse=True)
-            assert sum(chances) == pytest.approx(1)
+            probabilities = [guess["probability"] for guess in guesses]
+            assert probabilities == sorted(probabilities, reverse=True)
+            assert sum(probabilities) == pytest.approx(1)
     again = recipe(tiny_net, tmp_path, class_="0-2", judge=model_of(tiny_net, size=12)).run()
     assert again.made == 0
     assert again.manifest.units == report.manifest.units
@@ -135,7 +135,7 @@ def test_the_closing_line_counts() -> None:
 
 
 def test_a_judge_must_know_the_same_classes(tiny_net: nn.Module, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="builtin tells 56 classes apart and module 5"):
+    with pytest.raises(ValueError, match="the judge builtin has 56 classes and module has 5"):
         recipe(tiny_net, tmp_path / "out", judge="builtin").run()
     assert not (tmp_path / "out").exists()
     maps = nn.Conv2d(3, 5, 3)
@@ -148,8 +148,8 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for arguments, said in (
         (["--class", "geer"], "did you mean gear"),
         (["--class", "56"], "out of range"),
-        (["--judge-weights", "w.safetensors"], "judge_weights is given but no judge"),
-        (["--judge", "torchvision:nothing"], "torchvision has no model 'nothing'"),
+        (["--judge-weights", "w.safetensors"], "judge_weights is given but no judge: set judge to a network"),
+        (["--judge", "torchvision:missing"], "torchvision has no model 'missing'"),
         (["--augment", "wild"], "unknown augmentation 'wild'"),
     ):
         assert main(["classes", "--steps", "1", *arguments, *out]) == 2
@@ -184,21 +184,21 @@ def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path
     classes = {9: "ostrich", 130: "flamingo", 207: "golden retriever"}
     made = ClassModel(model=squeezenet, class_=tuple(classes), tries=1, out=str(tmp_path))
     report = made.run()
-    seen = [[guess["name"] for guess in unit.metrics["network"]] for unit in report.manifest.units.values()]
-    assert [names[0] for names in seen] == list(classes.values())
+    predicted = [[guess["name"] for guess in unit.metrics["network"]] for unit in report.manifest.units.values()]
+    assert [names[0] for names in predicted] == list(classes.values())
     assert all(unit.metrics["burnt"] < 0.1 for unit in report.manifest.units.values())
 
 
 def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_net: nn.Module, tmp_path: Path) -> None:
-    told: list[float] = []
-    recipe(tiny_net, tmp_path / "out", class_="0-2", tries=3, steps=4).run(lambda update: told.append(update.done))
-    assert told == sorted(told)
-    assert told[-1] == 3
-    assert max(done for done in told if done < 3) > 2.5
-    assert len({round(done, 6) for done in told}) > 10  # it moves in every try
+    reported: list[float] = []
+    recipe(tiny_net, tmp_path / "out", class_="0-2", tries=3, steps=4).run(lambda update: reported.append(update.done))
+    assert reported == sorted(reported)
+    assert reported[-1] == 3
+    assert max(done for done in reported if done < 3) > 2.5
+    assert len({round(done, 6) for done in reported}) > 10  # it moves in every try
 
 
 @pytest.mark.parametrize("tries", [0, -1, 1.5, True, 10**40])
-def test_a_number_of_tries_that_is_none_is_told(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
+def test_an_invalid_number_of_tries_is_an_error(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
     with pytest.raises(ValueError, match=r"tries must be (an integer of at least 1|at most 1000)"):
         recipe(tiny_net, tmp_path / "out", tries=tries)

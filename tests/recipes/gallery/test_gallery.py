@@ -1,4 +1,4 @@
-"""The gallery: which units it wants, and on a trained network, that it finds what they look for."""
+"""The gallery: its units, and on a trained network, that its pictures activate them."""
 
 import json
 from pathlib import Path
@@ -206,15 +206,15 @@ def test_a_trained_networks_gallery_is_complete_on_disk(trained: Report, squeeze
     assert trained.page == trained.out / "index.html"
 
 
-def test_a_trained_networks_pictures_excite_their_units_far_more_than_photographs(
+def test_a_trained_networks_pictures_activate_their_units_far_more_than_photographs(
     trained: Report, squeezenet: Model, photographs: Tensor
 ) -> None:
     for record in trained.manifest.units.values():
         unit = channel("features.9", record.channel)
-        natural = evaluate(squeezenet, unit, photographs)
+        responses = evaluate(squeezenet, unit, photographs)
         saved = evaluate(squeezenet, unit, shown(trained, record.file)).item()
-        assert saved > 4 * natural.mean()
-        assert saved > natural.max()
+        assert saved > 4 * responses.mean()
+        assert saved > responses.max()
         assert record.score == pytest.approx(saved, rel=0.02)  # the manifest's score is that of the picture on disk
 
 
@@ -238,13 +238,13 @@ def test_attempts_are_different_and_repel_each_other(squeezenet: Model, tmp_path
         report = gallery(squeezenet, tmp_path / f"s{seed}", seed=seed, **options).run()
         alone.append(shown(report, names[0])[0])
 
-    def likeness(pictures: Tensor) -> float:
+    def similarity(pictures: Tensor) -> float:
         return -evaluate(squeezenet, diversity("features.5"), pictures).mean().item()
 
-    assert likeness(images) < likeness(torch.stack(alone))
+    assert similarity(images) < similarity(torch.stack(alone))
 
 
-def test_nothing_is_written_before_all_that_was_asked_is_known_to_be_there(
+def test_no_file_is_written_before_all_units_are_known_to_exist(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Store, "open", lambda *_: pytest.fail("the store was opened"))

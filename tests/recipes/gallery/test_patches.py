@@ -13,7 +13,7 @@ from torch import nn
 
 from inverter import Model, encode, load_model
 from recipes import Gallery, Patches
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 from recipes.pictures.reading import fit, read_picture
 from recipes.runner.report import Report
@@ -65,22 +65,22 @@ def test_patches_are_cut_where_the_unit_fires(bright: Model, folder: Path, tmp_p
     assert report.manifest.units["images/1/0002.png"].score is None
     assert first["fires"] == 1
     assert report.manifest.table == [
-        {"layer": "1", "units": 3, "sees": "4 px", "pictures": 9, "skipped": 1, "silent": 1}
+        {"layer": "1", "units": 3, "receptive_field": "4 px", "pictures": 9, "skipped": 1, "silent": 1}
     ]
     assert report.page.is_file()
 
 
 def test_heat_maps_are_the_units_maps_side_by_side(bright: Model, folder: Path, tmp_path: Path) -> None:
     report = Patches(model=bright, dataset=str(folder), layer="1", channels=0, count=2, out=str(tmp_path / "out")).run()
-    told = metrics(report, "images/1/0000.png")
-    rim = told["map"]["rim"]
+    found = metrics(report, "images/1/0000.png")
+    rim = found["map"]["rim"]
     with Image.open(report.out / "images/1/0000.png") as strip:
         shades = np.asarray(strip).astype(float) / 255
     side = 11 + 2 * rim
     assert shades.shape == (side, 4 * side)
-    for slot, patch in enumerate([*told["most"], *told["least"]]):
+    for slot, patch in enumerate([*found["most"], *found["least"]]):
         picture = fit(read_picture(folder / f"{patch['name']}.png"), (24, 24))
-        truth = encode(bright, picture[None], "1")["1"][0, 0] / told["most"][0]["value"]
+        truth = encode(bright, picture[None], "1")["1"][0, 0] / found["most"][0]["value"]
         tile = shades[rim : rim + 11, slot * side + rim : slot * side + rim + 11]
         np.testing.assert_allclose(tile, truth.clamp(0, 1), atol=0.003)
         y, x = patch["at"]
@@ -93,19 +93,19 @@ def test_a_layer_below_zero_is_shown_from_zero_and_for_the_least_from_its_lowest
     with torch.no_grad():
         bright.module.get_parameter("0.bias")[1] = 0.5
     report = Patches(model=bright, dataset=str(folder), layer="0", channels=1, count=1, out=str(tmp_path / "out")).run()
-    told = metrics(report, "images/0/0001.png")
-    rim, high, low = told["map"]["rim"], told["most"][0]["value"], told["least"][0]["value"]
+    found = metrics(report, "images/0/0001.png")
+    rim, high, low = found["map"]["rim"], found["most"][0]["value"], found["least"][0]["value"]
     assert low < -0.3
     with Image.open(report.out / "images/0/0001.png") as strip:
         shades = np.asarray(strip).astype(float) / 255
-    for slot, (patch, black) in enumerate(((told["most"][0], 0), (told["least"][0], low))):
+    for slot, (patch, black) in enumerate(((found["most"][0], 0), (found["least"][0], low))):
         picture = fit(read_picture(folder / f"{patch['name']}.png"), (24, 24))
         truth = (encode(bright, picture[None], "0")["0"][0, 1] - black) / (high - black)
         left = slot * (11 + 2 * rim) + rim
         np.testing.assert_allclose(shades[rim : rim + 11, left : left + 11], truth.clamp(0, 1), atol=0.003)
 
 
-def test_the_same_command_goes_on_and_ends_the_same(
+def test_the_same_command_resumes_and_ends_the_same(
     tiny_net: nn.Module, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(tiny_net, input_size=12)
@@ -119,7 +119,7 @@ def test_the_same_command_goes_on_and_ends_the_same(
         files = [path for path in (tmp_path / out).rglob("*") if path.is_file() and path.name != "index.html"]
         return {str(path.relative_to(tmp_path / out)): path.read_bytes() for path in files}
 
-    make("whole")
+    make("complete")
     for at, (noun, done) in enumerate([("picture", 4), ("picture", 10), ("unit", 8)]):
 
         def stop(update: RunProgress, noun: str = noun, done: int = done) -> None:
@@ -130,11 +130,11 @@ def test_the_same_command_goes_on_and_ends_the_same(
             make(f"out{at}", stop)
         report = make(f"out{at}")
         assert report.made == (8 if noun == "unit" else 16)
-        made, whole = contents(f"out{at}"), contents("whole")
+        made, complete = contents(f"out{at}"), contents("complete")
         assert {name: made[name] for name in made if name != "manifest.json"} == {
-            name: whole[name] for name in whole if name != "manifest.json"
+            name: complete[name] for name in complete if name != "manifest.json"
         }
-        mine, theirs = (json.loads(each["manifest.json"]) for each in (made, whole))
+        mine, theirs = (json.loads(each["manifest.json"]) for each in (made, complete))
         assert mine["units"] == theirs["units"]
         assert mine["table"] == theirs["table"]
 
@@ -150,7 +150,7 @@ def trained(squeezenet: Model, shared_data: Path, tmp_path_factory: pytest.TempP
     ).run()
 
 
-def test_a_class_is_excited_most_by_its_own_photograph(trained: Report) -> None:
+def test_a_class_is_activated_most_by_its_own_photograph(trained: Report) -> None:
     for record in trained.manifest.units.values():
         assert record.metrics["most"][0]["name"].startswith(f"{record.channel:04d}_")
         assert str(record.name).split()[0] in record.metrics["most"][0]["name"]
@@ -158,7 +158,7 @@ def test_a_class_is_excited_most_by_its_own_photograph(trained: Report) -> None:
         assert record.score == record.metrics["most"][0]["value"]
 
 
-def test_a_gallery_beside_real_pictures_tells_how_they_compare(
+def test_a_gallery_with_a_dataset_reports_how_they_compare(
     squeezenet: Model, shared_data: Path, tmp_path: Path
 ) -> None:
     files = [str(file) for file in sorted((shared_data / "images/imagenet").glob("*.jpg"))[::40]]
@@ -174,18 +174,18 @@ def test_a_gallery_beside_real_pictures_tells_how_they_compare(
         out=str(tmp_path / "out"),
     ).run()
     for file, record in report.manifest.units.items():
-        told = record.metrics
-        assert told["natural_pictures"] == 10
-        assert len(told["patches"]) == 4
-        assert all((report.out / patch["picture"]).is_file() for patch in told["patches"])
+        found = record.metrics
+        assert found["dataset_pictures"] == 10
+        assert len(found["patches"]) == 4
+        assert all((report.out / patch["picture"]).is_file() for patch in found["patches"])
         if record.direction == "max":
-            assert told["percentile"] == 100
+            assert found["percentile"] == 100
             assert record.score is not None
-            assert record.score > told["natural_highest"]
+            assert record.score > found["dataset_highest"]
         else:
-            assert told["percentile"] <= 20, file
+            assert found["percentile"] <= 20, file
     page = report.page.read_text()
-    assert "natural_highest" in page
+    assert "dataset_highest" in page
     again = Gallery(**(report.manifest.settings | {"model": squeezenet, "out": str(report.out)})).run()
     assert again.made == 0
 
@@ -206,7 +206,7 @@ def command(*flags: str) -> list[str]:
         (("--dataset", "photos", "--count", "0"), "count must be an integer of at least 1"),
         (("--dataset", "photos", "--objective", "softmax"), "'softmax'"),
         (("--dataset", "photos", "--layer", "features.stem", "--channels", "999"), "channel 999 is out of range"),
-        (("--dataset", "photos", "--layer", "nothing"), "no layer 'nothing'"),
+        (("--dataset", "photos", "--layer", "missing"), "no layer 'missing'"),
         (("--dataset", "photos", "--objective", "logit", "--layer", "features.stem"), "leave out layer"),
         (("--dataset", "photos", "--size", "0"), "size must be"),
         ((*STEM, "--dataset", "bad"), "none of the 1 pictures can be read"),

@@ -60,7 +60,7 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
     settings = {"dataset": ["photos"], "count": 3, "objective": "channel", "size": None}
     model = {"spec": "torchvision:squeezenet1_0", "sha256": "ab12" * 16, "input_size": list(SIZE)}
-    row = {"layer": "features.4", "units": 2, "sees": "10 px", "pictures": 50, "skipped": 2, "silent": 1}
+    row = {"layer": "features.4", "units": 2, "receptive_field": "10 px", "pictures": 50, "skipped": 2, "silent": 1}
     manifest = {"recipe": "patches", "settings": settings, "model": model, "units": units, "table": [row]}
     (folder / "index.html").write_text(render_patches(manifest | more), encoding="utf-8")
     return folder / "index.html"
@@ -203,7 +203,7 @@ def test_a_gallery_shows_real_patches_and_the_percentile_below_each_picture(
     units = [unit(tmp_path, "features.4", 0), unit(tmp_path, "features.4", 3, name=HOSTILE)]
     for each, direction, percentile in zip(units, ("max", "min"), (99.75, 0.0), strict=True):
         patches = [patch(tmp_path, index) for index in range(4)]
-        metrics = {"percentile": percentile, "natural_highest": 1.0, "natural_pictures": 400, "patches": patches}
+        metrics = {"percentile": percentile, "dataset_highest": 1.0, "dataset_pictures": 400, "patches": patches}
         each |= {"direction": direction, "metrics": metrics}
     manifest = {"units": units, "model": {"input_size": list(SIZE)}}
     (tmp_path / "index.html").write_text(render_gallery(manifest), encoding="utf-8")

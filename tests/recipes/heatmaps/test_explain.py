@@ -1,8 +1,9 @@
-"""`inverter explain`: what it writes of pictures, targets and methods, and what it refuses."""
+"""`inverter explain`: its files for pictures, targets and methods, and errors."""
 
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from inverter import Model, evaluate
 from objectives import logit
 from recipes import Explain
 from recipes.attribution import explain
-from recipes.cli.main import main
+from recipes.cli.entry import main
+from recipes.cli.recipe_file import kind, load_recipe
 from recipes.outputs.colormap import overlay, plain
 from recipes.pictures.reading import fit, read_picture
 from recipes.runner.report import Report
@@ -48,7 +50,7 @@ def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run
     for name, picture in zip("ab", pictures, strict=True):
         stem = report.out / f"images/logit_3/saliency/{name}"
         heat = torch.from_numpy(np.load(stem.with_suffix(".npy")))
-        # The pictures on disk have 8 bits a channel, those that were asked had more.
+        # The pictures on disk have 8 bits a channel, the explained ones have more.
         (expected,) = explain(insects, picture[None], logit(3), "saliency")
         assert torch.corrcoef(torch.stack([heat.flatten(), expected.flatten()]))[0, 1] > 0.98
         for path, drawn in (
@@ -58,7 +60,7 @@ def test_each_picture_target_and_method_has_an_overlay_a_map_and_its_numbers(run
             assert (read_picture(path) - drawn).abs().max() <= 1.01 / 255 + 1e-3
 
 
-def test_the_manifest_tells_what_was_asked_and_answered(run: Run, insects: Model) -> None:
+def test_the_manifest_records_targets_methods_and_results(run: Run, insects: Model) -> None:
     report = run(target=["logit:dog", "channel:mix:2"])
     unit = report.manifest.units["images/logit_3/grad-cam/a.png"]
     assert (unit.layer, unit.channel, unit.objective, unit.name, unit.image) == ("output", 3, "logit", "dog", "a")
@@ -105,19 +107,19 @@ def test_a_map_that_keeps_its_sign_is_drawn_with_it(run: Run) -> None:
     assert heat[place] == pytest.approx(metrics["highest"])
 
 
-def test_several_layers_are_several_maps_of_the_methods_that_look_at_one(run: Run) -> None:
+def test_several_layers_are_several_maps_of_the_methods_that_need_one(run: Run) -> None:
     report = run(target="logit:3", method=["grad-cam", "saliency", "cam"], layer=["stem", "mix"])
     names = {Path(file).parent.name for file in report.manifest.units}
     assert names == {"originals", "grad-cam@stem", "grad-cam@mix", "saliency", "cam"}
 
 
-def test_a_box_is_drawn_where_it_is_asked_for(run: Run, tmp_path: Path) -> None:
+def test_boxes_by_mode(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     boxes = {}
-    for way in ("auto", "threshold", "graph-cut", "none"):
-        report = run(target="logit:3", method=["grad-cam", "saliency"], box=way, out=str(tmp_path / way))
+    for mode in ("auto", "threshold", "graph-cut", "none"):
+        report = run(target="logit:3", method=["grad-cam", "saliency"], box=mode, out=str(tmp_path / mode))
         made = [report.manifest.units[f"images/logit_3/{method}/a.png"].metrics for method in ("grad-cam", "saliency")]
-        boxes[way] = [metrics.get("box") for metrics in made]
+        boxes[mode] = [metrics.get("box") for metrics in made]
     assert boxes["none"] == [None, None]
     assert boxes["auto"] == [boxes["threshold"][0], None]
     assert None not in boxes["threshold"] + boxes["graph-cut"]
@@ -126,21 +128,33 @@ def test_a_box_is_drawn_where_it_is_asked_for(run: Run, tmp_path: Path) -> None:
         run(box="cut")
 
 
-def test_a_run_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_and_ends_the_same(run: Run, tmp_path: Path) -> None:
     options = {"target": ["logit:3", "logit:top"], "method": ["grad-cam", "saliency"], "batch_size": 1}
-    whole = run(out=str(tmp_path / "whole"), **options)
+    full = run(out=str(tmp_path / "full"), **options)
     first = run(**options)
     manifest = json.loads((first.out / "manifest.json").read_text())
     manifest["units"] = manifest["units"][:4]
     (first.out / "manifest.json").write_text(json.dumps(manifest))
     again = run(**options)
-    assert again.made == len(whole.manifest.units) - 4
-    for file in whole.out.rglob("*.[pn]*"):
-        assert file.read_bytes() == (again.out / file.relative_to(whole.out)).read_bytes(), file
+    assert again.made == len(full.manifest.units) - 4
+    for file in full.out.rglob("*.[pn]*"):
+        assert file.read_bytes() == (again.out / file.relative_to(full.out)).read_bytes(), file
     assert run(**options).made == 0
 
 
-def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
+def test_the_box_mode_is_text_on_the_command_line_and_in_toml(tmp_path: Path) -> None:
+    (box,) = (field for field in fields(Explain) if field.name == "box")
+    assert kind(box) is str
+    assert box.metadata["choices"] == ("auto", "threshold", "graph-cut", "none")
+    file = tmp_path / "explain.toml"
+    file.write_text('recipe = "explain"\nimage = "photo.png"\nbox = "graph-cut"\n')
+    assert load_recipe(file).box == "graph-cut"  # type: ignore[attr-defined]
+    file.write_text('recipe = "explain"\nimage = "photo.png"\nbox = 3\n')
+    with pytest.raises(ValueError, match="box must be text, got 3"):
+        load_recipe(file)
+
+
+def test_two_spellings_of_equal_options_are_the_same_run(run: Run) -> None:
     run(target="logit:3", method="grad-cam")
     assert run(target=["logit: 3", "logit:3"], method=["grad-cam"]).made == 0
     with pytest.raises(ValueError, match="method is"):
@@ -160,13 +174,13 @@ def test_what_may_be_written_in_two_ways_is_the_same_run(run: Run) -> None:
         ({"method": "grad-cam:relu=2"}, "relu must be of type bool"),
         ({"method": ["saliency", "smoothgrad:samples=0"]}, "samples of at least 1"),
         ({"method": "integrated-gradients:baseline=back"}, "unknown baseline 'back'; did you mean black"),
-        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer of your choice"),
+        ({"method": "saliency", "layer": "mix"}, "none of the methods takes a layer"),
         ({"layer": "head"}, "layer 'head' outputs"),
         ({"layer": "mux"}, "no layer 'mux'"),
         ({"target": "channel:stem:1", "layer": "mix"}, "does not depend on layer 'mix': choose one before it"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_written(
+def test_bad_input_is_reported_before_anything_is_written(
     options: dict[str, Any], message: str, run: Run, tmp_path: Path
 ) -> None:
     with pytest.raises((ValueError, LookupError, OSError), match=message) as caught:
@@ -175,35 +189,35 @@ def test_bad_input_is_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_seen_where_it_looked_lies_beside_the_map(run: Run) -> None:
+def test_the_perception_visualization_is_an_extra_file(run: Run) -> None:
     report = run(target="logit:3", method=["spatial-attribution", "saliency"], layer="stem", perceive=20)
     unit = report.manifest.units["images/logit_3/spatial-attribution@stem/a.png"]
     heat = np.load(report.out / unit.extra_files["array"])
-    seen = read_picture(report.out / unit.extra_files["perceived"])
+    perception = read_picture(report.out / unit.extra_files["perception"])
     dark = torch.from_numpy(heat <= 0)
-    assert seen.shape == (3, 16, 16)
-    assert seen.mean(0)[dark].mean() < 0.5 * seen.mean(0)[~dark].mean()
+    assert perception.shape == (3, 16, 16)
+    assert perception.mean(0)[dark].mean() < 0.5 * perception.mean(0)[~dark].mean()
     shares = unit.metrics["channels"]
     assert 0 < len(shares) <= 8
     assert [abs(each["value"]) for each in shares] == sorted((abs(each["value"]) for each in shares), reverse=True)
-    assert "perceived" not in report.manifest.units["images/logit_3/saliency/a.png"].extra_files
-    assert re.search(r'"views": ?\["perceived"\]', (report.out / "index.html").read_text())
+    assert "perception" not in report.manifest.units["images/logit_3/saliency/a.png"].extra_files
+    assert re.search(r'"views": ?\["perception"\]', (report.out / "index.html").read_text())
     with pytest.raises(ValueError, match="perceive must be an integer of at least 1, got 0"):
         run(perceive=0)
 
 
 def test_from_the_command_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    asked = ["explain", "--image", str(photos / "a.png"), "--target", "logit:fish", "--out", str(out)]
-    assert main([*asked, "--method", "grad-cam:relu=false", "--method", "saliency"]) == 0
+    command = ["explain", "--image", str(photos / "a.png"), "--target", "logit:fish", "--out", str(out)]
+    assert main([*command, "--method", "grad-cam:relu=false", "--method", "saliency"]) == 0
     assert "3 pictures" in capsys.readouterr().out
     settings = json.loads((out / "manifest.json").read_text())["settings"]
     assert settings["method"] == ["grad-cam:relu=false", "saliency"]
     assert not {"steps", "learning_rate", "precision", "augment"} & set(settings)
-    assert main([*asked, "--method", "grad-kam"]) == 2
+    assert main([*command, "--method", "grad-kam"]) == 2
     assert "did you mean grad-cam" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*asked, "--steps", "3"])
+        main([*command, "--steps", "3"])
 
 
 def test_grey_networks_explain_grey_pictures(photos: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_whatever_the_manifest_says_is_text(visit: Callable[..., Any], tmp_path:
         HOSTILE,
         HOSTILE,
         file="javascript:alert(1)",
-        extra_files={"plain": "../secret.png", "thing": HOSTILE, HOSTILE: HOSTILE},
+        extra_files={"plain": "../secret.png", "cutout": HOSTILE, HOSTILE: HOSTILE},
         metrics={"method": HOSTILE, "box": [HOSTILE, 1, 2, 3]},
     )
     seen = visit(write_page(tmp_path, [unit], title=HOSTILE))
@@ -190,14 +190,14 @@ def test_runs_that_go_on_and_have_only_begun(visit: Callable[..., Any], tmp_path
     expect(begun.page.locator("#empty")).to_contain_text("There are no pictures yet.")
 
 
-def test_the_thing_is_seen_where_it_was_cut_out(visit: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_cut_out_object_is_a_view(visit: Callable[..., Any], tmp_path: Path) -> None:
     units = [original("fish"), explained("fish", "cam"), explained("fish", "grad-cam")]
-    units[1]["extra_files"]["thing"] = "images/logit_1/cam/fish-thing.png"
-    units[1]["metrics"]["thing"] = 0.125
+    units[1]["extra_files"]["cutout"] = "images/logit_1/cam/fish-cutout.png"
+    units[1]["metrics"]["cutout"] = 0.125
     seen = visit(write_page(tmp_path, units))
     seen.page.keyboard.press("t")
     shots = seen.page.locator(".shot")
-    assert source(shots.nth(1)) == "images/logit_1/cam/fish-thing.png"
+    assert source(shots.nth(1)) == "images/logit_1/cam/fish-cutout.png"
     assert source(shots.nth(2)) == "images/logit_1/grad-cam/fish.png"  # it has none
     shots.nth(1).click()
     assert seen.rows(".particulars")["Cut-out"] == "12.5 % of the picture"

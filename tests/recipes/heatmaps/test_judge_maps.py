@@ -1,4 +1,4 @@
-"""`inverter judge-maps`: what it measures of pictures and methods, what it writes, and what it refuses."""
+"""`inverter judge-maps`: its measures of pictures and methods, its files, and errors."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch import nn
 from inverter import Model
 from recipes import JudgeMaps
 from recipes.attribution.measures import judge as judging
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.pictures.reading import read_picture
 from recipes.runner.report import Report
 
@@ -52,7 +52,7 @@ def test_each_method_is_measured_on_each_picture(run: Run) -> None:
     assert (report.out / "index.html").is_file()
 
 
-def test_the_table_has_the_means_and_what_chance_reaches(run: Run) -> None:
+def test_the_table_has_the_means_and_a_random_baseline(run: Run) -> None:
     report = run(method=["saliency", "grad-cam"])
     assert [row["method"] for row in report.manifest.table] == ["saliency", "grad-cam", "random"]
     row, values = report.manifest.table[0], [u.metrics for u in report.manifest.units.values()]
@@ -77,9 +77,9 @@ def test_a_method_that_ignores_the_weights_is_named(run: Run, monkeypatch: pytes
     assert "Hardly depends on the weights: saliency." in (report.out / "index.html").read_text()
 
 
-def test_boxes_say_where_a_map_should_point(run: Run, tmp_path: Path) -> None:
+def test_maps_are_measured_against_boxes(run: Run, tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
-    boxes.write_text(json.dumps({"a.png": [2, 0, 18, 16]}))  # all of what is left once the sides are cut off
+    boxes.write_text(json.dumps({"a.png": [2, 0, 18, 16]}))  # all that remains once the sides are cropped
     report = run(boxes=str(boxes), method=["grad-cam:relu=false", "saliency"])
     units = report.manifest.units
     assert (units["images/saliency/a.png"].metrics["pointing"], units["images/saliency/a.png"].metrics["energy"]) == (
@@ -94,7 +94,7 @@ def test_boxes_say_where_a_map_should_point(run: Run, tmp_path: Path) -> None:
     assert report.manifest.table[-1]["pointing"] == pytest.approx(1 / 4)
 
 
-def test_any_target_is_measured_between_nothing_and_the_picture(run: Run) -> None:
+def test_scores_of_any_target_are_scaled_between_the_baseline_and_the_picture(run: Run) -> None:
     report = run(target="channel:mix:2", method="saliency", against="channel:mix:3")
     metrics = report.manifest.units["images/saliency/a.png"].metrics
     assert (metrics["deletion_curve"][0], metrics["deletion_curve"][-1]) == (1, 0)
@@ -104,14 +104,14 @@ def test_any_target_is_measured_between_nothing_and_the_picture(run: Run) -> Non
     assert "target_change" not in run(target="channel:mix:2", fresh=True).manifest.table[0]
 
 
-def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_an_interrupted_run_resumes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
     judged = judging.Judge.__call__
 
     def until(self: judging.Judge, choice: Any) -> Any:
-        if len(asked) == 1:
+        if len(started) == 1:
             raise KeyboardInterrupt
-        asked.append(str(choice))
+        started.append(str(choice))
         return judged(self, choice)
 
     with monkeypatch.context() as patch:
@@ -120,8 +120,8 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
             run(method=["saliency", "grad-cam"], batch_size=2)
     report = run(method=["saliency", "grad-cam"], batch_size=2)
     assert report.made == 2
-    whole = run(method=["saliency", "grad-cam"], batch_size=1, fresh=True)
-    for file, unit in whole.manifest.units.items():
+    full = run(method=["saliency", "grad-cam"], batch_size=1, fresh=True)
+    for file, unit in full.manifest.units.items():
         first = report.manifest.units[file].metrics
         for name in {"insertion", "deletion", "infidelity", "target_change"} & set(unit.metrics):
             assert first[name] == pytest.approx(unit.metrics[name], rel=1e-3, abs=1e-5), name
@@ -137,7 +137,7 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
         ({"against": "channel:mix:99"}, "channel 99 is out of range"),
         ({"against": "lagit:1"}, "unknown kind 'lagit'"),
         ({"method": "lime-light"}, "unknown method 'lime-light'"),
-        ({"method": "saliency", "layer": "mix"}, "no method looks at a layer"),
+        ({"method": "saliency", "layer": "mix"}, "none of the methods takes a layer"),
         ({"layer": "head"}, "layer 'head' outputs"),
         ({"boxes": "nowhere.json"}, "no file of boxes 'nowhere.json'"),
         ({"points": 0}, "points must be an integer of at least 1, got 0"),
@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_it_was_stopped(run: Run, monkeypatch: pytest.Monkey
         ({"squares": 2.5}, "squares must be"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_written(
+def test_bad_input_is_reported_before_anything_is_written(
     options: dict[str, Any], message: str, run: Run, tmp_path: Path
 ) -> None:
     with pytest.raises((ValueError, LookupError, OSError), match=message) as caught:
@@ -156,14 +156,14 @@ def test_bad_input_is_told_before_anything_is_written(
 
 def test_from_the_command_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    asked = ["judge-maps", "--image", str(photos / "a.png"), "--out", str(out), "--size", "32", "--points", "2"]
-    asked += ["--depths", "2", "--squares", "2"]
-    assert main([*asked, "--method", "guided-backprop", "--method", "saliency"]) == 0
-    said = capsys.readouterr().out
-    assert "3 pictures" in said
-    assert "guided-backprop" in said
-    assert "weights" in said
-    assert main([*asked, "--method", "grad-kam"]) == 2
+    command = ["judge-maps", "--image", str(photos / "a.png"), "--out", str(out), "--size", "32", "--points", "2"]
+    command += ["--depths", "2", "--squares", "2"]
+    assert main([*command, "--method", "guided-backprop", "--method", "saliency"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 pictures" in printed
+    assert "guided-backprop" in printed
+    assert "weights" in printed
+    assert main([*command, "--method", "grad-kam"]) == 2
     assert "did you mean grad-cam" in capsys.readouterr().err
 
 
@@ -174,12 +174,12 @@ def test_grey_networks_are_judged_on_grey_pictures(photos: Path, tmp_path: Path)
     assert len(report.manifest.units) == 4
 
 
-def test_a_method_with_a_pooled_head_looks_there_whatever_the_layer(run: Run) -> None:
+def test_a_method_of_a_pooled_head_ignores_the_layer(run: Run) -> None:
     report = run(method=["cam", "grad-cam"], layer="mix")
     places = {unit.metrics["method"]: unit.metrics.get("at") for unit in report.manifest.units.values()}
     assert (places["cam"], places["grad-cam"]) == ("relu#1", "mix")
 
 
-def test_a_layer_that_no_method_looks_at_is_refused(run: Run) -> None:
-    with pytest.raises(ValueError, match="no method looks at a layer"):
+def test_a_layer_that_no_method_needs_is_rejected(run: Run) -> None:
+    with pytest.raises(ValueError, match="none of the methods takes a layer"):
         run(method=["cam", "saliency"], layer="mix")

@@ -1,4 +1,4 @@
-"""What `explain` and `judge-maps` share: pictures in batches, names that tell files apart, folders of one run."""
+"""What `explain` and `judge-maps` share: pictures in batches, unique file names, folders of one run."""
 
 import gc
 import weakref
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inverter import Model
 from recipes import Explain, JudgeMaps
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.pictures.inputs import InputPictures
 from recipes.runner.report import Report
 
@@ -39,12 +39,12 @@ def test_the_first_batch_is_finished_before_the_second_begins(
 ) -> None:
     report = run(name, insects, str(photos), tmp_path / "out", method=["saliency", "grad-cam"], batch_size=1)
     assert [unit.image for unit in report.manifest.units.values()] == ["a"] * 3 + ["b"] * 3
-    whole = run(name, insects, str(photos), tmp_path / "whole", method=["saliency", "grad-cam"], batch_size=2)
-    assert [unit.image for unit in whole.manifest.units.values()] == ["a", "b"] * 3
+    full = run(name, insects, str(photos), tmp_path / "full", method=["saliency", "grad-cam"], batch_size=2)
+    assert [unit.image for unit in full.manifest.units.values()] == ["a", "b"] * 3
 
 
 @both
-def test_a_fresh_run_leaves_nothing_of_the_one_before(name: str, insects: Model, photos: Path, tmp_path: Path) -> None:
+def test_a_fresh_run_removes_the_files_of_the_last_one(name: str, insects: Model, photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     out, everything = tmp_path / "out", {"box": "graph-cut", "perceive": 2} if name == "explain" else {}
     run(name, insects, str(photos), out, method=["saliency", "spatial-attribution"], **everything)
@@ -61,24 +61,22 @@ def test_every_file_is_in_the_manifest_and_made_again_where_it_is_lost(
 ) -> None:
     out = tmp_path / "out"
     report = run(name, insects, str(photos), out)
-    told = {file for unit in report.manifest.units.values() for file in unit.files}
-    assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
+    recorded = {file for unit in report.manifest.units.values() for file in unit.files}
+    assert files(out) - {".lock"} == recorded | {"manifest.json", "index.html"}
     unit = next(unit for unit in report.manifest.units.values() if unit.extra_files)
     (out / next(iter(unit.extra_files.values()))).unlink()
     assert run(name, insects, str(photos), out).made == 1
-    assert files(out) - {".lock"} == told | {"manifest.json", "index.html"}
+    assert files(out) - {".lock"} == recorded | {"manifest.json", "index.html"}
 
 
 @both
-def test_pictures_that_are_called_like_files_beside_others(
-    name: str, insects: Model, photos: Path, tmp_path: Path
-) -> None:
-    for end in ("-map", "-randomised", "-thing", "-map~"):
+def test_pictures_named_like_extra_files_of_others(name: str, insects: Model, photos: Path, tmp_path: Path) -> None:
+    for end in ("-map", "-randomised", "-cutout", "-map~"):
         (photos / f"a{end}.png").write_bytes((photos / "b.png").read_bytes())
     (photos / f"{'long' * 60}.png").write_bytes((photos / "b.png").read_bytes())
     report = run(name, insects, str(photos), tmp_path / "out")
-    told = [file for unit in report.manifest.units.values() for file in unit.files]
-    assert len(told) == len(set(told)) == 7 * (1 + (3 if name == "explain" else 2))
+    recorded = [file for unit in report.manifest.units.values() for file in unit.files]
+    assert len(recorded) == len(set(recorded)) == 7 * (1 + (3 if name == "explain" else 2))
 
 
 @both
@@ -89,18 +87,18 @@ def test_what_cannot_be_read_in_a_folder_is_skipped_and_named(
     Image.new("RGB", (3000, 8)).save(photos / "thread.png")
     report = run(name, insects, str(photos), tmp_path / "out")
     assert {unit.image for unit in report.manifest.units.values()} == {"a", "b"}
-    asked = [name, "--image", str(photos), "--size", "32", "--out", str(tmp_path / "cli"), "--method", "saliency"]
-    assert main(asked + [f"--{key}={value}" for key, value in RECIPES[name][1].items()]) == 0
-    said = capsys.readouterr().err
-    assert "broken.png cannot be read as a picture" in said
-    assert "thread is too narrow: 8x3000 pixels" in said
-    assert "2 pictures could not be read and were skipped" in said
+    command = [name, "--image", str(photos), "--size", "32", "--out", str(tmp_path / "cli"), "--method", "saliency"]
+    assert main(command + [f"--{key}={value}" for key, value in RECIPES[name][1].items()]) == 0
+    printed = capsys.readouterr().err
+    assert "broken.png cannot be read as a picture" in printed
+    assert "thread is too narrow: 8x3000 pixels" in printed
+    assert "2 pictures could not be read and were skipped" in printed
     with pytest.raises(ValueError, match=r"broken\.png cannot be read"):
         run(name, insects, [str(photos / "a.png"), str(photos / "broken.png")], tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
-def test_targets_that_are_the_same_as_names_of_files_are_told_apart(
+def test_targets_with_the_same_file_name_have_separate_files(
     insects: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -139,5 +137,5 @@ def test_memory_holds_a_batch_and_not_all_pictures(
         run(name, insects, str(photos), tmp_path / "out", method=["grad-cam", "saliency"], batch_size=2)
     finally:
         gc.enable()
-    assert len(alive) == 7, "the first picture, to check what is asked; then each batch once for all methods"
+    assert len(alive) == 7, "the first picture, to check the options; then each batch once for all methods"
     assert most <= 2

@@ -1,4 +1,4 @@
-"""`inverter inpaint`: what it makes of pictures with holes, what it says of them, and what it refuses."""
+"""`inverter inpaint`: restored pictures, their metrics, and what it refuses."""
 
 import json
 import math
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from inverter import no_network
 from recipes import Inpaint
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
-from recipes.inpainting.inpaint import HOLES, STREWN
+from recipes.inpainting.inpaint import HOLES, SCATTERED
 from recipes.inpainting.masks import check_mask, depth, random_mask, scaled, scaled_mask
 from recipes.pictures.reading import read_picture
 from recipes.runner.context import RunContext
@@ -92,14 +92,14 @@ def test_what_is_known_at_another_size_is_made_of_what_is_known(seed: int, size:
     assert bool((smaller == 0).any())
 
 
-def test_a_mask_must_leave_something_on_both_sides() -> None:
-    for empty, says in ((torch.ones(1, 2, 2), "mask m hides nothing"), (torch.zeros(1, 2, 2), "hides everything")):
+def test_a_mask_must_have_missing_and_known_pixels() -> None:
+    for empty, says in ((torch.ones(1, 2, 2), "mask m masks no pixel"), (torch.zeros(1, 2, 2), "masks all pixels")):
         with pytest.raises(ValueError, match=says):
             check_mask(empty, "mask m")
 
 
 @given(st.integers(1, 6), st.integers(1, 6))
-def test_depth_is_the_way_to_the_nearest_known_pixel(height: int, width: int) -> None:
+def test_depth_is_the_distance_to_the_nearest_known_pixel(height: int, width: int) -> None:
     mask = torch.ones(1, 16, 18)
     mask[:, 5 : 5 + height, 7 : 7 + width] = 0
     mask[:, 0, 0] = 0
@@ -107,7 +107,9 @@ def test_depth_is_the_way_to_the_nearest_known_pixel(height: int, width: int) ->
     assert depth(torch.ones(1, 4, 4)) == 0
 
 
-def test_areas_and_strewn_pixels_are_restored_by_networks_of_their_own(run: Callable[..., Report], photo: Path) -> None:
+def test_areas_and_scattered_pixels_are_restored_by_networks_of_their_own(
+    run: Callable[..., Report], photo: Path
+) -> None:
     save(photo.with_name("b.png"), 1)
     masks = [save_mask(photo.parent.parent / f"{i}.png", hole=(2, 2, 2 + i, 14)) for i in (8, 9)]
     recipe = Inpaint(image=str(photo.parent), mask=[str(mask) for mask in masks])
@@ -119,7 +121,7 @@ def test_areas_and_strewn_pixels_are_restored_by_networks_of_their_own(run: Call
         problem = recipe.problem(context, [unit])
         assert isinstance(problem, Problem)
         ways.append(problem.prior.skip)
-    assert ways == [STREWN["skip"], HOLES["skip"]]
+    assert ways == [SCATTERED["skip"], HOLES["skip"]]
 
 
 # ---- What it makes ----
@@ -152,16 +154,16 @@ def test_known_pixels_stay_as_they_are_and_the_missing_are_made(run: Callable[..
 
 def test_what_a_mask_hides_has_no_influence(run: Callable[..., Report], photo: Path, tmp_path: Path) -> None:
     mask = save_mask(tmp_path / "mask.png")
-    whole = pictures(run(mask=str(mask)).out)["images/a.png"]
+    intact = pictures(run(mask=str(mask)).out)["images/a.png"]
     with Image.open(photo) as picture:
         picture.paste((255, 0, 255), (4, 4, 10, 8))
         picture.save(photo)
     spoilt = run(mask=str(mask), out=str(tmp_path / "spoilt"), damaged=True)
-    assert np.array_equal(pictures(spoilt.out)["images/a.png"], whole)
+    assert np.array_equal(pictures(spoilt.out)["images/a.png"], intact)
     assert {"psnr", "psnr_of_mean"}.isdisjoint(spoilt.manifest.units["images/a.png"].metrics)
 
 
-def test_the_figures_are_those_of_the_files(run: Callable[..., Report], photo: Path) -> None:
+def test_the_metrics_are_those_of_the_files(run: Callable[..., Report], photo: Path) -> None:
     report = run()
     metrics = report.manifest.units["images/a.png"].metrics
     original, masked, restored = (
@@ -185,8 +187,8 @@ def test_masks_are_one_for_all_or_one_for_each(run: Callable[..., Report], photo
     one, two = save_mask(tmp_path / "1.png"), save_mask(tmp_path / "2.png", hole=(0, 0, 4, 16))
     for name, masks, shares in (("x", [one], (24, 24)), ("y", [one, two], (24, 64))):
         report = run(image=str(photo.parent), mask=[str(mask) for mask in masks], out=str(tmp_path / name))
-        told = [report.manifest.units[f"images/{name}.png"].metrics["missing"] for name in "ab"]
-        assert told == pytest.approx([share / 320 for share in shares])
+        fractions = [report.manifest.units[f"images/{name}.png"].metrics["missing"] for name in "ab"]
+        assert fractions == pytest.approx([share / 320 for share in shares])
 
 
 def test_a_picture_does_not_depend_on_its_batch(run: Callable[..., Report], photo: Path, tmp_path: Path) -> None:
@@ -201,10 +203,10 @@ def test_longest_side(run: Callable[..., Report]) -> None:
     assert pictures(run(size=10).out)["images/a.png"].shape == (8, 10, 3)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(run: Callable[..., Report], photo: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes(run: Callable[..., Report], photo: Path, tmp_path: Path) -> None:
     save(photo.with_name("b.png"), 1)
     folder = str(photo.parent)
-    whole = pictures(run(image=folder, out=str(tmp_path / "whole")).out)
+    complete = pictures(run(image=folder, out=str(tmp_path / "complete")).out)
 
     def stop(update: RunProgress) -> None:
         if update.done > 5:  # at 5 its last step is done, but it is not written yet
@@ -215,7 +217,7 @@ def test_an_interrupted_run_goes_on_where_it_was(run: Callable[..., Report], pho
     assert "images/b.png" not in pictures(tmp_path / "out")
     assert run(image=folder).made == 1
     again = pictures(tmp_path / "out")
-    assert all(np.array_equal(whole[file], again[file]) for file in whole)
+    assert all(np.array_equal(complete[file], again[file]) for file in complete)
     with pytest.raises(ValueError, match=r"its missing is 0\.25, not 0\.5"):
         run(image=folder, missing=0.5)
 
@@ -233,16 +235,16 @@ def test_an_interrupted_run_goes_on_where_it_was(run: Callable[..., Report], pho
         ({"mask": "mask.png", "missing": 0.25}, "got both mask and missing"),
         ({"missing": 0.0}, r"above 0 and below 1, got 0\.0"),
         ({"missing": 1.0}, "above 0 and below 1"),
-        ({"missing": 1e-6}, "hides nothing"),
-        ({"missing": 1 - 1e-6}, "hides everything"),
-        ({"damaged": True}, "damaged says what a mask hides"),
+        ({"missing": 1e-6}, "masks no pixel"),
+        ({"missing": 1 - 1e-6}, "masks all pixels"),
+        ({"damaged": True}, "damaged describes the pixels under a mask"),
         ({"mask": "nowhere.png"}, "no picture or folder 'nowhere.png'"),
         ({"steps": 0}, "steps must be"),
         ({"size": 7}, r"a\.png: expected pictures of at least 8 pixels each way, got 7x6"),
         ({"precision": "half"}, "unknown precision"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_written(
+def test_invalid_options_are_errors_before_anything_is_written(
     run: Callable[..., Report], tmp_path: Path, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises((ValueError, OSError), match=says):
@@ -254,8 +256,8 @@ def test_what_cannot_be_is_told_before_anything_is_written(
     ("size", "hole", "says"),
     [
         ((16, 20), (4, 4, 10, 8), "is of another size: 16x20 pixels, but its picture has 20x16"),
-        ((20, 16), (0, 0, 0, 0), "hides nothing: black is missing, white is known"),
-        ((20, 16), (0, 0, 20, 16), "hides everything"),
+        ((20, 16), (0, 0, 0, 0), "masks no pixel; expected some missing (black) and some known (white) ones"),
+        ((20, 16), (0, 0, 20, 16), "masks all pixels"),
         (None, None, "cannot be read as a picture"),
         ("two", None, "got 2 masks for 1 pictures"),
     ],
@@ -278,16 +280,16 @@ def test_the_command_line_says_what_is_wrong_with_a_mask_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_line_ends_with_the_figure(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_ends_with_the_psnr(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--image", str(photo), "--missing", "0.25", "--steps", "2", "--out", str(tmp_path / "out")]
     assert main(["inpaint", *arguments]) == 0
     said = capsys.readouterr().out
     assert "3 pictures in" in said
-    assert "on the missing pixels: " in said
+    assert "PSNR of the missing pixels: " in said
     assert said.strip().endswith("index.html")
 
 
-def test_its_help_has_no_word_of_a_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_help_has_no_options_of_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["inpaint", "--help"])
     said = capsys.readouterr().out
@@ -299,7 +301,7 @@ def test_its_help_has_no_word_of_a_network(capsys: pytest.CaptureFixture[str]) -
 # ---- Truth ----
 
 
-def test_a_photograph_that_lacks_a_quarter_is_restored(photographs: Tensor, tmp_path: Path) -> None:
+def test_a_photograph_without_a_quarter_of_its_pixels_is_restored(photographs: Tensor, tmp_path: Path) -> None:
     # Class 875, a trombone: of the 16, the middle one in how well its missing pixels follow from their neighbours.
     picture = (photographs[14].permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(picture).save(tmp_path / "photo.png")

@@ -1,4 +1,4 @@
-"""`inverter invert`: what it makes of photographs and codes, what it says of them, and what it refuses."""
+"""`inverter invert`: pre-images of photographs and codes, their metrics, and what it refuses."""
 
 import json
 import math
@@ -14,9 +14,10 @@ from torch import nn
 
 from inverter import Model, encode, load_model
 from inverter.codes import stride
+from objectives import codes
 from recipes import Invert
-from recipes.cli.main import main
-from recipes.inversion.invert import STARTS
+from recipes.cli.entry import main
+from recipes.inversion.invert import DISTANCES, STARTS
 from recipes.inversion.schedules import APPROACHES, best
 from recipes.options.priors import NAMES
 from recipes.outputs.manifest import Manifest
@@ -78,12 +79,12 @@ def test_originals_come_first_then_layers_priors_pictures_and_attempts(run: Call
     assert not np.array_equal(*(pictures(report.out)[unit.file] for unit in (one, two)))
 
 
-def test_the_original_is_kept_as_the_network_saw_it(run: Callable[..., Report], photos: Path) -> None:
+def test_the_original_is_kept_at_the_networks_input_size(run: Callable[..., Report], photos: Path) -> None:
     kept = read_picture(run().out / "originals" / "a.png")
     assert (kept - fit(read_picture(photos / "a.png"), (12, 12))).abs().max() <= 0.5 / 255 + 1e-6
 
 
-def test_the_figures_are_those_of_the_files(run: Callable[..., Report], model: Model) -> None:
+def test_the_metrics_are_those_of_the_files(run: Callable[..., Report], model: Model) -> None:
     report = run(distance="l1", layer=["body", "output"])
     for layer, address in (("body", "body"), ("output", "")):
         target = encode(model, torch.stack([read_picture(report.out / f"originals/{n}.png") for n in "ab"]), address)
@@ -119,12 +120,12 @@ def test_the_table_is_the_mean_of_the_pictures(run: Callable[..., Report], tmp_p
     assert "judge_recognises" not in data["table"][0]
 
 
-def test_one_picture_alone_has_no_other_to_be_measured_by(run: Callable[..., Report], photos: Path) -> None:
+def test_one_picture_alone_has_no_normalised_error(run: Callable[..., Report], photos: Path) -> None:
     report = run(image=str(photos / "a.png"))
     assert "normalized_error" not in report.manifest.table[0]
 
 
-def test_the_same_run_again_does_nothing_and_a_lost_picture_is_made_again(run: Callable[..., Report]) -> None:
+def test_the_same_run_again_makes_no_picture_and_a_lost_one_is_made_again(run: Callable[..., Report]) -> None:
     first = run(attempts=2)
     before = pictures(first.out)
     again = run(attempts=2)
@@ -139,7 +140,7 @@ def test_the_same_run_again_does_nothing_and_a_lost_picture_is_made_again(run: C
 
 
 @pytest.mark.parametrize("prior", ["pixels", "fourier", "pyramid"])
-def test_it_starts_from_the_decoder_unless_noise_is_asked_for(
+def test_it_starts_from_the_decoder_unless_start_is_noise(
     run: Callable[..., Report], tmp_path: Path, prior: str
 ) -> None:
     """After one small step, the pictures of the decoder's start are nearer to the original than those of grey noise."""
@@ -194,7 +195,7 @@ def test_a_photograph_is_turned_as_its_exif_says(run: Callable[..., Report], tmp
     assert np.array_equal(found["originals/turned.png"], found["originals/plain.png"])
 
 
-def test_pictures_of_one_name_are_told_apart(run: Callable[..., Report], photos: Path, tmp_path: Path) -> None:
+def test_pictures_of_one_name_get_different_files(run: Callable[..., Report], photos: Path, tmp_path: Path) -> None:
     other = save(tmp_path / "elsewhere" / "a.png", 7)
     files = list(run(image=[str(photos), str(other), str(photos / "a.png")], steps=1).manifest.units)
     assert files[:3] == ["originals/a.png", "originals/b.png", "originals/a-2.png"]
@@ -213,15 +214,16 @@ def test_a_code_alone_is_inverted_as_its_picture_is(
     ]
     (row, _) = report.manifest.table
     assert {"psnr", "ssim", "same_class"}.isdisjoint(row)
-    seen = run()
+    from_pictures = run()
     made, known = (
-        r.manifest.units[f"images/body/{name}-pixels.png"].metrics for r, name in ((report, "code-0001"), (seen, "b"))
+        r.manifest.units[f"images/body/{name}-pixels.png"].metrics
+        for r, name in ((report, "code-0001"), (from_pictures, "b"))
     )
-    for name in ("relative_error", "normalized_error"):  # only the noise that it starts from is another
+    for name in ("relative_error", "normalized_error"):  # only the initial noise differs
         assert made[name] == pytest.approx(known[name], rel=0.05)
 
 
-def test_a_judge_says_what_it_sees(run: Callable[..., Report]) -> None:
+def test_a_judge_classifies_the_pictures(run: Callable[..., Report]) -> None:
     report = run(judge="builtin", steps=1)
     for unit in report.manifest.units.values():
         assert len(unit.metrics["judge_top5"]) == 5
@@ -230,10 +232,14 @@ def test_a_judge_says_what_it_sees(run: Callable[..., Report]) -> None:
     assert 0 <= row["judge_recognises"] <= 1
 
 
-def test_a_network_without_classes_is_not_asked_for_them(photos: Path, tmp_path: Path) -> None:
+def test_a_network_without_classes_has_no_predictions(photos: Path, tmp_path: Path) -> None:
     model = load_model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), input_size=12)
     report = Invert(model=model, image=str(photos), layer="0", steps=1, out=str(tmp_path / "out")).run()
     assert "top5" not in report.manifest.units["originals/a.png"].metrics
+
+
+def test_the_distances_are_those_of_the_objectives() -> None:
+    assert DISTANCES == codes.DISTANCES
 
 
 def test_auto_is_a_prior_of_the_table_at_every_depth(run: Callable[..., Report]) -> None:
@@ -273,13 +279,13 @@ def test_a_manifest_survives_its_file(run: Callable[..., Report]) -> None:
         ({"layer": [3]}, "layer: expected text"),
         ({"attempts": 0}, "attempts must be"),
         ({"attempts": True}, "attempts must be"),
-        ({"judge_weights": "w.pt"}, "there is none: give judge"),
+        ({"judge_weights": "w.pt"}, "is given but no judge: set judge to a network"),
         ({"image": "nowhere.png"}, "no picture or folder 'nowhere.png'"),
         ({"steps": 0}, "steps must be"),
         ({"layer": "bodi"}, "nearest are: body"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_written(
+def test_invalid_options_are_errors_before_anything_is_written(
     run: Callable[..., Report], tmp_path: Path, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises((ValueError, LookupError, OSError), match=says):
@@ -301,7 +307,7 @@ def test_a_picture_that_cannot_be_read_is_named(run: Callable[..., Report], phot
     assert not (tmp_path / "out").exists()
 
 
-def test_a_code_that_does_not_fit_is_told(run: Callable[..., Report], model: Model, tmp_path: Path) -> None:
+def test_a_code_that_does_not_fit_is_an_error(run: Callable[..., Report], model: Model, tmp_path: Path) -> None:
     path = str(tmp_path / "code.safetensors")
     picture = torch.rand(1, 3, 12, 12)
     encode(model, picture, ["body", ""], path)
@@ -317,7 +323,7 @@ def test_a_code_that_does_not_fit_is_told(run: Callable[..., Report], model: Mod
 
     save_code(Path(path), Code({"body": torch.ones(1, 8, 9, 12)}, "module", model.sha256, (12, 12)))
     with pytest.raises(
-        ValueError, match=r"the code of layer 'body' has shape \(8, 9, 12\), but module puts out \(8, 12"
+        ValueError, match=r"the code of layer 'body' has shape \(8, 9, 12\), but module outputs \(8, 12"
     ):
         run(image=(), code=path)
     assert not (tmp_path / "out").exists()
@@ -333,7 +339,7 @@ def test_a_network_for_grey_pictures_is_refused(photos: Path, tmp_path: Path) ->
 def test_a_judge_without_classes_is_refused(run: Callable[..., Report], tmp_path: Path) -> None:
     source = tmp_path / "net.py"
     source.write_text("from torch import nn\n\ndef make():\n    return nn.Conv2d(3, 4, 3)\n")
-    with pytest.raises(ValueError, match="puts out no vector of classes"):
+    with pytest.raises(ValueError, match="outputs no vector of classes"):
         run(judge=f"{source}:make")
 
 

@@ -29,10 +29,10 @@ def test_a_shallow_layer_of_squeezenet_keeps_almost_everything(
     assert deeper["psnr"] < shallow["psnr"]
 
 
-def test_features_7_of_squeezenet_is_met_and_the_photograph_comes_back(
+def test_the_code_of_features_7_of_squeezenet_is_matched_and_the_photograph_recovered(
     squeezenet: Model, photographs: Tensor, tmp_path: Path
 ) -> None:
-    """From the decoder's guess, by L-BFGS first: Adam alone meets the code as well, at 3 dB less."""
+    """From the decoder's estimate, by L-BFGS first: Adam alone matches the code as well, at 3 dB less."""
     picture = (photographs[5].permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(picture).save(tmp_path / "photo.png")
     recipe = Invert(

@@ -17,9 +17,11 @@ import priors
 from inverter import Model, evaluate
 from inverter.augment import Augment
 from objectives import logit
+from priors.registry import PRIORS
 from recipes import ClassModel, Gallery, Invert
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.cli.recipe_file import load_recipe
+from recipes.options.named import fits_type, option_types
 from recipes.options.priors import NAMES, PriorChoice
 from recipes.pictures.reading import read_picture
 
@@ -56,7 +58,7 @@ def generator(tmp_path: Path) -> str:
 
 @pytest.fixture
 def written(photo: str, generator: str) -> dict[str, str]:
-    """Every prior as text, with options that a network of 16 pixels can bear."""
+    """Every prior as text, with options for a network of 16 pixels."""
     gan = f"generator={generator}:make,latent_size=8"
     return dict.fromkeys(("fourier", "pixels", "pyramid", "maco"), "") | {
         "deep-image": "channels=[4, 8]",
@@ -93,13 +95,39 @@ def test_every_prior_serves_every_recipe(
         assert settings["prior"] in (str(PriorChoice.parse(prior)), [str(PriorChoice.parse(prior))])
 
 
-def test_the_classes_of_the_names_are_those_of_the_package() -> None:
+def test_every_prior_of_the_package_has_a_name() -> None:
     every = {kind for kind in vars(priors).values() if isinstance(kind, type) and issubclass(kind, priors.Prior)}
     assert {PriorChoice(name)._class() for name in NAMES} == every - {priors.Prior}
+    assert tuple(PRIORS) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("kind", "fitting", "others"),
+    [
+        ("Literal['unit', 'signed']", ["unit", "other"], [1, 0.5, True, None, [1]]),
+        ("Literal['int', 'Sequence', 'None'] | float", ["int", 3, 0.5], [True, None, [1]]),
+        ("Literal['a'] | None", ["a", None], [1, True]),
+        ("float | None", [1, 0.5, None], ["a", True, [1]]),
+        ("Sequence[int]", [[1], (1,)], [1.5, "a", None]),
+    ],
+)
+def test_the_type_of_an_option_is_checked(kind: str, fitting: list[Any], others: list[Any]) -> None:
+    assert all(fits_type(value, kind) for value in fitting)
+    assert not any(fits_type(value, kind) for value in others)
+
+
+def test_an_alias_of_words_is_resolved() -> None:
+    def function(span: priors.Span = "unit", other: "priors.Span | None" = None, steps: "int | None" = 3) -> None:
+        raise AssertionError
+
+    words = "Literal['unit', 'signed']"
+    types = option_types(function)
+    assert (types["span"], types["other"], types["steps"]) == (words, f"{words} | None", "int | None")
+    assert option_types(priors.GanLatent)["span"] == option_types(priors.PlugAndPlay)["span"] == words
 
 
 @given(st.floats(0, allow_nan=False), st.lists(st.integers(1, 99), min_size=1), st.text("abc/_,. =:", min_size=1))
-def test_a_choice_survives_the_way_through_text(blur: float, channels: list[int], path: str) -> None:
+def test_a_choice_survives_a_round_trip_through_text(blur: float, channels: list[int], path: str) -> None:
     for choice in (
         PriorChoice("pixels", {"blur": blur, "bound": None, "blur_every": 3}),
         PriorChoice("deep-image", {"channels": channels, "bfloat16": False, "skip": 0}),
@@ -121,7 +149,7 @@ def test_a_choice_survives_the_way_through_text(blur: float, channels: list[int]
         ),
     ],
 )
-def test_text_and_table_say_the_same(text: str, table: Mapping[str, Any]) -> None:
+def test_text_and_table_are_equivalent(text: str, table: Mapping[str, Any]) -> None:
     assert PriorChoice.parse(text) == PriorChoice.parse(table)
 
 
@@ -170,7 +198,7 @@ def test_a_cppn_is_drawn_at_any_size(model: Model, tmp_path: Path) -> None:
         assert picture.size == (40, 40)
 
 
-def test_maco_writes_its_importance_as_transparency_and_looks_at_crops(
+def test_maco_writes_its_importance_as_transparency_and_is_optimised_in_crops(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[int, ...]] = []
@@ -192,7 +220,7 @@ def test_maco_writes_its_importance_as_transparency_and_looks_at_crops(
         alpha = np.asarray(picture)[:, :, 3]
     assert alpha.max() == 255
     assert alpha.min() < 128
-    assert max(shape[2] for shape in shown) == SIZE  # never the whole canvas
+    assert max(shape[2] for shape in shown) == SIZE  # never the full canvas
     assert max(shape[0] for shape in shown) > 1  # several crops of it in each step
 
 
@@ -201,39 +229,41 @@ def test_a_canvas_of_the_networks_own_size_is_not_cropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prior", "said"),
+    ("prior", "message"),
     [
         ("fouier", "unknown prior 'fouier'; did you mean fourier?"),
         ("pixels:blurr=1", "prior pixels has no option 'blurr'; did you mean blur or blur_every?"),
         ("pixels:blur=much", "prior pixels: blur must be of type float, got 'much'"),
-        ("pixels:blur", "'blur' is no OPTION=VALUE"),
+        ("pixels:blur", "'blur' is not OPTION=VALUE"),
         ("pixels:blur=-1", "expected a blur of >= 0 pixels"),
         ("deep-image:skip=true", "skip must be of type int, got True"),
         ("accentuate", "accentuate:image=PHOTO"),
         ("accentuate:image=nowhere.png", "no picture 'nowhere.png'"),
         ("accentuate:image=PHOTO,start=cppn", "unknown start 'cppn'"),
         ("accentuate:image=PHOTO,layer=bdy", "no layer 'bdy'"),
+        ("gan:span=3", "prior gan: span must be of type Literal['unit', 'signed'], got 3"),
+        ("gan:span=half", "unknown span 'half'; expected unit"),
         ("gan:generator=net", "expected path/to/file.py:factory, got 'net'"),
-        ("gan:weights=x.pt", "weights says nothing without generator"),
+        ("gan:weights=x.pt", "weights requires generator"),
         ("gan:generator=nowhere.py:make", "no Python file 'nowhere.py'"),
         ({"blur": 1}, "a table needs a name"),
         (7, "prior must be text or a table"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(
-    prior: Any, said: str, model: Model, photo: str, tmp_path: Path
+def test_bad_input_is_one_line_and_no_file_is_written(
+    prior: Any, message: str, model: Model, photo: str, tmp_path: Path
 ) -> None:
     if isinstance(prior, str):
         prior = prior.replace("PHOTO", photo)
     out = tmp_path / "out"
     with pytest.raises((ValueError, LookupError, OSError)) as caught:
         Gallery(model=model, layer="body", prior=prior, out=str(out)).run()
-    assert said in str(caught.value).replace(photo, "PHOTO") or said in str(caught.value)
+    assert message in str(caught.value).replace(photo, "PHOTO") or message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not out.exists()
 
 
-def test_the_command_line_says_it_with_exit_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_input_on_the_command_line_exits_with_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["gallery", "--prior", "maco:contrast=no", "--out", str(tmp_path / "o")]) == 2
     assert "maco: contrast must be of type float, got 'no'" in capsys.readouterr().err
 
@@ -241,7 +271,7 @@ def test_the_command_line_says_it_with_exit_code_2(capsys: pytest.CaptureFixture
 # ---- On trained networks ----
 
 
-def test_a_generators_pictures_are_the_classes_that_were_asked_for(tmp_path: Path) -> None:
+def test_a_generators_pictures_are_the_requested_classes(tmp_path: Path) -> None:
     """From one random start none of them would be reached."""
     recipe = ClassModel(class_="car", prior="gan", steps=12, augment="light", out=str(tmp_path / "o"))
     for record in recipe.run().manifest.units.values():

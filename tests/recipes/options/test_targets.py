@@ -1,4 +1,4 @@
-"""Targets as text: what they mean, and what is refused."""
+"""Targets as text: their objectives, and errors."""
 
 from pathlib import Path
 
@@ -92,23 +92,23 @@ def test_texts_are_written_as_they_are_read(kind: str, number: int, place: int, 
         ("logit:0-2", "expected one class"),
         ("logit:doge", "no class of .* is named 'doge'; did you mean dog"),
         ("channel:mux:1", "no layer 'mux'.*mix"),
-        ("direction:mix:1*x", r"'1\*x' is no CHANNEL\*WEIGHT"),
+        ("direction:mix:1*x", r"got '1\*x', expected CHANNEL\*WEIGHT"),
         ("direction:mix:9", r"the layer has 8 channels \(0 to 7\)"),
         ("direction:mix:nowhere.npy", "no file 'nowhere.npy'"),
     ],
 )
-def test_what_is_refused_is_told_in_one_line(text: str, message: str, model: Model, pictures: Tensor) -> None:
+def test_bad_input_is_one_line(text: str, message: str, model: Model, pictures: Tensor) -> None:
     with pytest.raises((ValueError, LookupError, OSError), match=message) as caught:
         Target.parse(text).objective(model, pictures)
     assert "\n" not in str(caught.value)
 
 
-def test_an_array_of_another_shape_is_refused(model: Model, pictures: Tensor, tmp_path: Path) -> None:
+def test_an_array_of_another_shape_is_rejected(model: Model, pictures: Tensor, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"shape \(3,\), expected 8 numbers"):
         Target.parse(f"direction:mix:{tmp_path / 'v.npy'}").objective(model, pictures)
     (tmp_path / "w.npy").write_bytes(b"no array")
-    with pytest.raises(ValueError, match="is no array"):
+    with pytest.raises(ValueError, match="is not a NumPy array"):
         Target.parse(f"direction:mix:{tmp_path / 'w.npy'}").objective(model, pictures)
 
 

@@ -1,4 +1,4 @@
-"""Semantic dictionaries: which icons a photo wants, and on a trained network, that they show what they are to show."""
+"""Semantic dictionaries: the icons of a photo, and on a trained network, that they point along their vectors."""
 
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,14 @@ def test_a_run_writes_everything_once_and_continues(tiny: Model, photo: Path) ->
         ({"positions": "12,0"}, "outside the map"),
         ({"layer": "head"}, "expected a map (B, C, H, W)"),
         ({"image": "missing.png"}, "no picture 'missing.png'"),
-        ({"image": ""}, "expected a photo"),
+        ({"image": ""}, "expected the path of a photo"),
         ({"layer": ""}, "expected addresses"),
-        ({"layer": "nothing"}, "nothing"),
+        ({"layer": "missing"}, "missing"),
         ({"count": 0}, "count must be an integer of at least 1"),
         ({"power": -1.0}, "power must be in"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_written(
+def test_bad_input_is_an_error_before_anything_is_written(
     tiny: Model, photo: Path, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises((ValueError, LookupError, FileNotFoundError)) as caught:
@@ -119,7 +119,7 @@ def test_bad_input_is_told_before_anything_is_written(
     assert not (photo.parent / "out").exists()
 
 
-def test_a_damaged_photo_and_silent_positions_are_told(photo: Path) -> None:
+def test_a_damaged_photo_and_silent_positions_are_errors(photo: Path) -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU())
     with torch.no_grad():
         net[0].weight.fill_(1.0)

@@ -25,7 +25,7 @@ def test_a_cells_area_is_in_proportion_to_its_magnitude(magnitude: float, ratio:
     assert cell_side(magnitude, magnitude, pitch) == pitch
 
 
-def test_cells_lie_in_the_middle_of_their_places() -> None:
+def test_icons_lie_in_the_centre_of_their_cells() -> None:
     red = torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(3, 5, 5)
     blue = torch.tensor([0.0, 0.0, 1.0])[:, None, None].expand(3, 5, 5)
     picture = compose([(0, 1, 4.0, red), (1, 0, 1.0, blue)], 2, 2, 4)
@@ -60,11 +60,11 @@ def test_a_run_makes_every_position_and_their_picture(tiny: Model, photo: Path) 
     magnitudes = [record.metrics["magnitude"] for record in records]
     maps = recipe._maps(RunContext(recipe, recipe.load()))["mix"]
     assert magnitudes == pytest.approx(maps.norm(dim=0).flatten().tolist(), rel=1e-5)
-    whole = read_picture(report.out / "grids" / "mix.png")
-    assert whole.shape == (3, 64, 64)
+    drawn = read_picture(report.out / "grids" / "mix.png")
+    assert drawn.shape == (3, 64, 64)
     y, x = records[int(np.argmax(magnitudes))].metrics["position"]
     icon = read_picture(report.out / f"images/mix/position-{y:03d}-{x:03d}.png")
-    assert torch.equal(whole[:, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8], icon)
+    assert torch.equal(drawn[:, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8], icon)
     assert recipe.run().made == 0
 
 
@@ -77,11 +77,11 @@ def test_positions_without_activation_stay_empty(photo: Path) -> None:
     pixels[1, 2] = 255
     Image.fromarray(pixels).save(photo)
     report = grid(load_model(net.eval(), normalize="none", input_size=8), photo, layer="1").run()
-    whole = read_picture(report.out / "grids" / "1.png")
+    drawn = read_picture(report.out / "grids" / "1.png")
     filled = torch.zeros(64, 64, dtype=torch.bool)
     filled[8:16, 16:24] = True
-    assert bool((whole[:, ~filled] == 1).all())
-    assert not bool((whole[:, filled] == 1).all())
+    assert bool((drawn[:, ~filled] == 1).all())
+    assert not bool((drawn[:, filled] == 1).all())
 
 
 def test_groups_have_an_icon_a_colour_and_a_map(tiny: Model, photo: Path) -> None:

@@ -36,7 +36,7 @@ def test_more_groups_than_channels_or_positions_are_refused() -> None:
         factorise(torch.ones(2, 3, 3), 3)
     with pytest.raises(ValueError, match="expected at most 4"):
         factorise(torch.ones(9, 2, 2), 5)
-    with pytest.raises(ValueError, match="nothing to group"):
+    with pytest.raises(ValueError, match="no activation of this layer is above 0"):
         factorise(-torch.ones(3, 2, 2), 1)
 
 

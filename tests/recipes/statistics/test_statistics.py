@@ -1,4 +1,4 @@
-"""The recipe behind `inverter statistics`: folders as people have them."""
+"""The recipe behind `inverter statistics`: folders of mixed files."""
 
 from __future__ import annotations
 

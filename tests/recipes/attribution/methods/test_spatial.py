@@ -10,7 +10,7 @@ from inverter import Model, evaluate, load_model
 from objectives import channel, logit
 from recipes.attribution import explain
 from recipes.attribution.methods.spatial import channel_attribution, strongest_channels
-from recipes.heatmaps.perception import DARK, perceived, seen_where_it_looked
+from recipes.heatmaps.perception import DARK, perception_visualization, preimages
 
 
 def test_before_a_linear_head_positions_and_channels_share_the_score(tiny: Model, pictures: Tensor) -> None:
@@ -41,7 +41,7 @@ def test_a_target_that_does_not_depend_on_the_layer_is_reported(tiny: Model, pic
 
 
 def test_what_a_layer_keeps_is_near_in_code_and_dark_where_nobody_looked(tiny: Model, pictures: Tensor) -> None:
-    found = perceived(tiny, pictures, "stem", steps=30)
+    found = preimages(tiny, pictures, "stem", steps=30)
     assert found.shape == pictures.shape
     assert 0 <= found.min() <= found.max() <= 1
     with tiny.capture(["stem"]) as capture:
@@ -51,9 +51,9 @@ def test_what_a_layer_keeps_is_near_in_code_and_dark_where_nobody_looked(tiny: M
     assert (kept - original).norm() < 0.6 * (grey - original).norm()
     heat = torch.zeros(16, 16)
     heat[:, 8:] = 1
-    seen = seen_where_it_looked(found[0], heat)
-    torch.testing.assert_close(seen[:, :, 8:], found[0][:, :, 8:])
-    torch.testing.assert_close(seen[:, :, :8], DARK * found[0][:, :, :8])
+    shown = perception_visualization(found[0], heat)
+    torch.testing.assert_close(shown[:, :, 8:], found[0][:, :, 8:])
+    torch.testing.assert_close(shown[:, :, :8], DARK * found[0][:, :, :8])
 
 
 def test_of_a_silent_picture_nothing_is_kept() -> None:
@@ -62,11 +62,11 @@ def test_of_a_silent_picture_nothing_is_kept() -> None:
     nn.init.constant_(net[0].bias, -0.1)
     model = load_model(net, normalize="none", input_size=16, device="cpu")
     pictures = torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.8)])
-    found = perceived(model, pictures, "1", steps=5, names=["black", "white"])
+    found = preimages(model, pictures, "1", steps=5, names=["black", "white"])
     assert not found[0].any()
     assert found[1].any()
-    torch.testing.assert_close(found[1:], perceived(model, pictures[1:], "1", steps=5, names=["white"]))
-    assert not perceived(model, pictures[:1], "1", steps=5).any()
+    torch.testing.assert_close(found[1:], preimages(model, pictures[1:], "1", steps=5, names=["white"]))
+    assert not preimages(model, pictures[:1], "1", steps=5).any()
 
 
 def test_the_fish_is_where_the_positions_are(mobilenet: Model, photo: Callable[[str], Tensor]) -> None:
