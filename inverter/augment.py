@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inverter.warp import view_grid, warp
 from inverter_errors import BadInput, BadType
+from priors import cpu
 
 
 class Transform(Protocol):
@@ -107,17 +108,17 @@ class Augment:
         window = self.window(size)
         warps = None
         if self.shift or self.rotate or self.scale != (1.0, 1.0) or self.crop < 1:
-            draws = torch.stack([torch.rand(steps, 4, generator=g) for g in generators], dim=1)
+            draws = torch.stack([cpu.rand(steps, 4, generator=g) for g in generators], dim=1)
             warps = self._warps(draws.flatten(0, 1), size, window).unflatten(0, draws.shape[:2]).to(device)
         bank, places = None, []
         if self.noise:
             # One field of noise for each picture, read at another offset in each step: the same on every device, and
             # much cheaper than drawing again. The offsets are shared, so they do not depend on the batch.
             tall, wide = window[0] + window[0] // 2, window[1] + window[1] // 2
-            bank = torch.stack([torch.randn(3, tall, wide, generator=g) for g in generators]).to(device) * self.noise
-            where = torch.Generator().manual_seed(steps)
+            bank = torch.stack([cpu.randn(3, tall, wide, generator=g) for g in generators]).to(device) * self.noise
+            where = torch.Generator("cpu").manual_seed(steps)
             places = torch.stack(
-                [torch.randint(0, side // 2 + 1, (steps,), generator=where) for side in window], dim=1
+                [torch.randint(0, side // 2 + 1, (steps,), generator=where, device="cpu") for side in window], dim=1
             ).tolist()
 
         def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
@@ -141,8 +142,8 @@ class Augment:
 
         count = len(draws)
         signed = 2 * draws - 1
-        sides = torch.tensor([size[1], size[0]], dtype=torch.float32)
-        shown = torch.tensor([window[1], window[0]], dtype=torch.float32)
+        sides = cpu.tensor([size[1], size[0]])
+        shown = cpu.tensor([window[1], window[0]])
         low, high = self.scale
         scale = (low * (high / low) ** draws[:, 2])[:, None].expand(count, 2)  # uniform in the logarithm
         room = (sides - shown) / 2 + self.shift * sides
@@ -153,8 +154,8 @@ class Augment:
         # kornia normalises with corners at -1 and 1 on pixel centres; affine_grid without align_corners has them half
         # a pixel further out, a factor n / (n - 1).
         matrix = normalize_homography(to_picture, window, size)
-        outer = torch.diag(torch.tensor([(window[1]) / max(window[1] - 1, 1), window[0] / max(window[0] - 1, 1), 1.0]))
-        inner = torch.diag(torch.tensor([max(size[1] - 1, 1) / size[1], max(size[0] - 1, 1) / size[0], 1.0]))
+        outer = torch.diag(cpu.tensor([(window[1]) / max(window[1] - 1, 1), window[0] / max(window[0] - 1, 1), 1.0]))
+        inner = torch.diag(cpu.tensor([max(size[1] - 1, 1) / size[1], max(size[0] - 1, 1) / size[0], 1.0]))
         return (inner @ matrix @ outer)[:, :2]
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from inverter.outputs import select_tensor
 from inverter.torchscript import Scripted
-from inverter_errors import BadType, LayerNotFound
+from inverter_errors import InverterError, LayerNotFound
+
+FORWARD_ERRORS = (
+    RuntimeError,
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What networks raise for a picture that they cannot process; some check its size with `assert`."""
 
 
 class _StopForward(BaseException):
@@ -35,81 +48,73 @@ def split_address(address: str) -> tuple[str, int]:
     return (name, int(call)) if mark and call.isdecimal() else (address, 0)
 
 
-def check_address(module: nn.Module, address: str) -> None:
-    """Checks that an address names a module of the network.
+def resolve(module: nn.Module, address: str) -> tuple[str, int, str]:
+    """The parts of an address: the module's name, the index of its call, and the name of a tensor in its output.
 
     Args:
         module: the network.
-        address: a dotted name of `named_modules()`, optionally with `#k`.
+        address: a dotted name of `named_modules()`, optionally with `#k` for the k-th call, then `:NAME` for one of
+            several tensors in its output. "" or `output` is the network itself.
+
+    Returns:
+        (name, call, tensor); the tensor is "" where the address names none.
 
     Raises:
-        LayerNotFound: if it does not; it shows the nearest addresses.
+        LayerNotFound: for a name that the network does not have; it shows the nearest addresses.
+
+    Example:
+        >>> resolve(nn.Sequential(nn.ReLU()), "0#1"), resolve(nn.Sequential(), "output:aux")
+        (('0', 1, ''), ('', 0, 'aux'))
     """
-    name, _ = split_address(address)
     names = [known for known, _ in module.named_modules()]
-    if name in names:
-        return
+    layer, _, tensor = address.partition(":")
+    for text, part in ((address, ""), (layer, tensor)):
+        name, call = split_address(text)
+        if name in names:
+            return name, call, part
+        if name == "output":
+            return "", call, part
     if isinstance(module, Scripted):
         raise LayerNotFound(
             f"no layer {address!r}: of a network in TorchScript only the output can be read; give the nn.Module that "
             "it was made from"
         )
+    name, _ = split_address(layer)
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 
 
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Holds `module` in eval mode, without parameter gradients and uncompiled; then restores every flag exactly.
+def check_address(module: nn.Module, address: str) -> None:
+    """Checks that an address names a module of the network.
 
-    Hooks that end a forward pass early cannot run inside a compiled graph, so compiled parts run eagerly inside.
+    Args:
+        module: the network.
+        address: see `resolve`.
+
+    Raises:
+        LayerNotFound: if it does not; it shows the nearest addresses.
     """
-    modes = [(part, part.training) for part in module.modules()]
-    gradients = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    try:
-        for part, _ in modes:
-            part.training = False  # not .eval(): a user's override of it might change more than the flag
-        for parameter, needs in gradients:
-            if needs:
-                parameter.requires_grad_(False)
-        with torch.compiler.set_stance("force_eager"):
-            yield
-    finally:
-        for part, training in modes:
-            part.training = training
-        for parameter, needs in gradients:
-            if parameter.requires_grad != needs:
-                parameter.requires_grad_(needs)
-
-
-def first_tensor(output: Any) -> Tensor | None:
-    """The first tensor in a module's output: the output itself, or in a tuple, list, mapping or output object."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        output = output.values()
-    if isinstance(output, Iterable) and not isinstance(output, str | bytes):
-        for part in output:
-            if (found := first_tensor(part)) is not None:
-                return found
-    return None
+    resolve(module, address)
 
 
 class Capture:
     """A context in which `capture(x)` runs `module` on x just as far as the deepest requested layer.
 
-    Hooks are removed when the context ends, whatever happens in it. A captured tensor is a copy, unless the forward
-    pass ends with it: a later in-place operation (a ReLU, `x += y`) would otherwise write into it.
+    Hooks are removed when the context ends, whatever happens in it, and pass over calls from other threads. A captured
+    tensor is a copy, unless the forward pass ends with it: a later in-place operation (a ReLU, `x += y`) would
+    otherwise write into it.
 
     Args:
         module: the network (see `unwrap`).
-        reads: addresses: exact dotted `named_modules()` names, "" for the network's own output, `name#k` for the
-            k-th call of a module that runs several times in one forward pass.
+        reads: addresses (see `resolve`).
+        relaid: where a forward pass raises an error, it is tried once more on what this function makes of the input;
+            None: it is not.
 
     Raises:
         LayerNotFound: for an address that is not in the network; when called, for one that the forward pass does not
             reach.
         BadType: when called, for a layer that returns no tensor.
+        BadInput: when called, for a layer that returns several tensors if the address chooses none of them.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 2))
@@ -118,22 +123,22 @@ class Capture:
         torch.Size([1, 4, 1, 1])
     """
 
-    def __init__(self, module: nn.Module, reads: Iterable[str]) -> None:
-        self.module = module
+    def __init__(
+        self, module: nn.Module, reads: Iterable[str], relaid: Callable[[Tensor], Tensor | None] | None = None
+    ) -> None:
+        self.module, self.relaid = module, relaid
         self.reads = tuple(dict.fromkeys(reads))
+        self._requested: dict[str, dict[int, list[tuple[str, str]]]] = {}
         for address in self.reads:
-            check_address(module, address)
+            name, call, part = resolve(module, address)
+            self._requested.setdefault(name, {}).setdefault(call, []).append((address, part))
         self._found: dict[str, Tensor] = {}
         self._calls: dict[str, int] = {}
-        self._hooks = ExitStack()
+        self._thread, self._ends, self._hooks = 0, True, ExitStack()
 
     def __enter__(self) -> Capture:
         modules = dict(self.module.named_modules())
-        requested: dict[str, dict[int, list[str]]] = {}
-        for address in self.reads:
-            name, call = split_address(address)
-            requested.setdefault(name, {}).setdefault(call, []).append(address)
-        for name, calls in requested.items():
+        for name, calls in self._requested.items():
             handle = modules[name].register_forward_hook(self._hook(name, calls))
             self._hooks.callback(handle.remove)
         return self
@@ -142,38 +147,67 @@ class Capture:
         self._hooks.close()
         self._found = {}
 
-    def _hook(self, name: str, requested: Mapping[int, list[str]]) -> Any:
+    def _hook(self, name: str, requested: Mapping[int, list[tuple[str, str]]]) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if threading.get_ident() != self._thread:
+                return
             call = self._calls.get(name, 0)
             self._calls[name] = call + 1
             if call not in requested:
                 return
-            tensor = first_tensor(output)
-            if tensor is None:
-                raise BadType(
-                    f"layer {name!r} returned {type(output).__name__}, expected a tensor or something that holds one"
-                )
-            last = len(self._found) + len(requested[call]) == len(self.reads)
-            tensor = tensor if last else tensor.clone()
-            self._found.update(dict.fromkeys(requested[call], tensor))
-            if last:
+            ends = self._ends and len(self._found) + len(requested[call]) == len(self.reads)
+            for address, part in requested[call]:
+                tensor = select_tensor(output, part, name)
+                self._found[address] = tensor if ends else tensor.clone()
+            if ends:
                 raise _StopForward
 
         return hook
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Activations by address, of `x` as the network takes it: (B, C, H, W), normalised."""
-        self._found, self._calls = {}, {}
+        try:
+            return self._run(x)
+        except FORWARD_ERRORS as error:
+            own = isinstance(error, InverterError | torch.OutOfMemoryError)
+            again = None if own or self.relaid is None else self.relaid(x)
+            if again is None:
+                raise
+        return self._run(again)
+
+    def _run(self, x: Tensor) -> dict[str, Tensor]:
+        self._found, self._calls, self._thread = {}, {}, threading.get_ident()
         if not self.reads:
             return {}
         try:
             self.module(x)
         except _StopForward:
-            found, self._found = self._found, {}
-            return found
-        missing = [address for address in self.reads if address not in self._found]
-        name, _ = split_address(missing[0])
-        raise LayerNotFound(
-            f"layer {missing[0]!r} was not reached: module {name!r} ran {self._calls.get(name, 0)} times in a forward "
+            return self._take()
+        except Exception:
+            if not (self._ends and self._complete):
+                raise
+        finally:
+            self._thread = 0
+        if not self._complete:
+            raise self._unreached()
+        if not self._ends:
+            return self._take()
+        # The network caught our exception (a bare `except:`) and ran on: from now on it runs to its own end.
+        self._ends = False
+        return self._run(x)
+
+    @property
+    def _complete(self) -> bool:
+        return len(self._found) == len(self.reads)
+
+    def _take(self) -> dict[str, Tensor]:
+        found, self._found = self._found, {}
+        return found
+
+    def _unreached(self) -> LayerNotFound:
+        missing = next(address for address in self.reads if address not in self._found)
+        name, _, _ = resolve(self.module, missing)
+        return LayerNotFound(
+            f"layer {missing!r} was not reached: module {name!r} ran {self._calls.get(name, 0)} times in a forward "
             "pass (give another address, or name#k with a smaller k)"
         )

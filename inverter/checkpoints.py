@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture import unwrap
-from inverter.models import first_line
+from inverter.failures import first_line
 from inverter_errors import BadInput, MissingFile
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".th", ".pyth")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter.switches import recording
 from inverter_errors import BadInput, MissingFile
 
 TOGETHER = 16
@@ -75,6 +76,7 @@ def stride(shape: Sequence[int], size: tuple[int, int]) -> float:
     return math.sqrt(math.prod(size) / positions)
 
 
+@recording()
 @torch.no_grad()
 def encode(
     model: Model | nn.Module | str, images: Tensor, layers: str | Sequence[str], path: str | Path | None = None

@@ -22,8 +22,9 @@ from inverter.models import Model
 from inverter.optimizer import Optimizer
 from inverter.rescue import Rescue
 from inverter.result import Inversion
-from inverter.scoring import choose_start, measured, uncropped
+from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
+from inverter.switches import recording
 from inverter_errors import BadInput
 from objectives.base import Activations, Objective
 from priors.base import Prior
@@ -50,6 +51,7 @@ ProgressCallback = Callable[[Progress], None]
 """Called after every step; an exception in it (KeyboardInterrupt too) ends the run, and the prior keeps its state."""
 
 
+@recording()
 def optimize(
     model: Model | nn.Module | str,
     objective: Objective,
@@ -78,9 +80,9 @@ def optimize(
         LayerNotFound: for a layer that the network does not have, with the nearest addresses.
         NotFound: for a channel or unit that a layer does not have.
         BadInput: if targets and pictures do not match in number, the network cannot take pictures of this size, the
-            objective does not depend on the image, several tries are set for an objective that couples its pictures,
-            or for an unknown augmentation or device.
-        BadType: for an augmentation of another type.
+            objective does not depend on the image or is no score for each picture, several tries are set for an
+            objective that couples its pictures, or for an unknown augmentation or device.
+        BadType: for an objective or augmentation of another type.
 
     Example:
         >>> from objectives import channel
@@ -89,20 +91,22 @@ def optimize(
         >>> optimize(net, channel("0", [1, 5]), Fourier(2, size=16), Settings(steps=4)).images.shape
         torch.Size([2, 3, 16, 16])
     """
+    check_objective(objective)
+    prior.leave_inference_mode()
     model = load_model(model).on(settings.device) if settings.device else load_model(model)
     if settings.tries == 1 or prior.started:
         return _climb(model, objective, prior, settings, augment, progress)
     if objective.coupled:
         raise BadInput(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
     best: Inversion | None = None
-    everyone = torch.arange(prior.count)
+    everyone = torch.arange(prior.count, device="cpu")
     blank = prior.take(everyone)  # the prior itself has started after the first try
     for number in range(settings.tries):
         rival = blank.take(everyone)
         report = None if progress is None else partial(_report, progress, number, settings)
         found = _climb(model, objective, rival, settings, augment, report, number)
         if best is None:
-            best, better = found, torch.ones(prior.count, dtype=torch.bool)
+            best, better = found, torch.ones(prior.count, dtype=torch.bool, device="cpu")
         else:
             best, better = best.better_of(found)
         rows = better.nonzero().flatten()
@@ -136,7 +140,7 @@ def _climb(
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
-        size = prior.take(torch.tensor([0]))().shape[2:]
+        size = prior.take(torch.tensor([0], device="cpu"))().shape[2:]
     size = (size[0], size[1])
     if prior.cropped and isinstance(transform, Augment) and transform.crop == 1:
         transform = transform.cropped(size, model.size_for())
@@ -146,13 +150,13 @@ def _climb(
     labels = tuple(objective.label(i) for i in range(count))
     seeds = unit_seeds(labels, settings.seed, number)
     batch = count if objective.coupled else settings.batch_size or default_batch(model.device)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     fresh = not prior.started
     if fresh:
         prior.reset(generators)
     parts, done, started = [], 0, time.perf_counter()
     with model.capture(objective.reads) as capture:
-        for rows in torch.arange(count).split(batch):
+        for rows in torch.arange(count, device="cpu").split(batch):
 
             def report(step: int, done: int = done) -> None:
                 if progress is not None:
@@ -242,8 +246,8 @@ class _Batch:
         together = 1 if self.objective.coupled else views
         if rows is not None:
             rows = rows.repeat(together)
-        optimizer, quick, folding = self._optimizer(part), InputGradients(), Folding()
-        history = torch.full((steps, len(self.rows)), float("nan"), device=device)
+        optimizer, quick, folding = self._optimizer(part), InputGradients(), Folding(self.model.layout)
+        history = torch.full((steps, len(self.rows)), float("nan"), dtype=torch.float32, device=device)
         alive = torch.ones(len(self.rows), dtype=torch.bool, device=device)
         rescue = Rescue(len(self.rows), self.settings.redirect, device)
         stopped = torch.full((len(self.rows),), -1, dtype=torch.long, device=device)
@@ -253,15 +257,17 @@ class _Batch:
                 if part.watching:
                     image.register_hook(part.watch)
                 redirect = rescue.redirect(step, together)
-                score = torch.zeros(len(self.rows), device=device)
+                score = torch.zeros(len(self.rows), dtype=torch.float32, device=device)
                 for first in range(0, views, together):
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     rescue.watch(step, entering)
                     with self.settings.autocast(device), quick, redirect, folding:
                         seen = capture(entering)
-                    part_of_it = self.objective.score(Activations(seen, view, rows)).float()
+                    part_of_it = scored(self.objective, Activations(seen, view, rows))
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
+                if not score.requires_grad:
+                    raise no_gradient(self.objective)
                 optimizer.clear()
                 loss = part.energy(image) - score
                 loss.sum().backward()

@@ -27,6 +27,10 @@ class Folding(TorchFunctionMode):
     the type of autocast once, instead of in every pass. The values are the same up to rounding. The network itself is
     not changed; if a pass takes another path than the traced one, the next one is traced again.
 
+    Args:
+        layout: memory order of the pictures (`Model.layout`); weights are prepared in it, so that no convolution has to
+            convert them.
+
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval().requires_grad_(False)
         >>> x, folding, found = torch.randn(1, 3, 8, 8), Folding(), []
@@ -37,8 +41,9 @@ class Folding(TorchFunctionMode):
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout: torch.memory_format = torch.channels_last) -> None:
         super().__init__()
+        self.layout = layout
         self._watching = True
         self._readers = WeakIdKeyDictionary()  # a convolution's output -> the normalisations that read it, or None
         self._outputs: dict[int, tuple[Tensor, list[list[Fixed | None]]]] = {}  # id of a weight -> it, its readers
@@ -96,8 +101,7 @@ class Folding(TorchFunctionMode):
 
     def _prepared(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Weight and bias, cast, with the normalisation folded in where there is one."""
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        dtype = computed_type(x.device.type, weight.dtype)
         key = (id(weight), id(bias), dtype)
         if key not in self._ready:
             new, offset = weight, bias
@@ -107,14 +111,22 @@ class Folding(TorchFunctionMode):
                 new = weight * factor[:, None, None, None]
                 offset = ((0 if bias is None else bias) - mean) * factor + (0 if shift is None else shift)
             # Keeps the tensors of the key alive, so that their ids are not reused.
-            self._ready[key] = _cast(new, dtype), None if offset is None else _cast(offset, dtype), weight, bias
+            self._ready[key] = (
+                self._cast(new, dtype),
+                None if offset is None else self._cast(offset, dtype),
+                weight,
+                bias,
+            )
         return self._ready[key][:2]
 
+    def _cast(self, tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
+        memory = self.layout if tensor.ndim == 4 else torch.preserve_format
+        return nn.Parameter(tensor.detach().to(dtype, memory_format=memory), requires_grad=False)
 
-def _cast(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    # Pictures come in channels-last memory; with weights in it too, no convolution has to convert them.
-    memory = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
-    return nn.Parameter(tensor.detach().to(dtype, memory_format=memory), requires_grad=False)
+
+def computed_type(device: str, dtype: torch.dtype) -> torch.dtype:
+    """The type that convolutions of tensors of a `dtype` compute in now: that of autocast, which spares float64."""
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) and dtype != torch.float64 else dtype
 
 
 def _learns(tensors: Any) -> bool:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from inverter.checkpoints import TORCH, find_weights, load_weights
+from inverter.layouts import lay_out
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
 from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
@@ -99,7 +100,8 @@ def load_model(
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
     module = module.eval().requires_grad_(False).to(as_device(device))
-    return Model(module.to(memory_format=torch.channels_last), spec=name, **(known | given))
+    lay_out(module, Model.layout)
+    return Model(module, spec=name, **(known | given))
 
 
 def _with(model: Model, given: Known) -> Model:

@@ -14,8 +14,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import Capture, check_address, frozen, unwrap
+from inverter.capture import FORWARD_ERRORS, Capture, check_address, unwrap
+from inverter.failures import cannot_process
+from inverter.frozen import frozen
+from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
+from inverter.switches import normal_tensors
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
 from inverter_errors import BadInput, GuessedSizeWarning, InverterError
@@ -34,16 +38,6 @@ GUESSED_SIZE = (224, 224)
 """(height, width) in pixels of a network's input where nobody says it: that of most networks."""
 SizeFrom = Literal["network", "pictures", "guess"]
 """Where an input size comes from: the network's source or the user; the size of the pictures; or `GUESSED_SIZE`."""
-FORWARD_ERRORS = (
-    RuntimeError,
-    AssertionError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What networks raise for a picture that they cannot process; some check its size with `assert`."""
 
 Normalize = Normalization | str | tuple[Sequence[float], Sequence[float]]
 """A name, text as "m,m,m/s,s,s", or (mean, std)."""
@@ -110,9 +104,8 @@ def as_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's text; its type if the text is empty."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""Types of weights that pictures can have as well."""
 
 
 class Model:
@@ -135,12 +128,16 @@ class Model:
         mean: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of the
             channels the network takes: 3, or 1 for grey pictures.
         std: standard deviation of each colour channel.
+        layout: the memory order in which pictures enter: channels last, which is the fastest to convolve, until a
+            forward pass raises an error that it does not raise in row-major order (a `view` of a map, for example).
         categories: as given, a tuple.
         weights: as given.
 
     Raises:
         BadInput: for an unknown normalisation.
     """
+
+    layout: torch.memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -250,9 +247,30 @@ class Model:
         check_address(self.module, address)
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) in [0, 1] as the network takes them, in channels-last memory (fastest to convolve)."""
+        """Pictures (B, C, H, W) in [0, 1] as the network takes them, in its type and memory order (see `layout`)."""
         mean, std = _on(image.device, self.mean, self.std)
-        return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
+        entering = ((image - mean) / std).to(self.dtype)
+        return as_channels_last(entering) if self.layout == torch.channels_last else entering.contiguous()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the first floating-point parameter or buffer; float32 if there is none."""
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            if tensor.dtype in _TYPES:
+                return tensor.dtype
+        return torch.float32
+
+    def relay(self) -> bool:
+        """Has pictures enter in row-major memory order from now on; False if they did already."""
+        if self.layout == torch.contiguous_format:
+            return False
+        self.layout = torch.contiguous_format
+        if self.spec != "module":  # `load_model` laid out the weights of all others
+            lay_out(self.module, self.layout)
+        return True
+
+    def _relaid(self, entering: Tensor) -> Tensor | None:
+        return entering.clone(memory_format=self.layout) if self.relay() else None
 
     @contextmanager
     def capture(self, reads: Sequence[str]) -> Iterator[Capture]:
@@ -268,7 +286,7 @@ class Model:
             LayerNotFound: for an unknown layer.
         """
         keep_memory()
-        with frozen(self.module), Capture(self.module, reads) as capture:
+        with normal_tensors(), frozen(self.module), Capture(self.module, reads, self._relaid) as capture:
             yield capture
 
     @torch.no_grad()
@@ -288,17 +306,11 @@ class Model:
         """
         height, width = self.size_for(size)
         try:
-            picture = torch.full((1, len(self.mean), height, width), 0.5, device=self.device)
-            with self.capture(reads) as capture:
-                seen = capture(self.normalize(picture))
+            seen = self._seen(reads, (height, width))
         except InverterError:
             raise
         except FORWARD_ERRORS as error:
-            raise BadInput(
-                f"{self.spec} cannot process a picture of {height}x{width} pixels "
-                f"as far as {', '.join(map(repr, reads))}"
-                f" ({first_line(error)}); its own size is {self.own_size}"
-            ) from error
+            raise cannot_process(self, error, (height, width), reads, self._seen) from error
         for address, tensor in seen.items():
             if 0 in tensor.shape:
                 raise BadInput(
@@ -307,13 +319,19 @@ class Model:
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
 
+    def _seen(self, reads: Sequence[str], size: tuple[int, int]) -> dict[str, Tensor]:
+        """Activations of one grey picture of `size` (height, width)."""
+        picture = torch.full((1, len(self.mean), *size), 0.5, dtype=torch.float32, device=self.device)
+        with self.capture(reads) as capture:
+            return capture(self.normalize(picture))
+
 
 class _NoNetwork(nn.Identity):
     """Passes pictures on. A buffer marks the device where they are."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("place", torch.empty(0), persistent=False)
+        self.register_buffer("place", torch.empty(0, dtype=torch.float32, device="cpu"), persistent=False)
 
 
 def no_network(device: str | torch.device | None = None) -> Model:
@@ -339,4 +357,4 @@ def no_network(device: str | torch.device | None = None) -> Model:
 def _on(device: torch.device, *numbers: tuple[float, ...]) -> tuple[Tensor, ...]:
     """Numbers of each channel as tensors (C, 1, 1), copied to the device once and not in every step."""
     with torch.inference_mode(False):  # else a first call in inference mode would break all later gradients
-        return tuple(torch.tensor(values, device=device)[:, None, None] for values in numbers)
+        return tuple(torch.tensor(each, dtype=torch.float32, device=device)[:, None, None] for each in numbers)

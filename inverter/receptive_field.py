@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,9 +16,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from inverter.capture import first_tensor, frozen, split_address
-from inverter.models import FORWARD_ERRORS, Model, first_line
-from inverter_errors import BadInput, InverterError
+from inverter.capture import FORWARD_ERRORS, resolve
+from inverter.failures import cannot_process
+from inverter.frozen import frozen
+from inverter.models import Model
+from inverter.outputs import first_tensor
+from inverter.switches import normal_tensors
+from inverter_errors import InverterError
 
 
 @dataclass(frozen=True)
@@ -219,11 +224,23 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
     Raises:
         BadInput: if the network cannot process such a picture.
     """
-    height, width = size
-    seen: Calls = {}
-    handles = []
     try:
-        picture = torch.full((1, len(model.mean), height, width), 0.5, device=model.device)
+        try:
+            return _calls(model, size)
+        except FORWARD_ERRORS:
+            if not model.relay():
+                raise
+            return _calls(model, size)
+    except InverterError:
+        raise
+    except FORWARD_ERRORS as error:
+        raise cannot_process(model, error, size, (), lambda _, own: _calls(model, own)) from error
+
+
+def _calls(model: Model, size: tuple[int, int]) -> Calls:
+    seen: Calls = {}
+    with ExitStack() as stack:
+        picture = torch.full((1, len(model.mean), *size), 0.5, dtype=torch.float32, device=model.device)
         tracker = _Tracker(picture)
         for name, part in model.module.named_modules():
 
@@ -232,19 +249,9 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
                 fields = tracker.fields.get(tensor) if tensor is not None else None
                 seen.setdefault(name, []).append((tensor.detach() if tensor is not None else None, fields))
 
-            handles.append(part.register_forward_hook(hook))
-        with frozen(model.module), tracker:
+            stack.callback(part.register_forward_hook(hook).remove)
+        with normal_tensors(), frozen(model.module), tracker:
             model.module(model.normalize(picture))
-    except InverterError:
-        raise
-    except FORWARD_ERRORS as error:
-        raise BadInput(
-            f"{model.spec} cannot process a picture of {height}x{width} pixels ({first_line(error)}); "
-            f"its own size is {model.own_size}"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
     return seen
 
 
@@ -276,7 +283,7 @@ def receptive_fields(
     seen = follow(model, model.size_for(size))
     found = {}
     for layer in layers:
-        name, call = split_address(layer)
+        name, call, _ = resolve(model.module, layer)
         calls = seen.get(name, [])
         found[layer] = calls[call][1] if call < len(calls) else None
     return found

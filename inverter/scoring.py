@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.capture import FORWARD_ERRORS
 from inverter.loading import load_model
-from inverter.models import FORWARD_ERRORS, Model
+from inverter.models import Model
 from inverter.settings import Settings
-from inverter_errors import BadInput, InverterError
+from inverter.switches import recording
+from inverter_errors import BadInput, BadType, InverterError
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
 
+@recording()
 def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tensor) -> Tensor:
     """The objective on given pictures, without augmentation, in float32.
 
@@ -32,6 +35,7 @@ def evaluate(model: Model | nn.Module | str, objective: Objective, images: Tenso
         NotFound: for a channel or unit that a layer does not have.
         BadInput: for images of another shape, or of a size that the network cannot process.
     """
+    check_objective(objective)
     model = load_model(model)
     if images.ndim != 4:
         raise BadInput(f"evaluate: expected pictures (B, 3, H, W), got shape {tuple(images.shape)}")
@@ -52,7 +56,61 @@ def measured(
     rows: Tensor | None,
 ) -> Tensor:
     """The objective on pictures without augmentation, (B,)."""
-    return objective.score(Activations(capture(model.normalize(image)), image, rows)).float()
+    return scored(objective, Activations(capture(model.normalize(image)), image, rows))
+
+
+def scored(objective: Objective, activations: Activations) -> Tensor:
+    """The objective's scores, (B,) in float32.
+
+    Args:
+        objective: to be evaluated.
+        activations: of a batch of B pictures, which it holds as well.
+
+    Returns:
+        Scores, higher is better.
+
+    Raises:
+        BadInput: if they are not one number for each picture.
+    """
+    score, count = objective.score(activations), len(activations.image)
+    if not isinstance(score, Tensor) or score.shape != (count,):
+        found = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
+        raise BadInput(
+            f"objective {objective.name} returned {found} for {count} pictures, expected one score for each, (B,): "
+            "reduce all dimensions but the first, e.g. by .flatten(1).mean(1)"
+        )
+    return score.float()
+
+
+def check_objective(objective: object) -> None:
+    """Checks that an objective is one.
+
+    Args:
+        objective: what somebody gave.
+
+    Raises:
+        BadType: if it is not an `Objective`; the error shows how to make one.
+    """
+    if isinstance(objective, Objective):
+        return
+    if isinstance(objective, str):
+        hint = 'build it with a function of `objectives`, e.g. channel("layer4", 3) or logit(130)'
+    elif callable(objective):
+        hint = (
+            'wrap the function, e.g. Objective("mine", ("layer4",), lambda activations: '
+            'activations["layer4"].flatten(1).mean(1)), where the tuple names the layers that it reads'
+        )
+    else:
+        hint = 'e.g. channel("layer4", 3) or logit(130) of `objectives`'
+    raise BadType(f"expected an Objective, got {type(objective).__name__} {objective!r:.60}: {hint}")
+
+
+def no_gradient(objective: Objective) -> BadInput:
+    """The error for an objective through which no gradient reaches the pictures, to be raised."""
+    return BadInput(
+        f"{objective.name} has no gradient with respect to the picture: what it reads does not depend on the picture, "
+        "or the network computes it under no_grad, detached, or by a step that has none (argmax, rounding)"
+    )
 
 
 def shown_size(model: Model, cropped: bool, size: tuple[int, int]) -> tuple[int, int]:
@@ -110,7 +168,10 @@ def choose_start(
         settings: the network runs in its precision.
     """
     targets = rows.to(model.device) if objective.count > 1 or objective.coupled else None
-    kept, best = prior.take(rows).to(model.device), torch.full((len(rows),), -torch.inf, device=model.device)
+    kept, best = (
+        prior.take(rows).to(model.device),
+        torch.full((len(rows),), -torch.inf, dtype=torch.float32, device=model.device),
+    )
     rival, everyone = kept, torch.arange(len(rows), device=model.device)
     for drawn in range(prior.starts):
         if drawn:

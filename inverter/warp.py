@@ -27,7 +27,7 @@ def view_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
                   [ 0.5000,  0.0000]]]])
     """
     maps = maps.permute(1, 2, 0, 3)
-    y, x = (((2 * torch.arange(side, device=maps.device) + 1) / side - 1).to(maps) for side in size)
+    y, x = (((2 * torch.arange(side, device=maps.device).to(maps) + 1) / side - 1) for side in size)
     row, column = maps[..., 0:1] * x, maps[..., 1:2] * y + maps[..., 2:]
     return (row[..., None, :] + column[..., None]).flatten(2, 3).permute(0, 2, 3, 1)
 

@@ -190,4 +190,4 @@ def as_targets(value: int | list[int] | tuple[int, ...] | range | Tensor, what: 
     entries = [operator.index(entry) for entry in entries]  # NumPy's integers too
     if min(entries) < 0:
         raise BadInput(f"{what}: got {min(entries)}, expected an index of at least 0")
-    return torch.tensor(entries, dtype=torch.long)
+    return torch.tensor(entries, dtype=torch.long, device="cpu")

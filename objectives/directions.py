@@ -46,7 +46,7 @@ def direction(
         >>> direction("conv", [3.0, 4.0]).score(Activations({"conv": torch.ones(1, 2, 2, 2)}))
         tensor([7.])
     """
-    vectors = torch.as_tensor(vector, dtype=torch.float32).detach().clone()
+    vectors = torch.as_tensor(vector, dtype=torch.float32, device="cpu").detach().clone()
     vectors = vectors[None] if vectors.ndim == 1 else vectors
     if vectors.ndim != 2 or not vectors.numel():
         raise BadInput(f"direction: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")

@@ -35,21 +35,21 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         >>> diversity("conv").score(Activations({"conv": torch.ones(2, 3, 4, 4)})).round()
         tensor([-1., -1.])
     """
-    numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long))
+    numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long, device="cpu"))
 
     def score(activations: Activations) -> Tensor:
         maps = as_map(activations[layer], layer).float().flatten(2)
         gram = F.normalize((maps @ maps.transpose(1, 2)).flatten(1), dim=1)
         images = len(gram)
         if numbers is None:
-            together = torch.ones(images, images, device=gram.device)
+            together = torch.ones(images, images, dtype=gram.dtype, device=gram.device)
         else:
             of = numbers(gram.device)
             of = of if activations.rows is None else of[activations.rows.to(of.device)]
             if len(of) != images:
                 raise BadInput(f"diversity: {len(of)} group numbers for a batch of {images} images")
             together = (of[:, None] == of[None]).float()
-        together = together - torch.eye(images, device=gram.device)
+        together = together - torch.eye(images, dtype=gram.dtype, device=gram.device)
         return -(gram @ gram.T * together).sum(1) / together.sum(1).clamp_min(1)
 
     return Objective(f"diversity({layer})", (layer,), score, coupled=True)

@@ -8,31 +8,36 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, OutOfRange
+from inverter_errors import BadInput, BadType, OutOfRange
 from objectives.base import Activations, Objective, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
 
 
 def as_map(activation: Tensor, layer: str) -> Tensor:
-    """An activation as a map (B, C, H, W); a vector (B, C) becomes a map of one position.
+    """An activation as a map (B, C, H, W); a vector (B, C) becomes a map of one position, a (B,) one of one channel.
+
+    A network that drops all dimensions of size 1 returns () for a single picture: one number as well.
 
     Raises:
         BadInput: for any other number of dimensions.
     """
+    if activation.ndim < 2:
+        return activation.reshape(-1, 1, 1, 1)
     if activation.ndim == 2:
         return activation[:, :, None, None]
     if activation.ndim != 4:
         raise BadInput(
             f"layer {layer!r} outputs a tensor of shape {tuple(activation.shape)}, "
-            "expected a map (B, C, H, W) or a vector (B, C): choose another layer"
+            "expected a map (B, C, H, W), a vector (B, C) or one number for each picture (B,): choose another layer"
         )
     return activation
 
 
 def by_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
     """A function of the device that returns `tensor` there, copied only once: scoring never waits for a copy."""
-    return functools.cache(lambda device: tensor.to(device))
+    # A copy on its own device as well: made in inference mode, the tensor itself could take no part in a gradient.
+    return functools.cache(lambda device: tensor.to(device, copy=tensor.is_inference()))
 
 
 def check_channels(channels: Tensor, count: int, layer: str) -> None:
@@ -104,7 +109,7 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         The objective, with one target for each neuron.
 
     Raises:
-        BadType: for an index that is not an integer.
+        BadType: for an index that is not an integer, or a position (y, x) given as one argument.
         BadInput: for a negative index or none at all, or numbers of targets that differ; when scored, for a layer
             that outputs neither maps nor vectors, or a batch of another size than the number of targets.
         NotFound: when scored, if there is no such channel or position (an `IndexError` as well), or the layer was not
@@ -114,6 +119,8 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
         tensor([11.])
     """
+    if isinstance(y, tuple) and x is None:
+        raise BadType(f"neuron: y is a row, got {y!r}: give the position as y and x, neuron(layer, channel, y=2, x=2)")
     channels = as_targets(channel, f"channel of {layer!r}")
     targets, highest = by_device(channels), channels.max()
     places = [None if place is None else as_targets(place, f"position in {layer!r}") for place in (y, x)]

@@ -160,6 +160,16 @@ class Prior(nn.Module, ABC):
         for name, tensor in self._per_picture():
             tensor.copy_(torch.where(chosen.view(-1, *[1] * (tensor.ndim - 1)), theirs[name], tensor))
 
+    def leave_inference_mode(self) -> None:
+        """Replaces tensors that were made in `torch.inference_mode`: they could take no part in a gradient."""
+        for part in self.modules():
+            for name, parameter in part._parameters.items():
+                if parameter is not None and parameter.is_inference():
+                    part._parameters[name] = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
+            for name, buffer in part._buffers.items():
+                if buffer is not None and buffer.is_inference():
+                    part._buffers[name] = buffer.clone()
+
     def get_extra_state(self) -> dict[str, bool]:
         return {"started": self.started}
 

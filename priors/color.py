@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
+from priors import cpu
 
 HALF_STEP: Final = 0.5 / 255
 """Half a step of an 8-bit picture: `from_image` clamps to this distance from 0 and 1, where the logit is infinite."""
 
-_LUCID = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+_LUCID = cpu.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 
 LUCID_BASIS: Final = _LUCID / _LUCID.norm(dim=0).max()
 """Lucid's matrix (ImageNet, Olah et al. 2017), (3, 3), divided by its largest column norm .46195: color = basis @ t."""
@@ -140,7 +141,7 @@ def logit_moments(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
             "expected means in (0, 1) and standard deviations of at most .95 sqrt(mean (1 - mean)), "
             f"got {mean.tolist()} and {deviation.tolist()}"
         )
-    normal = torch.linspace(-6, 6, 401, dtype=torch.float64)
+    normal = torch.linspace(-6, 6, 401, dtype=torch.float64, device="cpu")
     weight = torch.softmax(-normal.square() / 2, 0)
 
     def moments(centre: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
 
@@ -68,8 +69,8 @@ class Cppn(Prior):
         self.frequency, self.spread = frequency, spread
         inputs = [2, *[2 * width] * depth]
         outputs = [*[width] * depth, 3]
-        self.weights = nn.ParameterList(torch.zeros(count, a, b) for a, b in zip(inputs, outputs, strict=True))
-        self.biases = nn.ParameterList(torch.zeros(count, 1, b) for b in outputs)
+        self.weights = nn.ParameterList(cpu.zeros(count, a, b) for a, b in zip(inputs, outputs, strict=True))
+        self.biases = nn.ParameterList(cpu.zeros(count, 1, b) for b in outputs)
         self.register_buffer("places", _places(self.size), persistent=False)
 
     @torch.no_grad()
@@ -77,7 +78,7 @@ class Cppn(Prior):
         for index, generator in zip(range(self.count), generators, strict=True):
             gains = [self.frequency, *[1.0] * (len(self.weights) - 2), self.spread]
             for gain, weight, bias in zip(gains, self.weights, self.biases, strict=True):
-                weight[index] = gain * weight.shape[1] ** -0.5 * torch.randn(weight.shape[1:], generator=generator)
+                weight[index] = gain * weight.shape[1] ** -0.5 * cpu.randn(weight.shape[1:], generator=generator)
                 bias[index] = 0
         self.started = True
 
@@ -124,5 +125,5 @@ def activation(z: Tensor) -> Tensor:
 def _places(size: tuple[int, int]) -> Tensor:
     """The centres (N, 2) of all pixels, row by row, as (x, y); the shorter side spans [-SPAN, SPAN]."""
     height, width = size
-    y, x = (SPAN * (2 * torch.arange(side) + 1 - side) / min(size) for side in (height, width))
+    y, x = (SPAN * (2 * cpu.arange(side) + 1 - side) / min(size) for side in (height, width))
     return torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], -1).flatten(0, 1)

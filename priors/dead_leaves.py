@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from priors import cpu
 from priors.base import Size, as_size
 from priors.color import from_image, recorrelate, to_image
 from priors.statistics import natural_statistics
@@ -47,12 +48,12 @@ def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
     mean = from_image(statistics.mean)
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
+        return low + (high - low) * cpu.rand(count, 1, 1, 1, generator=generator)
 
     def colour() -> Tensor:
-        return (mean + CONTRAST * torch.randn(count, len(mean), generator=generator) @ basis.T)[:, :, None, None]
+        return (mean + CONTRAST * cpu.randn(count, len(mean), generator=generator) @ basis.T)[:, :, None, None]
 
-    down, right = torch.arange(height)[:, None], torch.arange(width)
+    down, right = torch.arange(height, device="cpu")[:, None], torch.arange(width, device="cpu")
     colours, strength = colour().expand(-1, -1, height, width), uniform(0, 2 * TEXTURE)
     for _ in range(LEAVES):
         radius = side * uniform(math.log(SMALLEST), math.log(LARGEST)).exp()
@@ -63,7 +64,7 @@ def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
         inside = torch.where(uniform(0, 1) < 0.5, box, ellipse)
         colours = torch.where(inside, colour(), colours)
         strength = torch.where(inside, uniform(0, 2 * TEXTURE), strength)
-    noise = torch.randn(count, len(mean), height, width, generator=generator)
+    noise = cpu.randn(count, len(mean), height, width, generator=generator)
     texture = torch.fft.irfft2(torch.fft.rfft2(noise) * statistics.spectrum(height, width), (height, width))
     texture = recorrelate(texture - texture.mean((2, 3), keepdim=True), basis)
     texture = texture / texture.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
 
@@ -82,27 +83,27 @@ class DeepImage(Prior):
         self.kernels, self.gains, self.shifts = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
 
         def planned(x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
-            self.kernels.append(torch.zeros(count, out, x.shape[1], kernel, kernel))
-            self.gains.append(torch.ones(count, out))
-            self.shifts.append(torch.zeros(count, out))
+            self.kernels.append(cpu.zeros(count, out, x.shape[1], kernel, kernel))
+            self.gains.append(cpu.ones(count, out))
+            self.shifts.append(cpu.zeros(count, out))
             return x.new_empty(1, out, *(-(-side // stride) for side in x.shape[2:]))
 
         self._network(torch.empty(1, inputs, height, width, device="meta"), planned)
-        self.mixing = nn.Parameter(torch.zeros(count, 3, self.channels[0], 1, 1))
-        self.colour = nn.Parameter(torch.zeros(count, 3))
-        self.register_buffer("noise", torch.zeros(count, inputs, height, width))
-        self.register_buffer("shaking", torch.zeros(count, inputs, height, width))
-        self.register_buffer("mean", torch.zeros(count, 3, height, width))
-        self.register_buffer("weight", torch.zeros(count, 1, 1, 1))
+        self.mixing = nn.Parameter(cpu.zeros(count, 3, self.channels[0], 1, 1))
+        self.colour = nn.Parameter(cpu.zeros(count, 3))
+        self.register_buffer("noise", cpu.zeros(count, inputs, height, width))
+        self.register_buffer("shaking", cpu.zeros(count, inputs, height, width))
+        self.register_buffer("mean", cpu.zeros(count, 3, height, width))
+        self.register_buffer("weight", cpu.zeros(count, 1, 1, 1))
 
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for index, generator in zip(range(self.count), generators, strict=True):
-            self.noise[index] = 0.1 * torch.rand(self.noise.shape[1:], generator=generator)
-            self.shaking[index] = 0.1 * torch.randn(self.shaking.shape[1:], generator=generator)
+            self.noise[index] = 0.1 * cpu.rand(self.noise.shape[1:], generator=generator)
+            self.shaking[index] = 0.1 * cpu.randn(self.shaking.shape[1:], generator=generator)
             for kernel in [*self.kernels, self.mixing]:
                 reach = kernel[index, 0].numel() ** -0.5
-                kernel[index] = reach * (2 * torch.rand(kernel.shape[1:], generator=generator) - 1)
+                kernel[index] = reach * (2 * cpu.rand(kernel.shape[1:], generator=generator) - 1)
         for gain, shift in zip(self.gains, self.shifts, strict=True):
             gain.fill_(1)
             shift.zero_()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
 from priors.contrast import limited, unlimited
@@ -22,8 +23,8 @@ def frequency_scale(height: int, width: int, decay: float) -> Tensor:
 
     The constant component is scaled as one cycle over the longer side (Olah et al. 2017, appendix).
     """
-    fy = torch.fft.fftfreq(height)[:, None]
-    fx = torch.fft.rfftfreq(width)[None]
+    fy = cpu.fftfreq(height)[:, None]
+    fx = cpu.rfftfreq(width)[None]
     return (fy.square() + fx.square()).sqrt().clamp_min(1 / max(height, width)).pow(-decay)
 
 
@@ -85,9 +86,9 @@ class Fourier(Prior):
             raise BadInput(f"contrast must be above 0, got {contrast!r}")
         if not cast > 0:
             raise BadInput(f"cast must be above 0, got {cast!r}")
-        self.register_buffer("limit", torch.full((count,), float(contrast)))
+        self.register_buffer("limit", cpu.full((count,), float(contrast)))
         natural = as_statistics(statistics)
-        mean = from_image(natural.mean) if natural_mean else torch.zeros(natural.channels)
+        mean = from_image(natural.mean) if natural_mean else cpu.zeros(natural.channels)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
@@ -98,7 +99,7 @@ class Fourier(Prior):
         scale = (scale * usual / scale.square().mean().sqrt()).repeat(natural.channels if scale.ndim == 2 else 1, 1, 1)
         scale[1:, [-1, 0, 1] if self.size[0] > 2 else 0, :2] *= cast
         self.register_buffer("scale", scale[..., None].contiguous(), persistent=False)
-        self.coefficients = nn.Parameter(torch.zeros(count, *self.scale.shape[:3], 2))
+        self.coefficients = nn.Parameter(cpu.zeros(count, *self.scale.shape[:3], 2))
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
@@ -122,7 +123,7 @@ class Fourier(Prior):
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for picture, generator in zip(self.coefficients, generators, strict=True):
-            picture.copy_(self.spread * torch.randn(picture.shape, generator=generator))
+            picture.copy_(self.spread * cpu.randn(picture.shape, generator=generator))
         self.started = True
 
     def forward(self) -> Tensor:

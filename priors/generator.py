@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size
 from priors.frozen import Frozen
 from priors.generator_net import SIZE, BundledGenerator, load_generator
@@ -85,13 +86,13 @@ class GanLatent(Prior):
             )
         self.span, self.penalty, self.bound, self.spread = span, penalty, (low, high), spread
         self.generator = Frozen(module)
-        self.latent = nn.Parameter(torch.zeros(count, length))
+        self.latent = nn.Parameter(cpu.zeros(count, length))
         self._check_generator()
 
     def _check_generator(self) -> None:
         """Raises BadInput if the generator does not turn two latents into two pictures within the span."""
         name = type(self.generator.module).__name__
-        latent = torch.randn(2, self.latent.shape[1], generator=torch.Generator().manual_seed(0))
+        latent = cpu.randn(2, self.latent.shape[1], generator=torch.Generator("cpu").manual_seed(0))
         try:
             with torch.no_grad():
                 drawn = self.generator(latent)
@@ -114,7 +115,7 @@ class GanLatent(Prior):
 
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
-        drawn = [torch.randn(row.shape, generator=one) for row, one in zip(self.latent, generators, strict=True)]
+        drawn = [cpu.randn(row.shape, generator=one) for row, one in zip(self.latent, generators, strict=True)]
         self.latent.copy_((self.spread * torch.stack(drawn)).clamp(*self.bound))  # one copy to a GPU, not one each
         self.started = True
 
@@ -204,7 +205,7 @@ class PlugAndPlay(GanLatent):
             raise BadInput(f"noise must be >= 0, got {noise!r}")
         self.prior_step, self.noise = prior_step, noise
         self.denoiser: Callable[[Tensor], Tensor] = Frozen(denoiser) if denoiser is not None else torch.zeros_like
-        self.register_buffer("walk", torch.zeros(count, WALK, self.latent.shape[1]))
+        self.register_buffer("walk", cpu.zeros(count, WALK, self.latent.shape[1]))
         with torch.no_grad():
             shape = self.denoiser(self.latent.detach()).shape
         if shape != self.latent.shape:
@@ -215,7 +216,7 @@ class PlugAndPlay(GanLatent):
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         super().reset(generators)
-        drawn = [torch.randn(row.shape, generator=one) for row, one in zip(self.walk, generators, strict=True)]
+        drawn = [cpu.randn(row.shape, generator=one) for row, one in zip(self.walk, generators, strict=True)]
         self.walk.copy_(torch.stack(drawn))
 
     @torch.no_grad()

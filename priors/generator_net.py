@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inverter_errors import BadInput, MissingFile
+from priors import cpu
 
 DATA = Path(__file__).parent / "data"
 WEIGHTS = DATA / "generator.safetensors"
@@ -60,7 +61,7 @@ def into_frame(
     Returns:
         Coordinates x and y, each (B, size, size), and the size of a pixel, (B, 1, 1).
     """
-    centres = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
+    centres = (torch.arange(size, dtype=torch.float32, device=x.device) + 0.5) * (2 / size) - 1
     cx, cy, s, a = (v[:, None, None] for v in (x, y, scale, aspect))
     angle = (turn * (math.pi / 180))[:, None, None]
     dx, dy = (centres[None, None, :] - cx) / s, (centres[None, :, None] - cy) / s
@@ -96,10 +97,10 @@ class BundledGenerator(nn.Module):
 
     def __init__(self, features: int = 8, grid: int = 56, width: int = 64, depth: int = 3, code: int = 256) -> None:
         super().__init__()
-        self.register_buffer("texture", torch.zeros(CLASSES))
-        self.register_buffer("turn_limit", torch.zeros(CLASSES))
-        self.register_buffer("extent", torch.ones(CLASSES))  # the map spans [-extent, extent] in the object's frame
-        self.maps = nn.Parameter(0.3 * torch.randn(CLASSES, features, grid, grid))
+        self.register_buffer("texture", cpu.zeros(CLASSES))
+        self.register_buffer("turn_limit", cpu.zeros(CLASSES))
+        self.register_buffer("extent", cpu.ones(CLASSES))  # the map spans [-extent, extent] in the object's frame
+        self.maps = nn.Parameter(0.3 * cpu.randn(CLASSES, features, grid, grid))
         self.name = nn.Linear(CLASSES, 64, bias=False)
         self.code = nn.Sequential(nn.Linear(64 + 5 * POSE, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
         self.colours = nn.Linear(code, INKS * 3)
@@ -129,7 +130,7 @@ class BundledGenerator(nn.Module):
         at = torch.stack([fx / extent, fy / extent], -1)
         maps = (choice @ self.maps.flatten(1)).view(-1, *self.maps.shape[1:])
         sampled = F.grid_sample(maps, at, mode="bilinear", padding_mode="border", align_corners=False)
-        line = (torch.arange(size, device=latent.device) + 0.5) * (2 / size) - 1
+        line = (torch.arange(size, dtype=torch.float32, device=latent.device) + 0.5) * (2 / size) - 1
         across, down = line.expand_as(fx), line[:, None].expand_as(fx)
         own = torch.stack([across, down, *at.clamp(-1.5, 1.5).unbind(-1)], 1)
         x = torch.cat([sampled, own], 1).flatten(2).transpose(1, 2)  # one row of features for each pixel

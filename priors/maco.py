@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, logit_moments, recorrelate, to_image
 from priors.spectrum import multiplicity
@@ -88,7 +89,7 @@ class Maco(Prior):
         self.register_buffer("centre", centre.expand(count, -1)[..., None, None].clone())
         self.register_buffer("magnitude", magnitude.expand(count, -1, -1, -1).clone())
         self.phase = nn.Parameter(torch.zeros_like(self.magnitude))
-        self.register_buffer("importance", torch.zeros(count, 1, height, width))
+        self.register_buffer("importance", cpu.zeros(count, 1, height, width))
 
     @classmethod
     def from_image(
@@ -130,7 +131,7 @@ class Maco(Prior):
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for picture, generator in zip(self.phase, generators, strict=True):
-            picture.copy_((2 * torch.rand(picture.shape, generator=generator) - 1) * math.pi)
+            picture.copy_((2 * cpu.rand(picture.shape, generator=generator) - 1) * math.pi)
         self.importance.zero_()
         self.started = True
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import check_picture
 from priors.color import decorrelate
 from priors.spectrum import multiplicity, periodic_spectrum, radial_frequencies
@@ -49,7 +50,7 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
             f"expected pictures that can be read twice, got an iterator ({type(images).__name__}): give a list, or an "
             "object whose __iter__ starts again"
         )
-    count, mean, second = 0, torch.zeros(()).double(), torch.zeros(()).double()
+    count, mean, second = 0, cpu.zeros(()).double(), cpu.zeros(()).double()
     for image in _checked(images):
         count += 1
         pixels = image.flatten(1).double()
@@ -60,11 +61,11 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
     mean = mean / count
     covariance = second / count - mean.outer(mean)
     # Checks the colours here, before the long second pass.
-    flat = ImageStatistics(mean, covariance, torch.tensor([0.1, 0.2]), torch.ones(len(mean), 2), count, source)
+    flat = ImageStatistics(mean, covariance, cpu.tensor([0.1, 0.2]), cpu.ones(len(mean), 2), count, source)
     basis = flat.color_basis()
 
-    total = torch.zeros(len(mean), _OCTAVES * _FINE).double()
-    weights, logs = torch.zeros(_OCTAVES * _FINE).double(), torch.zeros(_OCTAVES * _FINE).double()
+    total = cpu.zeros(len(mean), _OCTAVES * _FINE).double()
+    weights, logs = cpu.zeros(_OCTAVES * _FINE).double(), cpu.zeros(_OCTAVES * _FINE).double()
     again = 0
     for image in _checked(images):
         again += 1
@@ -79,9 +80,9 @@ def measure(images: Iterable[Tensor], source: str = "") -> ImageStatistics:
     if again != count:
         raise BadInput(f"expected the same pictures in both passes, got {count} and then {again}")
 
-    octave = -0.5 - (torch.arange(weights.numel()).double() + 0.5) / _FINE  # log2 of the frequency of each bin
+    octave = -0.5 - (cpu.arange(weights.numel()).double() + 0.5) / _FINE  # log2 of the frequency of each bin
     lowest = octave[weights > 0].min().item() - 1 / _FINE
-    points = torch.arange(-0.5, lowest, -1 / _COARSE).double().flip(0)
+    points = cpu.arange(-0.5, lowest, -1 / _COARSE).double().flip(0)
     triangle = (1 - (octave - points[:, None]).abs() / _REACH).clamp(min=0)
     norm = triangle @ weights
     frequencies = (triangle @ logs / norm).exp()

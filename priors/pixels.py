@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size, check_images
 from priors.penalties import alpha_norm, l2, total_variation
 
@@ -102,7 +103,7 @@ class Pixels(Prior):
     @torch.no_grad()
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for picture, generator in zip(self.pixels, generators, strict=True):
-            noise = torch.randn(picture.shape, generator=generator)
+            noise = cpu.randn(picture.shape, generator=generator)
             picture.copy_((self.mean.cpu() + self.spread * noise).clamp(0, 1))
         self.started = True
 
@@ -132,7 +133,7 @@ class Pixels(Prior):
 
 def _colour(mean: float | Sequence[float]) -> Tensor:
     """`mean` as (3, 1, 1), after checking it."""
-    colour = torch.tensor([mean] * 3 if isinstance(mean, int | float) else list(mean), dtype=torch.float32)
+    colour = cpu.tensor([mean] * 3 if isinstance(mean, int | float) else list(mean))
     if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
         raise BadInput(f"mean must be a number in [0, 1] or one for each of 3 channels, got {mean!r}")
     return colour.view(3, 1, 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.base import Prior, Size, as_size, check_images
 from priors.color import decorrelate, from_image, recorrelate, to_image
 from priors.contrast import limited, unlimited
@@ -68,7 +69,7 @@ class Pyramid(Prior):
         self.spread = spread
         if not contrast > 0:
             raise BadInput(f"contrast must be above 0, got {contrast!r}")
-        self.register_buffer("limit", torch.full((count,), float(contrast)))
+        self.register_buffer("limit", cpu.full((count,), float(contrast)))
         natural = as_statistics(statistics)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
@@ -77,7 +78,7 @@ class Pyramid(Prior):
             height, width = sizes[-1]
             sizes.append(((height + 1) // 2, (width + 1) // 2))
         self.gains = [2 ** (decay * k) for k in range(len(sizes))]
-        self.levels = nn.ParameterList(torch.zeros(count, natural.channels, *size) for size in sizes)
+        self.levels = nn.ParameterList(cpu.zeros(count, natural.channels, *size) for size in sizes)
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
@@ -109,7 +110,7 @@ class Pyramid(Prior):
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         for level in self.levels:
             for picture, generator in zip(level, generators, strict=True):
-                picture.copy_(self.spread * torch.randn(picture.shape, generator=generator))
+                picture.copy_(self.spread * cpu.randn(picture.shape, generator=generator))
         self.started = True
 
     def forward(self) -> Tensor:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 def radial_frequencies(height: int, width: int) -> Tensor:
     """(height, width // 2 + 1): the radial frequency of each coefficient of `rfft2`, in cycles per pixel."""
-    rows = torch.fft.fftfreq(height, dtype=torch.float64)
-    columns = torch.fft.rfftfreq(width, dtype=torch.float64)
+    rows = torch.fft.fftfreq(height, dtype=torch.float64, device="cpu")
+    columns = torch.fft.rfftfreq(width, dtype=torch.float64, device="cpu")
     return torch.hypot(rows[:, None], columns)
 
 
 def multiplicity(height: int, width: int) -> Tensor:
     """(width // 2 + 1,): how many coefficients of `fft2` each column of `rfft2` stands for: 2, or 1 at the ends."""
-    count = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
+    count = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64, device="cpu")
     count[0] = 1
     if width % 2 == 0:
         count[-1] = 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from inverter_errors import BadInput
+from priors import cpu
 from priors.spectrum import radial_frequencies
 
 BUNDLED: Final = Path(__file__).parent / "data" / "natural.json"
@@ -196,10 +197,7 @@ class ImageStatistics:
         if not isinstance(found["images"], int) or not isinstance(found["source"], str):
             raise BadInput(f"{path}: expected an integer number of images and a text as source")
         try:
-            tensors = {
-                name: torch.tensor(found[name], dtype=torch.float32)
-                for name in ("mean", "covariance", "frequencies", "magnitude")
-            }
+            tensors = {name: cpu.tensor(found[name]) for name in ("mean", "covariance", "frequencies", "magnitude")}
             return cls(**tensors, images=found["images"], source=found["source"])
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise BadInput(f"{path}: {error}") from None
@@ -210,7 +208,7 @@ def _numbers(tensor: Tensor) -> Any:
     if tensor.ndim == 0:
         value = tensor.item()
         return next(
-            short for digits in range(1, 10) if torch.tensor(short := float(f"{value:.{digits}g}")).item() == value
+            short for digits in range(1, 10) if cpu.tensor(short := float(f"{value:.{digits}g}")).item() == value
         )
     return [_numbers(part) for part in tensor]
 

@@ -244,7 +244,7 @@ class Atlas(NetworkRecipe):
         defaults = ICON_PRIOR if choice.name == "fourier" else {}
         prior = choice.make(len(units), self.picture_size(model), model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
-        prior.reset([torch.Generator().manual_seed(self.seed) for _ in units])
+        prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
 
     def _receptive_share(self, layer: AtlasLayer) -> float:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
+from inverter.switches import recording
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import import_library
@@ -19,6 +20,7 @@ from recipes.options.names import address
 from recipes.options.targets import Target
 
 
+@recording()
 def explain(
     model: Model | nn.Module | str,
     images: Tensor,
@@ -55,7 +57,7 @@ def explain(
     model = load_model(model)
     check_images(model, images)
     choice = MethodChoice.parse(method)
-    images = images.to(model.device, torch.float32)
+    images = images.to(model.device, torch.float32, copy=images.is_inference())
     objective = Target.parse(target).objective(model, images) if isinstance(target, str) else target
     where = resolve_layer(model, objective, choice, layer, (images.shape[2], images.shape[3]))
     function, found = choice.method().function, list[Tensor]()

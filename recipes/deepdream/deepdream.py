@@ -198,7 +198,7 @@ class DeepDream(NetworkFields, Recipe):
         for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
         frame_steps = [self.steps, *[max(1, round(LATER_STEPS * self.steps))] * self.zoom]
         done, total = 0, sum(frame_steps) * len(octave_sizes(size, self.octaves, self.octave_scale))
         colours = colour_statistics(photo)

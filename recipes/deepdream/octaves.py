@@ -82,7 +82,7 @@ def dream(
         >>> dream(net, image, [(layer(""), 1.0)], octaves=2, steps=1, tile=50).shape
         torch.Size([1, 3, 60, 90])
     """
-    generator = generator or torch.Generator().manual_seed(0)
+    generator = generator or torch.Generator("cpu").manual_seed(0)
     image = image.to(model.device)
     sizes = octave_sizes((image.shape[2], image.shape[3]), octaves, octave_scale)
     height, width = (min(shortest(side, tile) for side in sides) for sides in zip(*sizes, strict=True))

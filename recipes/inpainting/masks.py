@@ -54,7 +54,7 @@ def random_mask(size: tuple[int, int], missing: float, seed: int) -> Tensor:
         tensor(24.)
     """
     pixels = size[0] * size[1]
-    order = torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(pixels, generator=torch.Generator("cpu").manual_seed(seed))
     mask = (order >= round(missing * pixels)).float().view(1, *size)
     return check_mask(mask, f"missing {missing} of {size[1]}x{size[0]} pixels")
 

@@ -41,7 +41,7 @@ class DecodedStarts:
         """
         layer = units[0].layer
         seeds = unit_seeds([f"{layer}/{unit.image}/{unit.attempt}" for unit in units], self.seed)
-        blank.reset([torch.Generator().manual_seed(seed) for seed in seeds])
+        blank.reset([torch.Generator("cpu").manual_seed(seed) for seed in seeds])
         noise = blank()
         size = (noise.shape[2], noise.shape[3])
         if layer not in self._decoders:

@@ -93,7 +93,7 @@ def cascade(model: Model, layers: Sequence[str], depths: Sequence[int], seed: in
     """
     network = copy.copy(model)
     network.module = copy.deepcopy(model.module)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     done = 0
     for depth in depths:
         for layer in layers[done:depth]:

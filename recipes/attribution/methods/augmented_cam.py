@@ -82,7 +82,7 @@ def augmented_grad_cam(
 
 def _warps(seed: int, views: int) -> Iterator[Tensor]:
     """Affine maps (2, 3) from a view to the image, in the coordinates of `affine_grid`; the first is the identity."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     for view in range(views):
         angle, x, y = ((torch.rand(3, generator=generator) * 2 - 1) * (view > 0)).tolist()
         angle *= math.radians(ROTATE)

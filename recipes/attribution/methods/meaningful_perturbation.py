@@ -95,7 +95,7 @@ def meaningful_perturbation(
     are removed until the score is that of the baseline, no further. Sums run over the cells of m, which is upsampled to
     the image. The weights differ from the paper's because S does. The masks of a batch are optimised together.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     baselines = baseline_image(model, images, "mean" if fill == "noise" else fill)
     grains = noise(seed, steps, images)
     # Starts half removed: for the full image a probability may be saturated, without a gradient.

@@ -100,7 +100,7 @@ def lime(
         return (-distance.square() / width**2).exp()
 
     def draw(image: Tensor, **facts: Any) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         yield torch.ones(1, facts["num_interp_features"], device=image.device)
         while True:
             yield torch.randint(0, 2, (1, facts["num_interp_features"]), generator=generator).float().to(image.device)

@@ -86,7 +86,7 @@ def stack_in_groups(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:
 
 def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
     """Yields `count` draws of standard normal noise (3, H, W), the same for all images and in any grouping."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
         yield torch.randn(images.shape[1:], generator=generator).to(images.device)
 

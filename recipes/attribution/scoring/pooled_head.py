@@ -55,7 +55,7 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
         BadInput: as `pooled_weights`.
     """
     where = _pooled_layer(model, target, size)
-    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0))
     with model.capture([where, OUTPUT]) as capture:
         seen = capture(model.normalize(noise.to(model.device)))
     _head(model, seen[where], seen[OUTPUT])
