@@ -9,7 +9,12 @@ from torch import Tensor
 
 from inverter.field_geometry import EVERYTHING, FULL, Axis, ReceptiveField
 
-_POINTWISE = set(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_POINTWISE = _names(
     "abs acos acosh add addcdiv addcmul alias angle asin asinh atan atan2 atanh bernoulli bitwise_and bitwise_not "
     "bitwise_or bitwise_xor ceil celu clamp clamp_max clamp_min clone contiguous copy cos cosh detach div dropout elu "
     "eq erf erfc exp exp2 expm1 fill floor fmax fmin frac ge gelu glu gt hardshrink hardsigmoid hardswish hardtanh "
@@ -17,7 +22,7 @@ _POINTWISE = set(
     "logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mish mul nan_to_num native_dropout "
     "ne neg positive pow prelu _prelu_kernel reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub "
     "selu sgn sigmoid sign silu sin sinh softplus softshrink sqrt square sub tan tanh threshold _to_copy trunc "
-    "where xlogy zero".split()
+    "where xlogy zero"
 )
 """Operations whose output at a position depends on their inputs at this position alone."""
 _RESHAPING = {"view", "_unsafe_view", "reshape", "_reshape_alias", "expand", "repeat", "squeeze", "unsqueeze"}
@@ -26,21 +31,21 @@ _ALONG = {"cat": 1, "split": 2, "split_with_sizes": 2, "chunk": 2, "index_select
 """Operation -> place of the argument that names a dimension: pointwise if it is the batch or the channels."""
 _REDUCING = {"mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "logsumexp", "linalg_vector_norm"}
 """Operation over the dimensions of its first argument with numbers, or over all."""
-_RESIZING = set(
+_RESIZING = _names(
     "_adaptive_avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d upsample_nearest2d _upsample_nearest_exact2d "
-    "upsample_bilinear2d".split()
+    "upsample_bilinear2d"
 )
 """Operations to a size that is given: the identity for their input's own, and a look at everything for 1x1."""
-_BATCH_NORM = set(
+_BATCH_NORM = _names(
     "_batch_norm_no_update batch_norm cudnn_batch_norm miopen_batch_norm native_batch_norm _native_batch_norm_legit "
-    "_native_batch_norm_legit_no_training".split()
+    "_native_batch_norm_legit_no_training"
 )
 """Pointwise with fixed statistics."""
 _LINEAR = {"mm", "addmm", "linear", "t", "transpose", "permute", "bmm", "baddbmm", "dot", "mv", "addmv"}
 """Operations on vectors, whose inputs see all already."""
-CONSTANT = set(
+CONSTANT = _names(
     "empty_like full_like new_empty new_empty_strided new_full new_ones new_zeros ones_like rand_like randint_like "
-    "randn_like zeros_like".split()
+    "randn_like zeros_like"
 )
 """Operations that read the shape of a tensor and not its values."""
 

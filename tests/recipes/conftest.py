@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from torch import nn
 
 from inverter import Model
-from recipes.cli.main import main
+from recipes.cli.entry import main
 
 NETS = """
 import torch
