@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inverter.relu_spellings import function_name, spelled_relu
+
 
 class _Redirected(torch.autograd.Function):
     """clamp(x, 0, ceiling), whose gradient is passed on for stuck images for which all of it would be blocked."""
@@ -48,11 +50,14 @@ _RELUS: dict[Callable[..., Any], tuple[float, bool]] = {
     Tensor.relu_: (math.inf, True),
     F.relu6: (6.0, False),
 }
-"""What counts as a ReLU: its ceiling, and whether it works in place."""
+"""What is written as a ReLU: its ceiling, and whether it works in place."""
+
+_SMOOTH = {"leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh"}
+"""Activation functions in the place of a ReLU."""
 
 
 class ReLURule(TorchFunctionMode, ABC):
-    """A context in which every ReLU (and ReLU6) of a network is computed by `relu`, whose gradient may differ.
+    """A context in which what is written as ReLU (or ReLU6) is computed by `relu`, whose gradient may differ.
 
     Modules and functional calls are covered alike; the network itself is not changed.
     """
@@ -90,7 +95,37 @@ class ReLURule(TorchFunctionMode, ABC):
         return self.relu(x, rule[0], inplace)
 
 
-class RedirectedReLU(ReLURule):
+class EveryReLU(ReLURule):
+    """A rule for every spelling of a ReLU (`spelled_relu`), also as a clamp, a maximum or a product with a mask.
+
+    At exactly 0, where spellings have different gradients, it is that of a ReLU. Inside of `torch.jit` modules no
+    operation can be seen.
+
+    Attributes:
+        found: number of ReLUs that the rule has computed so far.
+        others: names of the activation functions that have kept their gradient.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = 0
+        self.others: dict[str, None] = {}
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        spelled = spelled_relu(function, args, kwargs)
+        if spelled is None or not self.suits(spelled.x):
+            if (name := function_name(function).rstrip("_")) in _SMOOTH:
+                self.others[name] = None
+            return function(*args, **kwargs)
+        self.found += 1
+        result = self.relu(spelled.x, spelled.ceiling, spelled.inplace)
+        return None if function_name(function) == "__setitem__" else result
+
+
+class RedirectedReLU(EveryReLU):
     """A context in which a picture that does not activate its unit still gets a gradient (Lucid's redirected ReLU).
 
     A unit that is 0 everywhere on the start picture has no gradient at all, and its picture would stay grey. Here, for
@@ -134,14 +169,14 @@ class _Rectified(torch.autograd.Function):
         return gradient, None, None, None
 
 
-class DeconvReLU(ReLURule):
+class DeconvReLU(EveryReLU):
     """Passes positive gradients only, whatever the ReLU's input was (deconvnet, Zeiler & Fergus 2014)."""
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
         return _Rectified.apply(x, ceiling, inplace, False)
 
 
-class GuidedReLU(ReLURule):
+class GuidedReLU(EveryReLU):
     """Passes positive gradients only, where the ReLU was active (guided backpropagation, Springenberg et al. 2015)."""
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:

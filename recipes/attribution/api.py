@@ -14,6 +14,7 @@ from objectives import Objective
 from recipes.attribution.method import import_library
 from recipes.attribution.registry import MethodChoice
 from recipes.attribution.scoring.forward import score_function, select_targets
+from recipes.attribution.scoring.images import check_images
 from recipes.attribution.scoring.layers import check_maps, check_upstream, last_map_layer
 from recipes.attribution.scoring.pooled_head import pooled_layer
 from recipes.options.names import address
@@ -56,6 +57,20 @@ def explain(
     """
     model = load_model(model)
     check_images(model, images)
+    return heat_maps(model, images, target, method, layer=layer, seed=seed, batch_size=batch_size)
+
+
+def heat_maps(
+    model: Model,
+    images: Tensor,
+    target: Objective | str,
+    method: str,
+    *,
+    layer: str | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> Tensor:
+    """`explain` without the check of the images, which may lie outside of [0, 1]."""
     choice = MethodChoice.parse(method)
     images = images.to(model.device, torch.float32, copy=images.is_inference())
     objective = Target.parse(target).objective(model, images) if isinstance(target, str) else target
@@ -117,10 +132,3 @@ def target_scores(model: Model, target: Objective, images: Tensor) -> list[float
         with score_function(model, select_targets(target, rows)) as score:
             found += score(images[rows].to(model.device)).tolist()
     return found
-
-
-def check_images(model: Model, images: Tensor) -> None:
-    """Raises a `BadInput` unless these are images (B, C, H, W) with the network's number of input channels."""
-    channels = len(model.mean)
-    if images.ndim != 4 or images.shape[1] != channels or not len(images):
-        raise BadInput(f"expected images (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")

@@ -1,6 +1,7 @@
 """Receptive fields, compared with the gradients of real and of random networks."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
+from torchvision import models, ops
 
 from inverter import Model, load_model, receptive_fields
 
@@ -169,3 +170,103 @@ def test_an_untraceable_layer_is_unknown_and_a_wrong_name_is_reported(tiny_net: 
     assert twice["relu#2"] is None
     with pytest.raises(LookupError, match="no layer 'rel'"):
         receptive_fields(model, ["rel"])
+
+
+class After(nn.Module):
+    """An operation on the maps of a 3x3 convolution."""
+
+    def __init__(self, operation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.operation, self.last = nn.Conv2d(3, 4, 3, padding=1), operation, nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.operation(self.conv(x)))
+
+
+def deformed(x: Tensor) -> Tensor:
+    return ops.deform_conv2d(x, torch.full((1, 18, 8, 8), 2.0), torch.ones(4, 4, 3, 3), padding=1)
+
+
+def sampled(x: Tensor) -> Tensor:
+    return F.grid_sample(x, torch.zeros(1, 8, 8, 2), align_corners=False)
+
+
+def shifted_in_place(x: Tensor) -> Tensor:
+    y = torch.zeros_like(x)
+    y[:, :, :-3] = x[:, :, 3:]
+    return y + x
+
+
+def added_to_a_part(x: Tensor) -> Tensor:
+    x[:, :, 4:, 4:] += x[:, :, :4, :4].clone()
+    return x * 2
+
+
+def filtered_by_itself(x: Tensor) -> Tensor:
+    return F.conv2d(x, x[:, :, :1, :1].transpose(0, 1).expand(4, 4, 1, 1))
+
+
+UNKNOWN: dict[str, Callable[[Tensor], Tensor]] = {
+    "deformable convolution": deformed,
+    "grid_sample": sampled,
+    "rows by index": lambda x: x[:, :, [7, 6, 5, 4, 3, 2, 1, 0]],
+    "index_select": lambda x: x.index_select(3, torch.arange(8).flip(0)),
+    "gather": lambda x: x.gather(2, torch.zeros(1, 4, 8, 8, dtype=torch.long)),
+    "take_along_dim": lambda x: x.take_along_dim(x.argsort(3), 3),
+    "transposed maps": lambda x: x.transpose(2, 3),
+    "permuted maps": lambda x: x.permute(0, 1, 3, 2),
+    "rotated maps": lambda x: x.rot90(1, (2, 3)),
+    "roll": lambda x: x.roll(3, 2),
+    "cumulative sum": lambda x: x.cumsum(3),
+    "cumulative product": lambda x: x.cumprod(2),
+    "topk": lambda x: x.topk(8, 3).values,
+    "matrix product": lambda x: x @ x,
+    "product with a matrix": lambda x: torch.einsum("bchw,hk->bckw", x, torch.rand(8, 8)),
+    "attention": lambda x: F.scaled_dot_product_attention(x, x, x),
+    "softmax of positions": lambda x: x.softmax(3),
+    "Fourier transform": lambda x: torch.fft.ifft2(torch.fft.fft2(x) * torch.rand(8, 8)).real,
+    "instance normalisation": nn.InstanceNorm2d(4),
+    "batch statistics": nn.BatchNorm2d(4, track_running_stats=False),
+    "group normalisation": nn.GroupNorm(2, 4),
+    "parts written in place": shifted_in_place,
+    "a part added in place": added_to_a_part,
+    "weights from the picture": filtered_by_itself,
+    "custom": lambda x: torch.special.bessel_j0(x),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_operation_without_a_rule_is_unknown_and_not_pointwise(name: str) -> None:
+    fields = receptive_fields(load_model(After(UNKNOWN[name]), input_size=8), ["conv", "last"])
+    assert fields["conv"] is not None
+    assert fields["conv"].size == 3
+    assert fields["last"] is None or fields["last"].size == math.inf
+
+
+POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
+    "activations": lambda x: F.gelu(F.silu(F.relu6(F.hardswish(F.softplus(F.elu(x.clamp(min=-1))))))),
+    "prelu": nn.PReLU(),
+    "arithmetic": lambda x: (x.exp() / (1 + x.abs()) - x.square()).sqrt() ** 1.5,
+    "maximum": lambda x: torch.max(x, torch.zeros(())) + torch.where(x > 0, x, 0).masked_fill(x > 3, 1),
+    "batch normalisation": nn.BatchNorm2d(4),
+    "channel shuffle": lambda x: x.index_select(1, torch.tensor([1, 0, 3, 2])),
+    "split": lambda x: torch.cat(x.split(2, 1)[::-1], 1),
+    "softmax of channels": lambda x: x.softmax(1),
+    "mean over channels": lambda x: x * x.mean(1, keepdim=True).sigmoid() + x.amax(1, keepdim=True),
+    "in place": lambda x: x.mul_(2).add_(1).relu_(),
+    "identity resizing": lambda x: F.adaptive_avg_pool2d(F.interpolate(x, (8, 8)), 8),
+    "a copy": lambda x: torch.empty_like(x).copy_(x),
+    "dropout": nn.Dropout2d(),
+}
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_pointwise_operations_keep_the_receptive_field(name: str) -> None:
+    fields = receptive_fields(load_model(After(POINTWISE[name]), input_size=8), ["conv", "last"])
+    assert fields["last"] == fields["conv"]
+
+
+def test_a_mean_over_one_axis_sees_all_of_it_alone() -> None:
+    field = receptive_fields(load_model(After(lambda x: x.mean(2, keepdim=True)), input_size=8), ["last"])["last"]
+    assert field is not None
+    assert (field.y.size, field.x.size) == (math.inf, 3)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inverter import Model
 from objectives import Objective
-from recipes.attribution.api import explain, resolve_layer, target_scores
+from recipes.attribution.api import heat_maps, resolve_layer, target_scores
 from recipes.attribution.localization.boxes import Box
 from recipes.attribution.measures.curves import area, curve, normalise_curves
 from recipes.attribution.measures.infidelity import infidelity, random_squares, score_drops
@@ -25,6 +25,7 @@ from recipes.attribution.measures.shift import shift_change
 from recipes.attribution.registry import MethodChoice
 from recipes.attribution.scoring.baselines import Baseline, baseline_image
 from recipes.attribution.scoring.forward import copies_at_once, score_function
+from recipes.attribution.scoring.images import check_images
 from recipes.options.targets import Target
 
 REMOVED: Baseline = "mean"
@@ -109,6 +110,7 @@ class Judge:
             MissingLibrary: as `explain`.
         """
         method, model, images = choice.method(), self.model, self.images
+        check_images(model, images)  # once: those of `shift_change` leave the range
 
         def explainer(network: Model, images: Tensor) -> Tensor:
             return self._explain(network, images, self._objective, choice)
@@ -153,7 +155,7 @@ class Judge:
         return found
 
     def _explain(self, model: Model, images: Tensor, target: Objective, choice: MethodChoice) -> Tensor:
-        return explain(model, images, target, str(choice), layer=self._layer_of(choice), seed=self.seed)
+        return heat_maps(model, images, target, str(choice), layer=self._layer_of(choice), seed=self.seed)
 
     def _layer_of(self, choice: MethodChoice) -> str | None:
         return self.layer if choice.method().movable else None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 from inverter import Model
 from inverter.input_gradients import InputGradients
-from inverter.relu_rules import DeconvReLU, GuidedReLU
+from inverter.relu_rules import DeconvReLU, EveryReLU, GuidedReLU
+from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.api import upsample_maps
 from recipes.attribution.method import method
@@ -16,10 +21,54 @@ from recipes.attribution.scoring.forward import input_gradient, score_function
 from recipes.attribution.scoring.layers import layer_gradient
 
 
+@contextmanager
+def _rectifying(rule: EveryReLU, model: Model, method: str, end: str) -> Iterator[EveryReLU]:
+    """A context around a backward pass whose ReLUs must be found, since it is a plain gradient without them.
+
+    Args:
+        rule: how ReLUs are computed.
+        model: the network.
+        method: its name, for errors.
+        end: where the pass comes from, for errors.
+
+    Raises:
+        BadInput: for a network with TorchScript modules, or if the rule has found no ReLU.
+    """
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.module.modules()):
+        raise BadInput(
+            f"{method} cannot see the ReLUs inside of the TorchScript modules of {model.spec}: give the network that "
+            "was traced or scripted, or use saliency"
+        )
+    yield rule
+    if not rule.found:
+        seen = f" ({', '.join(rule.others)})" if rule.others else ""
+        raise BadInput(
+            f"{method} needs ReLUs, and {model.spec} has none between the image and {end}{seen}: without them it is "
+            "the plain gradient; use saliency, smoothgrad or grad-cam"
+        )
+    if rule.others:
+        warnings.warn(
+            f"{method} rectifies ReLUs alone: {', '.join(rule.others)} of {model.spec} keep their gradient",
+            stacklevel=3,
+        )
+
+
 def guided_gradient(model: Model, images: Tensor, target: Objective) -> Tensor:
-    """dS/dx, (B, 3, H, W), with the gradient rectified at every ReLU (Springenberg et al. 2015)."""
-    with score_function(model, target) as score:
-        return input_gradient(score, images, rule=GuidedReLU())
+    """dS/dx, (B, 3, H, W), with the gradient rectified at every ReLU (Springenberg et al. 2015).
+
+    Args:
+        model: the network.
+        images: (B, 3, H, W) in [0, 1].
+        target: an objective with one target, or with one for each image.
+
+    Raises:
+        BadInput: for a network without ReLUs on the way to the target, or with TorchScript modules.
+    """
+    with (
+        _rectifying(GuidedReLU(), model, "guided-backprop", target.label(0)) as rule,
+        score_function(model, target) as score,
+    ):
+        return input_gradient(score, images, rule=rule)
 
 
 @method("guided-backprop", paper="Springenberg et al. 2015")
@@ -51,8 +100,8 @@ def deconvolved(model: Model, images: Tensor, target: Objective, layer: str) -> 
     backward pass consists of transposed filters, unpooling at the switches (the positions of the maxima) and ReLUs.
     """
     images = images.detach().requires_grad_()
-    with InputGradients():
-        activation, gradient = layer_gradient(model, images, target, layer, below=DeconvReLU())
+    with _rectifying(DeconvReLU(), model, "deconvnet", f"layer {layer!r}") as rule, InputGradients():
+        activation, gradient = layer_gradient(model, images, target, layer, below=rule)
     return torch.autograd.grad(activation, images, strongest_alone(activation.detach(), gradient))[0]
 
 

@@ -15,12 +15,27 @@ from recipes.attribution.method import method
 from recipes.attribution.scoring.forward import score_function
 from recipes.attribution.scoring.masked_scores import masks_at_once, score_masked
 
+SIDE = 1 / 7
+"""Default side of the square, as a share of the image's shorter side: 32 of 224 pixels."""
+STRIDE = 8
+"""Default distance of neighbouring squares in pixels; of small squares it is a quarter of their side."""
 
-def _check_square(*, size: int, stride: int, grey: float) -> None:
-    if not 1 <= stride <= size or not 0 <= grey <= 1:
+
+def _check_square(*, size: int | None, stride: int | None, grey: float) -> None:
+    if (size is not None and size < 1) or not 0 <= grey <= 1 or (stride is not None and stride < 1):
         raise BadInput(
             "occlusion takes a size of at least 1, a stride from 1 to the size and a grey from 0 to 1, "
             f"got {size}, {stride} and {grey:g}"
+        )
+    if size is not None:
+        _check_stride(size, stride)
+
+
+def _check_stride(size: int, stride: int | None) -> None:
+    if stride is not None and stride > size:
+        raise BadInput(
+            f"occlusion takes a stride from 1 to the size, so that squares leave no gaps, got size {size} and stride "
+            f"{stride}: set occlusion:size=PIXELS,stride=PIXELS"
         )
 
 
@@ -30,9 +45,9 @@ def _check_square(*, size: int, stride: int, grey: float) -> None:
     signed=True,
     check=_check_square,
     help={
-        "size": "side of the square in pixels",
-        "stride": "distance between neighbouring squares in pixels",
-        "grey": "grey level of the square, from 0 (black) to 1 (white)",
+        "size": "side of the square in pixels (default: a seventh of the image's shorter side, 32 of 224)",
+        "stride": "distance of neighbouring squares in pixels (default: 8, at most a quarter of the size)",
+        "grey": "grey level of the square, from 0 (black) to 1 (white); the default is 128/255",
     },
 )
 def occlusion(
@@ -42,16 +57,19 @@ def occlusion(
     *,
     layer: str,
     seed: int,
-    size: int = 128,
-    stride: int = 8,
-    grey: float = 0.5,
+    size: int | None = None,
+    stride: int | None = None,
+    grey: float = 128 / 255,
 ) -> Tensor:
     """Occlusion (Zeiler & Fergus 2014): the drop S(x) - S(x with a grey square), a mean over the squares on a pixel.
 
     Raises:
-        BadInput: for a square that covers the entire image.
+        BadInput: for a square that covers the entire image, or squares that leave gaps.
     """
     height, width = images.shape[2:]
+    size = max(1, round(SIDE * min(height, width))) if size is None else size
+    _check_stride(size, stride)
+    stride = min(STRIDE, max(1, size // 4)) if stride is None else stride
     if size >= max(height, width):
         raise BadInput(
             f"a square of {size} pixels covers an entire image of {height}x{width}: set occlusion:size=PIXELS"

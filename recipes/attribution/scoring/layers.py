@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -44,6 +45,10 @@ def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
         )
 
 
+LEAST_DEPTH = 1 / 4
+"""Share of the layers with weights that a default layer must follow: before it, maps show edges and colours."""
+
+
 def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
     """Address of the last layer with feature maps that runs before the target is read.
 
@@ -55,34 +60,68 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
         size: (height, width) of the images.
 
     Raises:
-        BadInput: if there is none.
+        BadInput: if there is none, or only in the first quarter of the network, as in a vision transformer with a
+            convolutional patch embedding.
     """
-    seen = _cached(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
-    if not seen:
+    passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
+    if not passed.layers:
         raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
-    return seen[-1]
+    layer, depth = passed.layers[-1], passed.depths[-1]
+    if depth < LEAST_DEPTH * passed.weighted:
+        raise BadInput(
+            f"the last layer of {model.spec} with maps is {layer!r}, after {depth} of {passed.weighted} layers with "
+            "weights, too early to stand for what the network sees: name a layer, or choose a method without one"
+        )
+    return layer
+
+
+@dataclass
+class PassedMaps:
+    """The layers with feature maps that run in a forward pass.
+
+    Attributes:
+        layers: their addresses, in order.
+        depths: number of modules with weights of their own that had run by then, for each layer.
+        weighted: number of all modules with weights that run.
+    """
+
+    layers: list[str] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    weighted: int = 0
 
 
 @torch.no_grad()
-def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> list[str]:
-    """Addresses of the layers with feature maps that run before the activations are read, in order."""
-    seen: list[str] = []
-    calls: Counter[str] = Counter()
+def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> PassedMaps:
+    """The layers with feature maps that run before the activations are read.
+
+    What a module computes from tokens (B, N, C) inside of it is no map, even if it has four dimensions: queries, keys
+    and attention weights are (B, heads, N, ...).
+    """
+    passed, calls = PassedMaps(), Counter[str]()
+    of_tokens: list[bool] = []  # for each module that is running
+
+    def begin(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        first = inputs[0] if inputs else None
+        of_tokens.append(isinstance(first, Tensor) and first.ndim == 3)
 
     def hook(name: str) -> Callable[..., None]:
-        def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and has_maps(output.shape) and name:
-                seen.append(f"{name}#{calls[name]}" if calls[name] else name)
+        def record(module: nn.Module, _inputs: Any, output: Any) -> None:
+            of_tokens.pop()
+            passed.weighted += any(True for _ in module.parameters(recurse=False))
+            if isinstance(output, Tensor) and has_maps(output.shape) and name and not any(of_tokens):
+                passed.layers.append(f"{name}#{calls[name]}" if calls[name] else name)
+                passed.depths.append(passed.weighted)
             calls[name] += 1
 
         return record
 
     with ExitStack() as stack:
         for name, part in model.module.named_modules():
+            stack.callback(part.register_forward_pre_hook(begin).remove)
             stack.callback(part.register_forward_hook(hook(name)).remove)
         with model.capture(reads) as capture:
             capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
-    return seen
+    return passed
 
 
 @torch.no_grad()
