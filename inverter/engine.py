@@ -297,9 +297,8 @@ class _Batch:
         seed: int,
     ) -> Transform:
         if isinstance(augment, Augment):
-            return augment.prepare(
-                generators, size, self.settings.steps * (self.settings.views or 1), self.model.device
-            )
+            steps = self.settings.steps * (self.settings.views or 1)
+            return augment.prepare(generators, size, steps, self.model.device, len(self.model.mean))
         devices = [self.model.device] if self.model.device.type == "cuda" else []
 
         def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
