@@ -1,15 +1,19 @@
-# `make demo` and `make test` need Python 3.11 or newer with pip, and nothing else.
+# `make demo` and `make test` need only Python 3.11 or newer with pip.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= gallery
 
-.PHONY: demo test lint typecheck bench bench-gpu clean
+.PHONY: demo test quick lint typecheck bench bench-gpu clean
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+# About a minute on two cores: without trained networks, training, browser, worker processes and doctests.
+quick: .venv/installed-dev
+	$(BIN)/python -m pytest -m quick $(PYTEST_OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -19,7 +23,7 @@ lint: .venv/installed-dev
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
 
-# About half an hour on two cores, most of it the peers'.
+# About half an hour on two cores, most of it in the other libraries.
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/gallery_vs_lucent.py
 	$(BIN)/python benchmarks/class_models_vs_lucent.py
@@ -44,7 +48,8 @@ bench-gpu: .venv/installed-bench
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'
 	touch $@ .venv/installed
 
-# Lucent asks for old versions of what it needs and Horama for plots, and both run on these: so they come alone.
+# Lucent pins old versions of its dependencies and Horama requires plotting libraries. Both run on the versions here, so
+# they are installed without dependencies.
 .venv/installed-bench: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt tqdm decorator future
 	$(BIN)/python -m pip install --quiet --no-deps torch-lucent==0.1.8 horama==0.3.0 einops

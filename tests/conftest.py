@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("inverter", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("inverter")
 
+SLOW_FIXTURES = {"browser", "cluster", "shared_data"}
+"""A test that uses one of these, directly or through another fixture like `squeezenet`, is not `quick`."""
+SLOW = (
+    "recipes/executors/test_processes.py",
+    "recipes/robustness",
+    "test_readme.py",
+    "tools",
+)
+"""Folders and files below `tests` whose tests are not `quick`: they train networks, start processes or take seconds."""
+
 CHROMIUM_FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -31,9 +41,22 @@ CHROMIUM_FLAGS = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of `pytest -m quick`: all but doctests, the `SLOW` ones, and those with a slow fixture."""
+    slow = [Path(__file__).parent / name for name in SLOW]
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and SLOW_FIXTURES.isdisjoint(item.fixturenames)
+            and not any(item.path.is_relative_to(path) for path in slow)
+        ):
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
-    """One headless Chromium for the whole run. Without one the tests skip, but under CI they fail."""
+    """One headless Chromium for the entire run. Without one the tests skip; under CI they fail."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -51,7 +74,7 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with really trained weights and photographs."""
+    """The folder with trained weights and photographs."""
     root = Path(__file__).resolve().parents[1]
     folder = Path(os.environ.get("INVERTER_TEST_DATA", root.parent / "shared"))
     if not (folder / "weights").is_dir():
@@ -91,13 +114,13 @@ def photographs(shared_data: Path) -> Tensor:
 
 @pytest.fixture
 def float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CPU without bfloat16, as the pretended GPU is, so that both compute in the same precision."""
+    """A CPU without bfloat16, like the simulated GPU, so that both compute in the same precision."""
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
 
 
 class TinyNet(nn.Module):
-    """A small network with all that is awkward: in-place ReLUs, a module that runs twice, a functional in-place sum."""
+    """A small network with awkward parts: in-place ReLUs, a module that runs twice, a functional in-place sum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +153,7 @@ def tiny_net() -> nn.Module:
 
 @pytest.fixture
 def snapshot() -> Callable[[nn.Module], dict[str, object]]:
-    """Everything of a module that using it could change."""
+    """Everything in a module that its use could change."""
 
     def take(module: nn.Module) -> dict[str, object]:
         hooks = {

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of several recipes: networks on disk, the command line, pictures, a network, open pages."""
+"""Fixtures for the tests of several recipes: networks on disk, the command line, pictures, a model, open pages."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from torch import nn
 
 from inverter import Model
-from recipes.cli.main import main
+from recipes.cli.entry import main
 
 NETS = """
 import torch
@@ -72,7 +72,7 @@ def _signals() -> Iterator[None]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with networks in nets.py."""
+    """The working folder: empty except for networks in nets.py."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("INVERTER_TRACEBACK", raising=False)
     (tmp_path / "nets.py").write_text(NETS)
@@ -105,7 +105,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def insects(tiny_net: nn.Module) -> Model:
-    """A network with five named classes and an input of 16 x 16 pixels."""
+    """A model with five named classes and an input of 16 x 16 pixels."""
     return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))
 
 
@@ -121,7 +121,7 @@ class Visit:
         page.on("request", lambda request: self.fetched.append(request.url))
 
     def rows(self, selector: str) -> dict[str, str]:
-        """Return a list of label -> value."""
+        """The label -> value pairs of a definition list."""
         labels, values = (self.page.locator(f"{selector} {tag}").all_inner_texts() for tag in ("dt", "dd"))
         return dict(zip(labels, values, strict=True))
 
@@ -136,7 +136,7 @@ class Visit:
         return self.focused().startswith(start)
 
     def until(self, expression: str) -> None:
-        """Wait until a JavaScript expression is true; Playwright's own way needs eval, which the policy forbids."""
+        """Waits until a JavaScript expression is true; Playwright's own way needs eval, which the policy forbids."""
         deadline = time.monotonic() + 5
         while not self.page.evaluate(expression):
             assert time.monotonic() < deadline, f"never came true: {expression}"
@@ -145,7 +145,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Open a file, and at the end require an empty console and no requests except for files."""
+    """Opens a file; at the end requires an empty console and no requests except for files."""
     visits: list[Visit] = []
 
     def open_file(path: Path, fragment: str = "", width: int = 1000, height: int = 800) -> Visit:

@@ -1,4 +1,4 @@
-"""A network that dies on request, and the output of a run."""
+"""A network that kills its process on request, and the output of a run."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ DIE = Path(__file__).with_name("die")
 
 
 class Mortal(nn.Module):
-    """Kills its process, once for each time that the file `die` is made."""
+    """Kills its process once each time the file `die` is created."""
 
     def forward(self, x):
         try:
@@ -40,12 +40,12 @@ def network():
 '''
 
 
-class Question:
-    """A gallery with dataset examples, of a network that can be made to kill its process.
+class KillableGallery:
+    """A gallery with dataset examples, of a network that can kill its process.
 
     Attributes:
-        folder: with the network and the pictures.
-        deaths: how often it was.
+        folder: of the network and the pictures.
+        deaths: the number of kills so far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,12 +67,12 @@ class Question:
         )
 
     def kill_one(self, update: RunProgress) -> None:
-        """Progress callback that has a worker killed as soon as the first pictures are finished."""
+        """Progress callback that kills one worker as soon as the first pictures are finished."""
         if update.noun is None and update.done >= 2 and not self.deaths:
             self.deaths += 1
             (self.folder / "die").touch()
 
-    def left(self, out: str) -> dict[str, bytes]:
+    def contents(self, out: str) -> dict[str, bytes]:
         """The complete output of a run, except for times."""
         place = self.folder / out
         found = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
@@ -84,21 +84,21 @@ class Question:
 
 
 @pytest.fixture
-def question(tmp_path: Path) -> Question:
-    return Question(tmp_path)
+def killable_gallery(tmp_path: Path) -> KillableGallery:
+    return KillableGallery(tmp_path)
 
 
 @pytest.fixture
-def killed(question: Question) -> Callable[..., dict[str, bytes]]:
-    """Runs the question in workers, one of which is killed: the output is the same as that of this process."""
+def killed(killable_gallery: KillableGallery) -> Callable[..., dict[str, bytes]]:
+    """Runs the gallery in workers, one of which is killed: the output is that of a run in this process."""
 
     def run(where: dict[str, Any], **options: Any) -> dict[str, bytes]:
-        question.recipe("here", **options).run()
-        report = question.recipe("there", **where, **options).run(question.kill_one)
-        assert (question.deaths, report.made) == (1, 12)
-        assert not (question.folder / "die").exists()  # a worker was killed
-        there = question.left("there")
-        assert there == question.left("here")
+        killable_gallery.recipe("here", **options).run()
+        report = killable_gallery.recipe("there", **where, **options).run(killable_gallery.kill_one)
+        assert (killable_gallery.deaths, report.made) == (1, 12)
+        assert not (killable_gallery.folder / "die").exists()  # a worker was killed
+        there = killable_gallery.contents("there")
+        assert there == killable_gallery.contents("here")
         return there
 
     return run

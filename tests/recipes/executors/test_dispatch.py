@@ -1,4 +1,4 @@
-"""Dispatching jobs: each is done once, whichever worker dies, and results wait for few others."""
+"""Dispatching jobs: each is done once, whichever worker dies, and few results wait for an earlier one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from recipes.executors.dispatch import AHEAD, TRIES, Done, Event, Failed, Lost, Progressed, Ready, dispatch
 
 
-class Fate:
-    """A crew in one process: what becomes of each worker is drawn, a step at a time."""
+class DrawnCrew:
+    """A crew in one process: hypothesis draws what happens to each worker, step by step."""
 
     def __init__(self, size: int, draw: Any, deaths: int = 0) -> None:
         self.size, self.draw, self.deaths = size, draw, deaths
@@ -37,7 +37,7 @@ class Fate:
         if happens == "dies" and self.deaths:
             self.deaths -= 1
             self.states[worker] = "gone"
-            yield Lost(worker, "by fate")
+            yield Lost(worker, "drawn")
         elif state == "starting":
             self.states[worker] = "waiting"
             yield Ready(worker)
@@ -52,13 +52,13 @@ class Fate:
 
 
 @given(st.data(), st.integers(1, 4), st.integers(0, 30), st.integers(0, TRIES - 1))
-def test_every_job_is_done_once_whoever_dies(data: st.DataObject, size: int, jobs: int, deaths: int) -> None:
-    crew, shares = Fate(size, data.draw, deaths), list[tuple[int, float]]()
+def test_every_job_is_done_once_whichever_worker_dies(data: st.DataObject, size: int, jobs: int, deaths: int) -> None:
+    crew, shares = DrawnCrew(size, data.draw, deaths), list[tuple[int, float]]()
     found = []
     for index, result in dispatch(crew, range(jobs), lambda *progress: shares.append(progress)):
         finished = {one for one, _ in found}
         first = min(set(range(jobs)) - finished)
-        assert index < first + AHEAD * size  # so many results may have to wait for the first
+        assert index < first + AHEAD * size  # at most this many results wait for the first
         found.append((index, result))
     assert sorted(found) == [(job, job * 10) for job in range(jobs)]
     assert len(crew.given) <= jobs + TRIES - 1
@@ -66,8 +66,8 @@ def test_every_job_is_done_once_whoever_dies(data: st.DataObject, size: int, job
     assert crew.stopped
 
 
-def test_a_job_that_kills_its_workers_is_given_up_and_what_came_before_is_handed_out() -> None:
-    class Deadly(Fate):
+def test_a_job_that_kills_its_workers_ends_the_run_after_the_earlier_results() -> None:
+    class DeadlyJob(DrawnCrew):
         def wait(self) -> Iterator[Event]:
             for worker, state in list(self.states.items()):
                 if state == "working" and self.jobs[worker] == 2:
@@ -80,7 +80,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_what_came_before_is_handed
             self.states[worker] = "waiting"
             yield Ready(worker) if state == "starting" else Done(worker, self.jobs[worker])
 
-    crew, found = Deadly(1, None), []
+    crew, found = DeadlyJob(1, None), []
     with pytest.raises(RuntimeError, match=r"batch 3 lost its worker 3 times \(the last: killed by signal 9\).*kept"):
         for index, _ in dispatch(crew, range(5), lambda *_: None):
             found.append(index)
@@ -89,21 +89,21 @@ def test_a_job_that_kills_its_workers_is_given_up_and_what_came_before_is_handed
     assert crew.stopped
 
 
-def test_workers_that_never_begin_are_given_up() -> None:
-    class Stillborn(Fate):
+def test_workers_that_never_start_end_the_run() -> None:
+    class NeverStarts(DrawnCrew):
         def wait(self) -> Iterator[Event]:
             for worker in list(self.states):
                 self.states[worker] = "gone"
                 yield Lost(worker, "it ended with code 1")
 
-    crew = Stillborn(2, None)
+    crew = NeverStarts(2, None)
     with pytest.raises(RuntimeError, match=r"before they could start \(the last: it ended with code 1\)"):
         list(dispatch(crew, range(5), lambda *_: None))
     assert crew.stopped
 
 
-def test_an_error_of_the_work_and_a_reader_who_leaves_stop_the_crew() -> None:
-    class Wrong(Fate):
+def test_an_error_in_a_job_or_an_abandoned_iterator_stops_the_crew() -> None:
+    class FailingJob(DrawnCrew):
         def wait(self) -> Iterator[Event]:
             for worker, state in list(self.states.items()):
                 if state == "starting":
@@ -115,11 +115,11 @@ def test_an_error_of_the_work_and_a_reader_who_leaves_stop_the_crew() -> None:
                     self.states[worker] = "waiting"
                     yield Done(worker, None)
 
-    crew = Wrong(1, None)
+    crew = FailingJob(1, None)
     with pytest.raises(LookupError, match="no layer"):
         list(dispatch(crew, range(2), lambda *_: None))
     assert crew.stopped
-    crew = Wrong(1, None)
+    crew = FailingJob(1, None)
     results = dispatch(crew, range(2), lambda *_: None)
     next(results)
     results.close()

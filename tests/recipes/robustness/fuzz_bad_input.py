@@ -1,10 +1,11 @@
-"""Generated bad input: each case is done, or refused in one line with exit code 2; never a traceback or a stray file.
+"""Generated bad input: each case completes, or is refused in one line with exit code 2; no traceback, no stray file.
 
     python tests/recipes/robustness/fuzz_bad_input.py --cases 10000
 
-Hypothesis makes commands with odd flags, recipe files, damaged weights, pictures, codes and manifests, each batch of
-them in a process of its own: its first that breaks the rule, or takes the process down, is told. Numbers are drawn so
-that no valid case takes long.
+Hypothesis generates commands with odd flags, recipe files, damaged weights, pictures, codes and manifests, in batches,
+each in a process of its own. A batch ends at the first case that breaks the rule or crashes its process, and reports
+it. The command line turns only errors of the `InverterError` tree, those of the operating system and exhausted memory
+into one line; any other exception breaks the rule. Values are drawn so that no valid case takes long.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from safetensors.torch import save_file
 from inverter import encode, load_model
 from recipes import find_recipe
 from recipes.attribution.registry import NAMES
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.options.fields import key_of
 
 NET = """
@@ -48,10 +49,10 @@ def net():
 """
 BATCH = 500
 BROKEN = "batches that broke the rule"
-LAST = "case.json"  # the case at work, for the one that takes its process down
+CURRENT = "case.json"  # the current case, to report one that crashes its process
 SMALL = "--model nets.py:net --device cpu --precision float32"
-ASKED = "--model nets.py:net --device cpu --size 8 --image good.png --out OUT"
-MAPS = {"explain": ASKED, "judge-maps": f"{ASKED} --points 2 --depths 1 --squares 2"}
+MAP_OPTIONS = "--model nets.py:net --device cpu --size 8 --image good.png --out OUT"
+MAPS = {"explain": MAP_OPTIONS, "judge-maps": f"{MAP_OPTIONS} --points 2 --depths 1 --squares 2"}
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
     "classes": f"{SMALL} --size 8 --steps 1 --class 0 --out OUT",
@@ -77,7 +78,7 @@ FLAGS = """
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
     squares
 """.split()  # noqa: SIM905 - a list of words
-PROGRESS = re.compile(r"\w+: \d+/\d+ ")
+PROGRESS = re.compile(r"[\w-]+: \d+/\d+ ")
 WRITES = ("out", "video")
 BARE = ("fresh", "negative", "deterministic", "damaged")
 NUMBERS = f"-1 0 1 2 3.5 nan inf -inf 1e400 10000000 0x10 1_0 ² {'9' * 19} {'9' * 40}".split()
@@ -89,9 +90,9 @@ WORDS = """
 """.split()  # noqa: SIM905 - a list of words
 TARGETS = """
     logit:top softmax:top logit:1 softmax:0 logit:2 logit:-1 logit: logit:all logit:0-1 top channel:0:0 channel:0:3
-    channel:4:0 channel:output:1 channel:nothing:0 channel:0 channel::0 neuron:0:0 neuron:0:0:0,0 neuron:0:0:99,0
+    channel:4:0 channel:output:1 channel:absent:0 channel:0 channel::0 neuron:0:0 neuron:0:0:0,0 neuron:0:0:99,0
     neuron:4:0 neuron:0:0:-1,0 direction:0:0*1,2*-1 direction:0:9*1 direction:0:0*nan direction:0:0*1e400
-    direction:0:0*0 direction:0:,, direction:0:w.npy direction:0:nothing.npy layer:0 layer:4 layer:output layer:
+    direction:0:0*0 direction:0:,, direction:0:w.npy direction:0:absent.npy layer:0 layer:4 layer:output layer:
     layer:0#1 lagit:0 : :: logit:0:0
 """.split()  # noqa: SIM905 - a list of words
 SLOW = {"rise", "lime", "kernel-shap", "score-cam", "augmented-grad-cam", "occlusion"}
@@ -101,7 +102,7 @@ METHODS = """
     smoothgrad:samples=1 smoothgrad:samples=0 smoothgrad:noise=nan smoothgrad:noise=inf occlusion:size=0
     occlusion:size=99,stride=99 occlusion:stride=0 occlusion:grey=2 rise:masks=3 rise:masks=0 rise:keep=0
     rise:cells=0 rise:cells=99 integrated-gradients:steps=2 integrated-gradients:steps=0
-    integrated-gradients:baseline=back lime:segments=0 kernel-shap:samples=0 deep-shap:background=nothing
+    integrated-gradients:baseline=back lime:segments=0 kernel-shap:samples=0 deep-shap:background=absent
     deep-shap:background=good.png deep-shap:background= lrp:rule=x lrp:rule=epsilon,epsilon=-1 lrp:rule=alpha-beta
     extremal-perturbation:areas=[] extremal-perturbation:areas=[2] extremal-perturbation:areas=[0.1],steps=2
     meaningful-perturbation:steps=2 meaningful-perturbation:fill=x excitation-backprop:contrastive=true
@@ -109,18 +110,18 @@ METHODS = """
     lime:samples=9,segments=3 kernel-shap:samples=9,segments=3 occlusion:size=3,stride=3 grad-kam , =
 """.split()  # noqa: SIM905 - a list of words
 METHODS += sorted({*NAMES} - SLOW)
-PLACES = "0 1 2 3 4 0#1 nothing output -1".split()  # noqa: SIM905 - a list of words
+PLACES = "0 1 2 3 4 0#1 absent output -1".split()  # noqa: SIM905 - a list of words
 ODD = ("", " ", "a\nb", "a\0b", "\udc80", "\u202e", "a" * 300)
-QUESTIONS = {
+MAP_VALUES = {
     "explain": {"target": TARGETS, "method": METHODS, "layer": PLACES, "box": ["graph-cut"], "perceive": ["1", "2"]},
     "judge-maps": {"target": TARGETS, "against": TARGETS, "method": METHODS, "layer": PLACES},
 }
-"""Of heat maps: values that look right. Texts at random would only ever meet the first refusal."""
+"""Plausible values for heat maps: random texts would only reach the first check."""
 values = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_from(ODD), st.text(max_size=12))
 
 
 def flags(known: Sequence[str]) -> st.SearchStrategy[str]:
-    """One of these flags, with a value if it takes one: what is to be written stays in this folder."""
+    """One of these flags, with a value if it takes one; output paths stay in this folder."""
 
     def one(name: str) -> st.SearchStrategy[str]:
         inside = values.filter(lambda value: not value.startswith(("/", "..", "~"))) if name in WRITES else values
@@ -137,7 +138,7 @@ nested = st.recursive(
 
 @st.composite
 def commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
-    """A command that works, with some flags given again, and with other values."""
+    """A valid command in which some flags are given again with other values."""
     name = only or draw(st.sampled_from(sorted(COMMANDS)))
     recipe = find_recipe(name)
     known = [key_of(field).replace("_", "-") for field in fields(recipe)] if recipe else FLAGS
@@ -145,11 +146,12 @@ def commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
 
 
 @st.composite
-def questions(draw: st.DrawFn, only: str | None = None) -> list[str]:
-    """What is asked of pictures, put together at random: some of it fits neither the network nor the rest."""
-    name = only or draw(st.sampled_from(sorted(QUESTIONS)))
-    asked = draw(st.lists(st.sampled_from(sorted(QUESTIONS[name])), min_size=1, max_size=4))
-    return [name, *MAPS[name].split(), *(f"--{flag}={draw(st.sampled_from(QUESTIONS[name][flag]))}" for flag in asked)]
+def map_commands(draw: st.DrawFn, only: str | None = None) -> list[str]:
+    """Random combinations of heat-map options; some fit neither the network nor each other."""
+    name = only or draw(st.sampled_from(sorted(MAP_VALUES)))
+    chosen = draw(st.lists(st.sampled_from(sorted(MAP_VALUES[name])), min_size=1, max_size=4))
+    options = [f"--{flag}={draw(st.sampled_from(MAP_VALUES[name][flag]))}" for flag in chosen]
+    return [name, *MAPS[name].split(), *options]
 
 
 def toml_value(value: Any) -> str:
@@ -162,12 +164,12 @@ def toml_value(value: Any) -> str:
 
 @st.composite
 def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
-    """Keys of any recipe with values of any kind, or bytes."""
+    """A recipe file: keys of any recipe with values of any type, or random bytes."""
     if draw(st.integers(0, 9)) == 0:
         return "x.toml", b"steps = 0\n" + draw(st.binary(max_size=60)), ["run", "x.toml"]
     recipe = draw(st.sampled_from([*sorted(COMMANDS), "<b>", ""]))
     keys = draw(st.dictionaries(st.sampled_from([flag.replace("-", "_") for flag in FLAGS]), nested, max_size=4))
-    # No valid case may take long, or write elsewhere.
+    # No valid case may take long or write elsewhere.
     for key, most in {"steps": 2, "size": 8, "attempts": 3, "octaves": 2, "zoom": 2, "icon": 8, "tile": 40}.items():
         if isinstance(keys.get(key), int) and not isinstance(keys[key], bool):
             keys[key] = min(keys[key], most)
@@ -180,7 +182,7 @@ def recipe_files(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
-    """A file of ours with some bytes other, cut, doubled, or more."""
+    """A valid file in which bytes were changed, cut off, inserted or removed."""
     files = ["w.safetensors", "w.pt", "good.png", "code.safetensors", "done/manifest.json", "boxes.json", "w.npy"]
     name = draw(st.sampled_from(files))
     data = bytearray(Path(name).read_bytes())
@@ -212,7 +214,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
 
 @st.composite
 def manifests(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
-    """A manifest of ours in which some value is another."""
+    """A valid manifest with one or two values replaced."""
     data = json.loads(Path("done/manifest.json").read_bytes())
     for _ in range(draw(st.integers(1, 2))):
         place: Any = data
@@ -228,28 +230,29 @@ def manifests(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
     return "OUT/manifest.json", json.dumps(data).encode(), [command, *more]
 
 
-def names(folder: Path) -> set[str]:
-    quiet = {"__pycache__", ".hypothesis"}
-    return {str(path) for path in folder.rglob("*") if path.parts[0] != "OUT" and not quiet & set(path.parts)}
+def paths(folder: Path) -> set[str]:
+    """All paths in a folder except the output folder's."""
+    ignored = {"__pycache__", ".hypothesis"}
+    return {str(path) for path in folder.rglob("*") if path.parts[0] != "OUT" and not ignored & set(path.parts)}
 
 
 def run(arguments: list[str]) -> tuple[int, str]:
-    """The exit code and what was said on standard error."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+    """Runs a command: its exit code and standard error."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
         try:
             code = main(arguments)
         except SystemExit as end:
             code = int(end.code or 0)
-    return code, said.getvalue()
+    return code, errors.getvalue()
 
 
 def prepare() -> None:
-    """The files that the commands are given, and a finished gallery."""
+    """Writes the files that the commands use, and a finished gallery."""
     Path("nets.py").write_text(NET)
     Image.new("RGB", (8, 8), (200, 90, 30)).save("good.png")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)).save("large.png")
-    Path(LAST).touch()
+    Path(CURRENT).touch()
     Path("good.toml").write_text("model = 'nets.py:net'\nlayer = '0'\nsize = 8\nsteps = 1\nout = 'OUT'\n")
     model = load_model("nets.py:net", device="cpu")
     save_file({name: tensor.contiguous() for name, tensor in model.module.state_dict().items()}, "w.safetensors")
@@ -263,35 +266,47 @@ def prepare() -> None:
 
 
 def check(cases: int, number: int, only: str | None = None) -> Counter[str]:
-    """Raises an AssertionError with the first case that breaks the rule; how often each end was met."""
-    met: Counter[str] = Counter()
-    known = names(Path())
+    """Runs generated cases.
 
-    def obey(arguments: list[str]) -> None:
-        Path(LAST).write_text(json.dumps(arguments))
-        code, said = run(arguments)
-        met[f"exit code {code}"] += 1
-        others = names(Path()) ^ known
+    Args:
+        cases: how many.
+        number: the seed.
+        only: a command; None: all of them, with recipe files, damaged files and manifests.
+
+    Returns:
+        The number of cases that ended with each exit code.
+
+    Raises:
+        AssertionError: of the first case that breaks the rule; any exception that the command line lets through.
+    """
+    ends: Counter[str] = Counter()
+    known = paths(Path())
+
+    def check_rule(arguments: list[str]) -> None:
+        Path(CURRENT).write_text(json.dumps(arguments))
+        code, errors = run(arguments)
+        ends[f"exit code {code}"] += 1
+        others = paths(Path()) ^ known
         for path in map(Path, others):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        assert code in (0, 2) or (code == 1 and arguments[0] == "repeat"), (arguments, code, said)
+        assert code in (0, 2) or (code == 1 and arguments[0] == "repeat"), (arguments, code, errors)
         if code == 2:
-            told = [line for line in said.splitlines() if not PROGRESS.match(line)]
-            assert len(told) == 1, (arguments, said)
-            assert told[0].startswith("inverter"), (arguments, said)
+            lines = [line for line in errors.splitlines() if not PROGRESS.match(line)]
+            assert len(lines) == 1, (arguments, errors)
+            assert lines[0].startswith("inverter"), (arguments, errors)
         allowed = {value.split("=", 1)[-1].split("/")[0] for value in arguments}
-        here = "." in allowed  # this folder itself was asked for
+        here = "." in allowed  # the output is this folder itself
         assert here or all(Path(path).parts[0] in allowed | {"dream.mp4"} for path in others), (arguments, others)
 
     def limited(strategy: Any, share: float) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-        quiet = settings(
+        profile = settings(
             max_examples=max(1, int(cases * share)),
             deadline=None,
             database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        return lambda test: seed(number)(quiet(given(strategy)(test)))
+        return lambda test: seed(number)(profile(given(strategy)(test)))
 
     def clean() -> None:
         shutil.rmtree("OUT", ignore_errors=True)
@@ -302,22 +317,22 @@ def check(cases: int, number: int, only: str | None = None) -> Counter[str]:
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(data)
         known.add(name)
-        obey(arguments)
+        check_rule(arguments)
 
     def alone(arguments: list[str]) -> None:
         clean()
-        obey(arguments)
+        check_rule(arguments)
 
     limited(commands(only), 0.5 if only else 0.3)(alone)()
-    if only is None or only in QUESTIONS:
-        limited(questions(only), 0.5 if only else 0.1)(alone)()
+    if only is None or only in MAP_VALUES:
+        limited(map_commands(only), 0.5 if only else 0.1)(alone)()
     for strategy in () if only else (recipe_files(), damaged(), manifests()):
         limited(strategy, 0.2)(with_file)()
-    return met
+    return ends
 
 
 def batch(number: int, cases: int, only: str | None = None) -> Counter[str]:
-    """Some of the cases, in another process and a folder of their own."""
+    """Checks one batch of cases in another process and a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [
@@ -334,25 +349,25 @@ def batch(number: int, cases: int, only: str | None = None) -> Counter[str]:
             cwd=folder,
             env=os.environ | {"RAY_TMPDIR": folder},  # in which `--ray=auto` finds no cluster
         )
-        last = Path(folder, LAST).read_text()
-    said = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}" if done.returncode else done.stdout
-    print(f"batch {number}: {said}", end="", file=sys.stderr, flush=True)
+        last = Path(folder, CURRENT).read_text()
+    result = f"exit code {done.returncode} at {last}\n{done.stderr[-5000:]}" if done.returncode else done.stdout
+    print(f"batch {number}: {result}", end="", file=sys.stderr, flush=True)
     return Counter([BROKEN]) if done.returncode else Counter(json.loads(done.stdout))
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--cases", type=int, default=10_000)
-    options.add_argument("--processes", type=int, default=1, help="that work at the same time")
-    options.add_argument("--command", choices=sorted(COMMANDS), help="only flags of this one")
-    options.add_argument("--batch", type=int, help="of this number, here and now: for one that broke the rule")
-    asked = options.parse_args()
-    if asked.batch is not None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=1, help="number that run at the same time")
+    parser.add_argument("--command", choices=sorted(COMMANDS), help="only flags of this command")
+    parser.add_argument("--batch", type=int, help="run only the batch of this number, in this folder")
+    options = parser.parse_args()
+    if options.batch is not None:
         prepare()
-        print(json.dumps(check(asked.cases, asked.batch, asked.command)))
+        print(json.dumps(check(options.cases, options.batch, options.command)))
     else:
-        sizes = [min(BATCH, asked.cases - start) for start in range(0, asked.cases, BATCH)]
-        with ThreadPoolExecutor(asked.processes) as pool:
-            ends = sum(pool.map(batch, range(len(sizes)), sizes, [asked.command] * len(sizes)), Counter[str]())
+        sizes = [min(BATCH, options.cases - start) for start in range(0, options.cases, BATCH)]
+        with ThreadPoolExecutor(options.processes) as pool:
+            ends = sum(pool.map(batch, range(len(sizes)), sizes, [options.command] * len(sizes)), Counter[str]())
         print(f"{sum(ends.values())} cases: {', '.join(f'{end} {times}' for end, times in sorted(ends.items()))}")
         sys.exit(1 if ends[BROKEN] else 0)

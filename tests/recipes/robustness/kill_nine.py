@@ -1,12 +1,11 @@
-"""Runs killed at random moments (`kill -9`) and begun again must leave what a run leaves that was never stopped.
+"""Runs killed at random moments (`kill -9`) and resumed must leave the same files as an uninterrupted run.
 
     python tests/recipes/robustness/kill_nine.py --kills 100
 
 Galleries, inversions and atlases of the bundled network in turn. After each kill: no file is half-written, every
-picture that the manifest or its journal names is there, and none that was finished has been lost or made again. Once a
-run has come to its end: the same files as those of a run that was never stopped, byte for byte; JSON is compared
-without its times.
-Exits with 1 at the first difference.
+picture that the manifest or its journal names exists, and no finished picture was lost or made again. When a run has
+finished: the same files as those of an uninterrupted run, byte for byte; JSON is compared without its times. Exits with
+1 at the first difference.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from PIL import Image
 
 from recipes import find_recipe
 from recipes.cli.arguments import parser
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.outputs.folder_lock import LOCK
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
@@ -38,7 +37,7 @@ from recipes.outputs.manifest import Manifest
 ROOT = Path(__file__).parents[3]
 PHOTOS = 48
 EACH = 4
-"""Kills of one run at most: then it may come to its end."""
+"""The most kills of one run; then it may finish."""
 
 
 def jobs(photos: Path, batch: int) -> dict[str, list[str]]:
@@ -66,7 +65,7 @@ def write_photos(folder: Path) -> None:
 
 
 def begin(arguments: list[str]) -> int:
-    """A process that runs the command and says nothing; it has all libraries already, for time goes into the work."""
+    """Forks a process that runs the command silently, with all libraries imported: its time goes into the work."""
     if process := os.fork():
         return process
     code = 99
@@ -80,7 +79,7 @@ def begin(arguments: list[str]) -> int:
 
 
 def ended(process: int, seconds: float) -> bool:
-    """Waits so long at most, and then kills; True if the process came to its end by itself."""
+    """Waits this many seconds at most, then kills the process; True if it ended by itself."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(process, os.WNOHANG)
@@ -95,14 +94,14 @@ def ended(process: int, seconds: float) -> bool:
 
 
 def files(out: Path) -> Iterator[Path]:
-    """All that a run has written, without its lock and what a kill has left of a file on its way."""
+    """All files of a run except its lock and the temporary files that a kill leaves."""
     for path in sorted(out.rglob("*")):
         if path.is_file() and path.name != LOCK and ".partial" not in path.name:
             yield path
 
 
-def check_integer(out: Path) -> dict[str, int]:
-    """Exits if a file is half-written, or one that is named as finished is not there; the finished pictures' times."""
+def check_intact(out: Path) -> dict[str, int]:
+    """Exits if a file is half-written or a finished one is missing; the finished pictures' modification times."""
     for path in files(out):
         if path.suffix == ".json":
             json.loads(path.read_bytes())
@@ -116,7 +115,7 @@ def check_integer(out: Path) -> dict[str, int]:
 
 
 def contents(out: Path, arguments: list[str]) -> dict[str, Any]:
-    """Every file's content: bytes, JSON without its times, and of the page whether it is that of the manifest."""
+    """Every file's content: its bytes; JSON without its times; of the page, whether it matches the manifest."""
     options = vars(parser().parse_args([*arguments, "--out", str(out)]))
     recipe: Any = find_recipe(options.pop("command"))(**options)  # type: ignore[misc]
     found: dict[str, Any] = {}
@@ -131,26 +130,26 @@ def contents(out: Path, arguments: list[str]) -> dict[str, Any]:
 
 
 def timeless(value: Any) -> Any:
-    """JSON without what differs between any two runs."""
+    """JSON without the values that differ between any two runs."""
     if isinstance(value, dict):
         return {k: timeless(v) for k, v in value.items() if k not in ("created", "out") and "seconds" not in k}
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def compare(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if others := sorted(found.keys() ^ wanted.keys()):
+def compare(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    if others := sorted(found.keys() ^ expected.keys()):
         sys.exit(f"files of only one of the two runs: {', '.join(others)}")
-    if others := [name for name in wanted if found[name] != wanted[name]]:
+    if others := [name for name in expected if found[name] != expected[name]]:
         sys.exit(f"other content after the kills: {', '.join(others)}")
 
 
 def killed_until_done(arguments: list[str], out: Path, longest: float, draw: random.Random, most: int) -> int:
-    """Begins the command again and again until it comes to its end; how often it was killed, at most so often."""
+    """Restarts the command until it finishes, and kills it `most` times at most; the number of kills."""
     finished: dict[str, int] = {}
     kills = 0
     while not ended(begin([*arguments, "--out", str(out)]), draw.uniform(0, longest) if kills < most else 3600):
         kills += 1
-        now = check_integer(out)
+        now = check_intact(out)
         if lost := [file for file, time in finished.items() if now.get(file) != time]:
             sys.exit(f"finished before the kill, and lost or made again after it: {', '.join(lost)}")
         finished = now
@@ -173,24 +172,24 @@ def kill_all(work: Path, count: int, batch: int, seed: int) -> None:
         for name, arguments in jobs(work / "photos", batch).items():
             if name not in known:
                 started = time.monotonic()
-                ended(begin([*arguments, "--out", str(work / "whole")]), 3600)
-                known[name] = time.monotonic() - started, contents(work / "whole", arguments)
-                shutil.rmtree(work / "whole")
-            longest, wanted = known[name]
-            most = min(EACH, max(1, count // 3), count - kills)  # few are for all three
+                ended(begin([*arguments, "--out", str(work / "complete")]), 3600)
+                known[name] = time.monotonic() - started, contents(work / "complete", arguments)
+                shutil.rmtree(work / "complete")
+            longest, expected = known[name]
+            most = min(EACH, max(1, count // 3), count - kills)  # a small count is shared by all three
             more = killed_until_done(arguments, work / "killed", longest, draw, most)
-            compare(contents(work / "killed", arguments), wanted)
+            compare(contents(work / "killed", arguments), expected)
             shutil.rmtree(work / "killed")
             kills, runs = kills + more, runs + 1
-            print(f"{name}: killed {more} times, {len(wanted)} files as of a run never stopped", flush=True)
-    print(f"{kills} kills in {runs} runs: nothing lost, nothing made twice, every byte the same")
+            print(f"{name}: killed {more} times, {len(expected)} files identical to an uninterrupted run", flush=True)
+    print(f"{kills} kills in {runs} runs: no picture lost, none made twice, every byte the same")
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--kills", type=int, default=100)
-    arguments.add_argument("--batch-size", type=int, default=4)
-    arguments.add_argument("--seed", type=int, default=0)
-    asked = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        kill_all(Path(folder), asked.kills, asked.batch_size, asked.seed)
+        kill_all(Path(folder), options.kills, options.batch_size, options.seed)

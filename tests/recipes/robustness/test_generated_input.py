@@ -1,4 +1,4 @@
-"""Generated bad input: the short form of `tests/recipes/robustness/fuzz_bad_input.py`, which says what the rule is."""
+"""Generated bad input: the short form of `fuzz_bad_input.py` in this folder, which states the rule."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_generated_input_is_done_or_refused_in_one_line() -> None:
+def test_generated_input_completes_or_is_refused_in_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "tests/recipes/robustness/fuzz_bad_input.py", "--cases", "80"],
         capture_output=True,
@@ -22,4 +22,4 @@ def test_generated_input_is_done_or_refused_in_one_line() -> None:
     found = re.search(r"(\d+) cases: .*exit code 2 (\d+)", done.stdout)
     assert found, done.stdout
     assert int(found[1]) >= 65
-    assert int(found[2]) > 40, "next to nothing was bad"
+    assert int(found[2]) > 40, "almost none of the input was bad"

@@ -1,7 +1,7 @@
-"""Hostile input: each gets one line that says what was given, exit code 2, no traceback, and no file of its own making.
+"""Hostile input: each gives one line that names it and exit code 2; no traceback, no file outside the output folder.
 
-`test_cli` has the mistakes of honest people; here are damaged and foreign files, odd characters, sizes beyond all
-reason, files that try to run code, and links that lead out of the output folder.
+`tests/recipes/cli/test_mistakes.py` has the ordinary user errors; here are damaged and foreign files, odd characters,
+extreme sizes, files that try to run code, and links that lead out of the output folder.
 """
 
 import json
@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from recipes.cli.main import main
+from recipes.cli.entry import main
 
 NET = """
 import sys
@@ -70,18 +70,18 @@ UNIT = {
 
 
 PROGRESS = re.compile(r"\w+: \d+/\d+ (pictures|files)")
-"""A line of progress: what is wrong with a set of pictures is known once they have been looked at."""
+"""A line of progress: errors in a set of pictures are known only after they have been read."""
 
 
 class Evil:
-    """Unpickled, it makes a folder."""
+    """Creates a folder when it is unpickled."""
 
     def __reduce__(self) -> object:
         return os.mkdir, ("pwned",)
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG that promises so many pixels and has none."""
+    """A PNG whose header gives this size and that has no pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -122,7 +122,7 @@ def pictures(folder: Path) -> None:
     (folder / "text.png").write_text("no picture")
     (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:50])
     (folder / "bomb.png").write_bytes(png(60_000, 60_000))
-    (folder / "nothing.png").write_bytes(png(0, 0))
+    (folder / "no-pixels.png").write_bytes(png(0, 0))
     (folder / "wide.png").write_bytes(png(2**31 - 1, 1))
     (folder / "drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (folder / "evil.npy").write_bytes(b"")
@@ -141,7 +141,7 @@ def codes(folder: Path) -> None:
     code_file(folder / "zero.safetensors", size="0x0")
     code_file(folder / "words.safetensors", size="axb")
     code_file(folder / "deep.safetensors", layers="[" * 100_000)
-    code_file(folder / "absent.safetensors", layers='["nothing"]')
+    code_file(folder / "absent.safetensors", layers='["absent"]')
     code_file(folder / "text.safetensors", layers='"0"')
 
 
@@ -187,7 +187,7 @@ def tomls(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder full of traps."""
+    """A folder of hostile files."""
     folder = tmp_path_factory.mktemp("kit")
     (folder / "nets.py").write_text(NET)
     (folder / "ends.py").write_text("raise SystemExit(0)\n")
@@ -209,7 +209,7 @@ def here(kit: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
-    """All files but those of the output folder and Python's own, by size and time."""
+    """The size and time of all files, except the output folder's and Python's caches."""
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -220,7 +220,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def refused(folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that a command says before it ends with 2, having left no trace outside its output folder."""
+    """Runs a command that must end with code 2: its one line. No file outside its output folder may have changed."""
     before = everything(folder)
     try:
         code = main(arguments)
@@ -228,12 +228,12 @@ def refused(folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[st
         code = int(end.code or 0)
     out, err = capsys.readouterr()
     assert code == 2, (code, out, err)
-    said = [line for line in err.splitlines() if not PROGRESS.match(line)]
-    assert len(said) == 1, err
-    assert said[0].startswith("inverter"), err
+    lines = [line for line in err.splitlines() if not PROGRESS.match(line)]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("inverter"), err
     assert err.endswith("\n")
     assert "Traceback" not in err
-    assert len(err.strip()) > 30, "this says too little"
+    assert len(err.strip()) > 30, "the line is too short to help"
     assert everything(folder) == before
     return err
 
@@ -286,10 +286,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a side of 20 digits": (f"{LAYER} --size 99999999999999999999", "99999999999999999999"),
     "a side of 30,000 pixels": (f"{LAYER} --size 30000", "size must be at most 16384, got 30000"),
     "a layers' side of 20 digits": (f"layers {NETWORK} --size 99999999999999999999", "99999999999999999999"),
-    "a million million steps": (f"{LAYER} --steps 1000000000000", "got 1000000000000"),
+    "10^12 steps": (f"{LAYER} --steps 1000000000000", "got 1000000000000"),
     "a seed of 40 digits": (f"{LAYER} --seed {'9' * 40}", "9999999999"),
     "a number of 5,000 digits": (f"{LAYER} --seed {'9' * 5000}", "--seed"),
-    "a million million attempts": (f"{LAYER} --attempts 1000000000000", "got 1000000000000"),
+    "10^12 attempts": (f"{LAYER} --attempts 1000000000000", "got 1000000000000"),
     "a batch of 20 digits": (f"{LAYER} --batch-size 99999999999999999999", "99999999999999999999"),
     "channels without end": (f"{LAYER} --channels 0-99999999999999999999", "channel 99999999999999999999"),
     "channels of 3,000 digits": (f"{LAYER} --channels {'9' * 5000}", "channel"),
@@ -301,7 +301,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "an endless scale of octaves": (f"{DREAM} --image good.png --octave-scale inf", "inf"),
     "an atlas of an endless power": (f"{ATLAS} none --power inf", "inf"),
     "an icon of 20 digits": (f"grid {NETWORK} --image good.png --layer 0 --icon {'9' * 20} --out OUT", "9" * 20),
-    "as many groups as atoms": (f"grid {NETWORK} --image good.png --layer 0 --groups {'9' * 20} --out OUT", "9" * 20),
+    "groups of 20 digits": (f"grid {NETWORK} --image good.png --layer 0 --groups {'9' * 20} --out OUT", "9" * 20),
     "statistics of a billion channels": (
         "statistics --images good.png --out OUT/s.json --channels 999999999",
         "9999999",
@@ -316,7 +316,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a text as a picture": (f"{INVERT} --image text.png", "text.png"),
     "half a picture": (f"{INVERT} --image cut.png", "cut.png"),
     "a picture of 10 GiB": (f"{INVERT} --image bomb.png", "bomb.png"),
-    "a picture of no pixels": (f"{INVERT} --image nothing.png", "nothing.png"),
+    "a picture of no pixels": (f"{INVERT} --image no-pixels.png", "no-pixels.png"),
     "a picture two billion pixels wide": (f"{INVERT} --image wide.png", "wide.png"),
     "a drawing": (f"{INVERT} --image drawing.svg", "drawing.svg"),
     "an array that runs code": (f"{INVERT} --image evil.npy", "evil.npy"),
@@ -331,12 +331,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a dream guided by an array that runs code": (f"{DREAM} --image good.png --guide evil.npy", "evil.npy"),
     "a dream into its own photo": (f"dream {NETWORK} --layer 0 --image good.png --out good.png", "good.png"),
     "a video of another kind": (f"{DREAM} --image good.png --video a.avi", "a.avi"),
-    "a mask that hides nothing": (f"{INPAINT} --image good.png --mask white.png", "white.png hides nothing"),
+    "a mask that hides no pixel": (f"{INPAINT} --image good.png --mask white.png", "white.png masks no pixel"),
     "a mask of another size": (f"{INPAINT} --image good.png --mask small-mask.png", "small-mask.png"),
     "a mask that runs code": (f"{INPAINT} --image good.png --mask evil.npy", "evil.npy"),
-    "more than all is missing": (f"{INPAINT} --image good.png --missing nan", "nan"),
+    "a missing share that is no number": (f"{INPAINT} --image good.png --missing nan", "nan"),
     "an atlas of damaged pictures": (f"{ATLAS} bad", "none of the 1 pictures can be read"),
-    "an atlas of nothing": (f"{ATLAS} none", "'none'"),
+    "an atlas of an empty folder": (f"{ATLAS} none", "'none'"),
     "patches of damaged pictures": (f"patches {NETWORK} --size 24 --dataset bad --layer 0 --out OUT", "none of the 1"),
     "statistics of damaged pictures": ("statistics --images bad --out OUT/s.json", "bad"),
     # heat maps
@@ -349,19 +349,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "channel 4 is out of range: layer '0' has 4",
     ),
     "a position out of range": (f"{EXPLAIN} good.png --target neuron:0:0:0,22", "x=22 is out of range"),
-    "a target in a layer it lacks": (f"{EXPLAIN} good.png --target channel:<b>:0", "no layer '<b>'"),
-    "a direction to nowhere": (f"{EXPLAIN} good.png --target direction:0:0*0", "finite and not all zero"),
+    "a target in an unknown layer": (f"{EXPLAIN} good.png --target channel:<b>:0", "no layer '<b>'"),
+    "a direction of zeros": (f"{EXPLAIN} good.png --target direction:0:0*0", "finite and not all zero"),
     "a direction of no number": (f"{EXPLAIN} good.png --target direction:0:0*nan", "finite and not all zero"),
-    "a direction that runs code": (f"{EXPLAIN} good.png --target direction:0:evil.npy", "evil.npy is no array"),
+    "a direction that runs code": (f"{EXPLAIN} good.png --target direction:0:evil.npy", "evil.npy is not a NumPy array"),
     "a direction of another size": (f"{EXPLAIN} good.png --target direction:0:nan.npy", "nan.npy holds an array of"),
     "a method of tags": (f"{EXPLAIN} good.png --method <b>", "unknown method '<b>'"),
-    "an option that it lacks": (f"{EXPLAIN} good.png --method grad-cam:rely=1", "no option 'rely'; did you mean relu"),
+    "an unknown option of a method": (
+        f"{EXPLAIN} good.png --method grad-cam:rely=1",
+        "no option 'rely'; did you mean relu",
+    ),
     "endless noise": (
         f"{EXPLAIN} good.png --method smoothgrad:noise=inf",
         "a finite noise of at least 0, got 32",
     ),
     "no masks": (f"{EXPLAIN} good.png --method rise:masks=0", "masks"),
-    "a background of none": (f"{EXPLAIN} good.png --method deep-shap:background=nowhere", "'nowhere'"),
+    "an absent background": (f"{EXPLAIN} good.png --method deep-shap:background=nowhere", "'nowhere'"),
     "a layer without maps": (
         f"{EXPLAIN} good.png --layer 4",
         "layer '4' outputs a tensor of shape (1, 3), expected maps",
@@ -374,13 +377,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "explain --model nets.py:unpooled --device cpu --size 24 --out OUT --image good.png --method cam",
         "nets.py:unpooled does not end with global average pooling",
     ),
-    "maps that are not pooled for it": (
+    "a target that does not read pooled maps": (
         f"{EXPLAIN} good.png --target channel:0:1 --method cam",
         "but channel(0:1) reads 0",
     ),
-    "a layer for none": (
+    "a layer that no method uses": (
         f"{EXPLAIN} good.png --method saliency --layer 0",
-        "no method looks at a layer of your choice",
+        "none of the methods takes a layer",
     ),
     "an unknown box": (f"{EXPLAIN} good.png --box circle", "'circle'"),
     "no steps to perceive": (
@@ -391,7 +394,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "maps of half a picture": (f"{EXPLAIN} cut.png", "cut.png"),
     "maps of damaged pictures": (f"{EXPLAIN} bad", "none of the 1 pictures can be read"),
     "maps of a picture two billion pixels wide": (f"{EXPLAIN} wide.png", "wide.png"),
-    "a rival out of range": (f"{JUDGE} good.png --against logit:3", "channel 3 is out of range"),
+    "an opposing class out of range": (f"{JUDGE} good.png --against logit:3", "channel 3 is out of range"),
     "curves without points": (f"{JUDGE} good.png --points 0", "points must be an integer of at least 1, got 0"),
     "curves without end": (f"{JUDGE} good.png --points {'9' * 20}", "points must be at most"),
     "a tolerance below 0": (f"{JUDGE} good.png --tolerance -1", "tolerance must be an integer of at least 0, got -1"),
@@ -408,7 +411,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a code of no pixels": (f"{INVERT} --code zero.safetensors", "zero.safetensors"),
     "a code of a size in words": (f"{INVERT} --code words.safetensors", "words.safetensors holds no code"),
     "a code of brackets": (f"{INVERT} --code deep.safetensors", "deep.safetensors holds no code"),
-    "a code of layers it lacks": (f"{INVERT} --code absent.safetensors", "absent.safetensors holds no code"),
+    "a code of absent layers": (f"{INVERT} --code absent.safetensors", "absent.safetensors holds no code"),
     "a code that is a pickle": (f"{INVERT} --code evil.pt", "evil.pt"),
     "a code that is weights": (f"{INVERT} --code part.safetensors", "part.safetensors holds no code"),
     # names
@@ -456,7 +459,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_hostile_command_is_one_line(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_command_is_refused_in_one_line(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, says = COMMANDS[name]
     assert says in refused(here, arguments.split(), capsys)
 
@@ -464,7 +467,7 @@ def test_a_hostile_command_is_one_line(name: str, here: Path, capsys: pytest.Cap
 ODD: dict[str, tuple[list[str], str]] = {
     "an output folder with a NUL": ([*LAYER.split(), "--out", "a\0b"], "a\\x00b"),
     "a layer with a NUL": ([*GALLERY.split(), "--layer", "0\0"], "no layer"),
-    "an empty layer to look at": ([*EXPLAIN.split(), "good.png", "--layer", ""], "expected addresses of layers"),
+    "an empty layer": ([*EXPLAIN.split(), "good.png", "--layer", ""], "expected addresses of layers"),
     "an empty target": ([*EXPLAIN.split(), "good.png", "--target", ""], "target: got"),
     "a target with a NUL": ([*EXPLAIN.split(), "good.png", "--target", "channel:0\0:1"], "no layer"),
     "a layer of two lines": ([*GALLERY.split(), "--layer", "0\n1"], "no layer"),
@@ -498,7 +501,7 @@ def test_a_missing_library_is_one_line_that_says_how_to_install_it(
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_characters_are_one_line(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_characters_are_refused_in_one_line(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, says = ODD[name]
     assert says in refused(here, arguments, capsys)
 
@@ -524,7 +527,7 @@ MANIFESTS: dict[str, str] = {
     "a file from the root": unit(file="/etc/passwd"),
     "a file with a NUL": unit(file="a\0b"),
     "a layer that is a list": unit(layer=["0"]),
-    "figures that are a list": unit(metrics=[1]),
+    "metrics that are a list": unit(metrics=[1]),
     "a score that is a text": unit(score="<b>"),
     "a plan without end": json.dumps(MANIFEST | {"planned": float("inf")}),
 }
@@ -532,7 +535,7 @@ MANIFESTS: dict[str, str] = {
 
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_foreign_manifest_is_refused_and_fresh_takes_its_place(
+def test_a_foreign_manifest_is_refused_and_fresh_replaces_it(
     name: str, fresh: bool, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "OUT").mkdir()
@@ -579,12 +582,14 @@ def test_activations_are_not_written_through_a_link(here: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["OUT", "nowhere/at/all", "good.png"])
-def test_an_output_folder_that_is_a_link_astray(target: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_folder_that_is_a_broken_link_is_refused(
+    target: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "OUT").symlink_to(here / target)
     assert "OUT" in refused(here, LAYER.split(), capsys)
 
 
-def test_an_output_folder_of_odd_characters_is_made(here: Path) -> None:
+def test_an_output_folder_of_odd_characters_is_created(here: Path) -> None:
     out = "OUT/<b>\"'&%20 #?\udc80;$(touch pwned)"
     before = everything(here)
     assert main([*LAYER.split(), "--channels", "0", "--out", out]) == 0

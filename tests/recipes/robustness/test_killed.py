@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: the short form of `kill_nine.py` beside this file, which says what is compared."""
+"""`kill -9` at random moments: the short form of `kill_nine.py` in this folder, which states what is compared."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks processes")
-def test_killed_runs_leave_what_runs_leave_that_were_never_stopped() -> None:
+def test_killed_and_resumed_runs_leave_the_files_of_uninterrupted_runs() -> None:
     done = subprocess.run(
         [sys.executable, "tests/recipes/robustness/kill_nine.py", "--kills", "3"],
         capture_output=True,

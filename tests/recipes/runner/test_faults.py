@@ -1,4 +1,4 @@
-"""What happens to real jobs, provoked: everything finished stays, and one clear line says what happened."""
+"""Provoked faults of real runs: everything finished stays, and one clear line says what happened."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from torch import nn
 import recipes.outputs.atomic
 from inverter import load_model
 from recipes import Gallery
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
@@ -78,7 +78,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def units(out: Path) -> list[str]:
-    """What is finished: a run that could not write its manifest any more has said so in the journal."""
+    """The finished pictures: a run that could no longer write its manifest has them in its journal."""
     return list(Manifest.load(out / "manifest.json").units | noted(out))
 
 
@@ -110,7 +110,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_is_finished(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_a_disk_that_fails_keeps_what_is_finished_and_the_same_command_goes_on(
+def test_a_failing_disk_keeps_what_is_finished_and_the_same_command_resumes(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     written = 0
@@ -132,7 +132,7 @@ def test_a_disk_that_fails_keeps_what_is_finished_and_the_same_command_goes_on(
     assert "6 pictures in OUT (4 made" in capsys.readouterr().out
 
 
-def test_a_folder_that_vanishes_is_told_and_does_not_come_back_by_halves(tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_is_reported_and_not_recreated(tmp_path: Path) -> None:
     def vanish(update: RunProgress) -> None:
         if update.done == 2:
             shutil.rmtree(tmp_path / "out")
@@ -152,12 +152,12 @@ def test_a_folder_that_vanishes_is_told_and_does_not_come_back_by_halves(tmp_pat
     ],
     ids=["cuda", "cpu", "python"],
 )
-def test_out_of_memory_halves_the_batch_says_so_and_goes_on(tmp_path: Path, error: Exception) -> None:
+def test_out_of_memory_halves_the_batch_warns_and_continues(tmp_path: Path, error: Exception) -> None:
     torch.manual_seed(0)
     net = Small(3, error)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         report = gallery(net, tmp_path / "small").run()
-    assert [str(each.message) for each in told] == [
+    assert [str(each.message) for each in caught] == [
         "out of memory with 8 pictures together: going on with 4",
         "out of memory with 4 pictures together: going on with 2",
     ]
@@ -170,18 +170,20 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(tmp_path: Path, erro
     ("options", "says"),
     [({"batch_size": 1}, "one picture"), ({"attempts": 3, "channels": "0-1"}, "6 pictures that belong together")],
 )
-def test_what_cannot_be_halved_is_one_clear_error(tmp_path: Path, options: dict[str, object], says: str) -> None:
+def test_a_batch_that_cannot_be_halved_is_one_clear_error(
+    tmp_path: Path, options: dict[str, object], says: str
+) -> None:
     with pytest.raises(MemoryError, match=rf"{says} did not fit into memory \(cpu\): give a smaller size"):
         gallery(Small(0, MemoryError()), tmp_path, **options).run()
     assert (tmp_path / "index.html").is_file()
 
 
-def test_another_error_of_the_network_is_no_lack_of_memory(tmp_path: Path) -> None:
+def test_another_error_of_the_network_is_not_taken_for_out_of_memory(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="broken"):
         gallery(Small(1, RuntimeError("broken")), tmp_path).run()
 
 
-def test_a_gpu_that_disappears_is_one_line_and_what_is_finished_stays(
+def test_a_gpu_that_disappears_gives_one_line_and_what_is_finished_stays(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*GALLERY.split(), "--out", "OUT", "--model"]
@@ -200,7 +202,7 @@ def test_pictures_that_cannot_be_read_are_named_counted_and_skipped(
     for index in range(10):
         pixels = np.random.default_rng(index).integers(0, 255, (24, 24, 3))
         Image.fromarray(np.uint8(pixels)).save(here / f"photos/{index:02d}.png")
-    (here / "photos/03.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    (here / "photos/03.png").write_bytes(b"\x89PNG\r\n\x1a\nno chunks")
     (here / "photos/07.png").write_bytes((here / "photos/08.png").read_bytes()[:40])
     common = "--model nets.py:net --device cpu --size 24"
     for command in (

@@ -1,11 +1,11 @@
-"""What a terminal, and a log file, shows of a run."""
+"""The progress of a run in a terminal and in a log file."""
 
 import io
 import sys
 
 import pytest
 
-import recipes.cli.main
+import recipes.cli.entry
 import recipes.runner.progress_bar
 from recipes.executors.progress import RunProgress
 
@@ -14,7 +14,7 @@ from recipes.executors.progress import RunProgress
     ("seconds", "text"),
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (3600, "1 h 00 min"), (7800, "2 h 10 min")],
 )
-def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
+def test_durations_are_written_in_seconds_minutes_or_hours(seconds: float, text: str) -> None:
     assert recipes.runner.progress_bar.clock(seconds) == text
 
 

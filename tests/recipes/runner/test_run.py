@@ -1,4 +1,4 @@
-"""The spine: skips what is finished, keeps groups together, writes as it goes, and lets go of what it has written."""
+"""Runs: they skip what is finished, keep groups together, write each batch, and free what they have written."""
 
 import gc
 import json
@@ -43,14 +43,14 @@ def pictures(out: Path) -> dict[str, np.ndarray]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """The pictures' files, and all records but for their seconds."""
+    """The pictures' files, and all records without their seconds."""
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "images").rglob("*.png"))}
     units = json.loads((out / "manifest.json").read_text())["units"]
     return found | {"records": json.dumps([{k: v for k, v in u.items() if k != "seconds"} for u in units]).encode()}
 
 
 def alike(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
-    """The same pictures up to a step of 8 bits: sums are made in another order in batches of another size."""
+    """Whether pictures are equal up to one step of 8 bits: batches of another size sum in another order."""
     return a.keys() == b.keys() and all(abs(a[name] - b[name]).max() <= 1 for name in a)
 
 
@@ -75,7 +75,7 @@ unit_lists = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.boolean
 
 
 @given(unit_lists, st.integers(1, 6))
-def test_batches_hold_every_unit_once_in_order_alike_and_with_whole_groups(units: Sequence[Unit], size: int) -> None:
+def test_batches_hold_every_unit_once_in_order_with_complete_groups(units: Sequence[Unit], size: int) -> None:
     found = list(batches(units, size))
     assert [unit for batch in found for unit in batch] == list(units)
     for batch in found:
@@ -85,13 +85,13 @@ def test_batches_hold_every_unit_once_in_order_alike_and_with_whole_groups(units
         assert len(batch) <= max(size, largest)
 
 
-def test_batches_are_as_large_as_they_may_be() -> None:
+def test_batches_are_as_large_as_allowed() -> None:
     units = [Unit("a", i, "channel", f"{i}.png") for i in range(7)]
     assert [len(batch) for batch in batches(units, 3)] == [3, 3, 1]
     assert list(batches([], 3)) == []
 
 
-def test_the_same_run_again_does_nothing(tiny_net: nn.Module, tmp_path: Path) -> None:
+def test_the_same_run_again_makes_no_pictures(tiny_net: nn.Module, tmp_path: Path) -> None:
     first = gallery(tiny_net, tmp_path).run()
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
     updates: list[RunProgress] = []
@@ -104,8 +104,8 @@ def test_the_same_run_again_does_nothing(tiny_net: nn.Module, tmp_path: Path) ->
 
 @pytest.mark.parametrize("options", [{}, {"attempts": 2, "channels": "0-2"}, {"negative": True, "channels": "0-2"}])
 def test_an_interrupted_run_continued_is_an_uninterrupted_one(tiny_net: nn.Module, tmp_path: Path, options) -> None:
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    gallery(tiny_net, whole, **options).run()
+    complete, halves = tmp_path / "complete", tmp_path / "halves"
+    gallery(tiny_net, complete, **options).run()
     for units in (2.5, 1.9):
         with pytest.raises(Stop):
             gallery(tiny_net, halves, **options).run(stop_after(units))
@@ -117,8 +117,8 @@ def test_an_interrupted_run_continued_is_an_uninterrupted_one(tiny_net: nn.Modul
     )
     report = gallery(tiny_net, halves, **options).run()
     assert report.made == 6 - finished
-    assert contents(halves) == contents(whole)
-    order = [Manifest.load(out / "manifest.json").units for out in (halves, whole)]
+    assert contents(halves) == contents(complete)
+    order = [Manifest.load(out / "manifest.json").units for out in (halves, complete)]
     assert list(order[0]) == list(order[1])
 
 
@@ -203,7 +203,7 @@ def test_a_unit_that_stopped_is_reported_and_its_score_is_valid_json(tmp_path: P
     assert report.failed[0].status == "non-finite at step 0"
 
     def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is no JSON")
+        raise AssertionError(f"{constant} is not valid JSON")
 
     units = json.loads((tmp_path / "manifest.json").read_text(), parse_constant=refuse)["units"]
     assert units[1]["score"] is None
@@ -211,7 +211,7 @@ def test_a_unit_that_stopped_is_reported_and_its_score_is_valid_json(tmp_path: P
     assert gallery(nn.Sequential(Broken()), tmp_path, layer="0", channels="2,3").run().made == 0
 
 
-def test_the_pictures_of_finished_batches_are_let_go(
+def test_the_pictures_of_finished_batches_are_freed(
     tiny_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
@@ -248,7 +248,7 @@ def test_memory_does_not_grow_with_the_number_of_channels(
             levels.append(tracemalloc.get_traced_memory()[0])
 
     gc.collect()
-    gc.freeze()  # what others left need not be looked through in each batch
+    gc.freeze()  # objects of other tests need not be scanned in each batch
     tracemalloc.start()
     try:
         gallery(tiny_net, tmp_path, channels="all", steps=1, batch_size=10, augment="none", size=16).run(watch)
@@ -261,7 +261,7 @@ def test_memory_does_not_grow_with_the_number_of_channels(
     assert end - quarter < 180 * (picture + 1500)  # a line of the manifest for each is all that may stay
 
 
-def test_a_recipe_of_ones_own_must_define_its_units_problem_and_page() -> None:
+def test_a_custom_recipe_must_define_its_units_problem_and_page() -> None:
     with pytest.raises(TypeError, match="abstract methods"):
         NetworkRecipe()  # type: ignore[abstract]
 
@@ -275,7 +275,7 @@ def test_only_the_batches_of_some_files_are_made_as_in_a_run_of_all(tiny_net: nn
         assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "all" / file).read_bytes()
 
 
-def test_metrics_can_be_computed_as_often_as_one_likes(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
+def test_metrics_can_be_computed_repeatedly(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
     recipe = Explain(
         model=Model(tiny_net, input_size=(16, 16)),
         image=str(photos),
@@ -293,14 +293,14 @@ def test_metrics_can_be_computed_as_often_as_one_likes(tiny_net: nn.Module, tmp_
     assert recipe.metrics(context, originals, images) == recipe.metrics(context, originals, images)
 
 
-def test_a_recipe_is_a_value_whatever_has_been_run(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
+def test_running_a_recipe_does_not_change_it(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
     recipe = gallery(tiny_net, tmp_path / "out", dataset=str(photos))
     before = dict(vars(recipe))
     recipe.run(None)
     assert vars(recipe) == before
 
 
-def test_a_context_travels_as_its_recipe_alone() -> None:
+def test_a_pickled_context_holds_only_its_recipe() -> None:
     recipe = Gallery(model="builtin", workers=3, fresh=True)
     context = RunContext(recipe, recipe.load())
     context.results["something"] = object()

@@ -1,4 +1,4 @@
-"""Recipes in another process: little data is sent, and the results are bit-identical."""
+"""Recipes sent to another process: little data is sent, and the results are bit-identical."""
 
 import json
 import pickle
@@ -21,11 +21,11 @@ from recipes.activations.collect import collect
 from recipes.executors import Results, Work
 from recipes.executors.machines import Machines
 from recipes.executors.worker import Worker, packed, portable
-from recipes.runner.recipe import Recipe
+from recipes.runner.base import Recipe
 
 
-class Elsewhere:
-    """An executor that does all that others do, except for the other process: each job has its own worker."""
+class SerializingExecutor:
+    """An executor that serialises everything like the others but stays in this process: each job has its own worker."""
 
     def __init__(self, load: Callable[[], Model], device: torch.device) -> None:
         self.load, self.device, self.threads, self.jobs = load, device, torch.get_num_threads(), 0
@@ -50,7 +50,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def made(out: Path) -> dict[str, bytes]:
+def contents(out: Path) -> dict[str, bytes]:
     """The complete output of a run, except for times."""
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for name in ("index.html", "manifest.json", "atlas.json"):
@@ -60,7 +60,7 @@ def made(out: Path) -> dict[str, bytes]:
 
 
 def _timeless(value: Any) -> Any:
-    """Without the durations, at any depth."""
+    """JSON without its durations, at any depth."""
     if isinstance(value, dict):
         return {key: _timeless(each) for key, each in value.items() if key != "seconds"}
     return [_timeless(each) for each in value] if isinstance(value, list) else value
@@ -68,7 +68,7 @@ def _timeless(value: Any) -> Any:
 
 SMALL = {"model": "builtin", "steps": 3, "batch_size": 2, "device": "cpu"}
 STAGE = {"layer": "features.stem", **SMALL}
-QUESTIONS: dict[str, Callable[[Path], Recipe]] = {
+RECIPES: dict[str, Callable[[Path], Recipe]] = {
     "gallery": lambda _: Gallery(channels="0-4", size=24, attempts=2, prior="maco", **STAGE),
     "gallery with dataset examples": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
     "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
@@ -112,38 +112,38 @@ QUESTIONS: dict[str, Callable[[Path], Recipe]] = {
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("name", RECIPES)
 def test_another_process_makes_the_same(
-    question: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = QUESTIONS[question](photos)
-    employed: list[Elsewhere] = []
+    recipe = RECIPES[name](photos)
+    executors: list[SerializingExecutor] = []
 
-    def elsewhere(machines: Machines, load: Callable[[], Model], model: Model, device: str | None) -> Elsewhere:
-        employed.append(Elsewhere(load, model.device))
-        return employed[-1]
+    def serializing(
+        machines: Machines, load: Callable[[], Model], model: Model, device: str | None
+    ) -> SerializingExecutor:
+        executors.append(SerializingExecutor(load, model.device))
+        return executors[-1]
 
-    at_home = _in(recipe, tmp_path / "here")
-    at_home.run()
-    monkeypatch.setattr(recipes.executors, "executor", elsewhere)
-    abroad = _in(recipe, tmp_path / "there")
-    abroad.run()
-    assert sum(executor.jobs for executor in employed) > 1
-    assert made(tmp_path / "there") == made(tmp_path / "here")
+    _in(recipe, tmp_path / "here").run()
+    monkeypatch.setattr(recipes.executors, "executor", serializing)
+    _in(recipe, tmp_path / "there").run()
+    assert sum(executor.jobs for executor in executors) > 1
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 def _in(recipe: Any, out: Path) -> Any:
     return replace(recipe, out=str(out))
 
 
-def test_a_recipe_travels_as_its_fields_and_never_starts_over_or_employs_others(tmp_path: Path) -> None:
+def test_a_sent_recipe_has_its_fields_and_neither_starts_over_nor_uses_workers(tmp_path: Path) -> None:
     recipe = Gallery(channels="0-1", out=str(tmp_path), fresh=True, workers=3, threads=2)
     there = pickle.loads(pickle.dumps(recipe.for_worker()))
     assert (there.fresh, there.workers, there.threads, there.channels) == (False, None, None, "0-1")
     assert there == replace(recipe, fresh=False, workers=None, threads=None)
 
 
-def test_where_the_work_is_done_is_no_part_of_the_question(tmp_path: Path) -> None:
+def test_the_machines_are_no_part_of_the_settings_except_for_the_threads(tmp_path: Path) -> None:
     recipe = Gallery(channels="0-1", size=16, out=str(tmp_path), threads=1, **STAGE)
     settings = recipe.run().manifest.settings
     assert settings["threads"] == 1
@@ -151,7 +151,7 @@ def test_where_the_work_is_done_is_no_part_of_the_question(tmp_path: Path) -> No
     assert Gallery(channels="0-1", size=16, out=str(tmp_path), threads=2, **STAGE).run().made == 0
 
 
-def test_the_number_of_threads_is_the_works_alone() -> None:
+def test_the_number_of_threads_is_restored_after_the_work() -> None:
     before = torch.get_num_threads()
     with recipes.executors.executor(Machines(threads=before + 1), nn.Identity, _model(), "cpu").threaded():  # type: ignore[attr-defined, arg-type]
         assert torch.get_num_threads() == before + 1
@@ -182,7 +182,7 @@ def test_a_mistake_is_one_line(options: dict[str, Any], says: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_be_sent_is_said_in_one_line() -> None:
+def test_what_cannot_be_sent_is_reported_in_one_line() -> None:
     class Local(nn.Module):
         pass
 
@@ -197,7 +197,7 @@ class Odd(Exception):
         super().__init__(f"{first} and {second}")
 
 
-def test_an_error_comes_home_as_it_is_or_as_its_text() -> None:
+def test_an_error_is_sent_back_as_itself_or_as_its_text() -> None:
     same = pickle.loads(portable(LookupError("no layer 'x'")))
     assert (type(same), str(same)) == (LookupError, "no layer 'x'")
     other = pickle.loads(portable(Odd(1, 2)))
@@ -215,10 +215,10 @@ def test_a_distributed_pass_over_pictures_resumes(photos: Path, tmp_path: Path) 
             raise KeyboardInterrupt
 
     collect(model, photos, "", out=tmp_path / "complete", batch=1)
-    elsewhere = Elsewhere(partial(load_model, model), model.device)
-    for first in (None, elsewhere):
+    serializing = SerializingExecutor(partial(load_model, model), model.device)
+    for first in (None, serializing):
         out = tmp_path / f"parts-{first is None}"
         with pytest.raises(KeyboardInterrupt):
             collect(model, photos, "", out=out, batch=1, executor=first, progress=stop)
-        collect(model, photos, "", out=out, batch=1, executor=elsewhere)
+        collect(model, photos, "", out=out, batch=1, executor=serializing)
         assert contents(out) == contents(tmp_path / "complete")
