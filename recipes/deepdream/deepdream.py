@@ -133,12 +133,12 @@ class DeepDream(NetworkFields, Recipe):
             if Path(given).resolve() in [path.resolve() for path in self.files]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 
-    def _photo(self) -> Tensor:
-        """The photo (1, 3, H, W) in [0, 1], at the size of the result."""
+    def _photo(self, channels: int) -> Tensor:
+        """The photo (1, C, H, W) in [0, 1], at the size of the result."""
         from recipes.deepdream.octaves import resized
         from recipes.pictures.reading import read_picture
 
-        photo = read_picture(self.image)[None]
+        photo = read_picture(self.image, channels)[None]
         if self.size is None:
             return photo
         height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
@@ -189,11 +189,9 @@ class DeepDream(NetworkFields, Recipe):
 
         started = time.perf_counter()
         self._check_files()
-        photo = self._photo()
-        size = (photo.shape[2], photo.shape[3])
         model = self.load()
-        if len(model.mean) != 3:
-            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
+        photo = self._photo(len(model.mean))
+        size = (photo.shape[2], photo.shape[3])
         parts = self.parts(model)
         for path in self.files:
             check_writable(path)
@@ -281,7 +279,7 @@ def _guided(model: Model, address: str, guide: str) -> Objective:
     from recipes.deepdream.octaves import guided
     from recipes.pictures.reading import fit, read_picture
 
-    shown = fit(read_picture(guide), model.input_size)[None].to(model.device)
+    shown = fit(read_picture(guide, len(model.mean)), model.input_size)[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
         maps = capture(model.normalize(shown))[address]
     if maps.ndim != 4:

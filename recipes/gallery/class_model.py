@@ -166,8 +166,10 @@ class ClassModel(NetworkRecipe):
         if self.preset == "simonyan" and self._choice.name == "pixels":
             # The zero image of the normalised input is the data mean.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
-        prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
-        return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
+        choice = self._choice
+        prior = choice.make(len(units), self.picture_size(model), model, **defaults)
+        stages = [{"tries": self.tries}]
+        return Problem(objective, prior, score, stages, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import top_classes

@@ -177,7 +177,7 @@ class Gallery(NetworkRecipe):
         choice = PriorChoice.parse(self.prior)
         prior = choice.make(len(units), self.picture_size(model), model)
         stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
-        return Problem(objective, prior, measure, [stage], choice.finish(prior))
+        return Problem(objective, prior, measure, [stage], finish=choice.finish(prior), alpha=choice.alpha)
 
     @once
     def _examples(self, context: RunContext) -> DatasetExamples:

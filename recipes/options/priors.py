@@ -151,13 +151,18 @@ class PriorChoice:
         """Raises what `make` raises, before anything is written."""
         self.make(1, size, model)
 
+    @property
+    def alpha(self) -> bool:
+        """True if the last channel of the pictures that are written is opacity."""
+        return self.name == "maco" and bool(self.options.get("transparent"))
+
     def finish(self, prior: Prior) -> Callable[[Tensor], Tensor] | None:
         """The function from finished pictures (B, C, H, W) to those that are written; None if these are the same."""
         from priors import Cppn, Maco
 
         if isinstance(prior, Cppn) and (size := self.options.get("render")):
             return lambda _images: prior.render(size).cpu()
-        if isinstance(prior, Maco) and self.options.get("transparent"):
+        if isinstance(prior, Maco) and self.alpha:
             import torch
 
             return lambda images: torch.cat([images, prior.transparency().cpu()], 1)
