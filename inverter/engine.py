@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -38,12 +38,22 @@ class Progress:
         steps: steps of each batch.
         done: pictures finished in earlier batches.
         units: pictures altogether.
+        look: returns the running batch's pictures as they are now; `images` calls it.
     """
 
     step: int
     steps: int
     done: int
     units: int
+    look: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def images(self) -> Tensor:
+        """The pictures of the running batch as they are now, (B, C, H, W) in [0, 1] on the CPU.
+
+        They are copied when this is read, at no cost otherwise. Read it in the callback: afterwards it is too late.
+        """
+        return torch.empty(0, 0, 0, 0) if self.look is None else self.look()
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -154,9 +164,9 @@ def _climb(
     with model.capture(objective.reads) as capture:
         for rows in torch.arange(count).split(batch):
 
-            def report(step: int, done: int = done) -> None:
+            def report(step: int, look: Callable[[], Tensor], done: int = done) -> None:
                 if progress is not None:
-                    progress(Progress(step, settings.steps, done, count))
+                    progress(Progress(step, settings.steps, done, count, look))
 
             run = _Batch(model, objective, settings, rows)
             draws = [generators[i] for i in rows.tolist()]
@@ -176,6 +186,11 @@ def _climb(
         settings=settings,
         seconds=(time.perf_counter() - started) / count,
     )
+
+
+def _pictures(prior: Prior) -> Tensor:
+    with torch.no_grad():
+        return prior().detach().float().cpu().clone()
 
 
 def default_batch(device: torch.device) -> int:
@@ -231,7 +246,7 @@ class _Batch:
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
         seed: int,
-        report: Callable[[int], None],
+        report: Callable[[int, Callable[[], Tensor]], None],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         device, steps = self.model.device, self.settings.steps
         part = prior.take(self.rows).to(device)
@@ -272,7 +287,7 @@ class _Batch:
                 optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
-                report(step + 1)
+                report(step + 1, partial(_pictures, part))
         finally:
             optimizer.finish()
             prior.put(self.rows, part)

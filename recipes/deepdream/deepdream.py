@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -129,6 +130,8 @@ class DeepDream(NetworkFields, Recipe):
 
         if self.video is not None:
             check_video(Path(self.video))
+        if self.manifest_path.exists() and not _is_ours(self.manifest_path):
+            raise BadInput(f"{self.manifest_path} is there and not of a dream: choose another file or folder")
         for given in filter(None, (self.image, self.guide)):
             if Path(given).resolve() in [path.resolve() for path in self.files]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
@@ -241,13 +244,27 @@ class DeepDream(NetworkFields, Recipe):
                 picture = add_detail(picture, photo, size)
                 if write_frame and self.zoom:
                     write_frame(picture[0])
-                write_png(unfinished(self.path), picture[0])
+                write_png(unfinished(self.path), picture[0], self._about())
                 files = " and ".join(str(unfinished(path)) for path in self.files)
                 raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {files}") from None
-        write_png(self.path, picture[0])
+        write_png(self.path, picture[0], self._about())
         return self._report(model, sum(frame_steps), time.perf_counter() - started)
 
+    def _about(self) -> dict[str, str]:
+        """The text chunks of the picture."""
+        from recipes.outputs.provenance import provenance
+
+        return provenance(self.name, self.settings()) | {"layer": ",".join(self.settings()["layer"])}
+
+    @property
+    def manifest_path(self) -> Path:
+        """The record of the run: `manifest.json` in a folder, or for a picture `NAME.json` next to it."""
+        folder = self.path.name == "dream.png" and self.path.parent == Path(self.out)
+        return self.path.with_name("manifest.json") if folder else self.path.with_suffix(".json")
+
     def _report(self, model: Model, steps: int, seconds: float) -> Report:
+        """Writes the record of the run."""
+        from recipes.outputs.atomic import write_text
         from recipes.outputs.manifest import Manifest, Record, describe
         from recipes.runner.report import Report
 
@@ -265,12 +282,23 @@ class DeepDream(NetworkFields, Recipe):
             image=Path(self.image).stem,
         )
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=1, units={record.file: record})
+        write_text(self.manifest_path, json.dumps(manifest.to_json(), indent=1))
         files = {"video": Path(self.video)} if self.video is not None else {}
         return Report(self.path.parent, manifest, made=1, seconds=seconds, files=files)
 
     def settings(self) -> dict[str, Any]:
         layers = [self.layer] if isinstance(self.layer, str) else list(self.layer)
         return super().settings() | {"model": self.model_name, "layer": layers}
+
+
+def _is_ours(path: Path) -> bool:
+    """True for the record of an earlier dream, which a new one replaces."""
+    from recipes.outputs.manifest import Manifest
+
+    try:
+        return Manifest.load(path).recipe == DeepDream.name
+    except (BadInput, OSError):
+        return False
 
 
 def _guided(model: Model, address: str, guide: str) -> Objective:

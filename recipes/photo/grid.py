@@ -118,6 +118,7 @@ class Grid(PhotoIcons):
 
     def assemble(self, folder: Path, records: Collection[Record]) -> None:
         from recipes.outputs.atomic import write_png
+        from recipes.outputs.provenance import provenance
 
         shapes: dict[str, tuple[int, int]] = next(
             (record.metrics["maps"] for record in records if record.metrics.get("maps")), {}
@@ -126,7 +127,9 @@ class Grid(PhotoIcons):
             cells = [
                 _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
             ]
-            write_png(folder / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
+            about = provenance(self.name, self.settings()) | {"layer": layer}
+            picture = compose(cells, rows, columns, self.icon)
+            write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:

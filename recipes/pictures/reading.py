@@ -20,52 +20,18 @@ UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.De
 """What reading a damaged picture may raise: catch these to report it and skip it."""
 
 _MODES = {1: "L", 3: "RGB"}
-_RAW = [
-    ".3fr",
-    ".arw",
-    ".cr2",
-    ".cr3",
-    ".crw",
-    ".dcr",
-    ".dng",
-    ".erf",
-    ".iiq",
-    ".kdc",
-    ".mrw",
-    ".nef",
-    ".nrw",
-    ".orf",
-    ".pef",
-    ".raf",
-    ".raw",
-    ".rw2",
-    ".sr2",
-    ".srf",
-    ".srw",
-    ".x3f",
-]
+# fmt: off
+_RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f",
+)
 """Of cameras' raw formats, which may hold a small preview that is not the picture."""
-_OTHERS = [
-    ".ai",
-    ".avif",
-    ".exr",
-    ".hdr",
-    ".heic",
-    ".heif",
-    ".hif",
-    ".jp2",
-    ".jxl",
-    ".jxr",
-    ".kra",
-    ".pdf",
-    ".psb",
-    ".psd",
-    ".svg",
-    ".svgz",
-    ".webp",
-    ".xcf",
-]
+_OTHERS = (
+    ".ai", ".avif", ".exr", ".hdr", ".heic", ".heif", ".hif", ".jp2", ".jxl", ".jxr", ".kra", ".pdf",
+    ".psb", ".psd", ".svg", ".svgz", ".webp", ".xcf",
+)
 """Of other formats that hold pictures, some of which Pillow may be able to read."""
+# fmt: on
 
 Background = str | tuple[int, int, int]
 """A colour as Pillow knows it: a name, `#rrggbb`, or (red, green, blue) from 0 to 255."""
