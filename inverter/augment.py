@@ -90,7 +90,12 @@ class Augment:
         return max(1, round(self.crop * size[0])), max(1, round(self.crop * size[1]))
 
     def prepare(
-        self, generators: Sequence[torch.Generator], size: tuple[int, int], steps: int, device: torch.device
+        self,
+        generators: Sequence[torch.Generator],
+        size: tuple[int, int],
+        steps: int,
+        device: torch.device,
+        channels: int = 3,
     ) -> Transform:
         """Makes all random draws of a run, and moves them to the device at once.
 
@@ -101,6 +106,7 @@ class Augment:
             size: (height, width) of the pictures in pixels.
             steps: how many steps (views) to draw.
             device: where the pictures are.
+            channels: of the pictures.
 
         Returns:
             The transform of a batch of these pictures.
@@ -115,7 +121,8 @@ class Augment:
             # One field of noise for each picture, read at another offset in each step: the same on every device, and
             # much cheaper than drawing again. The offsets are shared, so they do not depend on the batch.
             tall, wide = window[0] + window[0] // 2, window[1] + window[1] // 2
-            bank = torch.stack([cpu.randn(3, tall, wide, generator=g) for g in generators]).to(device) * self.noise
+            drawn = torch.stack([cpu.randn(channels, tall, wide, generator=g) for g in generators])
+            bank = drawn.to(device) * self.noise
             where = torch.Generator("cpu").manual_seed(steps)
             places = torch.stack(
                 [torch.randint(0, side // 2 + 1, (steps,), generator=where, device="cpu") for side in window], dim=1

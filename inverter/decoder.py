@@ -74,7 +74,7 @@ class Decoder:
         if len(shape) != 4:
             raise BadInput(f"a decoder needs a map (B, C, h, w), but layer {layer!r} outputs {shape}")
         count = max(2, min(MOST, POSITIONS // (shape[2] * shape[3])))
-        pictures = dead_leaves(count, size, torch.Generator("cpu").manual_seed(0))
+        pictures = dead_leaves(count, size, torch.Generator("cpu").manual_seed(0), len(model.mean))
         codes = encode(model, pictures, layer)[layer]
         channels = codes.transpose(0, 1).flatten(1)
         _, axes = torch.linalg.eigh(torch.cov(channels))  # the largest variances come last
@@ -98,7 +98,7 @@ class Decoder:
             size: (height, width) of the pictures in pixels.
 
         Returns:
-            (B, 3, *size) in [0, 1], on the CPU.
+            (B, C, *size) in [0, 1], on the CPU.
         """
         code = code.float().cpu()
         pixels = _neighbourhoods(code, self.components) @ self.weight + self.bias

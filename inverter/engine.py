@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -39,12 +39,22 @@ class Progress:
         steps: steps of each batch.
         done: pictures finished in earlier batches.
         units: pictures altogether.
+        look: returns the running batch's pictures as they are now; `images` calls it.
     """
 
     step: int
     steps: int
     done: int
     units: int
+    look: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def images(self) -> Tensor:
+        """The pictures of the running batch as they are now, (B, C, H, W) in [0, 1] on the CPU.
+
+        They are copied when this is read, at no cost otherwise. Read it in the callback: afterwards it is too late.
+        """
+        return torch.empty(0, 0, 0, 0) if self.look is None else self.look()
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -158,9 +168,9 @@ def _climb(
     with model.capture(objective.reads) as capture:
         for rows in torch.arange(count, device="cpu").split(batch):
 
-            def report(step: int, done: int = done) -> None:
+            def report(step: int, look: Callable[[], Tensor], done: int = done) -> None:
                 if progress is not None:
-                    progress(Progress(step, settings.steps, done, count))
+                    progress(Progress(step, settings.steps, done, count, look))
 
             run = _Batch(model, objective, settings, rows)
             draws = [generators[i] for i in rows.tolist()]
@@ -180,6 +190,11 @@ def _climb(
         settings=settings,
         seconds=(time.perf_counter() - started) / count,
     )
+
+
+def _pictures(prior: Prior) -> Tensor:
+    with torch.no_grad():
+        return prior().detach().float().cpu().clone()
 
 
 def default_batch(device: torch.device) -> int:
@@ -235,7 +250,7 @@ class _Batch:
         augment: Augment | Callable[[Tensor], Tensor],
         generators: Sequence[torch.Generator],
         seed: int,
-        report: Callable[[int], None],
+        report: Callable[[int, Callable[[], Tensor]], None],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         device, steps = self.model.device, self.settings.steps
         part = prior.take(self.rows).to(device)
@@ -278,7 +293,7 @@ class _Batch:
                 optimizer.step(alive, loss.detach())
                 part.project(step)
                 history[step] = score.detach()
-                report(step + 1)
+                report(step + 1, partial(_pictures, part))
         finally:
             optimizer.finish()
             prior.put(self.rows, part)
@@ -303,9 +318,8 @@ class _Batch:
         seed: int,
     ) -> Transform:
         if isinstance(augment, Augment):
-            return augment.prepare(
-                generators, size, self.settings.steps * (self.settings.views or 1), self.model.device
-            )
+            steps = self.settings.steps * (self.settings.views or 1)
+            return augment.prepare(generators, size, steps, self.model.device, len(self.model.mean))
         devices = [self.model.device] if self.model.device.type == "cuda" else []
 
         def transform(image: Tensor, step: int, views: int = 1) -> Tensor:

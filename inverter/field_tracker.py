@@ -9,9 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from inverter.outputs import first_tensor
 from inverter.field_geometry import Axis, ReceptiveField
 from inverter.field_rules import CONSTANT, output_field
+from inverter.outputs import first_tensor
 
 
 class FieldTracker(TorchDispatchMode):

@@ -16,23 +16,38 @@ from torch import Tensor
 from inverter.settings import Settings
 from inverter_errors import BadInput
 
+OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pdf")
+"""Suffixes that no folder has by accident, and that `save` does not write."""
 
-def to_pil(image: Tensor) -> Image.Image:
+
+def to_pil(image: Tensor, alpha: bool = False) -> Image.Image:
     """One picture as an 8-bit image.
 
     Args:
-        image: (3, H, W) or (1, H, W) in [0, 1]; values are clamped and rounded.
+        image: (C, H, W) in [0, 1]; values are clamped and rounded.
+        alpha: True if the last channel is opacity.
 
     Returns:
-        An RGB or grey image.
+        A grey image for one channel, RGB for three; for any other number its channels as grey tiles side by side.
+        With alpha, the image has its opacity.
 
     Raises:
-        BadInput: for a tensor of another number of dimensions.
+        BadInput: for a tensor of another number of dimensions, or without channels.
     """
-    if image.ndim != 3:
+    if image.ndim != 3 or not image.numel():
         raise BadInput(f"to_pil: expected one picture (C, H, W), got shape {tuple(image.shape)}")
+    colours = image[:-1] if alpha else image
+    if len(colours) not in (1, 3):
+        return to_pil(_strip(colours))
     pixels = (image.detach().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _strip(image: Tensor) -> Tensor:
+    """The channels of a picture (C, H, W) side by side with white gaps, (1, H, W')."""
+    gap = image.new_ones(image.shape[1], max(1, image.shape[2] // 64))
+    parts = [part for channel in image for part in (gap, channel)]
+    return torch.cat(parts[1:], 1)[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +55,7 @@ class Inversion:
     """The optimised pictures; all batches are joined.
 
     Attributes:
-        images: (B, 3, H, W) in [0, 1], float32 on the CPU.
+        images: (B, C, H, W) in [0, 1], float32 on the CPU.
         scores: (B,) the objective on each final picture, without augmentation, in float32.
         history: (steps, B) the objective in each step, on the augmented picture.
         status: (B,) "ok", or "non-finite at step N" for a picture that stopped there (its last finite state is kept).
@@ -94,27 +109,34 @@ class Inversion:
         """The pictures as 8-bit PIL images."""
         return [to_pil(image) for image in self.images]
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Writes the pictures as `0000.png`, `0001.png`, ...
+    def save(self, path: str | Path) -> list[Path]:
+        """Writes the pictures.
 
         Args:
-            folder: where to; it is made if it is missing.
+            path: a `.png` file, for one picture; several are numbered, `x.png` as `x-0000.png`, `x-0001.png`, ... Any
+                other path is a folder for `0000.png`, `0001.png`, ... Folders are made if they are missing.
 
         Returns:
-            The paths, in order.
+            The paths of the pictures, in order.
 
         Raises:
+            BadInput: for a file of another format.
             OSError: if the files cannot be written.
         """
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for index, picture in enumerate(self.to_pil()):
-            path = place / f"{index:04d}.png"
-            partial = path.with_suffix(".png.partial")  # a crash must not leave half a picture under the real name
+        place = Path(path)
+        if place.suffix.lower() in OTHER_FORMATS:
+            raise BadInput(f"save: got {str(path)!r}; expected a .png file or a folder (to_pil() has other formats)")
+        paths = [place / f"{index:04d}.png" for index in range(len(self))]
+        if place.suffix.lower() == ".png" and not place.is_dir():
+            one = len(self) == 1
+            paths = [place if one else place.with_stem(f"{place.stem}-{index:04d}") for index in range(len(self))]
+        for file, picture in zip(paths, self.to_pil(), strict=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_name(
+                f"{file.name}.partial"
+            )  # a crash must not leave half a picture under the real name
             picture.save(partial, format="PNG")
-            partial.replace(path)
-            paths.append(path)
+            partial.replace(file)
         return paths
 
     def _repr_html_(self) -> str:

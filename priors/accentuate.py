@@ -54,7 +54,7 @@ class Accentuate(Prior):
         strength: float = 1.0,
         features: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        images = check_images(images, images.shape[-3] if images.ndim in (3, 4) else 3)
+        images = check_images(images, None)
         super().__init__(len(images))
         if not strength >= 0:
             raise BadInput(f"strength must be >= 0, got {strength!r}")

@@ -27,16 +27,21 @@ def as_size(size: Size) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def check_images(images: Tensor, channels: int = 3) -> Tensor:
+def check_images(images: Tensor, channels: int | None = 3) -> Tensor:
     """`images` as float32 (B, C, H, W) on the CPU, where priors are created, after checking shape and range.
 
+    Args:
+        images: (B, C, H, W) or (C, H, W) in [0, 1].
+        channels: the expected C; None for any.
+
     Raises:
-        BadInput: if the shape is not (B, C, H, W) or (C, H, W) with C = `channels`, or a value is not in [0, 1].
+        BadInput: for another shape, number of channels, or a value that is not in [0, 1].
     """
     if images.ndim == 3:
         images = images[None]
-    if images.ndim != 4 or images.shape[1] != channels:
-        raise BadInput(f"expected images of shape (B, {channels}, H, W) in [0, 1], got shape {tuple(images.shape)}")
+    if images.ndim != 4 or images.shape[1] != (channels or images.shape[1]) or not images.numel():
+        expected = f"(B, {channels or 'C'}, H, W)"
+        raise BadInput(f"expected images of shape {expected} in [0, 1], got shape {tuple(images.shape)}")
     images = images.detach().cpu().float()
     if not bool(((images >= 0) & (images <= 1)).all()):
         raise BadInput("expected image values in [0, 1]: divide 8-bit pictures by 255")
@@ -70,10 +75,10 @@ class Prior(nn.Module, ABC):
     `batched`). This lets the engine optimise any subset of the pictures, and makes the pictures of a batch independent
     of each other. A subclass implements:
 
-    - `forward() -> image (B, 3, H, W)` with values in [0, 1];
+    - `forward() -> image (B, C, H, W)` with values in [0, 1], C = 3 unless another number is given;
     - `reset(generators)`: fresh random parameters, picture i drawn from `generators[i]` alone (on the CPU, so that
       the draws are the same on every machine);
-    - optionally `energy(image (B, 3, H, W)) -> (B,)`, the penalty R >= 0.
+    - optionally `energy(image (B, C, H, W)) -> (B,)`, the penalty R >= 0.
 
     Args:
         count: number of pictures, B.
@@ -110,10 +115,10 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def forward(self) -> Tensor:
-        """The pictures, (B, 3, H, W) in [0, 1]."""
+        """The pictures, (B, C, H, W) in [0, 1]."""
 
     def draft(self) -> Tensor:
-        """The pictures, (B, 3, H, W) in [0, 1], at a quality that suffices to compare random starts."""
+        """The pictures, (B, C, H, W) in [0, 1], at a quality that suffices to compare random starts."""
         return self()
 
     @abstractmethod
@@ -121,14 +126,14 @@ class Prior(nn.Module, ABC):
         """Draws fresh parameters in place, picture i from `generators[i]` (CPU generators, one for each picture)."""
 
     def energy(self, image: Tensor) -> Tensor:
-        """The penalty R of each picture of `image` (B, 3, H, W), as (B,) numbers >= 0."""
+        """The penalty R of each picture of `image` (B, C, H, W), as (B,) numbers >= 0."""
         return image.new_zeros(image.shape[0])
 
     def project(self, step: int) -> None:
         """Projects the parameters onto their feasible set, in place, after step number `step` (from 0)."""
 
     def watch(self, gradient: Tensor) -> None:
-        """Receives the gradient d(f - R) / d image, (B, 3, H, W), of every step, if the prior is `watching`."""
+        """Receives the gradient d(f - R) / d image, (B, C, H, W), of every step, if the prior is `watching`."""
 
     def _per_picture(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.named_parameters()

@@ -36,6 +36,7 @@ class Cppn(Prior):
             detail across the picture.
         spread: standard deviation of the last layer's weights, times the root of their fan-in: the contrast of the
             start.
+        image_channels: number of channels of the pictures, C.
 
     Raises:
         BadInput: for a count, size, width or depth out of its range.
@@ -60,6 +61,7 @@ class Cppn(Prior):
         depth: int = 8,
         frequency: float = 2.0,
         spread: float = 0.1,
+        image_channels: int = 3,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
@@ -68,7 +70,7 @@ class Cppn(Prior):
                 raise BadInput(f"{name} must be an integer of at least 1, got {value!r}")
         self.frequency, self.spread = frequency, spread
         inputs = [2, *[2 * width] * depth]
-        outputs = [*[width] * depth, 3]
+        outputs = [*[width] * depth, image_channels]
         self.weights = nn.ParameterList(cpu.zeros(count, a, b) for a, b in zip(inputs, outputs, strict=True))
         self.biases = nn.ParameterList(cpu.zeros(count, 1, b) for b in outputs)
         self.register_buffer("places", _places(self.size), persistent=False)
@@ -83,7 +85,7 @@ class Cppn(Prior):
         self.started = True
 
     def _colours(self, places: Tensor) -> Tensor:
-        """The colours (B, N, 3) in [0, 1] at coordinates (N, 2)."""
+        """The colours (B, N, C) in [0, 1] at coordinates (N, 2)."""
         z = places.expand(self.count, -1, -1)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = torch.baddbmm(bias, activation(z) if layer else z, weight)
@@ -101,7 +103,7 @@ class Cppn(Prior):
                 side.
 
         Returns:
-            The pictures, (B, 3, height, width) in [0, 1].
+            The pictures, (B, C, height, width) in [0, 1].
 
         Raises:
             BadInput: if a side is not a positive integer.

@@ -19,7 +19,7 @@ CONTRAST, TEXTURE = 1.2, 0.6
 """Root mean squares before the sigmoid: between the colours of leaves, and within a leaf, on average."""
 
 
-def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
+def dead_leaves(count: int, size: Size, generator: torch.Generator, image_channels: int = 3) -> Tensor:
     """Pictures of the dead leaves model: random shapes that occlude each other (Lee, Mumford & Huang 2001).
 
     Ellipses and boxes of random size and orientation, each with its own colour and its own strength of texture;
@@ -30,9 +30,10 @@ def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
         count: number of pictures, B, > 0.
         size: pixels, one number or (height, width).
         generator: the source of all random draws, on the CPU.
+        image_channels: number of channels of the pictures, C.
 
     Returns:
-        (B, 3, H, W) in [0, 1].
+        (B, C, H, W) in [0, 1].
 
     Raises:
         BadInput: for a size that is not positive.
@@ -42,7 +43,7 @@ def dead_leaves(count: int, size: Size, generator: torch.Generator) -> Tensor:
         torch.Size([2, 3, 32, 48])
     """
     height, width = as_size(size)
-    statistics, side = natural_statistics(), max(height, width)
+    statistics, side = natural_statistics(image_channels), max(height, width)
     basis = statistics.color_basis()
     basis = basis / basis.square().sum(1).mean().sqrt()  # normal numbers become colours with a root mean square of 1
     mean = from_image(statistics.mean)

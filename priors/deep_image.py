@@ -39,6 +39,7 @@ class DeepImage(Prior):
         shake: standard deviation of the perturbation of the noise, relative to the range of the noise.
         average: decay of the moving average of the pictures, in [0, 1); 0 takes the last picture.
         bfloat16: compute in bfloat16; None does so where the hardware multiplies in it.
+        image_channels: number of channels of the pictures, C.
 
     Raises:
         BadInput: for a count, size, number of channels, shake or average out of its range.
@@ -68,6 +69,7 @@ class DeepImage(Prior):
         shake: float = 0.03,
         average: float = 0.9,
         bfloat16: bool | None = None,
+        image_channels: int = 3,
     ) -> None:
         super().__init__(count)
         self.size = height, width = as_size(size)
@@ -89,11 +91,11 @@ class DeepImage(Prior):
             return x.new_empty(1, out, *(-(-side // stride) for side in x.shape[2:]))
 
         self._network(torch.empty(1, inputs, height, width, device="meta"), planned)
-        self.mixing = nn.Parameter(cpu.zeros(count, 3, self.channels[0], 1, 1))
-        self.colour = nn.Parameter(cpu.zeros(count, 3))
+        self.mixing = nn.Parameter(cpu.zeros(count, image_channels, self.channels[0], 1, 1))
+        self.colour = nn.Parameter(cpu.zeros(count, image_channels))
         self.register_buffer("noise", cpu.zeros(count, inputs, height, width))
         self.register_buffer("shaking", cpu.zeros(count, inputs, height, width))
-        self.register_buffer("mean", cpu.zeros(count, 3, height, width))
+        self.register_buffer("mean", cpu.zeros(count, image_channels, height, width))
         self.register_buffer("weight", cpu.zeros(count, 1, 1, 1))
 
     @torch.no_grad()
@@ -147,7 +149,7 @@ class DeepImage(Prior):
         return layer
 
     def forward(self) -> Tensor:
-        """The pictures, (B, 3, H, W) in [0, 1]: the current ones, or without gradients the average so far."""
+        """The pictures, (B, C, H, W) in [0, 1]: the current ones, or without gradients the average so far."""
         learning = torch.is_grad_enabled()
         if not learning and self.average and bool((self.weight > 0).all()):
             return self.mean / self.weight

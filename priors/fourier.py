@@ -45,14 +45,18 @@ class Fourier(Prior):
             have 1.7 (half of them 1.2 to 2.0); without a limit (`math.inf`), units that respond to contrast saturate
             their pictures to pure black, white and primary colours.
         statistics: statistics of natural images for the colours (and the spectrum): measured ones or their file
-            (`inverter statistics`); None takes the bundled ones. They determine the number of colour channels.
+            (`inverter statistics`); None takes the bundled ones.
         natural_mean: True starts from their mean colour and measures contrast from there, False from mid-grey.
             Mid-grey is bluer than photographs are, and networks amplify that: their pictures get a blue cast.
         cast: factor > 0 on the scale of the lowest frequencies, up to one cycle per picture, of all decorrelated
             channels but the first, which is nearly grey. Below 1, a picture takes on less of a single colour.
+        image_channels: number of channels of the pictures, C; None for those of the statistics (3 for the bundled
+            ones). Without statistics, 1 takes the luminance of the bundled ones, and any other number one spectrum
+            for each channel.
 
     Raises:
-        BadInput: for a count, size, contrast or cast out of its range, or a file that holds no statistics.
+        BadInput: for a count, size, contrast or cast out of its range, a file that holds no statistics, or statistics
+            of another number of channels.
         OSError: for a file that cannot be read.
 
     Example:
@@ -78,6 +82,7 @@ class Fourier(Prior):
         statistics: ImageStatistics | str | Path | None = None,
         natural_mean: bool = False,
         cast: float = 1.0,
+        image_channels: int | None = None,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
@@ -87,7 +92,7 @@ class Fourier(Prior):
         if not cast > 0:
             raise BadInput(f"cast must be above 0, got {cast!r}")
         self.register_buffer("limit", cpu.full((count,), float(contrast)))
-        natural = as_statistics(statistics)
+        natural = as_statistics(statistics, image_channels)
         mean = from_image(natural.mean) if natural_mean else cpu.zeros(natural.channels)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         basis = natural.color_basis()
@@ -106,14 +111,14 @@ class Fourier(Prior):
         """A prior that starts at the given images, to within half a step of 8 bits.
 
         Args:
-            images: (B, C, H, W) or (C, H, W) in [0, 1], of as many channels as the statistics.
+            images: (B, C, H, W) or (C, H, W) in [0, 1].
             **options: as in the constructor; the limit is raised for a picture of more contrast than `contrast`.
 
         Raises:
             BadInput: for images of another shape or range, or options out of their range.
         """
-        images = check_images(images, as_statistics(options.get("statistics")).channels)
-        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
+        images = check_images(images, None)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), **options | {"image_channels": images.shape[1]})
         colors, prior.limit = unlimited(from_image(images) - prior.mean, prior.limit)
         channels = decorrelate(colors, prior.basis)
         prior.coefficients.data = torch.view_as_real(torch.fft.rfft2(channels, norm="ortho")) / prior.scale

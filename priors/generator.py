@@ -14,6 +14,7 @@ from priors import cpu
 from priors.base import Prior, Size, as_size
 from priors.frozen import Frozen
 from priors.generator_net import SIZE, BundledGenerator, load_generator
+from priors.statistics import LUMA
 
 Span = Literal["unit", "signed"]
 """The output range of a generator: [0, 1] or [-1, 1]."""
@@ -34,14 +35,16 @@ class GanLatent(Prior):
         count: number of pictures, B.
         size: pixels, one number or (height, width), to which G's pictures are resampled; None keeps their own size.
             The bundled generator renders sizes up to 128 itself.
-        generator: a module from (B, latent_size) to (B, 3 or 1, h, w); a grey picture becomes three equal channels.
-            None takes the bundled one. It is copied and frozen: the given module is not modified.
+        generator: a module from (B, latent_size) to (B, 3 or 1, h, w), of which `image_channels` are made: a grey
+            picture becomes equal channels, a coloured one its luminance. None takes the bundled one. It is copied and
+            frozen: the given module is not modified.
         latent_size: length of a latent vector; None reads `generator.latent_size`.
         span: the output range of G: `unit` [0, 1] or `signed` [-1, 1].
         penalty: weight >= 0 of R.
         bound: the latents are clamped to [-bound, bound] (Nguyen et al. 2016, section 3), or to a pair (low, high);
             None for no bound.
         spread: standard deviation of the initial latents.
+        image_channels: number of channels of the pictures, C.
 
     Raises:
         BadInput: for an option out of its range, or a generator that does not output pictures.
@@ -67,8 +70,10 @@ class GanLatent(Prior):
         penalty: float = 0.0,
         bound: float | tuple[float, float] | None = 3.0,
         spread: float = 1.0,
+        image_channels: int = 3,
     ) -> None:
         super().__init__(count)
+        self.image_channels = image_channels
         self.size = None if size is None else as_size(size)
         if span not in SPANS:
             raise BadInput(f"unknown span {span!r}; expected unit for [0, 1] or signed for [-1, 1]")
@@ -131,7 +136,12 @@ class GanLatent(Prior):
         else:
             image = self.generator(self.latent)
         low, high = SPANS[self.span]
-        image = ((image - low) / (high - low)).expand(-1, 3, -1, -1)
+        image = (image - low) / (high - low)
+        if image.shape[1] != self.image_channels:
+            grey = (
+                image if image.shape[1] == 1 else (image * image.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+            )
+            image = grey.expand(-1, self.image_channels, -1, -1)
         if self.size and image.shape[2:] != self.size:
             image = F.interpolate(image, size=self.size, mode="bilinear", align_corners=False, antialias=True)
         return image.clamp(0, 1)
@@ -166,6 +176,7 @@ class PlugAndPlay(GanLatent):
         denoiser: a module from (B, latent_size) to the same shape; None for the normal distribution.
         prior_step: eps1, in [0, 1].
         noise: eps3, >= 0.
+        image_channels: as in `GanLatent`.
 
     Raises:
         BadInput: as in `GanLatent`; for a step or noise out of range or a denoiser that changes the shape.
@@ -197,8 +208,9 @@ class PlugAndPlay(GanLatent):
         denoiser: nn.Module | None = None,
         prior_step: float = 0.01,
         noise: float = 0.01,
+        image_channels: int = 3,
     ) -> None:
-        super().__init__(count, size, generator, latent_size, span, penalty, bound, spread)
+        super().__init__(count, size, generator, latent_size, span, penalty, bound, spread, image_channels)
         if not 0 <= prior_step <= 1:
             raise BadInput(f"prior_step must be in [0, 1], got {prior_step!r}")
         if not noise >= 0:

@@ -46,11 +46,15 @@ class Maco(Prior):
         size: pixels, one number or (height, width); usually canvases of 500 to 2048 px, which the network sees in
             crops.
         statistics: statistics of natural images: measured ones or their file (`inverter statistics`); None takes the
-            bundled ones. They determine the number of colour channels.
+            bundled ones.
         contrast: standard deviation of the pixels relative to natural images, > 0.
+        image_channels: number of channels of the pictures, C; None for those of the statistics (3 for the bundled
+            ones). Without statistics, 1 takes the luminance of the bundled ones, and any other number one spectrum
+            for each channel.
 
     Raises:
-        BadInput: for a count, size or contrast out of range, or a file that holds no statistics.
+        BadInput: for a count, size or contrast out of range, a file that holds no statistics, or statistics of another
+            number of channels.
         OSError: for a file that cannot be read.
 
     Example:
@@ -76,12 +80,13 @@ class Maco(Prior):
         size: Size = 512,
         statistics: ImageStatistics | str | Path | None = None,
         contrast: float = 1.0,
+        image_channels: int | None = None,
     ) -> None:
         super().__init__(count)
         self.size = height, width = as_size(size)
         if not contrast > 0:
             raise BadInput(f"contrast must be > 0, got {contrast!r}")
-        natural = as_statistics(statistics)
+        natural = as_statistics(statistics, image_channels)
         deviation = natural.covariance.diagonal().sqrt()
         centre, spread = logit_moments(natural.mean, contrast * deviation)
         magnitude = _unit_variance(natural.spectrum(height, width), width)
@@ -105,7 +110,7 @@ class Maco(Prior):
         half a step of 8 bits, only if their own magnitudes (and mean colours) are kept.
 
         Args:
-            images: (B, C, H, W) or (C, H, W), values in [0, 1], of as many channels as the statistics.
+            images: (B, C, H, W) or (C, H, W), values in [0, 1].
             statistics: as in the constructor.
             contrast: as in the constructor.
             keep_magnitude: True fixes the magnitudes of each image instead of the natural ones.
@@ -113,9 +118,8 @@ class Maco(Prior):
         Raises:
             BadInput: if the images have another shape or range; otherwise as in the constructor.
         """
-        statistics = as_statistics(statistics)
-        images = check_images(images, statistics.channels)
-        prior = cls(len(images), (images.shape[2], images.shape[3]), statistics, contrast)
+        images = check_images(images, None)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), statistics, contrast, images.shape[1])
         logits = from_image(images)
         if keep_magnitude:
             prior.centre.copy_(logits.mean((2, 3), keepdim=True))

@@ -38,6 +38,7 @@ class Pixels(Prior):
         blur_every: steps between blurs, >= 1.
         bound: hard upper limit, > 0, of the Euclidean distance of a pixel's colour from the mean (Mahendran & Vedaldi
             2016, B+); None for none.
+        image_channels: number of channels of the pictures, C; None for as many as `mean` has numbers, or else 3.
 
     Raises:
         BadInput: for a count, size, weight, colour, blur or bound out of its range.
@@ -64,6 +65,7 @@ class Pixels(Prior):
         blur: float = 0.0,
         blur_every: int = 4,
         bound: float | None = None,
+        image_channels: int | None = None,
     ) -> None:
         super().__init__(count)
         weights = {"l2": l2, "alpha_norm": alpha_norm, "total_variation": total_variation}
@@ -80,22 +82,22 @@ class Pixels(Prior):
         if bound is not None and not bound > 0:
             raise BadInput(f"bound must be > 0, or None for no bound, got {bound!r}")
         self.blur, self.blur_every, self.bound = blur, blur_every, bound
-        self.register_buffer("mean", _colour(mean), persistent=False)
-        self.pixels = nn.Parameter(self.mean.expand(count, 3, *as_size(size)).clone())
+        self.register_buffer("mean", _colour(mean, image_channels), persistent=False)
+        self.pixels = nn.Parameter(self.mean.expand(count, -1, *as_size(size)).clone())
 
     @classmethod
     def from_image(cls, images: Tensor, **options: Any) -> Self:
         """A prior that starts exactly at the given images.
 
         Args:
-            images: (B, 3, H, W) or (3, H, W) in [0, 1].
+            images: (B, C, H, W) or (C, H, W) in [0, 1].
             **options: as in the constructor.
 
         Raises:
             BadInput: for images of another shape or range, or options out of their range.
         """
-        images = check_images(images)
-        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
+        images = check_images(images, None)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), **options | {"image_channels": images.shape[1]})
         prior.pixels.data.copy_(images)
         prior.started = True
         return prior
@@ -131,12 +133,14 @@ class Pixels(Prior):
         return total
 
 
-def _colour(mean: float | Sequence[float]) -> Tensor:
-    """`mean` as (3, 1, 1), after checking it."""
-    colour = cpu.tensor([mean] * 3 if isinstance(mean, int | float) else list(mean))
-    if colour.shape != (3,) or not bool(((colour >= 0) & (colour <= 1)).all()):
-        raise BadInput(f"mean must be a number in [0, 1] or one for each of 3 channels, got {mean!r}")
-    return colour.view(3, 1, 1)
+def _colour(mean: float | Sequence[float], channels: int | None) -> Tensor:
+    """`mean` as (C, 1, 1), after checking it."""
+    values = [mean] * (channels or 3) if isinstance(mean, int | float) else list(mean)
+    colour = cpu.tensor(values)
+    if colour.shape != (channels or len(values),) or not bool(((colour >= 0) & (colour <= 1)).all()):
+        number = f"each of {channels} channels" if channels else "each channel"
+        raise BadInput(f"mean must be a number in [0, 1] or one for {number}, got {mean!r}")
+    return colour.view(-1, 1, 1)
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:

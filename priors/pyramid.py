@@ -33,10 +33,14 @@ class Pyramid(Prior):
         spread: standard deviation of the initial parameters.
         contrast: upper limit, > 0, of the root mean square of a picture's colours before the sigmoid, as in `Fourier`.
         statistics: statistics of natural images for the colours: measured ones or their file (`inverter statistics`);
-            None takes the bundled ones. They determine the number of colour channels.
+            None takes the bundled ones.
+        image_channels: number of channels of the pictures, C; None for those of the statistics (3 for the bundled
+            ones). Without statistics, 1 takes the luminance of the bundled ones, and any other number one spectrum
+            for each channel.
 
     Raises:
-        BadInput: for a count, size, contrast or number of levels out of its range, or a file that holds no statistics.
+        BadInput: for a count, size, contrast or number of levels out of its range, a file that holds no statistics, or
+            statistics of another number of channels.
         OSError: for a file that cannot be read.
 
     Example:
@@ -61,6 +65,7 @@ class Pyramid(Prior):
         spread: float = 0.01,
         contrast: float = 2.5,
         statistics: ImageStatistics | str | Path | None = None,
+        image_channels: int | None = None,
     ) -> None:
         super().__init__(count)
         self.size = as_size(size)
@@ -70,7 +75,7 @@ class Pyramid(Prior):
         if not contrast > 0:
             raise BadInput(f"contrast must be above 0, got {contrast!r}")
         self.register_buffer("limit", cpu.full((count,), float(contrast)))
-        natural = as_statistics(statistics)
+        natural = as_statistics(statistics, image_channels)
         basis = natural.color_basis()
         self.register_buffer("basis", basis / basis.norm(dim=0).max(), persistent=False)
         sizes = [self.size]
@@ -85,14 +90,14 @@ class Pyramid(Prior):
         """A prior that starts at the given images, to within half a step of 8 bits.
 
         Args:
-            images: (B, C, H, W) or (C, H, W) in [0, 1], of as many channels as the statistics.
+            images: (B, C, H, W) or (C, H, W) in [0, 1].
             **options: as in the constructor; the limit is raised for a picture of more contrast than `contrast`.
 
         Raises:
             BadInput: for images of another shape or range, or options out of their range.
         """
-        images = check_images(images, as_statistics(options.get("statistics")).channels)
-        prior = cls(len(images), (images.shape[2], images.shape[3]), **options)
+        images = check_images(images, None)
+        prior = cls(len(images), (images.shape[2], images.shape[3]), **options | {"image_channels": images.shape[1]})
         colors, prior.limit = unlimited(from_image(images), prior.limit)
         channels = decorrelate(colors, prior.basis)
         for k, level in enumerate(prior.levels):

@@ -16,6 +16,8 @@ from priors import cpu
 from priors.spectrum import radial_frequencies
 
 BUNDLED: Final = Path(__file__).parent / "data" / "natural.json"
+LUMA: Final = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luminance of a picture (ITU-R BT.601), as Pillow converts colour to grey."""
 FORMAT: Final = "image statistics 1"
 
 
@@ -220,18 +222,62 @@ def _json(value: Any) -> str:
 
 
 @cache
-def natural_statistics() -> ImageStatistics:
-    """The bundled statistics of 400 ImageNet photographs at 256 px: see `docs/statistics.md`."""
-    return ImageStatistics.load(BUNDLED)
+def natural_statistics(channels: int = 3) -> ImageStatistics:
+    """The bundled statistics of 400 ImageNet photographs at 256 px: see `docs/statistics.md`.
 
-
-def as_statistics(statistics: ImageStatistics | str | Path | None) -> ImageStatistics:
-    """Statistics as given, from a file, or for None the bundled ones.
+    Args:
+        channels: 3 for colours; 1 for their luminance. Channels of any other number are of unknown kinds: each has
+            the statistics of the luminance, and they do not correlate.
 
     Raises:
-        BadInput: for a file that holds no statistics.
+        BadInput: for less than one channel.
+
+    Example:
+        >>> natural_statistics(1).mean
+        tensor([0.4569])
+    """
+    if not isinstance(channels, int) or channels < 1:
+        raise BadInput(f"expected a number of channels of at least 1, got {channels!r}")
+    natural = ImageStatistics.load(BUNDLED)
+    return natural if channels == natural.channels else _luminance(natural, channels)
+
+
+def _luminance(natural: ImageStatistics, channels: int) -> ImageStatistics:
+    """The statistics of the luminance y = w . colour of pictures, for each of some channels that do not correlate."""
+    weights = torch.tensor(LUMA)
+    # y = w . mean + (w . basis) t: the powers of decorrelated channels t add up.
+    share = weights @ natural.color_basis()
+    deviation = share.norm()
+    magnitude = (share[:, None] * natural.magnitude).norm(dim=0) / deviation
+    return ImageStatistics(
+        mean=(weights @ natural.mean).expand(channels).clone(),
+        covariance=deviation.square() * torch.eye(channels),
+        frequencies=natural.frequencies,
+        magnitude=magnitude.expand(channels, -1).clone(),
+        images=natural.images,
+        source=f"luminance of {natural.source}",
+    )
+
+
+def as_statistics(
+    statistics: ImageStatistics | str | Path | None, image_channels: int | None = None
+) -> ImageStatistics:
+    """Statistics as given, from a file, or for None the bundled ones.
+
+    Args:
+        statistics: measured statistics, their file, or None.
+        image_channels: number of channels of the pictures; None for those of the statistics (of the bundled ones: 3).
+
+    Raises:
+        BadInput: for a file that holds no statistics, or statistics of another number of channels.
         OSError: for a file that cannot be read.
     """
-    if isinstance(statistics, ImageStatistics):
-        return statistics
-    return natural_statistics() if statistics is None else ImageStatistics.load(statistics)
+    if statistics is None:
+        return natural_statistics(3 if image_channels is None else image_channels)
+    found = statistics if isinstance(statistics, ImageStatistics) else ImageStatistics.load(statistics)
+    if image_channels not in (None, found.channels):
+        raise BadInput(
+            f"got statistics of pictures of {found.channels} channels, expected {image_channels}, as the pictures have:"
+            f" measure them with channels {image_channels}"
+        )
+    return found

@@ -245,7 +245,7 @@ class Atlas(NetworkRecipe):
         prior = choice.make(len(units), self.picture_size(model), model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, centre, finish=choice.finish(prior), model=model)
+        return Problem(objective, prior, centre, finish=choice.finish(prior), alpha=choice.alpha, model=model)
 
     def _receptive_share(self, layer: AtlasLayer) -> float:
         """The share of an icon's area in the receptive field of its centre, at most 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -129,16 +130,18 @@ class DeepDream(NetworkFields, Recipe):
 
         if self.video is not None:
             check_video(Path(self.video))
+        if self.manifest_path.exists() and not _is_ours(self.manifest_path):
+            raise BadInput(f"{self.manifest_path} is there and not of a dream: choose another file or folder")
         for given in filter(None, (self.image, self.guide)):
             if Path(given).resolve() in [path.resolve() for path in self.files]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 
-    def _photo(self) -> Tensor:
-        """The photo (1, 3, H, W) in [0, 1], at the size of the result."""
+    def _photo(self, channels: int) -> Tensor:
+        """The photo (1, C, H, W) in [0, 1], at the size of the result."""
         from recipes.deepdream.octaves import resized
         from recipes.pictures.reading import read_picture
 
-        photo = read_picture(self.image)[None]
+        photo = read_picture(self.image, channels)[None]
         if self.size is None:
             return photo
         height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
@@ -189,11 +192,9 @@ class DeepDream(NetworkFields, Recipe):
 
         started = time.perf_counter()
         self._check_files()
-        photo = self._photo()
-        size = (photo.shape[2], photo.shape[3])
         model = self.load()
-        if len(model.mean) != 3:
-            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; dreams are in colour, of 3")
+        photo = self._photo(len(model.mean))
+        size = (photo.shape[2], photo.shape[3])
         parts = self.parts(model)
         for path in self.files:
             check_writable(path)
@@ -243,13 +244,27 @@ class DeepDream(NetworkFields, Recipe):
                 picture = add_detail(picture, photo, size)
                 if write_frame and self.zoom:
                     write_frame(picture[0])
-                write_png(unfinished(self.path), picture[0])
+                write_png(unfinished(self.path), picture[0], self._about())
                 files = " and ".join(str(unfinished(path)) for path in self.files)
                 raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {files}") from None
-        write_png(self.path, picture[0])
+        write_png(self.path, picture[0], self._about())
         return self._report(model, sum(frame_steps), time.perf_counter() - started)
 
+    def _about(self) -> dict[str, str]:
+        """The text chunks of the picture."""
+        from recipes.outputs.provenance import provenance
+
+        return provenance(self.name, self.settings()) | {"layer": ",".join(self.settings()["layer"])}
+
+    @property
+    def manifest_path(self) -> Path:
+        """The record of the run: `manifest.json` in a folder, or for a picture `NAME.json` next to it."""
+        folder = self.path.name == "dream.png" and self.path.parent == Path(self.out)
+        return self.path.with_name("manifest.json") if folder else self.path.with_suffix(".json")
+
     def _report(self, model: Model, steps: int, seconds: float) -> Report:
+        """Writes the record of the run."""
+        from recipes.outputs.atomic import write_text
         from recipes.outputs.manifest import Manifest, Record, describe
         from recipes.runner.report import Report
 
@@ -267,6 +282,7 @@ class DeepDream(NetworkFields, Recipe):
             image=Path(self.image).stem,
         )
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=1, units={record.file: record})
+        write_text(self.manifest_path, json.dumps(manifest.to_json(), indent=1))
         files = {"video": Path(self.video)} if self.video is not None else {}
         return Report(self.path.parent, manifest, made=1, seconds=seconds, files=files)
 
@@ -275,13 +291,23 @@ class DeepDream(NetworkFields, Recipe):
         return super().settings() | self.network_settings() | {"layer": layers}
 
 
+def _is_ours(path: Path) -> bool:
+    """True for the record of an earlier dream, which a new one replaces."""
+    from recipes.outputs.manifest import Manifest
+
+    try:
+        return Manifest.load(path).recipe == DeepDream.name
+    except (BadInput, OSError):
+        return False
+
+
 def _guided(model: Model, address: str, guide: str) -> Objective:
     import torch
 
     from recipes.deepdream.octaves import guided
     from recipes.pictures.reading import fit, read_picture
 
-    shown = fit(read_picture(guide), model.size_for())[None].to(model.device)
+    shown = fit(read_picture(guide, len(model.mean)), model.size_for())[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
         maps = capture(model.normalize(shown))[address]
     if maps.ndim != 4:

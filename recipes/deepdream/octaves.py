@@ -58,7 +58,7 @@ def dream(
 
     Args:
         model: the network under inspection.
-        image: (1, 3, H, W) in [0, 1], any size.
+        image: (1, C, H, W) in [0, 1], any size.
         parts: objectives with one target each, and their weights.
         octaves: number of sizes; None takes as many as have a short side of at least `START` pixels.
         octave_scale: ratio of successive sizes, > 1.
@@ -67,11 +67,11 @@ def dream(
         tile: largest side of a tile in pixels.
         generator: of the random tile positions (CPU); None takes seed 0.
         precision: as in `inverter.Settings`.
-        on_progress: called with the picture (1, 3, h, w) after every step, at the size of the octave. The tensor is
+        on_progress: called with the picture (1, C, h, w) after every step, at the size of the octave. The tensor is
             modified in place afterwards: copy it to keep it.
 
     Returns:
-        (1, 3, H, W) in [0, 1], on the model's device.
+        (1, C, H, W) in [0, 1], on the model's device.
 
     Raises:
         BadInput: if the network cannot process the smallest tile, or the gradient is zero or not finite.
@@ -156,10 +156,10 @@ def precondition(gradient: Tensor) -> Tensor:
     positive gains only, so that the result is still an ascent direction.
 
     Args:
-        gradient: (1, 3, H, W).
+        gradient: (1, C, H, W).
 
     Returns:
-        The direction, (1, 3, H, W).
+        The direction, (1, C, H, W).
     """
     pyramid = [gradient]
     while len(pyramid) <= LEVELS and min(pyramid[-1].shape[2:]) >= 8:
@@ -208,8 +208,8 @@ def add_detail(picture: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
     """Transfers the detail of a dream to another size.
 
     Args:
-        picture: the dream, (1, 3, h, w).
-        image: the photo that it was made from, (1, 3, H, W).
+        picture: the dream, (1, C, h, w).
+        image: the photo that it was made from, (1, C, H, W).
         size: (height, width) of the result.
 
     Returns:
@@ -223,7 +223,7 @@ def add_detail(picture: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:
-    """The centre of a picture (1, 3, H, W), magnified by `zoom` >= 1 to its size."""
+    """The centre of a picture (1, C, H, W), magnified by `zoom` >= 1 to its size."""
     height, width = image.shape[2:]
     theta = torch.tensor([[[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]]], device=image.device)
     grid = F.affine_grid(theta, [1, 3, height, width], align_corners=False)
@@ -231,7 +231,7 @@ def zoomed(image: Tensor, zoom: float) -> Tensor:
 
 
 def colour_statistics(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each colour channel of a picture (1, 3, H, W), each (1, 3, 1, 1)."""
+    """Mean and standard deviation of each colour channel of a picture (1, C, H, W), each (1, C, 1, 1)."""
     return image.mean((2, 3), keepdim=True), image.std((2, 3), keepdim=True)
 
 
@@ -239,11 +239,11 @@ def match_colours(image: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
     """A picture with given colour statistics: otherwise repeated dreams saturate, frame by frame.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
+        image: (1, C, H, W) in [0, 1].
         statistics: of another picture, as `colour_statistics` returns them.
 
     Returns:
-        (1, 3, H, W) in [0, 1].
+        (1, C, H, W) in [0, 1].
 
     Example:
         >>> image = torch.rand(1, 3, 8, 8)

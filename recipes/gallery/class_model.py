@@ -11,6 +11,7 @@ from recipes.options.fields import MOST, check_integer, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
+from recipes.outputs.file_names import numbered
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
@@ -129,15 +130,17 @@ class ClassModel(JudgeFields, NetworkRecipe):
                 f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
                 "choose a judge that was trained on the same classes"
             )
+        indices = parse_classes(self.class_, classes, model.categories, model.spec)
+        names = {index: model.categories[index] for index in indices if index < len(model.categories)}
         return [
             Unit(
                 layer=OUTPUT_LAYER,
                 channel=index,
                 objective="logit",
-                file=f"images/{OUTPUT_LAYER}/{index:04d}.png",
-                name=model.categories[index] if index < len(model.categories) else None,
+                file=f"images/{OUTPUT_LAYER}/{numbered(index, names.get(index))}.png",
+                name=names.get(index),
             )
-            for index in parse_classes(self.class_, classes, model.categories, model.spec)
+            for index in indices
         ]
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
@@ -153,8 +156,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
         if self.preset == "simonyan" and self._choice.name == "pixels":
             # The zero image of the normalised input is the data mean.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
-        prior = self._choice.make(len(units), self.picture_size(model), model, **defaults)
-        return Problem(objective, prior, score, [{"tries": self.tries}], self._choice.finish(prior))
+        choice = self._choice
+        prior = choice.make(len(units), self.picture_size(model), model, **defaults)
+        stages = [{"tries": self.tries}]
+        return Problem(objective, prior, score, stages, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import top_classes

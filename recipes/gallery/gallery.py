@@ -12,7 +12,7 @@ from recipes.options.fields import MOST, check_integer, option
 from recipes.options.indices import parse_channels
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.outputs.file_names import safe_name
+from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
@@ -143,6 +143,7 @@ class Gallery(NetworkRecipe):
         units = []
         for direction in ("max", "min") if self.negative else ("max",):
             for channel in channels:
+                name = names[channel] if channel < len(names) else None
                 for attempt in range(self.attempts):
                     tail = ("-negative" if direction == "min" else "") + (f"-{attempt}" if attempt else "")
                     units.append(
@@ -150,10 +151,10 @@ class Gallery(NetworkRecipe):
                             layer=layer,
                             channel=channel,
                             objective=self.objective,
-                            file=f"images/{safe_name(layer)}/{channel:04d}{tail}.png",
+                            file=f"images/{safe_name(layer)}/{numbered(channel, name)}{tail}.png",
                             attempt=attempt,
                             direction=direction,
-                            name=names[channel] if channel < len(names) else None,
+                            name=name,
                             batch=f"{layer} {direction}",
                             group=f"{layer} {channel} {direction}" if self.attempts > 1 else "",
                         )
@@ -177,7 +178,7 @@ class Gallery(NetworkRecipe):
         choice = PriorChoice.parse(self.prior)
         prior = choice.make(len(units), self.picture_size(model), model)
         stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
-        return Problem(objective, prior, measure, [stage], choice.finish(prior))
+        return Problem(objective, prior, measure, [stage], finish=choice.finish(prior), alpha=choice.alpha)
 
     @once
     def _examples(self, context: RunContext) -> DatasetExamples:

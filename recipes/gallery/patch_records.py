@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,9 +20,15 @@ from recipes.activations.map_geometry import Overlay, overlay, window
 from recipes.activations.responses import QUANTILES, PatchRecord, Response, responses
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
+from recipes.outputs.sheet import picture as picture_of
 from recipes.pictures.sets import PictureSet
 from recipes.runner.units import Unit
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+ON_SHEET = 4
+"""Patches of a unit on the contact sheet, at most."""
 PICTURES = "pictures"
 """Folder, below the output folder, of the pictures at the network's input size."""
 
@@ -159,6 +165,28 @@ class PatchRecords:
             name=unit.name,
             metrics=self.metrics(response),
         )
+
+
+def patch_tile(folder: Path, record: Record) -> Image.Image:
+    """A unit's strongest patches as one picture, two by two; its heat maps where it has none.
+
+    Args:
+        folder: the output folder.
+        record: of the unit.
+    """
+    from PIL import Image
+
+    patches = record.metrics.get("most", [])[:ON_SHEET]
+    if not patches:
+        return picture_of(folder, record)
+    side, across = 72, min(2, len(patches))
+    tile = Image.new("RGB", (side * across, side * -(-len(patches) // across)), "white")
+    for place, patch in enumerate(patches):
+        top, left, bottom, right = patch["window"]
+        with Image.open(folder / patch["picture"]) as full:
+            part = full.convert("RGB").crop((left, top, right, bottom)).resize((side, side))
+        tile.paste(part, (side * (place % across), side * (place // across)))
+    return tile
 
 
 def _heat(activation: Tensor, low: float, high: float) -> Tensor:

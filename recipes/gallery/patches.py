@@ -104,7 +104,7 @@ class Patches(Machines, NetworkFields, Recipe):
         from recipes.activations.reducers import Extremes
         from recipes.executors import executor
         from recipes.executors.progress import RunProgress
-        from recipes.gallery.patch_records import PatchRecords
+        from recipes.gallery.patch_records import PatchRecords, patch_tile
         from recipes.outputs.manifest import Manifest, describe
         from recipes.outputs.store import Store
         from recipes.pictures.sets import picture_set
@@ -150,7 +150,7 @@ class Patches(Machines, NetworkFields, Recipe):
                 if progress is not None and todo:
                     progress(RunProgress(made, todo, len(units) - todo, "unit"))
         finally:
-            page = store.write_page()
+            page = store.finish(patch_tile)
         seconds = time.perf_counter() - started
         return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=collected.skipped)
 

@@ -203,19 +203,21 @@ class Explain(HeatMapRecipe):
         from recipes.heatmaps.perception import perception_visualization
         from recipes.outputs.atomic import write_bytes, write_png
         from recipes.outputs.colormap import cut_out, plain
+        from recipes.outputs.provenance import provenance
 
+        about = provenance(self.name, self.settings(), unit) | {"method": str(request.choice)}
         method, picture, buffer = request.choice.method(), batch.images[row], io.BytesIO()
         files = {kind: Path(self.out) / file for kind, file in unit.extra_files.items()}
-        write_png(files["plain"], plain(heat, signed))
+        write_png(files["plain"], plain(heat, signed), about)
         np.save(buffer, heat.numpy())
         write_bytes(files["array"], buffer.getvalue())
         metrics: dict[str, Any] = {"lowest": float(heat.min()), "highest": float(heat.max())}
         if "perception" in files:
             preimage = batch.preimages(request.address, self.perceive or 0, self.seed)[row]
-            write_png(files["perception"], perception_visualization(preimage, heat))
+            write_png(files["perception"], perception_visualization(preimage, heat), about)
         if self.box == "graph-cut":
             mask = graph_cut(picture, heat)
-            write_png(files["cutout"], cut_out(picture, mask))
+            write_png(files["cutout"], cut_out(picture, mask), about, alpha=True)
             metrics["cutout"] = float(mask.float().mean())
             box = box_of(mask)
         else:

@@ -172,9 +172,11 @@ class JudgeMaps(HeatMapRecipe):
 
         from recipes.outputs.atomic import write_png
         from recipes.outputs.colormap import plain
+        from recipes.outputs.provenance import provenance
 
         strip = [plain(heat, verdict.metrics["signed"]) for heat in (verdict.map, *verdict.randomised)]
-        write_png(Path(self.out) / unit.extra_files["strip"], torch.cat(strip, 2))
+        about = provenance(self.name, self.settings(), unit)
+        write_png(Path(self.out) / unit.extra_files["strip"], torch.cat(strip, 2), about)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """Means over the images, a row for each method; the last row is the random baseline."""

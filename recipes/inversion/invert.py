@@ -142,8 +142,6 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         from recipes.inversion.schedules import best
 
         code, size = self._code(context), self._size(context)
-        if len(model.mean) != 3:
-            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; pre-images are in colour, of 3")
         if code is not None:
             code.check(model)
             if self.size is not None and (self.size, self.size) != code.size:
@@ -241,7 +239,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
             prior = choice.at(self._starts(context).pictures(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
-        return Problem(objective, prior, objective, stages, choice.finish(prior))
+        return Problem(objective, prior, objective, stages, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the pictures as they are in their files, with 8 bits a channel."""

@@ -100,14 +100,14 @@ class PriorChoice:
     def _known(self) -> dict[str, str]:
         """The options with their types, as text."""
         options = option_types(self._class())
-        given = ("count", "size", "images", "features", "start") if self.name == "accentuate" else ("count", "size")
+        given = ("images", "features", "start") if self.name == "accentuate" else ("count", "size", "image_channels")
         return {key: kind for key, kind in options.items() if key not in given} | _OWN.get(self.name, {})
 
     def make(self, count: int, size: tuple[int, int], model: Model, **defaults: Any) -> Prior:
         """Makes the prior.
 
         Args:
-            count: number of pictures.
+            count: number of pictures, of as many channels as the network takes.
             size: (height, width) in pixels.
             model: the network, in whose layer `accentuate` may measure the distance.
             **defaults: options of the recipe, which override the prior's defaults and are overridden by the choice's.
@@ -116,7 +116,7 @@ class PriorChoice:
             BadInput: for a value out of range.
             OSError: for a file that cannot be read.
         """
-        options = defaults | dict(self.options)
+        options = defaults | {"image_channels": len(model.mean)} | dict(self.options)
         if self.name == "accentuate":
             return _accentuate(count, size, model, **options)
         for own in ("transparent", "render"):
@@ -135,7 +135,7 @@ class PriorChoice:
         """Makes the prior that starts from images, for one of `STARTS` without options of a recipe.
 
         Args:
-            images: (B, 3, H, W) in [0, 1].
+            images: (B, C, H, W) in [0, 1].
             **defaults: as in `make`.
         """
         prior: Prior = self._class().from_image(images, **(defaults | dict(self.options)))
@@ -157,13 +157,18 @@ class PriorChoice:
         """Raises what `make` raises, before anything is written."""
         self.make(1, size, model)
 
+    @property
+    def alpha(self) -> bool:
+        """True if the last channel of the pictures that are written is opacity."""
+        return self.name == "maco" and bool(self.options.get("transparent"))
+
     def finish(self, prior: Prior) -> Callable[[Tensor], Tensor] | None:
-        """The function from finished pictures (B, 3, H, W) to those that are written; None if these are the same."""
+        """The function from finished pictures (B, C, H, W) to those that are written; None if these are the same."""
         from priors import Cppn, Maco
 
         if isinstance(prior, Cppn) and (size := self.options.get("render")):
             return lambda _images: prior.render(size).cpu()
-        if isinstance(prior, Maco) and self.options.get("transparent"):
+        if isinstance(prior, Maco) and self.alpha:
             import torch
 
             return lambda images: torch.cat([images, prior.transparency().cpu()], 1)
@@ -184,6 +189,7 @@ def _accentuate(
     start: str = "fourier",
     strength: float = 1.0,
     layer: str | None = None,
+    image_channels: int = 3,
 ) -> Prior:
     import priors
     from recipes.pictures.reading import fit, read_picture
@@ -198,7 +204,7 @@ def _accentuate(
         "pyramid": priors.Pyramid.from_image,
         "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # as in the paper: only phases are optimised
     }
-    photo = fit(read_picture(Path(image)), size).expand(count, -1, -1, -1)
+    photo = fit(read_picture(Path(image), image_channels), size).expand(count, -1, -1, -1)
     return priors.Accentuate(photo, starts[start], strength, None if layer is None else _features(model, layer))
 
 

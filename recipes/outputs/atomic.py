@@ -6,6 +6,7 @@ import io
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,21 +65,43 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_png(path: Path, image: Tensor) -> None:
-    """Writes a picture (3, H, W), (1, H, W), or (4, H, W) with alpha, in [0, 1] atomically, as an 8-bit PNG."""
+def write_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None, alpha: bool = False) -> None:
+    """Writes a picture atomically, as an 8-bit PNG.
+
+    Args:
+        path: the file.
+        image: (C, H, W) in [0, 1]: grey for one channel, coloured for three, else a strip of grey tiles, one for each.
+        text: keyword -> text of the file's text chunks, as `provenance` makes them.
+        alpha: True if the last channel is opacity.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
     from inverter.result import to_pil
 
+    chunks = PngInfo()
+    for keyword, value in (text or {}).items():
+        chunks.add_text(keyword, value)
     buffer = io.BytesIO()
-    to_pil(image).save(buffer, format="PNG")
+    to_pil(image, alpha).save(buffer, format="PNG", pnginfo=chunks)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_npy(path: Path, image: Tensor) -> None:
+    """Writes a tensor atomically, as an `.npy` file."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, image.detach().cpu().numpy(), allow_pickle=False)
     write_bytes(path, buffer.getvalue())
 
 
 def write_jpeg(path: Path, image: Tensor) -> None:
-    """Writes a picture (3, H, W) or (1, H, W) in [0, 1] atomically, as a JPEG without chroma subsampling."""
+    """Writes a picture (C, H, W) in [0, 1] atomically, as a JPEG without chroma subsampling; see `visible`."""
     from inverter.result import to_pil
+    from recipes.outputs.colormap import visible
 
     buffer = io.BytesIO()
-    to_pil(image).save(buffer, format="JPEG", quality=95, subsampling=0)
+    to_pil(visible(image)).save(buffer, format="JPEG", quality=95, subsampling=0)
     write_bytes(path, buffer.getvalue())
 
 

@@ -50,14 +50,23 @@ def colours(strengths: Tensor, signed: bool) -> Tensor:
     return (table[low] * (1 - part) + table[low + 1] * part).permute(2, 0, 1)
 
 
+def visible(picture: Tensor) -> Tensor:
+    """A picture (C, H, W) as one that can be shown in its place: grey and coloured ones as they are, else the mean.
+
+    Returns:
+        (1, H, W) or (3, H, W).
+    """
+    return picture if len(picture) in (1, 3) else picture.mean(0, keepdim=True)
+
+
 def plain(heat: Tensor, signed: bool) -> Tensor:
     """A heat map (H, W) alone, as a picture (3, H, W) in [0, 1]."""
     return colours(strength(heat, signed), signed)
 
 
 def overlay(photo: Tensor, heat: Tensor, signed: bool) -> Tensor:
-    """A heat map (H, W) over its photo (3, H, W) in [0, 1], whose own colours are desaturated."""
-    strengths = strength(heat, signed)
+    """A heat map (H, W) over its photo (C, H, W) in [0, 1], whose own colours are desaturated: (3, H, W)."""
+    strengths, photo = strength(heat, signed), visible(photo)
     grey = photo.mean(0, keepdim=True)
     ground = 0.35 * photo + 0.65 * grey
     cover = OPACITY * strengths.abs().sqrt()
@@ -68,7 +77,7 @@ def cut_out(photo: Tensor, thing: Tensor) -> Tensor:
     """A photo that is transparent outside an object: (4, H, W) in [0, 1].
 
     Args:
-        photo: (3, H, W) or (1, H, W) in [0, 1].
+        photo: (C, H, W) in [0, 1].
         thing: mask of the object, (H, W) of booleans.
 
     Example:
@@ -78,4 +87,4 @@ def cut_out(photo: Tensor, thing: Tensor) -> Tensor:
     """
     import torch
 
-    return torch.cat([photo.cpu().expand(3, -1, -1), thing[None].float()])
+    return torch.cat([visible(photo.cpu()).expand(3, -1, -1), thing[None].float()])

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingFile
-from recipes.outputs.atomic import write_png, write_text
+from recipes.outputs.atomic import write_bytes, write_npy, write_png, write_text
 from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
+from recipes.outputs.provenance import provenance
+from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.units_table import as_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+TABLE, SHEET = "units.csv", "sheet.png"
 
 Page = Callable[[Mapping[str, Any]], str]
 """Renders `index.html` from the manifest alone."""
@@ -86,11 +91,14 @@ class Store:
         """True if this picture is finished."""
         return file in self.manifest.units
 
-    def add(self, finished: Iterable[tuple[Record, Tensor]]) -> None:
+    def add(self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False) -> None:
         """Writes a batch of finished pictures, and then one line for all of them in the journal.
+
+        A picture that is neither grey nor of three colours is kept as an array too, as the extra file `channels`.
 
         Args:
             finished: records with their pictures, (C, H, W) in [0, 1].
+            alpha: True if the last channel is opacity.
 
         Raises:
             OSError: if they cannot be written, or the folder was removed; finished units are kept.
@@ -98,7 +106,12 @@ class Store:
         self._check()
         records = {}
         for record, image in finished:
-            write_png(self.folder / record.file, image)
+            if len(image) - alpha not in (1, 3):
+                array = f"{record.file.removesuffix('.png')}.npy"
+                write_npy(self.folder / array, image)
+                record = replace(record, extra_files={**record.extra_files, "channels": array})
+            about = provenance(self.manifest.recipe, self.manifest.settings, record)
+            write_png(self.folder / record.file, image, about, alpha)
             records[record.file] = record
         self.manifest.units |= records
         note(self.folder, records.values())
@@ -119,6 +132,21 @@ class Store:
         path = self.folder / "index.html"
         write_text(path, self.page(self.manifest.to_json()))
         return path
+
+    def finish(self, tile: Tile = picture) -> Path:
+        """Writes all that sums up the units finished so far, and returns the page's path.
+
+        These are the manifest, the page, `units.csv` (a row for each unit) and `sheet.png` (all pictures with labels).
+
+        Args:
+            tile: the picture of a record on the sheet.
+        """
+        page, records = self.write_page(), list(self.manifest.units.values())
+        write_text(self.folder / TABLE, as_csv(records))
+        if records:
+            title = f"{self.manifest.recipe} · {self.manifest.model.get('spec', 'network')}"
+            write_bytes(self.folder / SHEET, encoded(contact_sheet(self.folder, records, title, tile)))
+        return page
 
     def _check(self) -> None:
         """Raises if the folder was removed meanwhile: it must not be created again with half of the run in it."""
@@ -165,6 +193,8 @@ def _clear(folder: Path) -> None:
         if file.resolve().is_relative_to(root):  # never remove a file outside, whatever the manifest lists
             file.unlink(missing_ok=True)
             _prune(file.parent, folder)
+    for name in (TABLE, SHEET):
+        (folder / name).unlink(missing_ok=True)
     forget(folder)
     path.unlink()
 

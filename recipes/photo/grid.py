@@ -118,6 +118,7 @@ class Grid(PhotoIcons):
 
     def assemble(self, folder: Path, records: Collection[Record]) -> None:
         from recipes.outputs.atomic import write_png
+        from recipes.outputs.provenance import provenance
 
         shapes: dict[str, tuple[int, int]] = next(
             (record.metrics["maps"] for record in records if record.metrics.get("maps")), {}
@@ -126,11 +127,16 @@ class Grid(PhotoIcons):
             cells = [
                 _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
             ]
-            write_png(folder / "grids" / f"{safe_name(layer)}.png", compose(cells, rows, columns, self.icon))
+            about = provenance(self.name, self.settings()) | {"layer": layer}
+            picture = compose(cells, rows, columns, self.icon)
+            write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:
-    from recipes.pictures.reading import read_picture
+    from recipes.outputs.colormap import visible
+    from recipes.pictures.reading import read_array, read_picture
 
     y, x = record.metrics["position"]
-    return y, x, record.metrics["magnitude"], read_picture(out / record.file)
+    channels = record.extra_files.get("channels")
+    icon = visible(read_array(out / channels)).expand(3, -1, -1) if channels else read_picture(out / record.file)
+    return y, x, record.metrics["magnitude"], icon

@@ -104,7 +104,7 @@ class PhotoIcons(NetworkRecipe):
     def _photo(self, model: Model) -> Tensor:
         from recipes.pictures.reading import fit, read_picture
 
-        return fit(read_picture(self.image), self.picture_size(model))
+        return fit(read_picture(self.image, len(model.mean)), self.picture_size(model))
 
     @once
     def _maps(self, context: RunContext) -> dict[str, Tensor]:
@@ -116,8 +116,6 @@ class PhotoIcons(NetworkRecipe):
         from inverter import encode
 
         model = context.model
-        if len(model.mean) != 3:
-            raise BadInput(f"{model.spec} takes pictures of {len(model.mean)} channels; icons are in colour, of 3")
         photo, side = self._photo(model), (self.icon, self.icon)
         choice = PriorChoice.parse(self.prior)
         choice.check(side, model)
@@ -181,7 +179,7 @@ class PhotoIcons(NetworkRecipe):
         choice = PriorChoice.parse(self.prior)
         defaults = {"contrast": CONTRAST} if choice.name == "fourier" else {}
         prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
-        return Problem(objective, prior, measure, finish=choice.finish(prior))
+        return Problem(objective, prior, measure, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """Of the photo, the sizes of its maps; of an icon, the cosine between its mean activation and its vector."""

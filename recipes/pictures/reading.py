@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,13 +20,31 @@ UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.De
 """What reading a damaged picture may raise: catch these to report it and skip it."""
 
 _MODES = {1: "L", 3: "RGB"}
+# fmt: off
+_RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f",
+)
+"""Of cameras' raw formats, which may hold a small preview that is not the picture."""
+_OTHERS = (
+    ".ai", ".avif", ".exr", ".hdr", ".heic", ".heif", ".hif", ".jp2", ".jxl", ".jxr", ".kra", ".pdf",
+    ".psb", ".psd", ".svg", ".svgz", ".webp", ".xcf",
+)
+"""Of other formats that hold pictures, some of which Pillow may be able to read."""
+# fmt: on
+
+Background = str | tuple[int, int, int]
+"""A colour as Pillow knows it: a name, `#rrggbb`, or (red, green, blue) from 0 to 255."""
 
 
 def picture_files(path: Path) -> list[Path]:
-    """The pictures in a folder and below it, sorted; for a file, the file alone."""
+    """The pictures in a folder and below it, sorted; for a file, the file alone.
+
+    They include files of formats that cannot be read: reading one reports that, and what to do.
+    """
     if path.is_file():
         return [path]
-    known = {*Image.registered_extensions(), ".npy"}
+    known = {*Image.registered_extensions(), ".npy", *_RAW, *_OTHERS}
     return sorted(file for file in path.rglob("*") if file.suffix.lower() in known and file.is_file())
 
 
@@ -90,7 +108,9 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
-def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:
+def read_pictures(
+    path: Path, channels: int, near: tuple[int, int] | None = None, background: Background = "white"
+) -> Iterable[Tensor]:
     """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the entire file.
 
     Args:
@@ -98,8 +118,10 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
         channels: 3 for colour, 1 for grey; other numbers only for `.npy` files.
         near: the (height, width) that they will be cropped to. An 8-bit picture of at least four times that size is
             averaged down while it is read, to no less than twice that size, which saves memory.
+        background: the colour behind a picture with transparency, whose hidden colours are not seen.
     """
-    if path.suffix.lower() == ".npy":
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
@@ -109,7 +131,9 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
         return (_unit(part) for part in parts)
     if channels not in _MODES:
         raise BadInput(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
-    with Image.open(path) as file:
+    if suffix in _RAW:
+        raise BadInput(_unsupported(path))
+    with _opened(path) as file:
         if near is not None:
             file.draft(None, (2 * max(near), 2 * max(near)))  # JPEG alone: it decodes at 1/2, 1/4 or 1/8
         picture = ImageOps.exif_transpose(file)
@@ -118,11 +142,41 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
             if array.dtype.kind == "f" or array.min() < 0 or array.max() > 65535:
                 raise BadInput(f"expected 8 or 16 bits per channel, got mode {picture.mode}: save it as .npy")
             return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
-        picture = picture.convert(_MODES[channels])
+        picture = opaque(picture, background).convert(_MODES[channels])
         if near is not None and (factor := min(picture.height // near[0], picture.width // near[1]) // 2) > 1:
             picture = picture.reduce(factor)
         array = np.asarray(picture)
     return [check_picture(_unit(array[None] if channels == 1 else array.transpose(2, 0, 1)))]
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        if path.suffix.lower() in _OTHERS:
+            raise BadInput(_unsupported(path)) from None
+        raise
+
+
+def _unsupported(path: Path) -> str:
+    return f"{path.suffix[1:].upper()} is a format that cannot be read here: convert it to PNG or JPEG"
+
+
+def opaque(picture: Image.Image, background: Background = "white") -> Image.Image:
+    """A picture without transparency: what it shows in front of a background of one colour.
+
+    Args:
+        picture: of any mode; one without transparency is returned as it is.
+        background: the colour.
+    """
+    if not picture.has_transparency_data:
+        return picture
+    return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture.convert("RGBA"))
+
+
+def read_array(path: Path) -> Tensor:
+    """An `.npy` file of one picture, as it is."""
+    return torch.from_numpy(np.load(path, allow_pickle=False))
 
 
 def _unit(array: np.ndarray[Any, Any]) -> Tensor:
@@ -133,20 +187,26 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def read_picture(path: str | Path, channels: int = 3, near: tuple[int, int] | None = None) -> Tensor:
+def read_picture(
+    path: str | Path,
+    channels: int = 3,
+    near: tuple[int, int] | None = None,
+    background: Background = "white",
+) -> Tensor:
     """One picture as (channels, H, W) in [0, 1]: of any mode (grey, alpha, 16 bits), rotated as its EXIF data says.
 
     Args:
         path: the file.
         channels: 3 for colour, 1 for grey.
         near: as in `read_pictures`.
+        background: as in `read_pictures`.
 
     Raises:
         MissingFile: if the file does not exist.
         BadInput: if it cannot be read; the message names the file.
     """
     try:
-        (picture,) = read_pictures(Path(path), channels, near)
+        (picture,) = read_pictures(Path(path), channels, near, background)
     except FileNotFoundError:
         raise MissingFile(f"no picture {str(path)!r}") from None
     except UNREADABLE as error:

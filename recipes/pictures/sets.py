@@ -19,7 +19,7 @@ from torch import Tensor
 
 from inverter_errors import BadInput
 from priors.base import check_picture
-from recipes.pictures.reading import UNREADABLE, fit, named_pictures, read_picture
+from recipes.pictures.reading import UNREADABLE, fit, named_pictures, opaque, read_picture
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -195,7 +195,7 @@ def _item(item: Any, channels: int) -> Tensor:
     while isinstance(item, tuple | list) and item:
         item = item[0]
     if isinstance(item, Image.Image):
-        array = np.asarray(item.convert("RGB" if channels == 3 else "L"))
+        array = np.asarray(opaque(item).convert("RGB" if channels == 3 else "L"))
         item = torch.from_numpy(array.reshape(*array.shape[:2], channels).copy()).permute(2, 0, 1)
     if not isinstance(item, Tensor):
         raise BadInput(f"expected a tensor (C, H, W) or a PIL image, got {type(item).__name__}")

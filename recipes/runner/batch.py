@@ -22,10 +22,17 @@ from recipes.runner.units import Given, Problem, Unit
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A batch of finished pictures, (B, C, H, W) in [0, 1] on the CPU, and what there is to tell of each."""
+    """A batch of finished pictures, (B, C, H, W) in [0, 1] on the CPU, and what there is to tell of each.
+
+    Attributes:
+        records: of the pictures.
+        images: the pictures.
+        alpha: True if their last channel is opacity.
+    """
 
     records: Sequence[Record]
     images: Tensor
+    alpha: bool = False
 
 
 def make(
@@ -91,7 +98,8 @@ def _made(
         metrics = recipe.metrics(context, units, images)
     if isinstance(work, Problem) and work.finish:
         images = work.finish(images)
-    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], images)
+    alpha = isinstance(work, Problem) and work.alpha
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], images, alpha)
 
 
 def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:

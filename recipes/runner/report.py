@@ -6,10 +6,12 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inverter_errors import MissingLibrary
 from recipes.outputs.manifest import Manifest, Record
+from recipes.outputs.sheet import label, picture
+from recipes.outputs.units_table import row
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +60,7 @@ class Report:
     @property
     def images(self) -> list[Image.Image]:
         """The finished pictures, read from disk, in the order of `records`."""
-        return [_read(self.out / record.file) for record in self.records]
+        return [picture(self.out, record) for record in self.records]
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The records as a table: a row for each picture, its metrics as columns of their own.
@@ -70,7 +72,7 @@ class Report:
             import pandas
         except ModuleNotFoundError as error:
             raise MissingLibrary("to_dataframe needs pandas: pip install pandas") from error
-        return pandas.DataFrame([_row(record) for record in self.records])
+        return pandas.DataFrame([row(record) for record in self.records])
 
     def __repr__(self) -> str:
         count = len(self.manifest.units)
@@ -105,38 +107,19 @@ def _cell(folder: Path, record: Record) -> str:
     import base64
     import io
 
-    picture = _read(folder / record.file)
-    picture.thumbnail((SIDE, SIDE))
+    shown = picture(folder, record)
+    shown.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    shown.save(buffer, "PNG")
     source = base64.b64encode(buffer.getvalue()).decode()
-    label = (
-        record.name
-        or record.image
-        or "/".join(str(part) for part in (record.layer, record.channel) if part is not None and part != "")
-    )
+    name = html.escape(label(record))
     score = "" if record.score is None else f"<br>{record.score:.4g}"
     status = "" if record.status == "ok" else f"<br>{html.escape(record.status)}"
     return (
         f'<figure style="margin:0;width:{SIDE}px;font-size:11px;overflow-wrap:anywhere">'
-        f'<img src="data:image/png;base64,{source}" alt="{html.escape(label)}">'
-        f"<figcaption>{html.escape(label)}{score}{status}</figcaption></figure>"
+        f'<img src="data:image/png;base64,{source}" alt="{name}">'
+        f"<figcaption>{name}{score}{status}</figcaption></figure>"
     )
-
-
-def _row(record: Record) -> dict[str, Any]:
-    values = record.to_json()
-    metrics = values.pop("metrics", {})
-    values.pop("extra_files", None)
-    return values | {key: value for key, value in metrics.items() if key not in values}
-
-
-def _read(path: Path) -> Image.Image:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.copy()
 
 
 def _plural(count: int, noun: str) -> str:

@@ -119,7 +119,7 @@ def run(
         jobs = [part.batch for part in parts]
         with closing(executor.map(partial(make, context, settings, complete), jobs, on_progress)) as results:
             for index, finished in results:
-                store.add(parts[index].pick(finished))
+                store.add(parts[index].pick(finished), finished.alpha)
                 done += len(parts[index].places)
                 under_way.pop(index, None)
                 update()
@@ -128,7 +128,7 @@ def run(
                     written = time.perf_counter()
                     due = written + max(PAGE_EVERY, (written - now) / SHARE)
     finally:
-        page = store.write_page()
+        page = store.finish() if complete else store.write_page()
         if complete:
             recipe.assemble(out, store.manifest.units.values())
     records = list(store.manifest.units.values())

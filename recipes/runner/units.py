@@ -56,7 +56,8 @@ class Problem:
         prior: of the pictures.
         measure: the objective whose value on the finished pictures is their score.
         stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
-        finish: maps the optimised pictures (B, 3, H, W) to those that are written; None where they are the same.
+        finish: maps the optimised pictures (B, C, H, W) to those that are written; None where they are the same.
+        alpha: True if the last channel of the pictures that are written is opacity.
         model: the network under inspection, where it is not the run's.
     """
 
@@ -65,6 +66,7 @@ class Problem:
     measure: Objective
     stages: Sequence[Mapping[str, Any]] = ({},)
     finish: Callable[[Tensor], Tensor] | None = None
+    alpha: bool = False
     model: Model | None = None
 
 
@@ -73,7 +75,7 @@ class Given:
     """A batch of units that need no optimisation.
 
     Attributes:
-        images: the pictures, (B, 3, H, W) in [0, 1].
+        images: the pictures, (B, C, H, W) in [0, 1].
         units: the units once more, where something about them depends on the picture (its class); else None.
         metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
     """

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from inverter_errors import BadInput, MissingLibrary
 from recipes.attribution.localization.boxes import Box, hot_box, largest_region
+from recipes.outputs.colormap import visible
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
 """Quantiles of a map: foreground lies above the one, background below the other (Simonyan et al. 2014, section 3.2)."""
@@ -32,7 +33,7 @@ def graph_cut(image: Tensor, heat: Tensor) -> Tensor:
     By default grabCut would also learn from undecided pixels and take the object's own colours for background.
 
     Args:
-        image: (3, H, W) or (1, H, W) in [0, 1].
+        image: (C, H, W) in [0, 1]; channels that are no colours are averaged.
         heat: (H, W).
 
     Returns:
@@ -59,7 +60,7 @@ def graph_cut(image: Tensor, heat: Tensor) -> Tensor:
     background = background.view(heat.shape) & ~foreground
     if not background.any():
         return foreground
-    colours = (image.detach().cpu().clamp(0, 1) * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
+    colours = (visible(image).detach().cpu().clamp(0, 1) * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
     bgr = colours.flip(2).contiguous()
     cv2.setRNGSeed(0)  # mixtures are initialised at random
     counts = int(background.sum()), int(foreground.sum())

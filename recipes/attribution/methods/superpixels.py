@@ -21,7 +21,7 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
     superpixel is not necessarily connected.
 
     Args:
-        picture: (3, H, W) or (1, H, W) in [0, 1].
+        picture: (C, H, W) in [0, 1]; channels that are no colours are averaged.
         count: approximate number of superpixels.
         compactness: m; larger values give squarer superpixels.
 
@@ -59,7 +59,9 @@ def _lab(picture: Tensor, sigma: float) -> Tensor:
     from kornia.color import rgb_to_lab
     from kornia.filters import gaussian_blur2d
 
-    colours = picture.float().expand(3, -1, -1)[None].clamp(0, 1)
+    from recipes.outputs.colormap import visible
+
+    colours = visible(picture).float().expand(3, -1, -1)[None].clamp(0, 1)
     side = 2 * min(int(2 * sigma), (min(picture.shape[1:]) - 1) // 2) + 1
     return rgb_to_lab(gaussian_blur2d(colours, (side, side), (sigma, sigma)))[0]
 
