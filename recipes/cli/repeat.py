@@ -20,7 +20,7 @@ from recipes.options.fields import key_of
 from recipes.options.suggest import nearest
 from recipes.outputs.manifest import PASSING, Manifest, Record, versions
 from recipes.runner.recipe import UnitRecipe
-from recipes.runner.run import run
+from recipes.runner.run import places, run
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
@@ -93,7 +93,8 @@ def repeat(
                 f"the weights of {model.spec} have changed: their sha256 was {known.model.get('sha256')}, "
                 f"and is {model.sha256}; give the old ones with weights"
             )
-        run(part, progress, model=model, only={record.file for record in records})
+        made = places(known.units.values())
+        run(part, progress, model=model, only={record.file for record in records}, made=made)
         changes = _changes(known, path)
         return [_compared(record.file, path.parent, out, changes) for record in records]
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from recipes.outputs.vocabulary import ORIGINAL
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,6 +48,11 @@ class Unit:
     group: str = ""
     extra_files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def requested(self) -> bool:
+        """False for an input image, which is in the folder only to be compared with."""
+        return self.objective != ORIGINAL
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -58,6 +65,8 @@ class Problem:
         stages: fields of `inverter.Settings` in which this batch differs from the run's; one stage after the other.
         finish: maps the optimised pictures (B, 3, H, W) to those that are written; None where they are the same.
         model: the network under inspection, where it is not the run's.
+        activation: the score is a unit's activation, which the picture maximises: where it is 0, or never changes, the
+            unit is silent. Such a unit is tried once more with other random draws.
     """
 
     objective: Objective
@@ -66,6 +75,7 @@ class Problem:
     stages: Sequence[Mapping[str, Any]] = ({},)
     finish: Callable[[Tensor], Tensor] | None = None
     model: Model | None = None
+    activation: bool = False
 
 
 @dataclass(frozen=True)
