@@ -249,7 +249,7 @@ class _Pass:
 
         def update() -> None:
             if progress is not None:
-                progress(RunProgress(self.state.done - start, total - start, start, "picture"))
+                progress(RunProgress(self.state.done - start, total - start, start, "input picture"))
 
         update()
         try:

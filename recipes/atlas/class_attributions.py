@@ -89,7 +89,7 @@ def collect_attributions(
                 array.append(maps[np.searchsorted(part.indices, rows[:, 0]), rows[:, 1], rows[:, 2]])
             state.done, state.rows = part.stop, array.rows
             if progress is not None:
-                progress(RunProgress(state.done - start, len(pictures) - start, start, "picture"))
+                progress(RunProgress(state.done - start, len(pictures) - start, start, "input picture"))
             if time.monotonic() - noted > COMMIT_EVERY:
                 array.flush()
                 state.save(notes)

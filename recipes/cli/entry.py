@@ -120,7 +120,7 @@ def _run(recipe: Recipe) -> int:
             progress(update)
 
     try:
-        with shown(recipe.name) as progress:
+        with shown(recipe.name, noun=recipe.noun) as progress:
             report = recipe.run(on_progress)
     except KeyboardInterrupt as stop:
         if last and last[0].noun is None and not str(stop):

@@ -20,7 +20,7 @@ from recipes.options.fields import key_of
 from recipes.options.suggest import nearest
 from recipes.outputs.manifest import PASSING, Manifest, Record, describe, other_network, versions
 from recipes.runner.recipe import UnitRecipe
-from recipes.runner.run import run
+from recipes.runner.run import places, run
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
@@ -95,7 +95,8 @@ def repeat(
             )
         if changed := other_network(known.model, describe(model)):
             raise BadInput(f"{model.spec} is not as it was: {changed}")
-        run(part, progress, model=model, only={record.file for record in records})
+        made = places(known.units.values())
+        run(part, progress, model=model, only={record.file for record in records}, made=made)
         changes = _changes(known, path)
         return [_compared(record.file, path.parent, out, changes) for record in records]
 

@@ -11,6 +11,7 @@ import torch
 
 from inverter import Model
 from recipes.executors import Results, Work
+from recipes.executors.threads import default_threads
 
 
 class InProcess:
@@ -18,12 +19,12 @@ class InProcess:
 
     Args:
         model: the network.
-        threads: torch threads while it works; by default torch's current number.
+        threads: torch threads while it works; by default those of `default_threads`.
     """
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
         self.model, self.device = model, model.device
-        self.threads = threads or torch.get_num_threads()
+        self.threads = threads or default_threads()
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         for index, job in enumerate(jobs):

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
+from recipes.executors.threads import default_threads, wait_passively
 from recipes.executors.worker import Worker, packed, portable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Processes:
     Args:
         load: loads the network.
         workers: number of processes.
-        threads: torch threads in each; None divides this process's threads among them.
+        threads: torch threads in each; None divides `default_threads` among them.
         device: device of the network.
         spread: give each worker one of the GPUs that this process sees.
     """
@@ -44,10 +45,8 @@ class Processes:
         device: torch.device,
         spread: bool = True,
     ) -> None:
-        import torch
-
         self.load, self.workers, self.device = load, workers, device
-        self.threads = threads or max(1, torch.get_num_threads() // workers)
+        self.threads = threads or max(1, default_threads() // workers)
         self.gpus = _visible_gpus() if spread and device.type == "cuda" else []
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
@@ -147,6 +146,7 @@ def _serve(connection: Connection, threads: int, gpu: str | None) -> None:
     """A worker's main loop: receives the work, then job after job, until its parent ends it or dies."""
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    wait_passively()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 

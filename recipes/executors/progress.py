@@ -15,12 +15,15 @@ class RunProgress:
         units: units to do in this part.
         finished: units that were finished before.
         noun: what is counted, if not units.
+        share: fraction of this part's work that is done, in [0, 1], where some units take longer than others; None
+            where all are alike.
     """
 
     done: float
     units: int
     finished: int
     noun: str | None = None
+    share: float | None = None
 
 
 RunProgressCallback = Callable[[RunProgress], None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingLibrary
 from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
+from recipes.executors.threads import default_threads, wait_passively
 from recipes.executors.worker import Worker, packed, portable
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RayCluster:
         assert machines.ray is not None
         self.ray, self.load = _connected(machines.ray, (machines.workers or 1) * (machines.threads or 1)), load
         room = self.ray.cluster_resources()
-        cores, gpus, here = int(room.get("CPU", 0)), room.get("GPU", 0.0), torch.get_num_threads()
+        cores, gpus, here = int(room.get("CPU", 0)), room.get("GPU", 0.0), default_threads()
         default = min(1.0, gpus) if spread or device.type == "cuda" else 0.0
         self.gpus = default if machines.ray_gpus is None else machines.ray_gpus
         workers = machines.workers or (int(gpus / self.gpus) if self.gpus else None)
@@ -152,6 +153,7 @@ class _Actor:
 
     def begin(self, payload: bytes, threads: int, folder: str) -> tuple[str, Any]:
         try:
+            wait_passively()
             os.chdir(folder)  # so that relative paths mean the same as in the main process
             self.worker = Worker(payload, threads)
         except Exception as error:

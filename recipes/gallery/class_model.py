@@ -80,7 +80,7 @@ class ClassModel(JudgeFields, NetworkRecipe):
     name: ClassVar[str] = "classes"
 
     class_: str | int | Sequence[int | str] = option(
-        "all", "classes: all, names, indices 9,40,71 or ranges 0-15; may be repeated", repeat=True
+        "all", "classes: all, names, indices 9,40,71 or ranges 0-15; may be repeated", repeat=True, grows=True
     )
     preset: PresetName = option(
         "best",

@@ -13,6 +13,7 @@ from recipes.options.indices import parse_channels
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
+from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext, once
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import Objective
     from recipes.gallery.dataset_examples import DatasetExamples
+    from recipes.outputs.manifest import Record
 
 GalleryObjective = Literal["channel", "neuron", "logit", "softmax"]
 """What a gallery maximises: a channel's mean over its map, the centre of the map, a logit, or a log-probability."""
@@ -55,8 +57,12 @@ class Gallery(NetworkRecipe):
 
     name: ClassVar[str] = "gallery"
 
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    layer: str | Sequence[str] = option(
+        "all", "address of a layer, or all (every stage); may be repeated", repeat=True, grows=True
+    )
+    channels: str | int | Sequence[int] = option(
+        "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
+    )
     objective: GalleryObjective = option(
         "channel",
         "what to maximise: channel (its mean), neuron (the centre of the map), logit or softmax (log-probability)",
@@ -67,7 +73,7 @@ class Gallery(NetworkRecipe):
         None, "optimisation steps for each picture (default: 32 with the fourier prior, else 64)"
     )
     attempts: int = option(1, "number of diverse pictures of each unit")
-    negative: bool = option(False, "add a picture that minimises each unit")
+    negative: bool = option(False, "add a picture that minimises each unit", grows=True)
     dataset: str | Sequence[str] | Dataset[Any] | None = option(
         None, "folder of pictures: show the patches that activate each unit most; may be repeated", repeat=True
     )
@@ -178,7 +184,11 @@ class Gallery(NetworkRecipe):
         choice = PriorChoice.parse(self.prior)
         prior = choice.make(len(units), self.picture_size(model), model)
         stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
-        return Problem(objective, prior, measure, [stage], finish=choice.finish(prior), alpha=choice.alpha)
+        # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
+        activation = units[0].direction == "max" and self.objective != "softmax"
+        return Problem(
+            objective, prior, measure, [stage], choice.finish(prior), alpha=choice.alpha, activation=activation
+        )
 
     @once
     def _examples(self, context: RunContext) -> DatasetExamples:
@@ -203,6 +213,15 @@ class Gallery(NetworkRecipe):
         problem = self.problem(context, units)
         scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
         return self._examples(context).metrics(units, scores.tolist())
+
+    def closing(self, records: Sequence[Record]) -> str | None:
+        silent = [record for record in records if record.status == SILENT]
+        if not silent:
+            return None
+        named = ", ".join(dict.fromkeys(f"{record.layer}/{record.channel}" for record in silent[:5]))
+        few = f"{len(silent)} pictures are" if len(silent) > 1 else "1 picture is"
+        units = "silent units" if len(silent) > 1 else "a silent unit"
+        return f"{few} of {units}, which no picture made active: {named}{', ...' if len(silent) > 5 else ''}"
 
     def _diversity_layer(self, model: Model, layer: str) -> str:
         """The layer in which attempts must differ: the unit's own, or for classes the last stage."""

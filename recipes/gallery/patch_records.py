@@ -21,6 +21,7 @@ from recipes.activations.responses import QUANTILES, PatchRecord, Response, resp
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
 from recipes.outputs.sheet import picture as picture_of
+from recipes.outputs.vocabulary import OK, SILENT
 from recipes.pictures.sets import PictureSet
 from recipes.runner.units import Unit
 
@@ -161,7 +162,7 @@ class PatchRecords:
             score=response.most[0].value if response.most else None,
             steps=0,
             seconds=0.0,
-            status="ok" if response.most else "the same in all pictures",
+            status=OK if response.most else SILENT,
             name=unit.name,
             metrics=self.metrics(response),
         )

@@ -24,8 +24,9 @@ def option(default: Any, help: str, **more: Any) -> Any:
         default: its default; `dataclasses.MISSING` for a required field.
         help: a noun phrase for `--help`, in lower case and without a full stop.
         **more: `repeat`: it may be given several times; `choices`: all its values; `was`: its name in the last release,
-            which still works; `group`: one of those above, for a field that recipes share; `hidden`: a shared field
-            that this recipe does not use, omitted from the command line and the manifest.
+            which still works; `grows`: more of it only adds units, so that a run may continue with it;
+            `group`: one of those above, for a field that recipes share; `hidden`: a shared field that this recipe does
+            not use, omitted from the command line and the manifest.
 
     Returns:
         What `dataclasses.field` returns.

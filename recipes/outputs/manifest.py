@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,8 @@ class Record:
         name: of the class, if known.
         image: name of the input image, if there is one.
         prior: name of the prior, if a run uses several.
+        batch: number of the batch in which the picture was made, and
+        place: its place there; its last bits depend on the others in its batch.
         metrics: other measurements of the picture, by name.
         extra_files: other files that belong to the picture, by kind: paths like `file`.
     """
@@ -68,6 +70,8 @@ class Record:
     name: str | None = None
     image: str | None = None
     prior: str | None = None
+    batch: int | None = None
+    place: int | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     extra_files: dict[str, str] = field(default_factory=dict)
 
@@ -117,6 +121,7 @@ class Manifest:
         versions: of Python and the libraries.
         units: finished units, by file.
         table: the summary of the finished units, a dict per row.
+        growing: settings that may differ from an earlier run's, as long as none of its units is lost.
     """
 
     recipe: str
@@ -127,6 +132,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=lambda: versions())
     units: dict[str, Record] = field(default_factory=dict)
     table: list[dict[str, Any]] = field(default_factory=list)
+    growing: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         table = {"table": self.table} if self.table else {}
@@ -171,15 +177,38 @@ class Manifest:
             ) from error
 
     def difference(self, other: Manifest) -> str | None:
-        """The first difference between two runs that affects their pictures, in words; None if there is none."""
+        """The first difference between two runs that affects their pictures, in words; None if there is none.
+
+        Args:
+            other: the earlier run. It may differ in the settings that are `growing`: `lost` says whether it just grew.
+        """
         if self.recipe != other.recipe:
             return f"recipe is {other.recipe!r}, not {self.recipe!r}"
         for key in self.settings | other.settings:
             mine, theirs = self.settings.get(key), other.settings.get(key)
             off = mine in (None, False) and theirs in (None, False)  # a setting that an older version lacks is off
-            if key not in PASSING and mine != theirs and not off:
+            if key not in PASSING | self.growing and mine != theirs and not off:
                 return f"{key} is {theirs!r}, not {mine!r}"
         return other_network(self.model, other.model)
+
+    def lost(self, other: Manifest, files: Collection[str]) -> str | None:
+        """The first setting that leaves out finished units of an earlier run, in words; None if the run grew or stays.
+
+        Args:
+            other: the earlier run.
+            files: of all units that this run will have.
+        """
+        gone = [file for file in other.units if file not in files]
+        changed = [
+            key for key in self.settings if key in self.growing and self.settings[key] != other.settings.get(key)
+        ]
+        if not gone or not changed:
+            return None
+        key = changed[0]
+        return (
+            f"{key} is {other.settings.get(key)!r}, not {self.settings[key]!r}; a run may grow, but this leaves out "
+            f"{len(gone)} of its finished units, as {gone[0]}"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,9 +78,10 @@ class Store:
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
+        files = tuple(files)
         if fresh:
             _clear(folder)
-        elif earlier := same_run(folder, manifest):
+        elif earlier := same_run(folder, manifest, files):
             manifest.created = earlier.created
             manifest.units = {file: unit for file, unit in earlier.units.items() if _complete(folder, unit)}
         store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
@@ -157,12 +158,13 @@ class Store:
             )
 
 
-def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
+def same_run(folder: Path, manifest: Manifest, files: Collection[str] | None = None) -> Manifest | None:
     """The manifest that an earlier part of the same run left in a folder, if there is one.
 
     Args:
         folder: the output folder.
         manifest: of the run.
+        files: of all units that the run will have, once they are known: none of an earlier run may be missing.
 
     Raises:
         BadInput: if the folder holds a run with other settings; it names the difference.
@@ -172,7 +174,10 @@ def same_run(folder: Path, manifest: Manifest) -> Manifest | None:
         return None
     earlier = Manifest.load(path)
     earlier.units |= noted(folder)
-    if difference := manifest.difference(earlier):
+    difference = manifest.difference(earlier)
+    if difference is None and files is not None:
+        difference = manifest.lost(earlier, files)
+    if difference:
         raise BadInput(
             f"{folder} holds a run with other settings: its {difference}; "
             "give another output folder, or set fresh to start over"

@@ -65,7 +65,7 @@ class Recipe(ABC):
         """
         from recipes.runner.progress_bar import shown
 
-        with self._exclusive(), shown(self.name, progress) as callback:
+        with self._exclusive(), shown(self.name, progress, self.noun) as callback:
             return self._run(callback)
 
     @abstractmethod
@@ -80,6 +80,11 @@ class Recipe(ABC):
 
         with held(Path(self.out)), deterministic(bool(getattr(self, "deterministic", False))):
             yield
+
+    @property
+    def growing(self) -> frozenset[str]:
+        """Settings with which a run may grow: an output folder is continued with more of them, but not with less."""
+        return frozenset(key_of(f) for f in fields(self) if f.metadata.get("grows"))
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest; without those that do not change what is made."""
@@ -197,6 +202,10 @@ class UnitPlan(Machines, Recipe):
     @abstractmethod
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         """One batch of units as an optimisation, or as pictures that exist already."""
+
+    def cost(self, context: RunContext, unit: Unit) -> float:
+        """How long a unit takes in proportion to the others, for the time left; an input image takes none."""
+        return float(unit.requested)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         """What is measured of one batch's finished pictures: JSON values by name, for each unit.

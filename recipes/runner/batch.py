@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from inverter import Model, Progress, Settings, evaluate
 from inverter.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
+from recipes.outputs.vocabulary import OK, SILENT
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
 from recipes.runner.out_of_memory import optimize_in_halves
 from recipes.runner.units import Given, Problem, Unit
+
+GREY = 2 / 255
+"""A picture whose values differ by less than this has never left grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,27 +84,73 @@ def _made(
     if isinstance(work, Given):
         images, outcomes, units = work.images, [_Outcome()] * count, work.units or units
         metrics = work.metrics if metrics is None else metrics
+        finished = images
     else:
-        network = work.model or model
-        stages = [replace(settings, **stage) for stage in work.stages]
-        steps, seconds, status = 0, 0.0, ["ok"] * count
-        total = sum(stage.steps for stage in stages)
-        for stage in stages:
-            report = partial(_report, on_progress, steps / total, stage.steps / total)
-            result = optimize_in_halves(network, work.objective, work.prior, stage, recipe.transforms, report)
-            steps, seconds = steps + stage.steps, seconds + result.seconds
-            status = [old if old != "ok" else new for old, new in zip(status, result.status, strict=True)]
-        images = result.images
-        scores = result.scores
-        if work.measure is not work.objective:
-            scores = evaluate(network, work.measure, uncropped(network, work.prior, images))
-        outcomes = [_Outcome(score, steps, seconds, end) for score, end in zip(scores.tolist(), status, strict=True)]
+        images, finished, outcomes = _optimised(recipe, settings, model, work, count, on_progress)
+        if places := _silent(units, outcomes):
+            again = recipe.problem(context, [units[place] for place in places])
+            assert isinstance(again, Problem)
+            other = replace(settings, seed=settings.seed + 1)
+            rivals = _optimised(recipe, other, model, again, len(places), _unreported)
+            for place, image, written, outcome in zip(places, *rivals, strict=True):
+                if outcome.status != SILENT:
+                    images[place], finished[place], outcomes[place] = image, written, outcome
+                outcomes[place] = replace(outcomes[place], tries=2)
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
-    if isinstance(work, Problem) and work.finish:
-        images = work.finish(images)
     alpha = isinstance(work, Problem) and work.alpha
-    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], images, alpha)
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], finished, alpha)
+
+
+def _optimised(
+    recipe: UnitPlan,
+    settings: Settings,
+    model: Model,
+    work: Problem,
+    count: int,
+    on_progress: Callable[[float], None],
+) -> tuple[Tensor, Tensor, list[_Outcome]]:
+    """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
+    network = work.model or model
+    stages = [replace(settings, **stage) for stage in work.stages]
+    steps, seconds, status, constant = 0, 0.0, [OK] * count, [True] * count
+    total = sum(stage.steps for stage in stages)
+    for stage in stages:
+        report = partial(_report, on_progress, steps / total, stage.steps / total)
+        result = optimize_in_halves(network, work.objective, work.prior, stage, recipe.transforms, report)
+        steps, seconds = steps + stage.steps, seconds + result.seconds
+        status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
+        lasting = (
+            (result.history == result.history[0]).all(0) if stage.steps > 1 else torch.zeros(count, dtype=torch.bool)
+        )
+        constant = [old and new for old, new in zip(constant, lasting.tolist(), strict=True)]
+    images = result.images
+    scores = result.scores
+    if work.measure is not work.objective:
+        scores = evaluate(network, work.measure, uncropped(network, work.prior, images))
+    if work.activation:
+        flat = (images.flatten(1).amax(1) - images.flatten(1).amin(1)) < GREY
+        for place, score in enumerate(scores.tolist()):
+            if status[place] == OK and (score == 0 or constant[place] or flat[place]):
+                status[place] = SILENT
+    outcomes = [
+        _Outcome(score, steps, seconds, end, settings.seed) for score, end in zip(scores.tolist(), status, strict=True)
+    ]
+    return images, work.finish(images) if work.finish else images, outcomes
+
+
+def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
+    """Places of the silent units, whose group is silent too: pictures that repel each other are made together."""
+    active = {unit.group for unit, outcome in zip(units, outcomes, strict=True) if outcome.status != SILENT} - {""}
+    return [
+        place
+        for place, (unit, outcome) in enumerate(zip(units, outcomes, strict=True))
+        if outcome.status == SILENT and unit.group not in active
+    ]
+
+
+def _unreported(_share: float) -> None:
+    """The second attempt of a few silent units, after its batch is reported as done."""
 
 
 def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
@@ -115,7 +166,9 @@ class _Outcome:
     score: float | None = None
     steps: int = 0
     seconds: float = 0.0
-    status: str = "ok"
+    status: str = OK
+    seed: int | None = None  # where it is not the run's
+    tries: int = 1
 
 
 def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int) -> Record:
@@ -125,7 +178,7 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         channel=unit.channel,
         objective=unit.objective,
         attempt=unit.attempt,
-        seed=seed,
+        seed=seed if outcome.seed is None else outcome.seed,
         file=unit.file,
         score=score if score is not None and math.isfinite(score) else None,  # JSON knows no NaN
         steps=outcome.steps,
@@ -135,6 +188,6 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         name=unit.name,
         image=unit.image,
         prior=unit.prior,
-        metrics=dict(metrics),
+        metrics=dict(metrics) | ({"tries": outcome.tries} if outcome.tries > 1 else {}),
         extra_files=dict(unit.extra_files),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
+RECENT = 20.0
+"""Seconds of the past, at least, that the time left is estimated from."""
+CALM = 5.0
+"""Seconds in which a new estimate of the end replaces most of the old one."""
 
 
 def clock(seconds: float) -> str:
@@ -26,38 +32,80 @@ def clock(seconds: float) -> str:
     return f"{total // 3600} h {total % 3600 // 60:02d} min"
 
 
-class _Rate:
-    """Seconds a unit and seconds left, from what this run has done itself."""
+def pace(seconds: float, noun: str) -> str:
+    """The time of one unit as people say it: `12 pictures/s`, `5.3 s a picture`, `3 min 05 s a picture`."""
+    if seconds < 1:
+        rate = 1 / max(seconds, 1e-9)
+        return f"{rate:.1f} {noun}s/s" if rate < 10 else f"{rate:.0f} {noun}s/s"
+    return f"{seconds:.1f} s a {noun}" if seconds < 10 else f"{clock(seconds)} a {noun}"
 
-    def __init__(self) -> None:
+
+class _Rate:
+    """The time of a unit and the time left, from what this run has done itself.
+
+    The time left follows from the rate of the last batches, by shares of the work; the estimate of the end is smoothed.
+
+    Args:
+        noun: what is counted, where an update does not say it.
+    """
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self._start()
+
+    def _start(self) -> None:
         self.started = time.monotonic()
+        self.past = deque([(self.started, 0.0)])  # when, and which share of the work was done
+        self.end: float | None = None
 
     def text(self, update: RunProgress) -> str:
-        noun = update.noun or "unit"
+        noun = update.noun or self.noun
         count = f"{update.finished + int(update.done)}/{update.units + update.finished} {noun}s"
         if update.done >= update.units:
             return f"{count}, all finished"
-        if not update.done:
-            self.started = time.monotonic()  # what came before (loading the network) is not a unit's time
+        share = update.done / update.units if update.share is None else update.share
+        if share <= 0 or share < self.past[-1][1]:  # what came before (loading the network) is not a unit's time
+            self._start()
             return f"{count}, starting"
-        each = (time.monotonic() - self.started) / update.done
-        return f"{count}, {each:.2g} s a {noun}, {clock(each * (update.units - update.done))} left"
+        now, each = time.monotonic(), ""
+        if update.done > 0:
+            each = f", {pace((now - self.started) / update.done, noun)}"
+        if self.past[0][1] == 0:  # the first step takes longer than others: the rate is that of those after it
+            self.past = deque([(now, share)])
+            return f"{count}{each}"
+        return f"{count}{each}, {clock(max(self._left(now, share), 0))} left"
+
+    def _left(self, now: float, share: float) -> float:
+        """Seconds until all is done, at the rate of the recent past."""
+        last = self.past[-1][0]
+        self.past.append((now, share))
+        while len(self.past) > 2 and self.past[1][0] < min(now - RECENT, (self.started + now) / 2):
+            self.past.popleft()
+        (before, done), rest = self.past[0], 1 - share
+        if share <= done:
+            return 0.0 if self.end is None else self.end - now
+        end = now + (now - before) * rest / (share - done)
+        fresh = 1.0 if self.end is None else 1 - math.exp(-(now - last) / CALM)
+        self.end = end if self.end is None else self.end + fresh * (end - self.end)
+        return self.end - now
 
 
 @contextmanager
 def shown(
-    what: str, progress: RunProgressCallback | Literal["auto"] | None = "auto"
+    what: str, progress: RunProgressCallback | Literal["auto"] | None = "auto", noun: str = "picture"
 ) -> Iterator[RunProgressCallback | None]:
     """A context in which the progress of a run is shown on standard error.
 
     Args:
         what: the name of the run.
         progress: a callback, or None for silence: it is yielded as it is. "auto" makes one that shows the progress.
+        noun: what the run counts, in the singular.
     """
     if progress != "auto":
         yield progress
         return
-    with _bar(what, _Rate()) if sys.stderr.isatty() or _in_notebook() else _lines(what, _Rate()) as callback:
+    rate = _Rate(noun)
+    with _bar(what, rate) if sys.stderr.isatty() or _in_notebook() else _lines(what, rate) as callback:
         yield callback
 
 

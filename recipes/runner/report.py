@@ -12,6 +12,7 @@ from inverter_errors import MissingLibrary
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.sheet import label, picture
 from recipes.outputs.units_table import row
+from recipes.outputs.vocabulary import OK, SILENT
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +31,7 @@ class Report:
     Attributes:
         out: the output folder.
         manifest: everything known of the run; its `units` are the records of the pictures, by file.
-        made: how many pictures this run made; the others were finished already.
+        made: how many pictures this run made, without input images; the others were finished already.
         seconds: that it took.
         page: `index.html`, where there is one.
         files: files of the run that are no pictures of units, by what they are (a video, statistics).
@@ -54,8 +55,13 @@ class Report:
 
     @property
     def failed(self) -> list[Record]:
-        """Records of pictures whose optimisation stopped early."""
-        return [record for record in self.records if record.status != "ok"]
+        """Records of pictures whose optimisation stopped early; a silent unit is no failure."""
+        return [record for record in self.records if record.status not in (OK, SILENT)]
+
+    @property
+    def silent(self) -> list[Record]:
+        """Records of units that no picture made active."""
+        return [record for record in self.records if record.status == SILENT]
 
     @property
     def images(self) -> list[Image.Image]:
@@ -114,7 +120,7 @@ def _cell(folder: Path, record: Record) -> str:
     source = base64.b64encode(buffer.getvalue()).decode()
     name = html.escape(label(record))
     score = "" if record.score is None else f"<br>{record.score:.4g}"
-    status = "" if record.status == "ok" else f"<br>{html.escape(record.status)}"
+    status = "" if record.status == OK else f"<br>{html.escape(record.status)}"
     return (
         f'<figure style="margin:0;width:{SIDE}px;font-size:11px;overflow-wrap:anywhere">'
         f'<img src="data:image/png;base64,{source}" alt="{name}">'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from torch import Tensor
@@ -30,17 +31,50 @@ SHARE = 0.02
 """Of the run's time may go into writing them, at most: of a run of many units each takes seconds."""
 
 
-def batches(units: Sequence[Unit], size: int) -> Iterator[list[Unit]]:
-    """Units in batches of about `size` that share a `batch` value; a group is never split, so it may exceed `size`."""
-    for _, alike in groupby(units, key=lambda unit: unit.batch):
+Places = Mapping[str, tuple[int, int]]
+"""File of a unit -> the number of the batch that it was made in, and its place there."""
+
+
+def batches(units: Sequence[Unit], size: int, made: Places | None = None) -> Iterator[tuple[int, list[Unit]]]:
+    """Units in numbered batches of about `size` that share a `batch` value.
+
+    A batch that was made stays as it was, bit for bit, whatever units have been added since. The other units form new
+    ones. A group is never split, so a batch may exceed `size`.
+
+    Args:
+        units: all of the run.
+        size: of a batch.
+        made: the batches of an earlier part of the run.
+
+    Yields:
+        The number of each batch, and its units.
+    """
+    made = made or {}
+    old: dict[int, list[Unit]] = {}
+    for unit in units:
+        if unit.file in made:
+            old.setdefault(made[unit.file][0], []).append(unit)
+    for number, members in sorted(old.items()):
+        yield number, sorted(members, key=lambda unit: made[unit.file][1])
+    numbers = (number for number in count() if number not in old)
+    for _, alike in groupby((unit for unit in units if unit.file not in made), key=lambda unit: unit.batch):
         batch: list[Unit] = []
         for _, group in groupby(alike, key=lambda unit: (unit.group, unit.file if not unit.group else "")):
             members = list(group)
             if batch and len(batch) + len(members) > size:
-                yield batch
+                yield next(numbers), batch
                 batch = []
             batch += members
-        yield batch
+        yield next(numbers), batch
+
+
+def places(records: Iterable[Record]) -> Places:
+    """The batches that a manifest records; units of an earlier release have none."""
+    return {
+        record.file: (record.batch, record.place)
+        for record in records
+        if record.batch is not None and record.place is not None
+    }
 
 
 def run(
@@ -49,6 +83,7 @@ def run(
     *,
     model: Model | None = None,
     only: Collection[str] | None = None,
+    made: Places | None = None,
 ) -> Report:
     """Runs a recipe in its output folder.
 
@@ -58,6 +93,7 @@ def run(
         model: the network under inspection, where it is loaded already.
         only: files of units. Their batches alone are made, exactly as in a run of all units, and the pictures are
             neither measured nor summed up. By default all units.
+        made: batches in which units were made before; by default those of the output folder.
 
     Returns:
         What the run left behind.
@@ -79,16 +115,19 @@ def run(
     context, out = RunContext(recipe, model, progress), Path(recipe.out)
     recorded, network = recipe.recorded_settings(context), dict(describe(model))
     if not recipe.fresh:  # refused now: to find its units, a recipe may write what does not belong to an earlier run
-        same_run(out, Manifest(recipe.name, recorded, network, planned=0))
+        earlier = same_run(out, Manifest(recipe.name, recorded, network, 0, growing=recipe.growing))
+        if earlier is not None:
+            made = places(earlier.units.values())
+            context.recipe = recipe = _as_begun(recipe, earlier.settings.get("threads"))
     executor = context.executor
     settings = replace(settings, batch_size=settings.batch_size or default_batch(executor.device))
     units = recipe.units(context)
-    grouped = list(batches(units, settings.batch_size or 1))
+    grouped = list(batches(units, settings.batch_size or 1, made))
     if only is not None:
-        grouped = [batch for batch in grouped if any(unit.file in only for unit in batch)]
-        units = [unit for batch in grouped for unit in batch]
+        grouped = [(number, batch) for number, batch in grouped if any(unit.file in only for unit in batch)]
+        units = [unit for _, batch in grouped for unit in batch]
     recorded |= {"threads": executor.threads}
-    manifest = Manifest(recipe.name, recorded, network, planned=len(units))
+    manifest = Manifest(recipe.name, recorded, network, planned=len(units), growing=recipe.growing)
     complete = only is None
     store = Store.open(
         out,
@@ -100,18 +139,25 @@ def run(
     )
     missing = {unit.group or unit.file for unit in units if not store.has(unit.file)}
     # Of all units, not of the unfinished: a batch that was stopped is made again as it was, bit for bit.
-    parts = [part for part in (_Part(batch, missing) for batch in grouped) if part.places]
-    todo, done, under_way = sum(len(part.places) for part in parts), 0, dict[int, float]()
+    parts = [part for part in (_Part(number, batch, missing) for number, batch in grouped) if part.places]
+    for part in parts:
+        part.cost = sum(recipe.cost(context, unit) for unit in part.batch)
+    work, todo = sum(part.cost for part in parts) or 1.0, sum(part.requested for part in parts)
+    finished_before = sum(unit.requested for unit in units) - todo
+    shares = dict[int, float]()  # of each part
     due = time.perf_counter() + PAGE_EVERY
 
     def update() -> None:
         if progress is not None:
-            progress(RunProgress(done + sum(under_way.values()), todo, len(units) - todo))
+            done = sum(parts[index].requested * share for index, share in shares.items())
+            share = sum(parts[index].cost * share for index, share in shares.items()) / work
+            progress(RunProgress(done, todo, finished_before, share=min(share, 1.0)))
 
     def on_progress(index: int, share: float) -> None:
-        under_way[index] = len(parts[index].places) * share
+        shares[index] = share
         update()
 
+    made_now = 0
     try:
         if parts and complete:
             recipe.prepare(context, units)
@@ -120,9 +166,8 @@ def run(
         with closing(executor.map(partial(make, context, settings, complete), jobs, on_progress)) as results:
             for index, finished in results:
                 store.add(parts[index].pick(finished), finished.alpha)
-                done += len(parts[index].places)
-                under_way.pop(index, None)
-                update()
+                made_now += parts[index].requested
+                on_progress(index, 1.0)
                 if (now := time.perf_counter()) > due:
                     store.write_page()
                     written = time.perf_counter()
@@ -135,7 +180,7 @@ def run(
     return Report(
         out,
         store.manifest,
-        made=done,
+        made=made_now,
         seconds=time.perf_counter() - started,
         page=page,
         skipped=recipe.skipped(context) if complete else {},
@@ -143,21 +188,33 @@ def run(
     )
 
 
+def _as_begun(recipe: UnitPlan, threads: object) -> UnitPlan:
+    """The recipe with the threads of the run's earlier part, on which last bits depend, if this machine has as many."""
+    fits = isinstance(threads, int) and threads * (recipe.workers or 1) <= (os.cpu_count() or 1)
+    return replace(recipe, threads=threads) if fits and recipe.threads is None and recipe.ray is None else recipe
+
+
 class _Part:
     """A batch of a run, some of whose units may be finished already.
 
     Attributes:
+        number: of the batch.
         batch: its units.
         places: in it, of those to be written; of a group, all if one is missing.
+        requested: how many of these the user asked for: input images come along.
+        cost: how long it takes in proportion to the others.
     """
 
-    def __init__(self, batch: Sequence[Unit], missing: Set[str]) -> None:
-        self.batch = batch
+    def __init__(self, number: int, batch: Sequence[Unit], missing: Set[str]) -> None:
+        self.number, self.batch = number, batch
         self.places = [place for place, unit in enumerate(batch) if (unit.group or unit.file) in missing]
+        self.requested = sum(batch[place].requested for place in self.places)
+        self.cost = 0.0
 
     def pick(self, finished: Finished) -> Iterator[tuple[Record, Tensor]]:
         """What is to be written of the batch that was made."""
-        return ((finished.records[place], finished.images[place]) for place in self.places)
+        for place in self.places:
+            yield replace(finished.records[place], batch=self.number, place=place), finished.images[place]
 
 
 def _no_page(_manifest: object) -> str:

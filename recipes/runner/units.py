@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from recipes.outputs.vocabulary import ORIGINAL
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,6 +48,11 @@ class Unit:
     group: str = ""
     extra_files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def requested(self) -> bool:
+        """False for an input image, which is in the folder only to be compared with."""
+        return self.objective != ORIGINAL
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -59,6 +66,8 @@ class Problem:
         finish: maps the optimised pictures (B, C, H, W) to those that are written; None where they are the same.
         alpha: True if the last channel of the pictures that are written is opacity.
         model: the network under inspection, where it is not the run's.
+        activation: the score is a unit's activation, which the picture maximises: where it is 0, or never changes, the
+            unit is silent. Such a unit is tried once more with other random draws.
     """
 
     objective: Objective
@@ -68,6 +77,7 @@ class Problem:
     finish: Callable[[Tensor], Tensor] | None = None
     alpha: bool = False
     model: Model | None = None
+    activation: bool = False
 
 
 @dataclass(frozen=True)

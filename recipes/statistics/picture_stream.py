@@ -37,5 +37,5 @@ class PictureStream:
                     yield from read_pictures(path, self.channels)
                 except UNREADABLE as error:
                     self.skipped[path] = " ".join(str(error).split()) or type(error).__name__
-            if self.progress:
-                self.progress(RunProgress(done, 2 * len(self.files), finished=0, noun="file"))
+            if self.progress:  # each file is read twice
+                self.progress(RunProgress(done / 2, len(self.files), finished=0, noun="file"))

@@ -77,7 +77,7 @@ def test_an_interrupted_pass_ends_with_the_same_bytes(
         model, pictures, found, "mix", 2, out=tmp_path / "parts", batch=4, progress=updates.append
     )
     again()
-    assert updates[0] == RunProgress(2, 2, 8, "picture")  # the last batch alone
+    assert updates[0] == RunProgress(2, 2, 8, "input picture")  # the last batch alone
     for name in ("2.npy", "2.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "full" / name).read_bytes()
     monkeypatch.setattr("recipes.atlas.class_effects.attributions", None)

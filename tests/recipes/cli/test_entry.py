@@ -24,7 +24,7 @@ def test_a_gallery_is_made_and_the_same_command_again_makes_no_pictures(command:
     assert code == 0
     assert "2 pictures in OUT (2 made in" in out
     assert f"open {Path('OUT') / 'index.html'}" in out
-    assert "gallery: 2/2 units, all finished" in err
+    assert "gallery: 2/2 pictures, all finished" in err
     assert (here / "OUT/images/conv/0002.png").is_file()
     assert (here / "OUT/index.html").is_file()
     assert command(*GOOD, "--out", "OUT")[1].startswith("2 pictures in OUT (all were finished already)")

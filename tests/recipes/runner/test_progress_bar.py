@@ -2,6 +2,7 @@
 
 import io
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_without_a_terminal_each_part_of_a_run_ends_with_one_line(capsys: pytest
                 progress(RunProgress(done, units, 0, noun))
     err = capsys.readouterr().err.splitlines()
     assert err.count("gallery: 3/3 pictures, all finished") == 1
-    assert err.count("gallery: 2/2 units, all finished") == 1
+    assert err.count("gallery: 2/2 pictures, all finished") == 1
 
 
 def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,9 +40,45 @@ def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.
     monkeypatch.setattr(sys, "stderr", terminal)
     with recipes.runner.progress_bar.shown("[gallery]") as progress:
         progress(RunProgress(0, 4, 1))
+        progress(RunProgress(1, 4, 1))
         progress(RunProgress(2.5, 4, 1))
     text = terminal.getvalue()
     assert "[gallery]" in text
-    assert "3/5 units" in text
-    assert "s a unit" in text
+    assert "3/5 pictures" in text
+    assert "pictures/s" in text
     assert "left" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.004, "250 pictures/s"),
+        (0.4, "2.5 pictures/s"),
+        (5.31, "5.3 s a picture"),
+        (42, "42 s a picture"),
+        (100, "1 min 40 s a picture"),
+    ],
+)
+def test_the_time_of_a_picture_is_said_as_people_say_it(seconds: float, text: str) -> None:
+    assert recipes.runner.progress_bar.pace(seconds, "picture") == text
+
+
+@pytest.mark.parametrize("deep", [1.0, 5.0])
+def test_the_time_left_falls_whatever_the_first_step_takes_and_where_later_units_take_longer(
+    monkeypatch: pytest.MonkeyPatch, deep: float
+) -> None:
+    now, shown = 0.0, list[float]()
+    monkeypatch.setattr(recipes.runner.progress_bar.time, "monotonic", lambda: now)
+    rate = recipes.runner.progress_bar._Rate("picture")
+    monkeypatch.setattr(recipes.runner.progress_bar, "clock", lambda seconds: shown.append(seconds) or "")
+    monkeypatch.setattr(recipes.runner.progress_bar, "pace", lambda *_: "")
+    work = 4 + 4 * deep
+    rate.text(RunProgress(0, 8, 0, share=0.0))
+    now += 6.0  # the first step warms up
+    for step in range(1, 801):
+        now += 0.1 * (1 if step <= 400 else deep)
+        done = step / 100
+        rate.text(RunProgress(done, 8, 0, share=(min(done, 4) + max(done - 4, 0) * deep) / work))
+    falls = [after <= before + 0.01 for before, after in pairwise(shown[100:])]
+    assert sum(falls) > 0.99 * len(falls)
+    assert shown[200] == pytest.approx(0.1 * (work * 100 - 200), rel=0.3)

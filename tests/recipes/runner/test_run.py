@@ -20,6 +20,7 @@ from torch import nn
 import recipes.runner.batch
 import recipes.runner.run
 from inverter import Inversion, Model, Settings, load_model
+from inverter_errors import BadInput
 from recipes import Explain, Gallery
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest
@@ -76,7 +77,7 @@ unit_lists = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.boolean
 
 @given(unit_lists, st.integers(1, 6))
 def test_batches_hold_every_unit_once_in_order_with_complete_groups(units: Sequence[Unit], size: int) -> None:
-    found = list(batches(units, size))
+    found = [batch for _, batch in batches(units, size)]
     assert [unit for batch in found for unit in batch] == list(units)
     for batch in found:
         assert batch
@@ -87,7 +88,7 @@ def test_batches_hold_every_unit_once_in_order_with_complete_groups(units: Seque
 
 def test_batches_are_as_large_as_allowed() -> None:
     units = [Unit("a", i, "channel", f"{i}.png") for i in range(7)]
-    assert [len(batch) for batch in batches(units, 3)] == [3, 3, 1]
+    assert [len(batch) for _, batch in batches(units, 3)] == [3, 3, 1]
     assert list(batches([], 3)) == []
 
 
@@ -97,7 +98,7 @@ def test_the_same_run_again_makes_no_pictures(tiny_net: nn.Module, tmp_path: Pat
     updates: list[RunProgress] = []
     again = gallery(tiny_net, tmp_path).run(updates.append)
     assert (first.made, again.made) == (6, 0)
-    assert updates == [RunProgress(0, 0, 6)]
+    assert updates == [RunProgress(0, 0, 6, share=0.0)]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == stamps
     assert again.manifest.units == first.manifest.units
 
@@ -307,3 +308,81 @@ def test_a_pickled_context_holds_only_its_recipe() -> None:
     there = pickle.loads(pickle.dumps(context))
     assert there.results == {}
     assert there.recipe == replace(recipe, workers=None, fresh=False)
+
+
+def test_a_run_that_grows_keeps_its_pictures_and_adds_those_of_a_run_made_at_once(
+    tiny_net: nn.Module, tmp_path: Path
+) -> None:
+    def bytes_of(folder: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / folder).rglob("*.png")}
+
+    gallery(tiny_net, tmp_path / "grown", channels="0-3", batch_size=2).run()
+    before = bytes_of("grown")
+    report = gallery(tiny_net, tmp_path / "grown", channels="0-5", batch_size=2, negative=True).run()
+    assert report.made == 8
+    after = bytes_of("grown")
+    assert {name: after[name] for name in before} == before
+    gallery(tiny_net, tmp_path / "once", channels="0-5", batch_size=2, negative=True).run()
+    assert after == bytes_of("once")  # here the batches coincide
+
+
+def test_a_run_that_grew_keeps_the_batches_that_it_made_and_repeats_them(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path, channels="0-2", batch_size=2).run()
+    report = gallery(tiny_net, tmp_path, channels="5,0-4", batch_size=4).run()
+    places = {record.channel: (record.batch, record.place) for record in report.records}
+    assert places == {0: (0, 0), 1: (0, 1), 2: (1, 0), 5: (2, 0), 3: (2, 1), 4: (2, 2)}
+    (tmp_path / report.records[3].file).unlink()  # channel 2, alone in its batch
+    again = gallery(tiny_net, tmp_path, channels="5,0-4", batch_size=4).run()
+    assert {record.channel: (record.batch, record.place) for record in again.records} == places
+
+
+def test_a_run_does_not_shrink_and_other_settings_do_not_change(tiny_net: nn.Module, tmp_path: Path) -> None:
+    gallery(tiny_net, tmp_path, channels="0-3").run()
+    with pytest.raises(BadInput, match=r"channels is '0-3', not '0-1'; a run may grow, but this leaves out 2"):
+        gallery(tiny_net, tmp_path, channels="0-1").run()
+    with pytest.raises(BadInput, match="seed is 0, not 1"):
+        gallery(tiny_net, tmp_path, channels="0-5", seed=1).run()
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(tiny_net: nn.Module, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        gallery(tiny_net, tmp_path, channels="0").run()
+        torch.set_num_threads(2)
+        report = gallery(tiny_net, tmp_path, channels="0,1").run()
+    finally:
+        torch.set_num_threads(before)
+    assert report.manifest.settings["threads"] == 1
+    assert gallery(tiny_net, tmp_path, channels="0,1", threads=2).run().manifest.settings["threads"] == 2
+
+
+class Dead(nn.Module):
+    """A channel that is active, one that is dead, and one that never changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+        with torch.no_grad():
+            self.conv.weight[1:] = 0
+            self.conv.bias.copy_(torch.tensor([0.0, -1.0, 0.3]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.conv(x))
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_silent_unit_is_tried_once_more_and_is_no_failure(tmp_path: Path, attempts: int) -> None:
+    model = Model(nn.Sequential(Dead()), input_size=(12, 12))
+    report = gallery(model, tmp_path, layer="0", channels="all", attempts=attempts, negative=True).run()
+    status = {(record.channel, record.direction): record.status for record in report.records}
+    assert status[0, "max"] == "ok"
+    assert status[1, "max"] == "silent"
+    assert all(status[channel, "min"] == "ok" for channel in range(3))
+    tries = {record.channel: record.metrics.get("tries") for record in report.records if record.direction == "max"}
+    assert tries[0] is None
+    assert tries[1] == 2
+    assert status[2, "max"] == "silent"
+    assert report.failed == []
+    assert len(report.silent) == 2 * attempts
+    assert str(report.closing).startswith(f"{2 * attempts} pictures are of silent units")
