@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from inverter.failures import first_line
 from inverter.layouts import lay_out
 from inverter.models import Model, Normalize, as_device, as_normalization
+from inverter.switches import recording
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 from priors.base import as_size
 
@@ -29,6 +30,7 @@ Found = tuple[nn.Module, dict[str, Any]]
 """A network, and its source's metadata: any of the arguments `normalize`, `input_size`, `categories`, `weights`."""
 
 
+@recording()
 def load_model(
     spec: str | nn.Module | Model,
     weights: str | Path | None = None,

@@ -57,6 +57,9 @@ def shown(
     if progress != "auto":
         yield progress
         return
+    if sys.stderr is None:  # a process without a terminal, such as a service
+        yield None
+        return
     with _bar(what, _Rate()) if sys.stderr.isatty() or _in_notebook() else _lines(what, _Rate()) as callback:
         yield callback
 
