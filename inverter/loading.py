@@ -20,6 +20,7 @@ from inverter.checkpoints import TORCH, find_weights, load_weights
 from inverter.layouts import lay_out
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
 from inverter.models import Model, Normalize, as_device, as_normalization
+from inverter.switches import recording
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 
 Found = tuple[nn.Module, Known]
@@ -28,6 +29,7 @@ RANDOM = "random"
 """In place of a file of weights: those that the architecture starts with, drawn from a fixed seed."""
 
 
+@recording()
 def load_model(
     spec: str | nn.Module | Model,
     weights: str | Path | None = None,

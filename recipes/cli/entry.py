@@ -15,6 +15,7 @@ from inverter_errors import GuessedSizeWarning, InverterError, OutOfMemory, RunF
 from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
+from recipes.cli.streams import usable_streams
 from recipes.options.fields import LARGEST, check_integer
 from recipes.runner.base import Recipe
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 for a failure; 2 for bad input; 130 when interrupted. An error that is neither bad input nor
         the machine's is a fault of the code and passes through, with its traceback.
     """
-    with warnings.catch_warnings():
+    with usable_streams(), warnings.catch_warnings():
         warnings.showwarning = _warn
         warnings.simplefilter("default", GuessedSizeWarning)  # one line, also where warnings are errors
         options = parse(arguments)

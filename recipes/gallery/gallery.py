@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.options.fields import MOST, check_integer, option
-from recipes.options.indices import parse_channels
+from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
@@ -100,9 +100,7 @@ class Gallery(NetworkRecipe):
         choice, size = PriorChoice.parse(self.prior), self.picture_size(model)
         window = choice.window(size, model)
         if self.objective in CLASSES:
-            from objectives import OUTPUT
-
-            classes = model.shapes([OUTPUT], window)[OUTPUT][1]
+            classes = count_classes(model, size=window)
             choice.check(size, model)
             return self._units(OUTPUT_LAYER, parse_channels(self.channels, classes, model.spec), model.categories)
         units = []

@@ -109,18 +109,18 @@ def parse_classes(
     return list(dict.fromkeys(found))
 
 
-def count_classes(model: Model) -> int:
-    """The number of classes of a classifier.
+def count_classes(model: Model, output: str = "", size: tuple[int, int] | None = None) -> int:
+    """The number of classes that an output scores: of pictures, or of each position of a segmentation.
 
     Args:
         model: the network.
+        output: its address, where the network returns several tensors; "" is the main one.
+        size: (height, width) of the pictures in pixels; default: the model's own.
 
     Raises:
-        BadInput: if its output is not a vector of class scores (B, K).
+        BadInput: if it is neither (B, K), (B, K, h, w) nor one number for each picture (B,).
     """
-    from objectives import OUTPUT
-
-    shape = model.shapes([OUTPUT])[OUTPUT]
-    if len(shape) != 2:
-        raise BadInput(f"{model.spec} outputs {tuple(shape)}, expected one number per class (B, K)")
-    return shape[1]
+    shape = model.shapes([output], size)[output]
+    if len(shape) not in (0, 1, 2, 4):
+        raise BadInput(f"{model.spec} outputs {tuple(shape)}, expected one number per class (B, K) or (B, K, h, w)")
+    return shape[1] if len(shape) > 1 else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,11 @@ FORMS = {
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
 }
-HELP = ", ".join(FORMS.values()) + "; CLASS is a name, an index, or top: the predicted class of each image"
+HELP = (
+    ", ".join(FORMS.values())
+    + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
+    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them"
+)
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
 
@@ -39,7 +43,7 @@ class Target:
 
     Attributes:
         kind: logit, softmax, channel, neuron, direction or layer.
-        layer: address of the layer; "output" for classes.
+        layer: address of the layer; for classes "output", or "output:NAME" for one of several outputs.
         which: the class, channel, position or direction in it, as text.
 
     Raises:
@@ -61,20 +65,14 @@ class Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
-        error = BadInput(f"target {text!r}: expected {FORMS[kind]}")
-        if kind in ("logit", "softmax"):
-            layer, which = OUTPUT_LAYER, rest
-        else:
-            layer, _, which = (part.strip() for part in rest.partition(":"))
-        if not layer or (kind != "layer" and not which) or (kind == "layer" and which):
-            raise error
-        if (kind == "channel" and not _is_number(which)) or (kind == "neuron" and not _POSITION.fullmatch(which)):
-            raise error
-        return cls(kind, layer, which)
+        for layer, which in _splits(rest, kind in ("logit", "softmax")):
+            if _FITS[kind](which) and layer:
+                return cls(kind, layer, which)
+        raise BadInput(f"target {text!r}: expected {FORMS[kind]}")
 
     def __str__(self) -> str:
         parts = [self.kind, self.layer, self.which]
-        return ":".join(parts[::2] if self.of_class else filter(None, parts))
+        return ":".join(parts[::2] if self.of_class and self.layer == OUTPUT_LAYER else filter(None, parts))
 
     @property
     def of_class(self) -> bool:
@@ -104,10 +102,10 @@ class Target:
         if not self.of_class:
             model.check_layer(address(self.layer))
             return self
+        count = count_classes(model, address(self.layer))
         if self.which == TOP:
-            count_classes(model)
             return self
-        found = parse_classes(self.which, count_classes(model), model.categories, model.spec)
+        found = parse_classes(self.which, count, model.categories, model.spec)
         if len(found) > 1:
             raise BadInput(f"target {self}: expected one class; give several targets separately")
         return replace(self, which=str(found[0]))
@@ -124,9 +122,10 @@ class Target:
         """
         if self.which == TOP:
             from inverter import encode
-            from objectives import OUTPUT
+            from objectives.units import as_map
 
-            return encode(model, images, OUTPUT)[OUTPUT].argmax(1).tolist()
+            where = address(self.layer)
+            return as_map(encode(model, images, where)[where], where).mean((2, 3)).argmax(1).tolist()
         if self.channel is None:
             raise BadInput(f"target {self} is not a single class or channel")
         return [self.channel] * len(images)
@@ -149,7 +148,7 @@ class Target:
         if known.of_class:
             classes = known.channels(model, images)
             score = objectives.logit if self.kind == "logit" else objectives.softmax
-            return score(classes if self.which == TOP else classes[0])
+            return score(classes if self.which == TOP else classes[0], where)
         if self.kind == "layer":
             return objectives.layer(where)
         if self.kind == "direction":
@@ -163,6 +162,31 @@ class Target:
 
 def _is_number(text: str) -> bool:
     return text.isdecimal() and text.isascii()
+
+
+def _splits(text: str, of_class: bool) -> Iterator[tuple[str, str]]:
+    """The ways to read `LAYER:WHICH`; the layer may be `output:NAME`, one of several tensors that a network returns."""
+    first, _, rest = (part.strip() for part in text.partition(":"))
+    second, _, last = (part.strip() for part in rest.partition(":"))
+    if of_class:
+        if first == OUTPUT_LAYER and last:
+            yield f"{first}:{second}", last
+        yield OUTPUT_LAYER, text
+        return
+    yield first, rest
+    if first == OUTPUT_LAYER and second:
+        yield f"{first}:{second}", last
+
+
+_FITS: dict[str, Callable[[str], object]] = {
+    "logit": bool,
+    "softmax": bool,
+    "channel": _is_number,
+    "neuron": _POSITION.fullmatch,
+    "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
+    "layer": lambda which: not which,
+}
+"""For each kind, whether text says which unit of a layer it is."""
 
 
 def _vector(text: str, count: int, target: str) -> Sequence[float]:

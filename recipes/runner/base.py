@@ -76,9 +76,11 @@ class Recipe(ABC):
     def _exclusive(self) -> Iterator[None]:
         """The context of a run: its output folder is locked, its arithmetic as repeatable as the recipe says."""
         from inverter.determinism import deterministic
+        from inverter.switches import recording
         from recipes.outputs.folder_lock import held
 
-        with held(Path(self.out)), deterministic(bool(getattr(self, "deterministic", False))):
+        exact = bool(getattr(self, "deterministic", False))
+        with held(Path(self.out)), recording(), deterministic(exact):
             yield
 
     @property

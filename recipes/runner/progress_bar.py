@@ -104,6 +104,9 @@ def shown(
     if progress != "auto":
         yield progress
         return
+    if sys.stderr is None:  # a process without a terminal, such as a service
+        yield None
+        return
     rate = _Rate(noun)
     with _bar(what, rate) if sys.stderr.isatty() or _in_notebook() else _lines(what, rate) as callback:
         yield callback

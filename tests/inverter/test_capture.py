@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from inverter.capture import Capture, check_address, first_tensor, frozen, split_address, unwrap
+from inverter.capture import Capture, check_address, split_address, unwrap
+from inverter.frozen import frozen
+from inverter.outputs import first_tensor
 
 Snapshot = Callable[[nn.Module], dict[str, object]]
 
@@ -119,7 +121,7 @@ class Output(NamedTuple):
     [
         lambda x: (x, x + 1),
         lambda x: [x],
-        lambda x: {"main": x, "aux": x + 1},
+        lambda x: {"logits": x, "aux": x + 1},
         lambda x: OrderedDict(aux=None, main=x),
         lambda x: ((None, x), x + 1),
         lambda x: Output("text", x, x + 1),
