@@ -190,8 +190,9 @@ def run(
 
 def _as_begun(recipe: UnitPlan, threads: object) -> UnitPlan:
     """The recipe with the threads of the run's earlier part, on which last bits depend, if this machine has as many."""
-    fits = isinstance(threads, int) and threads * (recipe.workers or 1) <= (os.cpu_count() or 1)
-    return replace(recipe, threads=threads) if fits and recipe.threads is None and recipe.ray is None else recipe
+    if not isinstance(threads, int) or threads * (recipe.workers or 1) > (os.cpu_count() or 1):
+        return recipe
+    return replace(recipe, threads=threads) if recipe.threads is None and recipe.ray is None else recipe
 
 
 class _Part:
