@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from recipes.cli.main import main
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from recipes.cli.main import main
+
 from recipes.outputs.folder_lock import LOCK, held
 
 ROOT = Path(__file__).resolve().parents[3]
