@@ -277,7 +277,7 @@ class _Batch:
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     rescue.watch(step, entering)
-                    with self.settings.autocast(device), quick, redirect, folding:
+                    with self.settings.autocast(device, self.model.dtype), quick, redirect, folding:
                         seen = capture(entering)
                     part_of_it = scored(self.objective, Activations(seen, view, rows))
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.switches import eager
+from inverter_errors import BadInput
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _GUARD = threading.Lock()
@@ -38,7 +39,18 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
     Forward passes may change buffers even in eval mode (observers, running statistics, power iterations). A second
     thread that enters waits until the first one has left.
+
+    Args:
+        module: the network.
+
+    Raises:
+        BadInput: for a network whose weights were made in inference mode.
     """
+    if any(parameter.is_inference() for parameter in module.parameters()):
+        raise BadInput(
+            f"{type(module).__name__} was made in torch.inference_mode(), so no gradient passes through its weights: "
+            "give copy.deepcopy(module), copied outside of it"
+        )
     with _lock(module), eager():
         modes = [(part, part.training) for part in module.modules()]
         gradients = [(parameter, parameter.requires_grad) for parameter in module.parameters()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -83,7 +84,7 @@ def scored(objective: Objective, activations: Activations) -> Tensor:
 
 
 def check_objective(objective: object) -> None:
-    """Checks that an objective is one.
+    """Checks that an objective is one, and warns of one that has its pictures resemble each other.
 
     Args:
         objective: what somebody gave.
@@ -92,6 +93,12 @@ def check_objective(objective: object) -> None:
         BadType: if it is not an `Objective`; the error shows how to make one.
     """
     if isinstance(objective, Objective):
+        if objective.repulsion < 0:
+            warnings.warn(
+                f"{objective.name} subtracts diversity, which makes the pictures alike: here a higher score is more "
+                "diverse (in Lucent a lower one), so add it, e.g. channel(...) + 100 * diversity(...)",
+                stacklevel=4,
+            )
         return
     if isinstance(objective, str):
         hint = 'build it with a function of `objectives`, e.g. channel("layer4", 3) or logit(130)'
@@ -178,7 +185,7 @@ def choose_start(
             rival = kept.take(everyone)
             rival.reset(generators)
         image = rival.draft()
-        with settings.autocast(model.device):
+        with settings.autocast(model.device, model.dtype):
             score = measured(model, objective, capture, uncropped(model, rival, image), targets)
         score = score - rival.energy(image)
         better = score > best

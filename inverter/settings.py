@@ -99,10 +99,10 @@ class Settings:
             return min(1.0, (1 - time) / TAIL)
         return 1 - time if self.schedule == "linear" else 1.0
 
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """The context in which the network runs on `device`."""
-        enabled = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
-        return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    def autocast(self, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.autocast:
+        """The context in which the network runs on `device`; weights of another type than float32 keep it."""
+        lower = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
+        return torch.autocast(device.type, torch.bfloat16, enabled=lower and dtype == torch.float32)
 
 
 def _check_integer(name: str, value: object, least: int, most: int | None = None) -> None:

@@ -85,6 +85,7 @@ class Objective:
         labels: the name of each target, one per unit, or a single one for all. They identify a unit: its random
             draws depend on its label and the seed, not on the batch it runs in.
         coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
+        repulsion: factor of `diversity` in it, 0 if there is none; below 0, optimising makes the images alike.
 
     Raises:
         BadInput: if two objectives with different numbers of targets (neither of them 1) are combined.
@@ -100,6 +101,7 @@ class Objective:
     score: Score
     labels: tuple[str, ...] = ()
     coupled: bool = False
+    repulsion: float = 0.0
 
     @property
     def count(self) -> int:
@@ -126,6 +128,7 @@ class Objective:
             score=score,
             labels=labels,
             coupled=self.coupled or other.coupled,
+            repulsion={"+": self.repulsion + other.repulsion, "-": self.repulsion - other.repulsion}.get(sign, 0.0),
         )
 
     def _scaled(self, text: str, score: Score) -> Objective:
@@ -154,7 +157,8 @@ class Objective:
         if isinstance(other, Objective):
             return self._combine(other, "*", lambda activations: self.score(activations) * other.score(activations))
         if isinstance(other, int | float):
-            return self._scaled(f"{other:g}*{{}}", lambda activations: self.score(activations) * other)
+            scaled = self._scaled(f"{other:g}*{{}}", lambda activations: self.score(activations) * other)
+            return replace(scaled, repulsion=self.repulsion * other)
         return NotImplemented
 
     __radd__ = __add__

@@ -52,7 +52,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         together = together - torch.eye(images, dtype=gram.dtype, device=gram.device)
         return -(gram @ gram.T * together).sum(1) / together.sum(1).clamp_min(1)
 
-    return Objective(f"diversity({layer})", (layer,), score, coupled=True)
+    return Objective(f"diversity({layer})", (layer,), score, coupled=True, repulsion=1.0)
 
 
 def diverse(objective: Objective, layer: str, groups: Sequence[int], weight: float = 0.5) -> Objective:

@@ -119,7 +119,7 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
         tensor([11.])
     """
-    if isinstance(y, tuple) and x is None:
+    if isinstance(y, tuple) and len(y) == 2 and x is None and isinstance(channel, int):
         raise BadType(f"neuron: y is a row, got {y!r}: give the position as y and x, neuron(layer, channel, y=2, x=2)")
     channels = as_targets(channel, f"channel of {layer!r}")
     targets, highest = by_device(channels), channels.max()

@@ -161,6 +161,7 @@ def load_generator() -> BundledGenerator:
     """
     if not WEIGHTS.is_file():
         raise MissingFile(f"no file {WEIGHTS}: the package was installed without its bundled generator; reinstall it")
-    generator = BundledGenerator()
+    with torch.inference_mode(False), torch.device("cpu"):
+        generator = BundledGenerator().float()
     generator.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
     return generator.eval()

@@ -173,7 +173,7 @@ def _odd(own: Tensor) -> Tensor:
     middle = (height - 1) // 2  # rows 1 .. middle are free, and the rows from the end backwards mirror them
     free = own[..., 1 : middle + 1, :]
     # The remaining one or two rows are real: 0 or pi, whichever is nearer.
-    real = torch.where(own.cos() < 0, math.pi, 0.0)
+    real = (own.cos() < 0).to(own) * math.pi
     rows = [real[..., :1, :], free, *([real[..., height // 2 : height // 2 + 1, :]] if height % 2 == 0 else [])]
     return torch.cat([*rows, -free.flip(-2)], -2)
 

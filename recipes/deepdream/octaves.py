@@ -93,7 +93,7 @@ def dream(
 
     def step_direction(objective: Objective) -> Tensor:
         def of_tile(shown: Tensor) -> Tensor:
-            with autocast(model.device):
+            with autocast(model.device, model.dtype):
                 return precondition(_gradient(model, capture, objective, shown))
 
         return by_tiles(picture, of_tile, tile, generator)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter import Inversion, Settings, evaluate, optimize
+from inverter import BadInput, Inversion, Settings, evaluate, optimize
 from objectives import Objective, channel, layer
 from priors import Fourier
 
@@ -62,7 +62,7 @@ def test_the_users_module_is_exactly_as_it_was(tiny_net: nn.Module, snapshot, wh
     elif where == "backward":
         objective, expected = (
             Objective("detached", ("body",), lambda seen: seen["body"].detach().mean((1, 2, 3))),
-            RuntimeError,
+            BadInput,
         )
     settings = Settings(steps=4, batch_size=1)
     if expected is None:

@@ -36,7 +36,7 @@ def score_masked(
         masks (n, H, W), scores (B, n).
     """
     with score_function(model, target) as score:
-        fast = Folding()
+        fast = Folding(model.layout)
         scorers = [_MixedPrecisionScore(model, score, fast, row) for row in range(len(images))]
         for group in masks:
             kept = group[:, None]
