@@ -173,8 +173,27 @@ class Relevance(Rules):
         return call.with_backward(lambda multiplier: (multiplier * ratio,))
 
     def normalisation(self, call: Call) -> Tensor:
-        """An output position passes all of its relevance to its own input (the identity rule)."""
-        return self.elementwise(call)
+        """The standard deviation is a constant (Ali et al. 2022, eq. 9): what is left is linear."""
+        x, name = call.inputs[0], function_name(call.function)
+        if name not in ("layer_norm", "group_norm", "rms_norm", "instance_norm"):
+            return self.elementwise(call)
+        first = call.rest[0] if call.rest else next(iter(call.kwargs.values()), ())
+        if name in ("layer_norm", "rms_norm"):
+            groups = x.shape[: x.ndim - len(first)]
+        else:
+            groups = (x.shape[0], first if name == "group_norm" else x.shape[1])
+        rows = x.reshape(*groups, -1)
+        centred = rows if name == "rms_norm" else rows - rows.mean(-1, keepdim=True)
+        scale = (centred.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+        weight = call.kwargs.get("weight")
+        if weight is not None and name in ("group_norm", "instance_norm"):
+            weight = weight.view(1, -1, *[1] * (x.ndim - 2))
+
+        def back(m: Tensor) -> tuple[Tensor]:
+            m = (m if weight is None else m * weight).reshape(rows.shape) * scale
+            return ((m if name == "rms_norm" else m - m.mean(-1, keepdim=True)).view_as(x),)
+
+        return call.with_backward(back)
 
     def quotient(self, call: Call) -> Tensor:
         """The numerator gets all relevance."""

@@ -30,6 +30,8 @@ from recipes.options.suggest import nearest
 RuleName = Literal["composite", "epsilon", "z+", "alpha-beta"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
 Z_PLUS = LRPRule(alpha=1.0)
+EXPLODED = 100.0
+"""Relevance that is this many times the score is numerical: contributions that cancel, divided by their sum."""
 POINTS = 16
 """Quadrature points between a reference and an image, for targets that are not linear in the activations they read."""
 
@@ -85,8 +87,9 @@ def lrp(
     through = run_with_rules(model, images, target, rules)
     gradients, own = target_gradient(target, through.read, images)
     maps = ((images - baseline_image(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
-    if rules.without_rule:  # else what is missing is the share of biases and epsilon
-        score = target_score(target, through.read, images)
+    score = target_score(target, through.read, images)
+    exploded = maps.detach().flatten(1).sum(1).abs() > EXPLODED * score.abs()
+    if rules.without_rule or bool(exploded.any()):  # else what is missing is the share of biases and epsilon
         warn_of_gap("lrp", maps.detach(), score, "the score", rules.without_rule)
     return maps
 
