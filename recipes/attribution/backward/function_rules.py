@@ -22,6 +22,7 @@ from recipes.attribution.backward.functions import differentiable, is_linear, ki
 Back = Callable[[Tensor], tuple[Tensor | None, ...]]
 """The output's multiplier -> that of each input."""
 
+
 class _Replaced(torch.autograd.Function):
     """An output that is already computed from its inputs, with `back` as its backward pass."""
 
