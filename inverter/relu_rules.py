@@ -25,15 +25,15 @@ class _Redirected(torch.autograd.Function):
         if inplace:
             ctx.mark_dirty(x)
         y = x.clamp_(0, ceiling) if inplace else x.clamp(0, ceiling)
-        ctx.save_for_backward(y, rows, below, above)
-        ctx.ceiling = ceiling
+        # A mask and not y, which a later operation may overwrite.
+        ctx.save_for_backward((y > 0) & (y < ceiling), rows, below, above)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,) = gradients
-        y, rows, below, above = ctx.saved_tensors
-        usual = torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling)
+        active, rows, below, above = ctx.saved_tensors
+        usual = torch.where(active, gradient, 0)
         few = gradient[rows]
         # Descent moves x against the gradient: a positive one pushes x down, which is useless where x is below 0.
         useless = (below & (few > 0)) | (above & (few < 0))
@@ -156,16 +156,15 @@ class _Rectified(torch.autograd.Function):
         if inplace:
             ctx.mark_dirty(x)
         y = x.clamp_(0, ceiling) if inplace else x.clamp(0, ceiling)
-        ctx.save_for_backward(y if guided else None)
-        ctx.ceiling = ceiling
+        ctx.save_for_backward((y > 0) & (y < ceiling) if guided else None)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        (gradient,), (y,) = gradients, ctx.saved_tensors
+        (gradient,), (active,) = gradients, ctx.saved_tensors
         gradient = gradient.relu()
-        if y is not None:
-            gradient = torch.ops.aten.hardtanh_backward(gradient, y, 0, ctx.ceiling)
+        if active is not None:
+            gradient = torch.where(active, gradient, 0)
         return gradient, None, None, None
 
 

@@ -6,29 +6,21 @@ gradient × input. An operation without a rule propagates m as it would its grad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from inverter.relu_spellings import SpelledReLU, function_name, spelled_relu
+from recipes.attribution.backward.functions import differentiable, is_linear, kind_of
 
 Back = Callable[[Tensor], tuple[Tensor | None, ...]]
 """The output's multiplier -> that of each input."""
-
-KINDS: dict[str, str] = {
-    **dict.fromkeys(("relu", "relu6", "hardtanh", "leaky_relu", "elu", "selu", "celu"), "elementwise"),
-    **dict.fromkeys(("silu", "mish", "gelu", "hardswish", "softplus"), "elementwise"),
-    **dict.fromkeys(("sigmoid", "hardsigmoid", "tanh"), "elementwise"),
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "linear"), "weighted"),
-    **dict.fromkeys(("avg_pool2d", "adaptive_avg_pool2d", "mean"), "mean"),
-    **dict.fromkeys(("add", "__add__", "__radd__", "__iadd__"), "add"),
-    **dict.fromkeys(("mul", "__mul__", "__rmul__", "__imul__"), "multiply"),
-    "batch_norm": "batch_norm",
-    "max_pool2d": "max_pool2d",
-}
-"""Name of a function, without the `_` of its in-place form -> the kind of rule that handles it."""
 
 
 class _Replaced(torch.autograd.Function):
@@ -47,6 +39,41 @@ class _Replaced(torch.autograd.Function):
         return None, None, None, *ctx.back(multipliers[0])
 
 
+class _ReplacedAll(torch.autograd.Function):
+    """Several outputs that are already computed from their inputs, with `back` as their backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, outputs: list[Tensor], back: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> Any:
+        ctx.back = back
+        return tuple(each.clone() for each in outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *multipliers: Any) -> Any:
+        return None, None, *ctx.back(*multipliers)
+
+
+def replaced(
+    outputs: Sequence[Tensor], back: Callable[..., tuple[Tensor, ...]], inplace: bool, inputs: Sequence[Tensor]
+) -> Sequence[Tensor]:
+    """Outputs that are already computed from their inputs, with another backward pass.
+
+    Args:
+        outputs: detached values; one for an in-place function.
+        back: the multiplier of each output -> that of each input.
+        inplace: whether the first input is overwritten with the output.
+        inputs: the tensors that require a gradient.
+    """
+    if inplace:
+        return (_Replaced.apply(outputs[0], back, True, *inputs),)
+    return _ReplacedAll.apply(list(outputs), back, *inputs)
+
+
+def is_inplace(name: str, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call of this function writes its result into its first argument."""
+    written = name.startswith("__i") or (not name.startswith("__") and name.endswith("_"))
+    return written or bool(kwargs.get("inplace"))
+
+
 class Call:
     """One call of a function that is handled by a rule.
 
@@ -59,9 +86,7 @@ class Call:
     """
 
     def __init__(self, function: Callable[..., Tensor], count: int, args: Sequence[Any], kwargs: Mapping[str, Any]):
-        name = function.__name__
-        self.inplace = name.startswith("__i") or (not name.startswith("__") and name.endswith("_"))
-        self.inplace |= bool(kwargs.get("inplace"))
+        self.inplace = is_inplace(function_name(function), kwargs)
         self.function, self.rest, self.kwargs = function, tuple(args[count:]), kwargs
         self.tensors: tuple[Tensor, ...] = tuple(args[:count])
 
@@ -114,26 +139,56 @@ class Rules(TorchFunctionMode):
     """A context in which functions with a rule use it as their backward pass; the network is not modified.
 
     A rule is a method with the name of a value of `KINDS`; it takes a `Call` and returns its `with_backward(...)`.
+    Every spelling of a ReLU is elementwise.
+
+    Attributes:
+        without_rule: names of nonlinear functions that have run without a rule.
     """
 
-    inputs: Mapping[str, int] = {"add": 2, "multiply": 2}
+    inputs: Mapping[str, int] = {"add": 2, "multiply": 2, "quotient": 2, "product": 2, "attention": 3}
     """Kind -> number of tensor arguments that its rule handles; 1 for all others."""
 
-    def applies_to(self, inputs: Sequence[Any]) -> bool:
-        """True for inputs that the rules handle; everything else is computed without a rule."""
-        return any(each.requires_grad for each in inputs)
+    def __init__(self) -> None:
+        super().__init__()
+        self.without_rule: dict[str, None] = {}
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
-        kwargs, name = dict(kwargs or {}), getattr(function, "__name__", "")
-        kind = KINDS.get(name) or KINDS.get(name.rstrip("_")) if name else None
+        kwargs, name = dict(kwargs or {}), function_name(function)
+        if not differentiable(args, kwargs):
+            return function(*args, **kwargs)
+        if (spelled := spelled_relu(function, args, kwargs)) is not None:
+            result = self._relu(spelled)
+            return None if name == "__setitem__" else result
+        kind = kind_of(name)
         rule = getattr(self, kind, None) if kind else None
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        count = self.inputs.get(kind or "", 1)
+        count = self.inputs.get(kind, 1)
         inputs = args[:count]
         known = len(inputs) == count and all(isinstance(each, Tensor) for each in inputs)
-        if rule is None or not known or not self.applies_to(inputs):
+        known &= len(differentiable(args, kwargs)) == len(differentiable(inputs, {}))
+        if rule is not None and known:
+            return rule(Call(function, count, args, kwargs))
+        if self.passes(name, args, kwargs):
             return function(*args, **kwargs)
-        return rule(Call(function, count, args, kwargs))
+        return self.other(function, args, kwargs)
+
+    def passes(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Whether a call without a rule is one whose gradient is right."""
+        return is_linear(name, args, kwargs)
+
+    def _relu(self, spelled: SpelledReLU) -> Any:
+        x, ceiling, inplace = spelled
+        rule = getattr(self, "elementwise")  # noqa: B009
+        if ceiling == math.inf:
+            return rule(Call(F.relu, 1, (x,), {"inplace": inplace}))
+        return rule(Call(F.hardtanh, 1, (x, 0.0, ceiling), {"inplace": inplace}))
+
+    def other(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """A call of a nonlinear function without a rule: its gradient, and its name in `without_rule`."""
+        result = function(*args, **kwargs)
+        if differentiable((result,), {}):
+            self.without_rule[function_name(function).strip("_")] = None
+        return result

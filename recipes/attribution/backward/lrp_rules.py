@@ -2,12 +2,13 @@
 
 An activation a with the multiplier m has the relevance R = a m. For a linear operation z_k = sum_j a_j w_jk, an
 `LRPRule` defines how the contributions a_j w_jk share R_k. Batch normalisation is folded into the convolution before
-it. Activation functions, and normalisation without a convolution, propagate all of their relevance.
+it. Activation functions, and normalisation without a convolution, propagate all of their relevance. A product of
+matrices shares it equally, except for attention: its weights are constants (Ali et al. 2022, "XAI for Transformers").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inverter.relu_spellings import function_name
 from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
+from recipes.attribution.backward.functions import is_linear, kind_of
 
 TINY = 1e-12
 Part = Callable[[Tensor], Tensor]
@@ -113,6 +116,10 @@ class Relevance(Rules):
         self._latest = None  # the graph's nodes refer to the rules: a cycle would stay in memory
         super().__exit__(*exception)
 
+    def passes(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        # The largest input gets all relevance of a maximum: that is its gradient.
+        return is_linear(name, args, kwargs) or kind_of(name) in ("maximum", "minimum")
+
     def weighted(self, call: Call) -> Tensor:
         weight, rule, tensors = _weight(call), self._rule(call), call.tensors
         if rule.alpha:
@@ -124,7 +131,7 @@ class Relevance(Rules):
         return output
 
     def _rule(self, call: Call) -> LRPRule:
-        return self.linear_rule if call.function.__name__ == "linear" else self.rule
+        return self.linear_rule if function_name(call.function) == "linear" else self.rule
 
     def _backward(self, call: Call, weight: Tensor, z: Tensor) -> Back:
         rule = self._rule(call)
@@ -142,7 +149,8 @@ class Relevance(Rules):
         return lambda multiplier: (linear.propagate(rule, call.inputs[0], z, multiplier),)
 
     def batch_norm(self, call: Call) -> Tensor:
-        if self._latest is None or self._latest[0] is not call.tensors[0]:
+        fixed = is_linear("batch_norm", (*call.tensors, *call.rest), call.kwargs)
+        if not fixed or self._latest is None or self._latest[0] is not call.tensors[0]:
             return self.elementwise(call)
         self.layers -= 1  # the convolution is counted once
         _, convolution, tensors = self._latest
@@ -158,11 +166,59 @@ class Relevance(Rules):
         return call.with_backward(lambda m: (linear.propagate(self.rule, call.inputs[0], call.output, m),))
 
     def elementwise(self, call: Call) -> Tensor:
-        if call.function.__name__.rstrip("_") == "relu":
+        if function_name(call.function) == "relu" and not call.inplace:
             return call.unchanged()  # z / x is its gradient
         x, z = call.inputs[0], call.output
         ratio = torch.where(x.abs() > TINY, z / torch.where(x.abs() > TINY, x, 1), 0)
         return call.with_backward(lambda multiplier: (multiplier * ratio,))
+
+    def normalisation(self, call: Call) -> Tensor:
+        """The standard deviation is a constant (Ali et al. 2022, eq. 9): what is left is linear."""
+        x, name = call.inputs[0], function_name(call.function)
+        if name not in ("layer_norm", "group_norm", "rms_norm", "instance_norm"):
+            return self.elementwise(call)
+        first = call.rest[0] if call.rest else next(iter(call.kwargs.values()), ())
+        if name in ("layer_norm", "rms_norm"):
+            groups = x.shape[: x.ndim - len(first)]
+        else:
+            groups = (x.shape[0], first if name == "group_norm" else x.shape[1])
+        rows = x.reshape(*groups, -1)
+        centred = rows if name == "rms_norm" else rows - rows.mean(-1, keepdim=True)
+        scale = (centred.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+        weight = call.kwargs.get("weight")
+        if weight is not None and name in ("group_norm", "instance_norm"):
+            weight = weight.view(1, -1, *[1] * (x.ndim - 2))
+
+        def back(m: Tensor) -> tuple[Tensor]:
+            m = (m if weight is None else m * weight).reshape(rows.shape) * scale
+            return ((m if name == "rms_norm" else m - m.mean(-1, keepdim=True)).view_as(x),)
+
+        return call.with_backward(back)
+
+    def quotient(self, call: Call) -> Tensor:
+        """The numerator gets all relevance."""
+        a, b = call.tensors
+        call.tensors = (a, b.detach()) if a.requires_grad else (a, b)
+        return call.unchanged()
+
+    def product(self, call: Call) -> Tensor:
+        """A product of matrices: half for each, or all for the values that attention weights average."""
+        a, b = call.inputs
+        if not all(each.requires_grad for each in call.tensors):
+            return call.unchanged()
+        shares = (0.0, 1.0) if _averages(a) else (0.5, 0.5)
+
+        def back(m: Tensor) -> tuple[Tensor, ...]:
+            of_a, of_b = vjp(lambda x: call.apply(x, b), a, m), vjp(lambda x: call.apply(a, x), b, m)
+            return shares[0] * of_a, shares[1] * of_b
+
+        return call.with_backward(back)
+
+    def attention(self, call: Call) -> Tensor:
+        """Attention weights are constants: the values get all relevance."""
+        query, key, value = call.tensors
+        call.tensors = (query.detach(), key.detach(), value)
+        return call.unchanged()
 
     def add(self, call: Call) -> Tensor:
         """The sum of two branches: a linear operation with both as contributions."""
@@ -192,6 +248,14 @@ class Relevance(Rules):
         if a.numel() == b.numel():
             return call.with_backward(lambda m: (m * b / 2, m * a / 2))
         return call.with_backward(lambda m: (m * b, None) if a.numel() > b.numel() else (None, m * a))
+
+
+def _averages(weights: Tensor) -> bool:
+    """Whether each row of a matrix consists of weights that sum to 1, as those of attention do."""
+    if bool((weights < 0).any()):
+        return False
+    total = weights.sum(-1)
+    return torch.allclose(total, torch.ones_like(total), rtol=0, atol=1e-3)
 
 
 def _weight(call: Call) -> Tensor:

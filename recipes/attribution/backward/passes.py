@@ -59,6 +59,8 @@ def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules
         starts.append(activation.detach().requires_grad_())
         return starts[-1].clone()
 
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.module.modules()):
+        rules.without_rule["the inside of TorchScript modules"] = None
     images = images.detach().requires_grad_(not layer)
     here = replaced_activation(model.module, layer, begin_here) if layer else nullcontext()
     with torch.enable_grad(), here, model.capture(target.reads) as capture:
@@ -68,6 +70,12 @@ def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules
     if layer and not (starts and any(activation.requires_grad for activation in read.values())):
         raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
     return RulePass(starts[0] if layer else images, read)
+
+
+@torch.no_grad()
+def target_score(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """The score (B,) from the activations that a target reads: without another forward pass."""
+    return target.score(Activations({name: each.detach() for name, each in read.items()}, images)).float()
 
 
 def target_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:

@@ -15,6 +15,7 @@ from recipes.attribution.method import method
 from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, area_weights, check_areas, rank_penalty
 from recipes.attribution.methods.meaningful_perturbation import RelativeScore
 from recipes.attribution.scoring.forward import score_function, target_rows
+from recipes.attribution.scoring.images import check_images
 from recipes.attribution.scoring.layers import replaced_activation
 
 
@@ -40,7 +41,7 @@ def extremal_channels(
     The mean is taken over masks of several areas. Absolute values, because in a layer without a ReLU (a linear
     bottleneck) negative activations may support the target as well.
     """
-    mask = channel_masks(model, images, target, layer, areas, steps).mean(0)
+    mask = _channel_masks(model, images, target, layer, areas, steps).mean(0)
     with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(images))[layer].float()
     return (mask[:, :, None, None] * maps.abs()).sum(1)
@@ -66,7 +67,7 @@ def channel_masks(
         (len(areas), B, C) in [0, 1].
 
     Raises:
-        BadInput: if the target does not depend on the layer.
+        BadInput: if the target does not depend on the layer, or for images outside of [0, 1].
 
     Example:
         >>> from inverter import load_model
@@ -75,6 +76,13 @@ def channel_masks(
         >>> channel_masks(model, torch.rand(2, 3, 64, 64), logit(3), "features.stage2", [0.1], steps=2).shape
         torch.Size([1, 2, 128])
     """
+    check_images(model, images)
+    return _channel_masks(model, images, target, layer, areas, steps)
+
+
+def _channel_masks(
+    model: Model, images: Tensor, target: Objective, layer: str, areas: Sequence[float], steps: int
+) -> Tensor:
     (count,) = {shape[1] for shape in model.shapes([layer], (images.shape[2], images.shape[3])).values()}
     copies = len(areas)
     shares = torch.tensor(areas, device=images.device).repeat_interleave(len(images))
@@ -118,7 +126,11 @@ def activation_diff(
 
     Returns:
         Pre-images of A and of m A, (B, 3, H, W) each.
+
+    Raises:
+        BadInput: for images outside of [0, 1].
     """
+    check_images(model, images)
     with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(images.to(model.device)))[layer].float()
     masked = maps * masks.to(maps.device)[:, :, None, None]

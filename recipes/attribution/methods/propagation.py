@@ -11,9 +11,10 @@ from torch import Tensor
 from inverter import Model
 from inverter_errors import BadInput
 from objectives import Objective
+from recipes.attribution.backward.completeness import warn_of_gap
 from recipes.attribution.backward.deeplift_rules import RescaleRule
 from recipes.attribution.backward.lrp_rules import TINY, LRPRule, Relevance
-from recipes.attribution.backward.passes import run_with_rules, target_gradient
+from recipes.attribution.backward.passes import run_with_rules, target_gradient, target_score
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import (
     BACKGROUND_HELP,
@@ -29,6 +30,8 @@ from recipes.options.suggest import nearest
 RuleName = Literal["composite", "epsilon", "z+", "alpha-beta"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
 Z_PLUS = LRPRule(alpha=1.0)
+EXPLODED = 100.0
+"""Relevance that is this many times the score is numerical: contributions that cancel, divided by their sum."""
 POINTS = 16
 """Quadrature points between a reference and an image, for targets that are not linear in the activations they read."""
 
@@ -80,9 +83,15 @@ def lrp(
     ZPlus for convolutions. Without biases, and up to epsilon, the map sums to S(x). As with gradient x input, a pixel
     of the mean colour (zero after normalisation) has no relevance.
     """
-    through = run_with_rules(model, images, target, Relevance(*_lrp_rules(rule, epsilon, beta)))
+    rules = Relevance(*_lrp_rules(rule, epsilon, beta))
+    through = run_with_rules(model, images, target, rules)
     gradients, own = target_gradient(target, through.read, images)
-    return ((images - baseline_image(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
+    maps = ((images - baseline_image(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
+    score = target_score(target, through.read, images)
+    exploded = maps.detach().flatten(1).sum(1).abs() > EXPLODED * score.abs()
+    if rules.without_rule or bool(exploded.any()):  # else what is missing is the share of biases and epsilon
+        warn_of_gap("lrp", maps.detach(), score, "the score", rules.without_rule)
+    return maps
 
 
 @method(
@@ -115,6 +124,9 @@ def excitation_backprop(
         return (through.start * through.back(starts)).detach().sum(1).clamp_min(0)
 
     winners = probabilities()
+    if rules.without_rule:  # else what is missing is the share of biases
+        one = torch.ones_like(winners[:, 0, 0])
+        warn_of_gap("excitation-backprop", winners, one, "the probability", rules.without_rule)
     if not contrastive:
         return winners
     if not rules.layers:
@@ -144,7 +156,7 @@ def deeplift(
     Completeness: the map sums to S(x) - S(x'). Functional activations, modules that run several times, sums and
     products are supported (Captum supports modules that run once).
     """
-    return _difference(model, images, baseline_image(model, images, baseline), target)
+    return _difference(model, images, baseline_image(model, images, baseline), target, "deeplift")
 
 
 @method(
@@ -162,10 +174,10 @@ def deep_shap(
     Completeness: the map sums to S(x) minus the mean score of the references.
     """
     references = background_images(model, images, background)
-    return torch.stack([_difference(model, images, one, target) for one in references]).mean(0)
+    return torch.stack([_difference(model, images, one, target, "deep-shap") for one in references]).mean(0)
 
 
-def _difference(model: Model, images: Tensor, reference: Tensor, target: Objective) -> Tensor:
+def _difference(model: Model, images: Tensor, reference: Tensor, target: Objective, method: str) -> Tensor:
     """The contributions (B, H, W) of pixels to S(x) - S(x')."""
     rules = RescaleRule()
     before = run_with_rules(model, reference, target, rules)
@@ -180,4 +192,7 @@ def _difference(model: Model, images: Tensor, reference: Tensor, target: Objecti
         for name, gradient in gradients.items():
             mean[name] = mean.get(name, 0) + float(weight) / 2 * gradient
         own = own + float(weight) / 2 * direct
-    return ((images - reference) * (after.back(mean) + own)).detach().sum(1)
+    maps = ((images - reference) * (after.back(mean) + own)).detach().sum(1)
+    drop = target_score(target, after.read, images) - target_score(target, before.read, reference)
+    warn_of_gap(method, maps, drop, "the difference of the scores", rules.without_rule)
+    return maps

@@ -9,6 +9,7 @@ from torch import Tensor
 from inverter import Model
 from objectives import Objective
 from recipes.attribution.method import method
+from recipes.attribution.scoring.images import check_images
 from recipes.attribution.scoring.layers import layer_gradient
 
 
@@ -33,7 +34,7 @@ def channel_attribution(model: Model, images: Tensor, target: Objective, layer: 
         positions.
 
     Raises:
-        BadInput: if the target does not depend on the layer.
+        BadInput: if the target does not depend on the layer, or for images outside of [0, 1].
         NotFound: for an unknown layer.
 
     Example:
@@ -44,6 +45,7 @@ def channel_attribution(model: Model, images: Tensor, target: Objective, layer: 
         >>> channel_attribution(model, torch.rand(1, 3, 64, 64), logit(3), "features.stage3").shape[0]
         1
     """
+    check_images(model, images)
     maps, gradient = layer_gradient(model, images, target, layer)
     return (maps * gradient).sum((2, 3))
 

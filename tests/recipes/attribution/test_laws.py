@@ -11,9 +11,14 @@ from torch import Tensor, nn
 from inverter import Model
 from objectives import Activations, Objective, channel, logit
 from recipes.attribution import explain
+from recipes.attribution.api import target_scores
+from recipes.attribution.measures.judge import Judge
 from recipes.attribution.method import DECLARED, method
+from recipes.attribution.methods.extremal_channels import activation_diff, channel_masks
+from recipes.attribution.methods.spatial import channel_attribution
 from recipes.attribution.registry import FAMILIES, NAMES, MethodChoice, get_method, list_methods
 from recipes.attribution.scoring.forward import select_targets
+from recipes.options.targets import Target
 
 CLASSES = [4, 0, 2]
 Quick = Callable[[str], str]
@@ -137,6 +142,41 @@ def test_bad_input_is_reported(options: dict[str, str], message: str, tiny: Mode
 def test_pictures_of_another_shape_are_refused(tiny: Model) -> None:
     with pytest.raises(ValueError, match=r"expected images \(B, 3, H, W\)"):
         explain(tiny, torch.rand(3, 16, 16), logit(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x * 255, r"got values from .* to 2\d\d: divide them by 255"),
+        (lambda x: (x * 255).byte(), r"got uint8: use images.float\(\) / 255"),
+        (lambda x: x > 0.5, "got bool"),
+        (lambda x: (x - 0.45) / 0.225, "give them as they were before"),
+        (lambda x: x * 1.1, r"use images.clamp\(0, 1\)"),
+        (lambda x: x * torch.nan, "not finite"),
+        (lambda x: torch.where(x > 0.9, torch.inf, x), "not finite"),
+        (lambda x: x[:0], "got shape"),
+    ],
+)
+def test_values_outside_of_the_unit_interval_are_refused(
+    change: Callable[[Tensor], Tensor], message: str, tiny: Model, pictures: Tensor
+) -> None:
+    calls: list[Callable[[Tensor], object]] = [
+        *(lambda x, name=name: explain(tiny, x, logit(0), name) for name in ("grad-cam", "saliency", "lrp", "rise")),
+        lambda x: target_scores(tiny, logit(0), x),
+        lambda x: channel_attribution(tiny, x, logit(0), "mix"),
+        lambda x: channel_masks(tiny, x, logit(0), "mix", [0.2], 1),
+        lambda x: activation_diff(tiny, x, "mix", torch.ones(3, 8)),
+        lambda x: Judge(tiny, x, Target.parse("logit:1"))(MethodChoice("saliency")),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message) as caught:
+            call(change(pictures))
+        assert "\n" not in str(caught.value)
+
+
+def test_values_may_leave_the_unit_interval_by_rounding(tiny: Model, pictures: Tensor) -> None:
+    assert explain(tiny, pictures / pictures.max() + 5e-5, logit(0), "saliency").any()
+    assert explain(tiny, pictures.double(), logit(0), "saliency").any()
 
 
 def test_methods_are_listed_by_pattern() -> None:

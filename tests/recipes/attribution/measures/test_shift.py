@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inverter import Model, evaluate
 from objectives import logit
-from recipes.attribution import explain
+from recipes.attribution.api import heat_maps
 from recipes.attribution.measures.shift import compensated_shift, shift_change
 from recipes.attribution.scoring.baselines import baseline_image
 from recipes.attribution.scoring.forward import input_gradient, score_function
@@ -16,7 +16,7 @@ from recipes.attribution.scoring.forward import input_gradient, score_function
 
 def change(method: str, model: Model, pictures: Tensor) -> list[float]:
     def explainer(network: Model, images: Tensor) -> Tensor:
-        return explain(network, images, logit(1), method)
+        return heat_maps(network, images, logit(1), method)
 
     return shift_change(explainer, model, pictures, explainer(model, pictures)).tolist()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inverter import Model, evaluate, load_model
 from objectives import channel, logit
@@ -144,3 +145,50 @@ def test_the_fish_lights_up_for_its_class(method: str, mobilenet: Model, photo: 
     inside = torch.zeros_like(fish)
     inside[top:bottom, left:right] = True
     assert (inside & fish).sum() / (inside | fish).sum() > 0.25
+
+
+class Patches(nn.Module):
+    """A vision transformer: a convolution embeds patches, and all else are tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.blocks = nn.Sequential(*(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True) for _ in range(2)))
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+class Heads(nn.Module):
+    """Queries (B, heads, N, d), which pass through a module, inside of a module of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.last = nn.Identity(), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = self.norm(x.unflatten(2, (2, 4)).transpose(1, 2))
+        return self.last(F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("method", [*FAMILIES["cam"], "guided-grad-cam", "spatial-attribution", "excitation-backprop"])
+def test_the_default_layer_is_never_a_patch_embedding(method: str, pictures: Tensor) -> None:
+    model = load_model(Patches(), input_size=16, device="cpu")
+    with pytest.raises(ValueError, match=r"with maps is 'patches', after 1 of \d+ layers.*name a layer") as caught:
+        explain(model, pictures, logit(0), method)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_first_layer_may_be_named(pictures: Tensor) -> None:
+    model = load_model(Patches(), input_size=16, device="cpu")
+    assert explain(model, pictures, logit(0), "grad-cam:relu=false", layer="patches").any()
+    assert last_map_layer(model, channel("patches", 1), (16, 16)) == "patches"
+
+
+def test_queries_and_attention_weights_are_no_maps() -> None:
+    net = Patches()
+    net.blocks = nn.Sequential(Heads(), Heads())
+    with pytest.raises(ValueError, match="'patches', after 1 of 5 layers"):
+        net.blocks.append(nn.Linear(8, 8))
+        last_map_layer(load_model(net, input_size=16, device="cpu"), logit(0), (16, 16))

@@ -1,6 +1,6 @@
 """Perturbation methods: closed forms on linear networks, requested areas, and localization in photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter import Model, Settings, encode, load_model
+from inverter import Model, Settings, encode, load_model, no_network
 from objectives import Activations, Objective, channel, logit, softmax
 from recipes.attribution import explain
+from recipes.attribution.methods import occlusion
 from recipes.attribution.methods.extremal_channels import activation_diff, channel_masks
 from recipes.attribution.methods.extremal_perturbation import extremal_masks, rank_penalty, smooth_masks
 from recipes.attribution.scoring import masked_scores
 
 SIDE = 16
+RED = Objective("red", (), lambda seen: seen.image[:, 0].mean((1, 2)))
 FAST = {
     "occlusion": "occlusion:stride=16,size=48",
     "rise": "rise:masks=160,cells=5",
@@ -61,6 +63,27 @@ def test_occlusion_of_a_linear_score_is_its_closed_form(
             total[:, *here] += gone[:, *here].sum((1, 2))[:, None, None]
             times[here] += 1
     torch.testing.assert_close(found, total / times, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "size", "stride"), [(224, 32, 8), (64, 9, 2), (16, 2, 1)])
+def test_the_default_square_is_a_seventh_of_the_side(
+    side: int, size: int, stride: int, weights: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[tuple[int, int]] = []
+
+    def squares(images: Tensor, size: int, stride: int, count: int) -> Iterator[Tensor]:
+        used.append((size, stride))
+        yield torch.zeros(1, *images.shape[2:])
+
+    monkeypatch.setattr(occlusion, "_squares", squares)
+    explain(no_network("cpu"), torch.rand(1, 3, side, side), RED, "occlusion")
+    assert used == [(size, stride)]
+
+
+def test_the_default_square_has_the_grey_of_128() -> None:
+    grey = torch.full((1, 3, 28, 28), 128 / 255)
+    assert explain(no_network("cpu"), grey, RED, "occlusion").abs().max() < 1e-6
+    assert explain(no_network("cpu"), grey + 0.1, RED, "occlusion").min() > 0
 
 
 def test_half_precision_is_left_where_it_would_not_agree(monkeypatch: pytest.MonkeyPatch, tiny: Model) -> None:
@@ -179,7 +202,8 @@ def test_diffing_shows_what_masked_channels_stand_for(blobs: Model) -> None:
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("occlusion", "a square of 128 pixels covers an entire image of 16x16"),
+        ("occlusion:size=128", "a square of 128 pixels covers an entire image of 16x16"),
+        ("occlusion:stride=3", "no gaps, got size 2 and stride 3"),
         ("occlusion:size=0", "occlusion takes a size of at least 1"),
         ("occlusion:size=4,stride=5", "a stride from 1 to the size"),
         ("occlusion:size=4,stride=2,grey=128", "grey from 0 to 1, got 4, 2 and 128"),

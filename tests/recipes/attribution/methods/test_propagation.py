@@ -74,6 +74,106 @@ def test_deeplift_is_complete(make: Callable[[], nn.Module], baseline: Baseline,
         torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=1e-3, atol=1e-5)
 
 
+class Middle(nn.Module):
+    """Any operation between a convolution and a linear layer, on maps or on tokens."""
+
+    def __init__(self, middle: Callable[[Tensor], Tensor], tokens: bool, bias: bool) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(3, 8, 3, 2, 1, bias=bias), nn.Linear(8, 5, bias=bias)
+        self.middle, self.tokens = middle, tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.head(self.middle(x.flatten(2).mT).mean(1) if self.tokens else self.middle(x).mean((2, 3)))
+
+
+def written_in_place(x: Tensor) -> Tensor:
+    x = x + 0
+    x.clamp_(min=0)
+    x *= 2
+    x.pow_(2)
+    return x.div_(1 + x.mean(1, keepdim=True))
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x)[0]
+
+
+ON_MAPS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
+    "prelu": nn.PReLU,
+    "clamp": lambda: lambda x: x.clamp(-0.2, 0.5),
+    "threshold": lambda: nn.Threshold(0.1, 0.05),
+    "softsign": nn.Softsign,
+    "square": lambda: Tensor.square,
+    "power": lambda: lambda x: x**3,
+    "quotient": lambda: lambda x: x / (1 + x.abs().sum(1, keepdim=True)),
+    "adaptive max pooling": lambda: nn.AdaptiveMaxPool2d(1),
+    "maximum": lambda: lambda x: torch.maximum(x, x.flip(3)),
+    "max over rows": lambda: lambda x: x.max(3, keepdim=True).values,
+    "minimum over rows": lambda: lambda x: x.amin(2, keepdim=True),
+    "sorted": lambda: lambda x: x.sort(3).values,
+    "max pooling with indices": lambda: lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+    "group normalisation": lambda: nn.GroupNorm(2, 8),
+    "instance normalisation": lambda: nn.InstanceNorm2d(8),
+    "response normalisation": lambda: nn.LocalResponseNorm(3),
+    "softmax": lambda: nn.Softmax(1),
+    "log_softmax": lambda: nn.LogSoftmax(1),
+    "product of maps": lambda: lambda x: x @ x.mT,
+    "einsum": lambda: lambda x: torch.einsum("bchw,bdhw->bcd", x, x)[..., None],
+    "glu": lambda: lambda x: F.glu(torch.cat([x, x.flip(2)], 1), 1),
+    "leaky ReLU by where": lambda: lambda x: torch.where(x > 0, x, 0.1 * x),
+    "another mask": lambda: lambda x: x * (x > 0.3),
+    "in place": lambda: written_in_place,
+}
+ON_TOKENS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
+    "layer normalisation": lambda: nn.LayerNorm(8),
+    "root mean square": lambda: nn.RMSNorm(8),
+    "attention": lambda: lambda x: F.scaled_dot_product_attention(x, x, x),
+    "attention by hand": lambda: lambda x: (x @ x.mT).softmax(-1) @ x,
+    "attention module": Attention,
+    "encoder": lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+}
+
+
+@pytest.mark.parametrize("name", [*ON_MAPS, *ON_TOKENS])
+@pytest.mark.parametrize("baseline", ["black", "blur"])
+def test_deeplift_is_complete_whatever_the_operation(name: str, baseline: Baseline, pictures: Tensor) -> None:
+    make = (ON_MAPS | ON_TOKENS)[name]
+    model = model_of(seeded(lambda: Middle(make(), name in ON_TOKENS, True)))
+    maps = explain(model, pictures, logit([4, 0, 2]), f"deeplift:baseline={baseline}")
+    reference = baseline_image(model, pictures, baseline)
+    difference = evaluate(model, logit([4, 0, 2]), pictures) - evaluate(model, logit([4, 0, 2]), reference)
+    torch.testing.assert_close(maps.sum((1, 2)), difference, rtol=0.01, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_missing_sum_is_said(pictures: Tensor) -> None:
+    hidden = nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)).eval()
+    traced = seeded(lambda: Middle(torch.jit.trace(hidden, torch.rand(1, 8, 8, 8)), False, True))
+    message = r"a map sums to .* is missing; without a rule: the inside of TorchScript modules"
+    for method in ("deeplift", "deep-shap", "lrp", "excitation-backprop"):
+        with pytest.warns(UserWarning, match=f"{method}: {message}") as caught:
+            explain(model_of(traced), pictures, logit(1), method, layer="first" if "exc" in method else None)
+        assert "\n" not in str(caught[0].message)
+    attention = model_of(seeded(lambda: Middle(Attention(), True, False)))
+    with pytest.warns(UserWarning, match="lrp: .* without a rule: multi_head_attention_forward"):
+        explain(attention, pictures, logit(1), "lrp:rule=epsilon,epsilon=0")
+
+
+def test_operations_that_depend_on_the_image_are_refused(pictures: Tensor) -> None:
+    def early(x: Tensor) -> Tensor:
+        return x.relu().square() if x.std() > 0.01 else x
+
+    model = model_of(seeded(lambda: Middle(early, False, False)))
+    with pytest.raises(ValueError, match="use integrated-gradients for a network whose operations depend"):
+        explain(model, pictures, logit(1), "deeplift:baseline=mean")
+
+
 def test_deep_shap_sums_to_the_difference_from_the_mean_score(pictures: Tensor) -> None:
     model = model_of(seeded(Wild))
     scores = [evaluate(model, logit(2), baseline_image(model, pictures, name)) for name in BASELINES]
@@ -125,6 +225,24 @@ def test_without_biases_relevance_is_kept(rule: str, pictures: Tensor) -> None:
     model = model_of(seeded(lambda: Plain(bias=False)))
     maps = explain(model, pictures, logit([4, 0, 2]), f"lrp:rule={rule},epsilon=0")
     torch.testing.assert_close(maps.sum((1, 2)), evaluate(model, logit([4, 0, 2]), pictures), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("prelu", "clamp", "square", "quotient", "softsign", "adaptive max pooling", "maximum", "max over rows"),
+        *("minimum over rows", "sorted", "group normalisation", "instance normalisation", "softmax", "in place"),
+        *("product of maps", "another mask", "layer normalisation", "root mean square", "attention"),
+        "attention by hand",
+    ],
+)
+def test_relevance_passes_operations_with_a_rule(name: str, pictures: Tensor) -> None:
+    model = model_of(seeded(lambda: Middle((ON_MAPS | ON_TOKENS)[name](), name in ON_TOKENS, False)))
+    maps = explain(model, pictures, logit(3), "lrp:rule=epsilon,epsilon=0")
+    expected = evaluate(model, logit(3), pictures)
+    if name in ("group normalisation", "instance normalisation", "layer normalisation"):
+        expected = maps.sum((1, 2))  # what the mean takes away is no relevance
+    torch.testing.assert_close(maps.sum((1, 2)), expected, rtol=1e-2, atol=1e-3)
 
 
 def test_relevance_passes_branches_gates_and_odd_activations(pictures: Tensor) -> None:
