@@ -116,7 +116,7 @@ def test_several_pictures_are_numbered(tmp_path: Path) -> None:
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="expected a .png file or a folder"):
+    with pytest.raises(BadInput, match=r"expected a \.png file or a folder"):
         inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "x.jpg")
 
 

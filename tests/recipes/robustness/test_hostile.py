@@ -352,10 +352,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a target in an unknown layer": (f"{EXPLAIN} good.png --target channel:<b>:0", "no layer '<b>'"),
     "a direction of zeros": (f"{EXPLAIN} good.png --target direction:0:0*0", "finite and not all zero"),
     "a direction of no number": (f"{EXPLAIN} good.png --target direction:0:0*nan", "finite and not all zero"),
-    "a direction that runs code": (
-        f"{EXPLAIN} good.png --target direction:0:evil.npy",
-        "evil.npy is not a NumPy array",
-    ),
+    "a direction that runs code": (f"{EXPLAIN} good.png --target direction:0:evil.npy", "evil.npy is not a NumPy array"),
     "a direction of another size": (f"{EXPLAIN} good.png --target direction:0:nan.npy", "nan.npy holds an array of"),
     "a method of tags": (f"{EXPLAIN} good.png --method <b>", "unknown method '<b>'"),
     "an unknown option of a method": (
