@@ -112,11 +112,6 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
-<<<<<<< HEAD
-def read_pictures(
-    path: Path, channels: int, near: tuple[int, int] | None = None, background: Background = "white"
-) -> Iterable[Tensor]:
-=======
 def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[Any, Any]:
     """An array from an `.npy` file, which is never unpickled.
 
@@ -137,8 +132,9 @@ def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[
     return array
 
 
-def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:
->>>>>>> main
+def read_pictures(
+    path: Path, channels: int, near: tuple[int, int] | None = None, background: Background = "white"
+) -> Iterable[Tensor]:
     """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the entire file.
 
     Args:
@@ -148,14 +144,9 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
             averaged down while it is read, to no less than twice that size, which saves memory.
         background: the colour behind a picture with transparency, whose hidden colours are not seen.
     """
-<<<<<<< HEAD
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-=======
-    if path.suffix.lower() == ".npy":
         array = load_array(path, mmap_mode="r")
->>>>>>> main
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]
@@ -209,7 +200,7 @@ def opaque(picture: Image.Image, background: Background = "white") -> Image.Imag
 
 def read_array(path: Path) -> Tensor:
     """An `.npy` file of one picture, as it is."""
-    return torch.from_numpy(np.load(path, allow_pickle=False))
+    return torch.from_numpy(load_array(path))
 
 
 def _unit(array: np.ndarray[Any, Any]) -> Tensor:
