@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
 from recipes.runner.base import NetworkFields, Recipe
 
@@ -133,6 +133,8 @@ class DeepDream(NetworkFields, Recipe):
         if self.manifest_path.exists() and not _is_ours(self.manifest_path):
             raise BadInput(f"{self.manifest_path} is there and not of a dream: choose another file or folder")
         for given in filter(None, (self.image, self.guide)):
+            if "\0" in given:
+                raise MissingFile(f"no picture {given!r}")
             if Path(given).resolve() in [path.resolve() for path in self.files]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 

@@ -38,7 +38,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         data={
             "layers": layers,
             "groups": groups,
-            "aspect": shape[1] / shape[0] if shape else 1,
+            "aspect": view.aspect,
             "size": shape or (1, 1),
         },
         parts=["listing", "layers"],

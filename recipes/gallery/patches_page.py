@@ -48,7 +48,7 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     return render_page(
         "patches",
         view,
-        parts=["listing", "layers"],
+        parts=["listing", "layers", "scale"],
         subtitle="Top patches",
         stats=stats,
         notices=notices,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.outputs.colormap import SCALES
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.by_picture import by_picture, distinct, shown
 from recipes.pages.html import render_page
@@ -30,7 +31,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
     return render_page(
         "explain",
         view,
-        parts=["listing"],
+        parts=["listing", "scale"],
         subtitle="Attribution heat maps",
         stats=_stats(view, made),
         notices=view.notices("pictures"),
@@ -39,6 +40,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
             "size": list(shape or (1, 1)),
             "views": [view for view in ("cutout", "perception") if any(unit["extra_files"].get(view) for unit in made)],
             "images": by_picture(units),
+            "scales": SCALES,
         },
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from recipes.outputs.colormap import SCALES
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.by_picture import by_picture, distinct, shown
 from recipes.pages.html import render_page
@@ -34,7 +35,7 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
     return render_page(
         "judge_maps",
         view,
-        parts=["listing", "chart"],
+        parts=["listing", "chart", "scale"],
         subtitle="Evaluation of attribution heat maps",
         stats=[
             Stat("Pictures", f"{len(distinct(units, 'image')):,}"),
@@ -49,5 +50,6 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
             "methods": methods,
             "table": view.rows,
             "images": by_picture(units),
+            "scales": SCALES,
         },
     )

@@ -46,8 +46,9 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
         ],
         notices=view.notices("pictures"),
         data={
-            "aspect": shape[1] / shape[0] if shape else 1,
+            "aspect": view.aspect,
             "images": by_picture(units),
+            "auto": len(priors) > 1 and len(layers) == len({(unit.get("layer"), unit.get("prior")) for unit in made}),
             "layers": layers,
             "priors": priors,
             "table": view.rows,

@@ -13,6 +13,10 @@ SIGNED = "053061 2065ab 4393c3 90c4dd d1e5f0 f7f6f6 fddbc7 f3a481 d6604d b1182b 
 """ColorBrewer's diverging red and blue: red is evidence for the target, blue against it."""
 BRIGHTEST = 0.995
 """Quantile of |map| that gets the full colour: a single pixel must not darken all others."""
+SCALES = {
+    name: [f"#{colour}" for colour in table.split()] for name, table in (("unsigned", UNSIGNED), ("signed", SIGNED))
+}
+"""The colours of both maps as CSS writes them, from the lowest value to the highest."""
 OPACITY = 0.85
 """Opacity of the hottest pixels over the photo; the coldest are transparent."""
 

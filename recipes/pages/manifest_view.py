@@ -64,6 +64,13 @@ class ManifestView:
         """(height, width) of the pictures, in pixels; None if it is unknown."""
         return picture_shape(self.settings.get("size")) or picture_shape(self.model.get("input_size"))
 
+    @property
+    def aspect(self) -> float:
+        """Width / height of the pictures as they are shown: channels that are no colours lie side by side."""
+        height, width = self.shape or (1, 1)
+        channels = len(self.model.get("mean") or ()) or 3
+        return width / height if channels in (1, 3) else (channels * width + (channels - 1)) / height
+
     def notices(self, noun: str, then: str = RELOAD, why: str = MARKED, of: int | None = None) -> list[str]:
         """Notices about a run that is not finished, and about units that did not complete normally.
 

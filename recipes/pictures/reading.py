@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What reading a damaged picture may raise: catch these to report it and skip it."""
+NO_ARRAY = (BadZipFile, EOFError, OverflowError, SyntaxError, TokenError, TypeError, ValueError)
+"""What NumPy may raise for a damaged `.npy` file."""
 
 _MODES = {1: "L", 3: "RGB"}
 # fmt: off
@@ -108,6 +112,26 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
+def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[Any, Any]:
+    """An array from an `.npy` file, which is never unpickled.
+
+    Args:
+        path: the file.
+        mmap_mode: as in `numpy.load`.
+
+    Raises:
+        BadInput: for a file that is not a NumPy array.
+        OSError: if the file cannot be read.
+    """
+    try:
+        array: np.ndarray[Any, Any] = np.load(path, mmap_mode, allow_pickle=False)
+    except NO_ARRAY as error:
+        raise BadInput(f"{path} is not a NumPy array ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise BadInput(f"{path} is not a NumPy array but an archive of several")
+    return array
+
+
 def read_pictures(
     path: Path, channels: int, near: tuple[int, int] | None = None, background: Background = "white"
 ) -> Iterable[Tensor]:
@@ -122,7 +146,7 @@ def read_pictures(
     """
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = load_array(path, mmap_mode="r")
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]
@@ -176,7 +200,7 @@ def opaque(picture: Image.Image, background: Background = "white") -> Image.Imag
 
 def read_array(path: Path) -> Tensor:
     """An `.npy` file of one picture, as it is."""
-    return torch.from_numpy(np.load(path, allow_pickle=False))
+    return torch.from_numpy(load_array(path))
 
 
 def _unit(array: np.ndarray[Any, Any]) -> Tensor:

@@ -101,3 +101,31 @@ def test_the_better_of_two_is_chosen_picture_by_picture_and_a_number_beats_none(
     assert chosen.scores.tolist() == [3, 2, 0, 5]
     assert chosen.status == ("other", "ok", "other", "ok")
     assert chosen.seconds == pytest.approx(0.2)
+
+
+def test_one_picture_is_saved_as_a_file(tmp_path: Path) -> None:
+    assert inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "new" / "x.png") == [tmp_path / "new" / "x.png"]
+    with Image.open(tmp_path / "new" / "x.png") as picture:
+        assert picture.size == (2, 2)
+
+
+def test_several_pictures_are_numbered(tmp_path: Path) -> None:
+    paths = inversion(torch.rand(2, 3, 2, 2)).save(tmp_path / "x.png")
+    assert [path.name for path in paths] == ["x-0000.png", "x-0001.png"]
+    assert all(path.is_file() for path in paths)
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"expected a \.png file or a folder"):
+        inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize(("channels", "mode", "width"), [(1, "L", 5), (2, "L", 11), (3, "RGB", 5), (8, "L", 47)])
+def test_channels_that_are_no_colours_are_tiles(channels: int, mode: str, width: int) -> None:
+    picture = to_pil(torch.rand(channels, 4, 5))
+    assert (picture.mode, picture.size) == (mode, (width, 4))
+
+
+def test_opacity_must_be_said() -> None:
+    assert to_pil(torch.rand(4, 4, 5), alpha=True).mode == "RGBA"
+    assert to_pil(torch.rand(2, 4, 5), alpha=True).mode == "LA"

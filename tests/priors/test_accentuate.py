@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inverter import Settings, optimize
 from objectives import channel
 from priors import Accentuate, Fourier, Maco, Pixels, Prior, Pyramid
+from priors.base import check_images
 
 STARTS: dict[str, Callable[[Tensor], Prior]] = {
     "fourier": Fourier.from_image,
@@ -199,7 +200,7 @@ def test_the_stronger_it_is_the_nearer_it_stays(start, tiny_net: nn.Module) -> N
 
 def test_pictures_that_the_start_does_not_accept_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\)"):
-        Accentuate(torch.rand(1, 1, 8, 8))
+        Accentuate(torch.rand(1, 1, 8, 8), lambda images: Fourier.from_image(check_images(images, 3)))
 
 
 @pytest.mark.parametrize(

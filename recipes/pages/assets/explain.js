@@ -56,6 +56,7 @@ const pictures = data.images.map(({ name, original, units }) => {
 });
 $("pictures").append(...pictures.map(({ section }) => section));
 document.documentElement.style.setProperty("--aspect", data.aspect);
+showScales($("pictures"), data.scales, data.images.flatMap(({ units }) => units.map((unit) => metricsOf(unit).signed === true)));
 
 // ---- Views and filter ----
 
@@ -87,12 +88,22 @@ function rowsOf(unit) {
   ].filter(([, value]) => value !== undefined && value !== null);
 }
 
+/** The enlarged map above its own colour scale, with numbers. */
+function makeEnlarged(unit) {
+  const { signed, lowest, highest } = metricsOf(unit);
+  const picture = frame(sourceOf(unit, listing.state.view), true);
+  if (isOriginal(unit) || !Number.isFinite(highest) || !["overlay", "plain"].includes(listing.state.view)) return picture;
+  const most = Math.max(highest, signed ? -lowest : 0);
+  const ends = signed ? [text(-most), "0", text(most)] : ["0", text(most)];
+  return element("div", { class: "scaled" }, picture, colourScale(signed ? data.scales.signed : data.scales.unsigned, ends, "The highest 0.5 % share the last colour."));
+}
+
 const listing = new Listing({
   root: $("pictures"),
   usualSize: matchMedia("(max-width: 46rem)").matches ? 112 : 200,
   choices: { view: views },
   arrange,
-  describe: (unit) => ({ title: titleOf(unit), source: sourceOf(unit, listing.state.view), rows: rowsOf(unit) }),
+  describe: (unit) => ({ title: titleOf(unit), source: sourceOf(unit, listing.state.view), picture: makeEnlarged(unit), rows: rowsOf(unit) }),
 });
 
 function setView(view) {

@@ -123,14 +123,38 @@ function measure() {
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 
+const words = {
+  percentile: "Above", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
+  extra_files: "Other files", seconds: "Time",
+};
+
+/** A value as a reader writes it, with its unit. */
+function worded(key, value, unit) {
+  if (key === "percentile") return rankOf(unit);
+  if (key === "burnt" && Number.isFinite(value)) return `${(100 * value).toFixed(1)} % of the values`;
+  if (key === "seconds" && Number.isFinite(value)) return `${text(value)} s`;
+  if (key === "extra_files" && value) return Object.values(value).join(", ");
+  return value;
+}
+
+/** The enlarged picture, with the unit's dataset patches below it. */
+function makeEnlarged(unit) {
+  const { patches = [] } = unit.metrics ?? {};
+  const picture = frame(unit.source, true);
+  if (!patches.length) return picture;
+  return element("div", { class: "enlarged" }, picture,
+    element("div", { class: "patches", "aria-label": "Dataset patches" }, ...patches.map((patch) =>
+      element("figure", { title: patch.name }, patchTile(patch, data.size), element("figcaption", {}, `${text(patch.value)} · ${patch.name}`)))));
+}
+
 /** All values of a unit: the known ones in order, then all others that its manifest record has. */
 function rowsOf(unit) {
   const predictions = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
   const all = { ...unit, ...unit.metrics, ...Object.fromEntries(predictions) };
   const others = Object.keys(all).filter((key) => ![...known, "source", "metrics", "patches"].includes(key));
   return [...known, ...others].filter((key) => key in all).map((key) => [
-    key === "channel" && kindOf(unit) === "class" ? "Class" : key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
-    all[key],
+    key === "channel" && kindOf(unit) === "class" ? "Class" : words[key] ?? key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
+    worded(key, all[key], unit),
     key === "status" && isStopped(unit),
   ]);
 }
@@ -144,7 +168,7 @@ const listing = new Listing({
   cleared: { stopped: "" },
   arrange,
   resized: measure,
-  describe: (unit) => ({ title: titleOf(unit), source: unit.source, rows: rowsOf(unit) }),
+  describe: (unit) => ({ title: titleOf(unit), source: unit.source, picture: makeEnlarged(unit), rows: rowsOf(unit) }),
 });
 layers.choose(listing);
 $("stopped").addEventListener("click", () => listing.change({ stopped: listing.state.stopped ? "" : "1" }));

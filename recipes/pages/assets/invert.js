@@ -73,7 +73,7 @@ function chart() {
   const step = ruleStep(most);
   const highest = step * Math.ceil(most / step - 1e-9);
   const x = (layer, prior) => left + (width - left - right) * (data.layers.indexOf(layer) + 0.5) / data.layers.length
-    + (data.priors.indexOf(prior) - (data.priors.length - 1) / 2) * 7;
+    + (data.auto ? 0 : (data.priors.indexOf(prior) - (data.priors.length - 1) / 2) * 7);
   const y = (error) => top + (height - top - bottom) * (1 - error / highest);
   const rules = Array.from({ length: Math.round(highest / step) + 1 }, (_, index) => index * step).flatMap((error) => [
     drawn("line", { class: "rule", x1: left, x2: width - right, y1: y(error), y2: y(error) }),
@@ -89,17 +89,19 @@ function chart() {
   const points = dots.map((unit) => drawn("circle",
     { class: `dot ${series(unit.prior)}`, cx: x(unit.layer, unit.prior), cy: y(metricsOf(unit).relative_error), r: 3 },
     drawn("title", {}, spoken(unit))));
+  const known = data.table.filter((row) => Number.isFinite(row.relative_error));
+  const path = (rows) => rows.map((row) => `${x(row.layer, row.prior)},${y(row.relative_error)}`).join(" ");
+  // With prior auto each layer has the prior for its depth: one line goes through all of them.
+  const through = data.auto ? [drawn("polyline", { class: "mean all", points: path(known.toSorted((a, b) => data.layers.indexOf(a.layer) - data.layers.indexOf(b.layer))) })] : [];
   const lines = data.priors.flatMap((prior, index) => {
-    const rows = data.table.filter((row) => row.prior === prior && Number.isFinite(row.relative_error));
-    const path = rows.map((row) => `${x(row.layer, prior)},${y(row.relative_error)}`).join(" ");
     return [
-      drawn("polyline", { class: `mean ${series(prior)}`, points: path }),
+      data.auto ? null : drawn("polyline", { class: `mean ${series(prior)}`, points: path(known.filter((row) => row.prior === prior)) }),
       drawn("circle", { class: `key ${series(prior)}`, cx: left + 8 + index * 100, cy: 8, r: 4 }),
       drawn("text", { x: left + 16 + index * 100, y: 12 }, prior),
-    ];
+    ].filter(Boolean);
   });
   return drawn("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Relative error by depth" },
-    ...rules, ...names, ...points, ...lines);
+    ...rules, ...names, ...through, ...points, ...lines);
 }
 
 const headings = {

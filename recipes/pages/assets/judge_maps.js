@@ -133,6 +133,7 @@ const pictures = data.images.map(({ name, original, units }) => {
 });
 $("pictures").append(...pictures.map(({ section }) => section));
 document.documentElement.style.setProperty("--aspect", data.aspect);
+showScales($("pictures"), data.scales, data.images.flatMap(({ units }) => units.map((unit) => metricsOf(unit).signed === true)));
 $("summary").hidden = data.table.length === 0;
 if (data.table.length) fillTable();
 drawCharts();

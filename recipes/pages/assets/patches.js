@@ -123,8 +123,14 @@ function conceal(shot) {
   shot.querySelector(".full")?.remove();
 }
 
+const scales = element("div", { class: "scales" }, colourScale(["#000", "#fff"], ["inactive", "as active as at the unit's strongest"],
+  "Heat maps darken the picture where the unit is less active than at its strongest."));
+$("patches").before(scales);
+scales.hidden = true;
+
 function showFull(full) {
   showing = full;
+  scales.hidden = full === "";
   $("full").setAttribute("aria-pressed", full !== "");
   near.disconnect();
   for (const shot of shotOf.values()) {
