@@ -58,7 +58,7 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
 
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
-    settings = {"dataset": ["photos"], "count": 3, "objective": "channel", "size": None}
+    settings = {"images": ["photos"], "count": 3, "objective": "channel", "size": None}
     model = {"spec": "torchvision:squeezenet1_0", "sha256": "ab12" * 16, "input_size": list(SIZE)}
     row = {"layer": "features.4", "units": 2, "receptive_field": "10 px", "pictures": 50, "skipped": 2, "silent": 1}
     manifest = {"recipe": "patches", "settings": settings, "model": model, "units": units, "table": [row]}
