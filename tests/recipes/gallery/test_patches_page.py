@@ -52,7 +52,7 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
     }
     score = 3.5 if patches else None
     record = {"layer": layer, "channel": channel, "objective": "channel", "attempt": 0, "seed": 0, "score": score}
-    status = "ok" if patches else "the same in all pictures"
+    status = "ok" if patches else "silent"
     record |= {"steps": 0, "seconds": 0.0, "status": status, "metrics": metrics, "file": file}
     return record | ({"name": name} if name else {})
 
