@@ -19,7 +19,12 @@ from statistics import median
 from time import perf_counter
 
 COMMAND = "import sys; from recipes.cli import main; sys.exit(main(sys.argv[1:]))"
-SETTINGS = {"2 threads, spinning": (2, "active"), "2 threads, passive": (2, "passive"), "1 thread": (1, "passive")}
+SETTINGS = {
+    "2 threads, as OpenMP waits by default": (2, {"KMP_BLOCKTIME": "200"}),  # one that is set: the command sets none
+    "2 threads, passive": (2, {}),
+    "2 threads, passive after 10,000 turns": (2, {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}),
+    "1 thread": (1, {}),
+}
 
 
 @contextmanager
@@ -33,16 +38,16 @@ def busy(count: int) -> Iterator[None]:
             other.wait()
 
 
-def timed(weights: str, threads: int, policy: str) -> tuple[float, float]:
+def timed(weights: str, channels: str, threads: int, waiting: dict[str, str]) -> tuple[float, float]:
     """Seconds of the optimisation, and of the complete command."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "KMP_", "GOMP_"))}
     with tempfile.TemporaryDirectory() as out:
         network = ["--model", "torchvision:squeezenet1_0", "--weights", weights, "--layer", "features.9"]
-        rest = ["--channels", "0-1", "--threads", str(threads), "--out", out]
+        rest = ["--channels", channels, "--threads", str(threads), "--out", out]
         start = perf_counter()
         subprocess.run(
             [sys.executable, "-c", COMMAND, "gallery", *network, *rest],
-            env=environment | {"OMP_WAIT_POLICY": policy},
+            env=environment | waiting,
             capture_output=True,
             check=True,
         )
@@ -54,6 +59,7 @@ def timed(weights: str, threads: int, policy: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
+    parser.add_argument("--channels", default="0-1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS))
@@ -63,14 +69,15 @@ def main() -> None:
         for count in arguments.busy:
             for name in arguments.settings:
                 with busy(count):
-                    found.setdefault((name, count), []).append(timed(arguments.weights, *SETTINGS[name]))
-                    print(name, count, found[name, count][-1], file=sys.stderr, flush=True)
+                    seconds = timed(arguments.weights, arguments.channels, *SETTINGS[name])
+                found.setdefault((name, count), []).append(seconds)
+                print(name, count, seconds, file=sys.stderr, flush=True)
     print("| threads | busy processes | optimisation, median (min to max) | complete command, median |")
     print("| --- | --- | --- | --- |")
     for (name, count), pairs in found.items():
         inner, outer = zip(*pairs, strict=True)
-        seconds = f"{median(inner):.1f} s ({min(inner):.1f} to {max(inner):.1f})"
-        print(f"| {name} | {count} | {seconds} | {median(outer):.1f} s |")
+        spread = f"{median(inner):.1f} s ({min(inner):.1f} to {max(inner):.1f})"
+        print(f"| {name} | {count} | {spread} | {median(outer):.1f} s |")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ CATALOGUE = (
         "recipes.gallery.patches",
         "Patches",
         "Top patches: the parts of real pictures that activate each unit most and least.",
-        "inverter patches --model torchvision:squeezenet1_0 --dataset FOLDER --layer features.9 --out patches",
+        "inverter patches --model torchvision:squeezenet1_0 --images FOLDER --layer features.9 --out patches",
     ),
     Entry(
         "dictionary",

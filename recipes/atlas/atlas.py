@@ -12,7 +12,7 @@ from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.atlas.layout_names import LAYOUTS, Layout
-from recipes.options.fields import option
+from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
 from recipes.runner.recipe import NetworkRecipe
@@ -63,7 +63,7 @@ class Atlas(NetworkRecipe):
     name: ClassVar[str] = "atlas"
 
     images: str | Sequence[str] | Dataset[Any] = option(
-        MISSING, "image file or folder of images; may be repeated", repeat=True
+        MISSING, "picture or folder to search; may be repeated", repeat=True
     )
     layer: str = option(MISSING, "address of a layer that outputs feature maps")
     with_: LayerLike | None = option(None, WITH_HELP)
@@ -79,13 +79,17 @@ class Atlas(NetworkRecipe):
     power: float = option(4.0, "exponent of the cosine in the icon objective")
     prior: PriorLike = option("fourier", HELP)
     out: str = option("atlas", "output folder")
-    size: int | None = option(96, "side of the icons in pixels")
+    icon: int = option(96, "side of the icons in pixels", was="size")
+    size: int | None = option(None, "", hidden=True)
     steps: int | None = option(48, "optimisation steps per icon")
     augment: str = option("light", "none, light, standard, strong or wide")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _ = self.sides, self.sampled_positions
+        check_integer("icon", self.icon, 1, LARGEST)
+        if self.size is not None:
+            raise BadInput("size is now icon, the side of the icons: pictures have the network's input size")
         PriorChoice.parse(self.prior)
         if not isinstance(self.layer, str) or not self.layer:
             raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
@@ -210,8 +214,8 @@ class Atlas(NetworkRecipe):
 
         index = self._class_index(context)
         for layer in self._layers(context):
-            PriorChoice.parse(self.prior).check(self.picture_size(layer.model), layer.model)
-            layer.model.shapes([layer.address], self.picture_size(layer.model))
+            PriorChoice.parse(self.prior).check((self.icon, self.icon), layer.model)
+            layer.model.shapes([layer.address], (self.icon, self.icon))
         name = None if index is None else class_name(context.model.categories, index)
         return [
             Unit(
@@ -242,7 +246,7 @@ class Atlas(NetworkRecipe):
         objective = centre + SURROUND_WEIGHT / self._receptive_share(layer) ** 2 * surround
         choice = PriorChoice.parse(self.prior)
         defaults = ICON_PRIOR if choice.name == "fourier" else {}
-        prior = choice.make(len(units), self.picture_size(model), model, **defaults)
+        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
         return Problem(objective, prior, centre, finish=choice.finish(prior), alpha=choice.alpha, model=model)
@@ -251,7 +255,7 @@ class Atlas(NetworkRecipe):
         """The share of an icon's area in the receptive field of its centre, at most 1."""
         from inverter import receptive_fields
 
-        size = self.picture_size(layer.model)
+        size = (self.icon, self.icon)
         field = receptive_fields(layer.model, [layer.address], size)[layer.address]
         return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
 

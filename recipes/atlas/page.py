@@ -73,7 +73,7 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         data={
             "across": ACROSS,
             "atlases": [
-                _atlas(view.settings.get("size"), about, below, _by_grid(units, below))
+                _atlas(view.settings.get("icon"), about, below, _by_grid(units, below))
                 for below, about in _atlases(manifest).items()
             ],
         },

@@ -6,11 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from recipes import CATALOGUE
 from recipes.cli.recipe_file import kind
 from recipes.options.fields import MACHINE, NETWORK, OPTIMISATION, OUTPUT, group_of, key_of
+from recipes.options.suggest import nearest
 from recipes.runner.base import Recipe
 from recipes.runner.recipe import NetworkRecipe
 
@@ -26,8 +29,27 @@ GROUPS = {
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, which names the command's own help and similar flags."""
+
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Here, and not in the parser of all commands, which knows neither the command nor its flags.
+        if self._subparsers is None and args is not None:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            for flag in (text.partition("=")[0] for text in takewhile(lambda text: text != "--", args)):
+                if flag.startswith("--") and not any(each.startswith(flag) for each in known):
+                    near = get_close_matches(flag, known, n=2, cutoff=0.7)
+                    self.error(f"unknown option {flag}{'; did you mean ' + ' or '.join(near) + '?' if near else ''}")
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unexpected argument {unknown[0]!r}")
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"unknown {value!r}{nearest(str(value), map(str, action.choices))}")
 
 
 class _Version(argparse.Action):
@@ -41,13 +63,15 @@ class _Version(argparse.Action):
 class _Renamed(argparse.Action):
     """The flag of an earlier release: it works, and says what it is called now."""
 
-    def __init__(self, *args: Any, now: str, **options: Any) -> None:
+    def __init__(self, *args: Any, now: argparse.Action, **options: Any) -> None:
         super().__init__(*args, **options)
         self.now = now
 
-    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, flag: str | None = None) -> None:
-        print(f"inverter: {flag} is now {self.now}; the old name goes with the next release", file=sys.stderr)
-        setattr(namespace, self.dest, values)
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, flag: str | None = None) -> None:
+        now = self.now.option_strings[0]
+        print(f"inverter: {flag} is now {now}; the old name goes with the next release", file=sys.stderr)
+        self.now(parser, namespace, values, flag)
+        self.now.required = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit"
     )
     commands = root.add_subparsers(
-        title="commands", dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+        prog=root.prog, title="commands", dest="command", required=True, metavar="COMMAND", parser_class=_Parser
     )
     for entry in CATALOGUE:
         command = _command(commands, entry.command, "[OPTIONS]", entry.help, entry.example)
@@ -111,7 +135,7 @@ def _add_field(group: Any, field: Field[Any]) -> None:
         group.add_argument(flag, action="store_true", default=argparse.SUPPRESS, dest=field.name, help=help_text)
         return
     choices = field.metadata.get("choices")
-    group.add_argument(
+    added = group.add_argument(
         flag,
         type=kind(field),
         action="append" if field.metadata.get("repeat") else "store",
@@ -126,7 +150,7 @@ def _add_field(group: Any, field: Field[Any]) -> None:
         group.add_argument(
             "--" + was.replace("_", "-"),
             action=_Renamed,
-            now=flag,
+            now=added,
             type=kind(field),
             default=argparse.SUPPRESS,
             dest=field.name,
@@ -143,6 +167,14 @@ def _add_run(commands: Any) -> None:
         "inverter run examples/gallery.toml --out gallery",
     )
     command.add_argument("file", help='TOML file: recipe = "gallery", model = ..., layer = ..., out = ...')
+    command.add_argument(
+        "--set",
+        action="append",
+        default=argparse.SUPPRESS,
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="key of the file with another value, written as in TOML, e.g. steps=16 or prior=pixels; may be repeated",
+    )
     command.add_argument("--out", default=argparse.SUPPRESS, help="output folder, instead of the file's")
     command.add_argument("--fresh", action="store_true", default=argparse.SUPPRESS, help="start over")
     _add_help(command)

@@ -154,8 +154,8 @@ def _print_skipped(pictures: Mapping[str, str]) -> None:
         print(f"{len(pictures)} pictures could not be read and were skipped", file=sys.stderr)
 
 
-def _run_file(file: str, **overrides: Any) -> int:
-    return _run(load_recipe(file, **overrides))
+def _run_file(file: str, changes: Sequence[str] = (), **overrides: Any) -> int:
+    return _run(load_recipe(file, changes, **overrides))
 
 
 def _layers(model: str = "builtin", size: int | None = None, **options: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import warnings
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ def kind(field: Field[Any]) -> type:
     return _KINDS.get(str(field.type).split(" ")[0], str)
 
 
-def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
+def load_recipe(path: str | Path, changes: Sequence[str] = (), **overrides: Any) -> Recipe:
     """A recipe from a TOML file: `recipe = "gallery"` and the recipe's fields as keys.
 
     Args:
         path: of the file.
+        changes: `KEY=VALUE`, the value as in TOML or as plain text; they take precedence over the file's keys.
         overrides: fields that take precedence over the file's.
 
     Returns:
@@ -66,6 +68,11 @@ def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
         raise BadInput(f"{path} is no recipe: it is nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is no TOML: {error}") from error
+    origin = dict.fromkeys(data, str(path))
+    for change in changes:
+        for key, value in _change(change).items():
+            data[key], origin[key] = value, "--set"
+    unnamed = "" if "recipe" in data else "; the file names no recipe, so it is taken for a gallery"
     name = data.pop("recipe", "gallery")
     recipe = find_recipe(str(name))
     if recipe is None:
@@ -75,16 +82,33 @@ def load_recipe(path: str | Path, **overrides: Any) -> Recipe:
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key in renamed:
-            message = f"{path}: {key} is now {renamed[key]}; the old name goes with the next release"
+            message = f"{origin[key]}: {key} is now {renamed[key]}; the old name goes with the next release"
             warnings.warn(message, FutureWarning, stacklevel=2)
+            origin[renamed[key]] = origin[key]
             key = renamed[key]
         if key not in known:
-            raise BadInput(f"{path}: unknown key {key!r}{nearest(key, known)}")
-        values[known[key].name] = _checked(f"{path}: {key}", known[key], value)
+            raise BadInput(f"{origin[key]}: unknown key {key!r}{nearest(key, known)}{unnamed}")
+        values[known[key].name] = _checked(f"{origin[key]}: {key}", known[key], value)
     given = values | overrides
     if missing := [key for key, field in known.items() if field.default is MISSING and field.name not in given]:
         raise BadInput(f"{path}: {name} needs the keys {', '.join(missing)}")
     return recipe(**given)
+
+
+def _change(text: str) -> dict[str, Any]:
+    """A change of a recipe file, `KEY=VALUE`, as the file would have it.
+
+    Example:
+        >>> _change("steps=16"), _change("prior=pixels"), _change('layer=["a", "b"]')
+        ({'steps': 16}, {'prior': 'pixels'}, {'layer': ['a', 'b']})
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not key.replace("_", "").isalnum():
+        raise BadInput(f"--set {text!r}: expected KEY=VALUE, e.g. steps=16")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        return {key: value}  # text without its quotes
 
 
 def _checked(where: str, field: Field[Any], value: Any) -> Any:

@@ -124,7 +124,9 @@ def _recipe(manifest: Manifest, path: Path) -> type[UnitRecipe]:
 
 def _options(recipe: type[UnitRecipe], manifest: Manifest, path: Path) -> dict[str, Any]:
     """The recipe's fields as the run had them, without those that leave its pictures as they are."""
-    known, given = {key_of(field): field for field in fields(recipe)}, manifest.settings
+    known = {key_of(field): field for field in fields(recipe)}
+    renamed = {field.metadata["was"]: key for key, field in known.items() if "was" in field.metadata}
+    given = {renamed.get(key, key): value for key, value in manifest.settings.items()}
     foreign = [key for key in given if key not in known]
     missing = [key for key, field in known.items() if key not in given and (field.default is MISSING or field.default)]
     for keys, what in ((foreign, "has settings that this version does not know"), (missing, "lacks settings")):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
-from recipes.options.fields import MOST, check_integer, option
+from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -79,8 +79,11 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
     name: ClassVar[str] = "classes"
 
-    class_: str | int | Sequence[int | str] = option(
-        "all", "classes: all, names, indices 9,40,71 or ranges 0-15; may be repeated", repeat=True, grows=True
+    class_: str | int | Sequence[int | str] | None = option(
+        None,
+        f"classes: all (the default up to {MANY} pictures), names, indices 9,40,71 or ranges 0-15; may be repeated",
+        repeat=True,
+        grows=True,
     )
     preset: PresetName = option(
         "best",
@@ -91,7 +94,7 @@ class ClassModel(JudgeFields, NetworkRecipe):
     out: str = option("classes", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: the preset's)")
     tries: int | None = option(
-        None, "random restarts for each class, of which the best is kept (default: the preset's)"
+        None, "random restarts of each picture, of which the best is kept (default: the preset's)"
     )
     augment: str = option("auto", "none, light, standard, strong, wide, or auto (the preset's)")
 
@@ -130,7 +133,9 @@ class ClassModel(JudgeFields, NetworkRecipe):
                 f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
                 "choose a judge that was trained on the same classes"
             )
-        indices = parse_classes(self.class_, classes, model.categories, model.spec)
+        indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)
+        if self.class_ is None:
+            check_many(len(indices), "class", f"all classes of {model.spec}")
         names = {index: model.categories[index] for index in indices if index < len(model.categories)}
         return [
             Unit(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
-from recipes.options.fields import MOST, check_integer, option
+from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -44,7 +44,7 @@ class Gallery(NetworkRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
-    also maximise the diversity of their Gram matrices. With `dataset`, each picture is shown next to the dataset
+    also maximise the diversity of their Gram matrices. With `images`, each picture is shown next to the dataset
     patches that activate its unit most, and compared with the scores of the dataset.
 
     Raises:
@@ -57,11 +57,14 @@ class Gallery(NetworkRecipe):
 
     name: ClassVar[str] = "gallery"
 
-    layer: str | Sequence[str] = option(
-        "all", "address of a layer, or all (every stage); may be repeated", repeat=True, grows=True
+    layer: str | Sequence[str] | None = option(
+        None,
+        f"address of a layer, or all (every stage; the default up to {MANY} pictures); may be repeated",
+        repeat=True,
+        grows=True,
     )
-    channels: str | int | Sequence[int] = option(
-        "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
+    channels: str | int | Sequence[int] | None = option(
+        None, "channels or classes: all (the default), a list 3,17,42, or ranges 0-15", grows=True
     )
     objective: GalleryObjective = option(
         "channel",
@@ -72,10 +75,13 @@ class Gallery(NetworkRecipe):
     steps: int | None = option(
         None, "optimisation steps for each picture (default: 32 with the fourier prior, else 64)"
     )
-    attempts: int = option(1, "number of diverse pictures of each unit")
+    attempts: int = option(1, "number of different pictures of each unit, which repel each other")
     negative: bool = option(False, "add a picture that minimises each unit", grows=True)
-    dataset: str | Sequence[str] | Dataset[Any] | None = option(
-        None, "folder of pictures: show the patches that activate each unit most; may be repeated", repeat=True
+    images: str | Sequence[str] | Dataset[Any] | None = option(
+        None,
+        "picture or folder to search for the patches that activate each unit most; may be repeated",
+        repeat=True,
+        was="dataset",
     )
 
     def __post_init__(self) -> None:
@@ -93,7 +99,11 @@ class Gallery(NetworkRecipe):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
+        return texts("all" if self.layer is None else self.layer)
+
+    @property
+    def _channels(self) -> str | int | Sequence[int]:
+        return "all" if self.channels is None else self.channels
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -102,7 +112,10 @@ class Gallery(NetworkRecipe):
         if self.objective in CLASSES:
             classes = count_classes(model, size=window)
             choice.check(size, model)
-            return self._units(OUTPUT_LAYER, parse_channels(self.channels, classes, model.spec), model.categories)
+            units = self._units(OUTPUT_LAYER, parse_channels(self._channels, classes, model.spec), model.categories)
+            if self.channels is None:
+                check_many(len(units), "channels", f"all classes of {model.spec}")
+            return units
         units = []
         shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
         choice.check(size, model)
@@ -112,22 +125,25 @@ class Gallery(NetworkRecipe):
                     f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
                     "vector (B, C): choose another layer (inverter layers lists them)"
                 )
-            if self.layers == ("all",) and self.channels != "all":
+            if self.layers == ("all",) and self._channels != "all":
                 # For all stages, channels that a stage does not have are left out.
-                channels = [c for c in parse_channels(self.channels, 1 << 20, "a layer") if c < shape[1]]
+                channels = [c for c in parse_channels(self._channels, 1 << 20, "a layer") if c < shape[1]]
             else:
-                channels = parse_channels(self.channels, shape[1], f"layer {layer!r}")
+                channels = parse_channels(self._channels, shape[1], f"layer {layer!r}")
             units += self._units(layer, channels)
         if not units:
-            raise BadInput(f"channels {self.channels!r}: no layer has any of them")
+            raise BadInput(f"channels {self._channels!r}: no layer has any of them")
+        if self.layer is None:
+            check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
         return units
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
-        channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
+        channels = self._channels
+        channels = channels if isinstance(channels, str | int) else ",".join(map(str, channels))
         prior = str(PriorChoice.parse(self.prior))
         settings = super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
-        return settings | {"dataset": None if self.dataset is None else dataset_paths(self.dataset)}
+        return settings | {"images": None if self.images is None else dataset_paths(self.images)}
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
@@ -193,20 +209,20 @@ class Gallery(NetworkRecipe):
         """The units' responses to the dataset; read from the output folder if they are there."""
         from recipes.gallery.dataset_examples import DatasetExamples
 
-        assert self.dataset is not None  # only called with a dataset
+        assert self.images is not None  # only called with a dataset
         units, size = self.units(context), self.picture_size(context.model)
         return DatasetExamples(
-            context.model, self.dataset, units, size, Path(self.out), self.fresh, context.progress, context.executor
+            context.model, self.images, units, size, Path(self.out), self.fresh, context.progress, context.executor
         )
 
     def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
-        if self.dataset is not None:
+        if self.images is not None:
             self._examples(context)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         from inverter.scoring import evaluate, uncropped
 
-        if self.dataset is None:
+        if self.images is None:
             return super().metrics(context, units, images)
         problem = self.problem(context, units)
         scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))

@@ -53,7 +53,7 @@ def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]
     stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "unit")]
     if view.shape:
         stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))
-    stats += view.settings_stats("preset", "steps", "objective", "prior", "judge", "dataset", "seed", "device")
+    stats += view.settings_stats("preset", "steps", "objective", "prior", "judge", "images", "seed", "device")
     return stats + view.weights()
 
 

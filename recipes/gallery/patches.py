@@ -41,15 +41,15 @@ class Patches(Machines, NetworkFields, Recipe):
         BadInput: for a count below 1, or a value that `Gallery` refuses.
 
     Example:
-        >>> Patches(dataset="photos", layer="features.stage3", channels="0-3", out="OUT").name
+        >>> Patches(images="photos", layer="features.stage3", channels="0-3", out="OUT").name
         'patches'
     """
 
     name: ClassVar[str] = "patches"
     noun: ClassVar[str] = "unit"
 
-    dataset: str | Sequence[str] | Dataset[Any] = option(
-        MISSING, "folder of pictures, or a single picture; may be repeated", repeat=True
+    images: str | Sequence[str] | Dataset[Any] = option(
+        MISSING, "picture or folder to search; may be repeated", repeat=True, was="dataset"
     )
     layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
     channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
@@ -80,18 +80,18 @@ class Patches(Machines, NetworkFields, Recipe):
         return Gallery(
             model=self.model,
             input_size=self.input_size,
-            layer=self.layer,
+            layer=self.layer,  # by default all of them: one pass over the pictures serves any number of units
             channels=self.channels,
             objective=self.objective,
             size=self.size,
-            dataset=self.dataset,
+            images=self.images,
             out=self.out,
         )
 
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         known = self._gallery.settings()
-        return super().settings() | {key: known[key] for key in ("model", "input_size", "layer", "channels", "dataset")}
+        return super().settings() | {key: known[key] for key in ("model", "input_size", "layer", "channels", "images")}
 
     @property
     def shown_size(self) -> int | None:
@@ -112,7 +112,7 @@ class Patches(Machines, NetworkFields, Recipe):
 
         started = time.perf_counter()
         model, gallery = self.load(), self._gallery
-        units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.dataset, len(model.mean))
+        units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.images, len(model.mean))
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         fields = receptive_fields(model, [address(layer) for layer in layers], size)

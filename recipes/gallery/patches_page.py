@@ -37,7 +37,7 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     layers = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
     stats = [Stat("Units", view.count)]
     if pictures:
-        places = settings.get("dataset") or []
+        places = settings.get("images") or []
         stats.append(Stat("Pictures", f"{pictures:,}", ", ".join(map(str, places))))
     stats.append(named("Layer", layers, "Layers"))
     if len(rows) == 1:

@@ -64,7 +64,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
     prior: PriorLike | Sequence[PriorLike] = option(
         "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True
     )
-    attempts: int = option(1, "number of pre-images of each code, from different random draws")
+    attempts: int = option(1, "number of different pictures of each code, from different random draws")
     start: Start = option(
         "decoder", "initial picture: decoder (a linear estimate from the code) or noise", choices=STARTS
     )
@@ -172,6 +172,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
                 ]
         return units
 
+    @once
     def _shapes(self, context: RunContext, size: tuple[int, int]) -> dict[str, Sequence[int]]:
         """The requested layers with the shapes (1, ...) of their codes, checked against the file of codes."""
         from inverter import stages
@@ -240,6 +241,17 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, finish=choice.finish(prior), alpha=choice.alpha)
+
+    def cost(self, context: RunContext, unit: Unit) -> float:
+        """The steps of a pre-image, which depend on the prior and the depth of the layer."""
+        from inverter.codes import stride
+        from recipes.inversion.schedules import APPROACHES, OTHERS
+
+        if unit.objective == ORIGINAL:
+            return 0.0
+        depth = stride(self._shapes(context, self._size(context))[unit.layer], self._size(context))
+        approach = APPROACHES.get(PriorChoice.parse(str(unit.prior)).name, OTHERS)
+        return float(self.steps or sum(stage["steps"] for stage in approach.stages(depth)))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the pictures as they are in their files, with 8 bits a channel."""

@@ -15,6 +15,8 @@ LARGEST = 16384
 """Largest side of a picture in pixels: a larger one is a mistake that would only exhaust the memory."""
 MOST = 1000
 """Largest number of pictures of one unit."""
+MANY = 300
+"""More pictures than these are made only where they were asked for by name, or by `all`."""
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
@@ -50,6 +52,18 @@ def check_integer(name: str, value: object, least: int, most: int) -> None:
         raise BadInput(f"{name} must be an integer of at least {least}, got {value!r}")
     if value > most:
         raise BadInput(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_many(count: int, field: str, what: str) -> None:
+    """Raises BadInput if a run of a field's default would make many pictures: their number may be a surprise.
+
+    Args:
+        count: of the pictures.
+        field: that was left out.
+        what: the pictures, in the plural.
+    """
+    if count > MANY:
+        raise BadInput(f"this makes {count:,} pictures, of {what}: set {field} to those you want, or to all")
 
 
 def check_out(out: str | Path) -> None:

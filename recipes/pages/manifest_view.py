@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from recipes.outputs.vocabulary import OK, SILENT
+
 RELOAD = "Reload the page to see more while it is running."
 RESUMES = "Running it again resumes it."
 MARKED = "each is marked with its status."
@@ -81,9 +83,12 @@ class ManifestView:
             of: total to count against, if it is not the number of units.
         """
         found = [] if self.planned is None else [f"This run is not finished: {self.count} {noun}. {then}"]
-        if stopped := sum(unit.get("status", "ok") != "ok" for unit in self.units):
+        if stopped := sum(unit.get("status", OK) not in (OK, SILENT) for unit in self.units):
             total = len(self.units) if of is None else of
             found.append(f"{stopped:,} of {total:,} {noun} did not complete normally; {why}")
+        if silent := sum(unit.get("status") == SILENT for unit in self.units):
+            are = f"{noun} are" if silent > 1 else f"{noun.removesuffix('s')} is"
+            found.append(f"{silent:,} {are} silent: no picture activated {'them' if silent > 1 else 'it'}.")
         return found
 
     def settings_stats(self, *names: str) -> list[Stat]:

@@ -25,7 +25,7 @@ class PictureFields:
 
     reserved: ClassVar[tuple[str, ...]] = ()
 
-    image: str | Sequence[str] = option((), "input image, or folder of images; may be repeated", repeat=True)
+    image: str | Sequence[str] = option((), "picture, or folder of pictures, to look at; may be repeated", repeat=True)
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Statistics(Recipe):
 
     name: ClassVar[str] = "statistics"
 
-    images: str = option(MISSING, "folder of pictures, searched recursively, or a single file")
+    images: str = option(MISSING, "picture or folder to measure, searched recursively")
     channels: int = option(3, "channels of the pictures: 1 for grey, 3 for colour; other numbers need .npy arrays")
     source: str = option("", "description of the pictures (default: the folder's name)")
     out: str = option(MISSING, "statistics file to write, e.g. statistics.json")

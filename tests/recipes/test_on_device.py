@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "attempts": ("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0", "--attempts", "2"),
     "neurons with photos": (
         *("gallery", *NET, *SMALL, *QUICK, "--layer", "wide", "--channels", "0,1", "--objective", "neuron"),
-        *("--dataset", "photos"),
+        *("--images", "photos"),
     ),
     "classes in a canvas": (*("gallery", *NET, *QUICK, "--objective", "softmax", "--size", "48", "--prior", "maco"),),
     "classes": ("classes", *NET, *SMALL, *QUICK, "--class", "0,1", "--tries", "2"),
@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "invert": ("invert", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide"),
     "inpaint": ("inpaint", *QUICK, *PHOTO, "--mask", "mask.png"),
-    "patches": ("patches", *NET, *SMALL, "--dataset", "photos", "--layer", "wide", "--channels", "0-2"),
+    "patches": ("patches", *NET, *SMALL, "--images", "photos", "--layer", "wide", "--channels", "0-2"),
     "dictionary": ("dictionary", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide", "--position", "1,1"),
     "grid": ("grid", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide"),
     "explain": ("explain", *NET, *SMALL, "--image", "photos", "--target", "logit:2"),
@@ -106,7 +106,7 @@ def test_what_is_collected_is_the_same(insects: Model, tmp_path: Path, keep: Red
 
 def test_an_atlas_is_the_same(insects: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes.atlas.layout, "lay_out", lambda vectors, *_, **__: np.asarray(vectors[:, :2], float))
-    options = {"images": Noise(), "layer": "stem", "grid": "2", "steps": 2, "size": 12}
+    options = {"images": Noise(), "layer": "stem", "grid": "2", "steps": 2, "icon": 12}
     Atlas(model=insects, out=str(tmp_path / "cpu"), batch_size=8, device="cpu", **options).run()
     with PretendedDevice() as gpu:
         Atlas(model=insects, out=str(tmp_path / "gpu"), batch_size=8, device="cuda", **options).run()

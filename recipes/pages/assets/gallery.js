@@ -85,18 +85,21 @@ gallery.append(...layers.sections);
 gallery.style.setProperty("--per-unit", perUnit);
 gallery.classList.toggle("grouped", perUnit > 1);
 document.documentElement.style.setProperty("--aspect", data.aspect);
-const stoppedTotal = data.groups.flatMap((group) => group.units).filter(isStopped).length;
-$("stopped").textContent = `${grouped.format(stoppedTotal)} not ok`;
-$("stopped").hidden = stoppedTotal === 0;
+const stoppedUnits = data.groups.flatMap((group) => group.units).filter(isStopped);
+const silentTotal = stoppedUnits.filter(isSilent).length, failedTotal = stoppedUnits.length - silentTotal;
+$("stopped").textContent = [[failedTotal, "not ok"], [silentTotal, "silent"]]
+  .filter(([count]) => count).map(([count, what]) => `${grouped.format(count)} ${what}`).join(", ");
+$("stopped").hidden = stoppedUnits.length === 0;
 if (named) $("query").placeholder = "3, 40-60, or a name";
 
 // ---- Filtering and sorting ----
 
-// A group without a finite score comes last in either order.
+// A group without a finite score comes last in either order, and silent ones after all others.
+const silentLast = (order) => (a, b) => a.units.some(isSilent) - b.units.some(isSilent) || order(a, b);
 const orders = {
-  channel: byChannel,
-  score: (a, b) => b.score - a.score || byChannel(a, b),
-  lowest: (a, b) => Number.isFinite(b.score) - Number.isFinite(a.score) || a.score - b.score || byChannel(a, b),
+  channel: silentLast(byChannel),
+  score: silentLast((a, b) => b.score - a.score || byChannel(a, b)),
+  lowest: silentLast((a, b) => Number.isFinite(b.score) - Number.isFinite(a.score) || a.score - b.score || byChannel(a, b)),
 };
 
 function arrange({ query, sort, layer, stopped }) {

@@ -5,6 +5,7 @@
 
 const metricsOf = (unit) => unit.metrics ?? {};
 const isOriginal = (unit) => unit.objective === "original";
+const isSilent = (unit) => unit.status === "silent";
 const isStopped = (unit) => (unit.status ?? "ok") !== "ok";
 
 const shotOf = new Map(); // an item of the listing (usually a unit) -> the button that shows it; itemOf is the inverse

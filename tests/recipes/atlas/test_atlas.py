@@ -60,7 +60,7 @@ def atlas(tiny_net: nn.Module, tmp_path: Path) -> Callable[..., Atlas]:
             "layer": "stem",
             "grid": "3,5",
             "steps": 3,
-            "size": 12,
+            "icon": 12,
             "out": str(tmp_path / "out"),
         }
         return Atlas(model=model, **(options | given))
@@ -167,7 +167,7 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 def test_the_receptive_share_of_an_icon(atlas: Callable[..., Atlas]) -> None:
     small = atlas()  # the receptive field is 3x3 of 12x12 pixels
     assert small._receptive_share(AtlasLayer(small.model, "stem")) == pytest.approx(1 / 16)
-    large = atlas(size=2)
+    large = atlas(icon=2)
     assert large._receptive_share(AtlasLayer(large.model, "stem")) == 1
 
 
@@ -251,7 +251,7 @@ def test_the_layout_is_text_on_the_command_line_and_in_toml(tmp_path: Path) -> N
 def test_a_layer_of_zeros_is_one_line(flat: list[int], tmp_path: Path) -> None:
     model = Model(Blind(), "blind", input_size=(16, 16))
     with pytest.raises(ValueError, match="outputs only zeros"):
-        Atlas(model=model, images=Photos(), layer="layer", grid=2, size=12, out=str(tmp_path / "out")).run()
+        Atlas(model=model, images=Photos(), layer="layer", grid=2, icon=12, out=str(tmp_path / "out")).run()
 
 
 def test_an_empty_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ def atlas(model: Model, pictures: PictureSet, tmp_path: Path, monkeypatch: pytes
         return np.asarray(vectors[:, :2], dtype=np.float32)
 
     monkeypatch.setattr(recipes.atlas.layout, "lay_out", lay_out)
-    usual = {"images": str(tmp_path / "pictures"), "layer": "mix", "grid": 2, "min_members": 2, "steps": 2, "size": 8}
+    usual = {"images": str(tmp_path / "pictures"), "layer": "mix", "grid": 2, "min_members": 2, "steps": 2, "icon": 8}
 
     def make(**options: Any) -> Atlas:
         return Atlas(**({"model": model, "out": str(tmp_path / "out")} | usual | options))

@@ -73,7 +73,7 @@ def flat(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 @pytest.fixture
 def atlas(halving: Model, tmp_path: Path) -> Callable[..., Atlas]:
     def make(**given: Any) -> Atlas:
-        options = {"layer": "fine", "with_": "coarse", "grid": "2,3", "min_members": 5, "steps": 2, "size": 16}
+        options = {"layer": "fine", "with_": "coarse", "grid": "2,3", "min_members": 5, "steps": 2, "icon": 16}
         return Atlas(model=halving, images=Photos(), out=str(tmp_path / "out"), **(options | given))
 
     return make

@@ -45,7 +45,7 @@ def unit(folder: Path, side: int, row: int, column: int, **more: Any) -> dict[st
 def write(folder: Path, sides: tuple[int, ...] = (4, 20), hole: tuple[int, int] | None = (1, 1)) -> Path:
     """An atlas whose cells are all there but one, and its page."""
     units = [unit(folder, s, r, c) for s in sides for r in range(s) for c in range(s) if (r, c) != hole]
-    settings = {"layer": "stem", "size": 16}
+    settings = {"layer": "stem", "icon": 16}
     manifest = {
         "inverter": "0",
         "recipe": "atlas",

@@ -11,7 +11,7 @@ import pytest
 import recipes.cli.entry
 import recipes.runner.progress_bar
 from inverter import __version__
-from recipes import Atlas
+from recipes import Atlas, Patches
 from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 
@@ -161,6 +161,22 @@ def test_a_flag_of_the_last_release_works_and_names_the_new_one(
     assert code == 0
     assert err == "inverter: --least is now --min-members; the old name goes with the next release\n"
     assert taken == [Atlas(images=["photos"], layer="a", min_members=3)]
+
+
+def test_a_required_flag_may_have_its_old_name_and_be_repeated(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr("recipes.cli.entry._run", lambda recipe: taken.append(recipe) or 0)
+    assert command("patches", "--dataset", "a", "--images", "b")[0] == 0
+    assert taken == [Patches(images=["a", "b"])]
+
+
+def test_a_change_reaches_the_recipe(command: Command, here: Path) -> None:
+    (here / "g.toml").write_text('model = "nets.py:net"\nlayer = "conv"\nchannels = "0"\nsize = 24\nsteps = 2\n')
+    assert command("run", "g.toml", "--set", "steps=3", "--set", "prior=pixels", "--out", "OUT")[0] == 0
+    settings = json.loads((here / "OUT/manifest.json").read_text())["settings"]
+    assert (settings["steps"], settings["prior"], settings["channels"]) == (3, "pixels", "0")
 
 
 def test_a_fault_of_the_code_shows_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,21 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no command": ((), "COMMAND"),
     "unknown command": (("galery",), "'galery'"),
     "unknown flag": ((*MODEL, "--colour", "red"), "--colour"),
+    "a flag that is nearly one": (
+        ("gallery", "--chanels", "3"),
+        "did you mean --channels? (see inverter gallery --help)",
+    ),
+    "a flag that is nearly one, and another missing": (("repeat", "x", "--unt", "3"), "did you mean --unit?"),
+    "a missing flag": (("atlas", "--layer", "conv"), "required: --images (see inverter atlas --help)"),
+    "a word too many": ((*MODEL, "more"), "unexpected argument 'more' (see inverter gallery --help)"),
+    "a choice that is nearly one": ((*MODEL, "--objective", "chanel"), "did you mean channel?"),
+    "a command that is nearly one": (("invrt",), "did you mean invert"),
+    "all units of a large network": (
+        ("gallery", "--out", "OUT"),
+        "896 pictures, of all 8 stages of builtin: set layer",
+    ),
+    "a file for a large network": (("run", "large.toml"), "896 pictures"),
+    "a change of a file": (("run", "large.toml", "--set", "chanels=3"), "did you mean channels"),
     "unknown model": (("gallery", "--model", "resnet", "--out", "OUT"), "'resnet'"),
     "unknown torchvision model": (("gallery", "--model", "torchvision:resnet17", "--out", "OUT"), "resnet17"),
     "unknown timm model": (("gallery", "--model", "timm:resnet17x", "--out", "OUT"), "resnet17x"),
@@ -92,6 +107,7 @@ def test_a_mistake_is_one_line_that_says_what_was_given_and_no_file_is_written(
     save_file({"conv.weight": torch.zeros(1)}, here / "other.safetensors")
     (here / "key.toml").write_text("chanels = 3\nout = 'OUT'")
     (here / "type.toml").write_text("steps = 'many'\nout = 'OUT'")
+    (here / "large.toml").write_text("out = 'OUT'")
     (here / "recipe.toml").write_text("recipe = 'gallry'\nout = 'OUT'")
 
     def everything() -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inverter_errors import BadInput
 from recipes import Atlas, Gallery
 from recipes.cli.recipe_file import kind, load_recipe
 
@@ -73,6 +74,35 @@ def test_a_key_of_the_last_release_works_and_names_the_new_one(tmp_path: Path) -
     path = written(tmp_path, 'recipe = "atlas"\nimages = "photos"\nlayer = "a"\nleast = 3')
     with pytest.warns(FutureWarning, match="least is now min_members; the old name goes with the next release"):
         assert load_recipe(path) == Atlas(images="photos", layer="a", min_members=3)
+
+
+def test_changes_take_precedence_and_are_checked_as_the_file_is(tmp_path: Path) -> None:
+    path = written(tmp_path, 'recipe = "gallery"\nout = "a"\nsteps = 3')
+    changed = load_recipe(
+        path, ["steps=16", "prior=pixels:l2=1", 'layer = ["a", "b"]', "channels=0-5", "negative=true"]
+    )
+    assert changed == Gallery(out="a", steps=16, prior="pixels:l2=1", layer=("a", "b"), channels="0-5", negative=True)
+    assert load_recipe(path, ["recipe=atlas", "images=photos", "layer=a"]).name == "atlas"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("steps=many", "--set: steps must be an integer, got 'many'"),
+        ("step=3", "--set: unknown key 'step'; did you mean steps"),
+        ("steps", "--set 'steps': expected KEY=VALUE"),
+        ("=3", "expected KEY=VALUE"),
+        ("recipe=galery", "unknown recipe 'galery'; did you mean gallery"),
+    ],
+)
+def test_a_change_that_is_wrong_says_so(tmp_path: Path, change: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        load_recipe(written(tmp_path, 'recipe = "gallery"'), [change])
+
+
+def test_a_key_of_another_recipe_in_a_file_without_one_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"unknown key 'code'.*names no recipe, so it is taken for a gallery"):
+        load_recipe(written(tmp_path, 'code = "codes.safetensors"'))
 
 
 def test_an_integer_is_a_number(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class KillableGallery:
 
     def recipe(self, out: str, **options: Any) -> Gallery:
         known: dict[str, Any] = {"layer": "3", "size": 16, "steps": 4, "batch_size": 2, "device": "cpu", "threads": 1}
-        known["dataset"] = str(self.folder / "photos")
+        known["images"] = str(self.folder / "photos")
         return Gallery(
             model=f"{self.folder}/net.py:network",
             out=str(self.folder / out),

@@ -28,7 +28,7 @@ def test_an_error_in_a_process_is_raised_here(killable_gallery: Any, tmp_path: P
     network.write_text(network.read_text().replace("os.kill(os.getpid(), signal.SIGKILL)", "raise OSError('a disk')"))
     (tmp_path / "here").mkdir()
     with pytest.raises(OSError, match="a disk"):
-        killable_gallery.recipe("here", workers=2, dataset=None).run(killable_gallery.kill_one)
+        killable_gallery.recipe("here", workers=2, images=None).run(killable_gallery.kill_one)
     assert multiprocessing.active_children() == []
 
 
@@ -72,7 +72,7 @@ def test_no_process_outlives_the_run_and_the_next_run_resumes(
         assert process.returncode == 130
         assert "the same command continues" in errors
         assert "Traceback" not in errors
-    report = killable_gallery.recipe("there", dataset=None).run()
+    report = killable_gallery.recipe("there", images=None).run()
     assert 0 < report.made <= 10
-    killable_gallery.recipe("here", dataset=None).run()
+    killable_gallery.recipe("here", images=None).run()
     assert killable_gallery.contents("there") == killable_gallery.contents("here")

@@ -20,7 +20,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.mark.usefixtures("cluster")
 def test_two_actors_of_which_one_is_killed_leave_the_same_bytes(killed: Callable[..., dict[str, bytes]]) -> None:
-    output = killed({"ray": "local", "workers": 2}, dataset=None)
+    output = killed({"ray": "local", "workers": 2}, images=None)
     assert sum(name.startswith("images/") for name in output) == 12
 
 

@@ -70,7 +70,7 @@ SMALL = {"model": "builtin", "steps": 3, "batch_size": 2, "device": "cpu"}
 STAGE = {"layer": "features.stem", **SMALL}
 RECIPES: dict[str, Callable[[Path], Recipe]] = {
     "gallery": lambda _: Gallery(channels="0-4", size=24, attempts=2, prior="maco", **STAGE),
-    "gallery with dataset examples": lambda photos: Gallery(channels="0-2", size=24, dataset=str(photos), **STAGE),
+    "gallery with dataset examples": lambda photos: Gallery(channels="0-2", size=24, images=str(photos), **STAGE),
     "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
     "invert": lambda photos: Invert(image=str(photos / "1.png"), layer="features.stem", size=32, **SMALL),
     "explain": lambda photos: Explain(
@@ -104,10 +104,11 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
         min_members=1,
         layout="tsne",
         neighbors=9,
-        **(STAGE | {"size": 24}),
+        icon=24,
+        **STAGE,
     ),
     "patches": lambda photos: Patches(
-        dataset=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2
+        images=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2
     ),
 }
 
@@ -175,7 +176,7 @@ def _model() -> Model:
     ],
 )
 def test_a_mistake_is_one_line(options: dict[str, Any], says: str) -> None:
-    for recipe in (lambda: Gallery(**options), lambda: Patches(dataset="x", **options)):
+    for recipe in (lambda: Gallery(**options), lambda: Patches(images="x", **options)):
         with pytest.raises(ValueError) as caught:
             recipe()
         assert says in str(caught.value)

@@ -273,6 +273,17 @@ def test_a_filter_that_is_linked_is_restored_and_a_reset_takes_all_filters_away(
     seen.until("location.hash === '#size=200'")
 
 
+def test_silent_units_stand_at_the_end_and_are_counted_in_one_sentence(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    units = [unit("a", channel, status="silent" if channel in (0, 2) else "ok") for channel in range(4)]
+    seen = visit(write_gallery(tmp_path, units))
+    assert channels_of(seen) == ["1", "3", "0", "2"]
+    expect(seen.page.locator("body")).to_contain_text("2 units are silent: no picture activated them.")
+    seen.page.get_by_role("button", name="2 silent").click()
+    assert channels_of(seen) == ["0", "2"]
+
+
 def test_attempts_and_the_negative_stand_together(visit: Callable[..., Any], tmp_path: Path) -> None:
     units = []
     for channel in (0, 1):

@@ -48,7 +48,7 @@ def metrics(report: Report, file: str) -> dict[str, Any]:
 
 
 def test_patches_are_cut_where_the_unit_fires(bright: Model, folder: Path, tmp_path: Path) -> None:
-    report = Patches(model=bright, dataset=str(folder), layer="1", count=3, out=str(tmp_path / "out")).run()
+    report = Patches(model=bright, images=str(folder), layer="1", count=3, out=str(tmp_path / "out")).run()
     first, dark, dead = (metrics(report, f"images/1/{number:04d}.png") for number in range(3))
     assert [patch["name"] for patch in first["most"]] == ["8", "7", "6"]
     for patch in first["most"]:
@@ -71,7 +71,7 @@ def test_patches_are_cut_where_the_unit_fires(bright: Model, folder: Path, tmp_p
 
 
 def test_heat_maps_are_the_units_maps_side_by_side(bright: Model, folder: Path, tmp_path: Path) -> None:
-    report = Patches(model=bright, dataset=str(folder), layer="1", channels=0, count=2, out=str(tmp_path / "out")).run()
+    report = Patches(model=bright, images=str(folder), layer="1", channels=0, count=2, out=str(tmp_path / "out")).run()
     found = metrics(report, "images/1/0000.png")
     rim = found["map"]["rim"]
     with Image.open(report.out / "images/1/0000.png") as strip:
@@ -92,7 +92,7 @@ def test_a_layer_below_zero_is_shown_from_zero_and_for_the_least_from_its_lowest
 ) -> None:
     with torch.no_grad():
         bright.module.get_parameter("0.bias")[1] = 0.5
-    report = Patches(model=bright, dataset=str(folder), layer="0", channels=1, count=1, out=str(tmp_path / "out")).run()
+    report = Patches(model=bright, images=str(folder), layer="0", channels=1, count=1, out=str(tmp_path / "out")).run()
     found = metrics(report, "images/0/0001.png")
     rim, high, low = found["map"]["rim"], found["most"][0]["value"], found["least"][0]["value"]
     assert low < -0.3
@@ -112,7 +112,7 @@ def test_the_same_command_resumes_and_ends_the_same(
 
     def make(out: str, progress: Callable[[RunProgress], None] | None = None) -> Report:
         return Patches(
-            model=model, dataset=str(folder), layer=["stem", "body"], count=2, batch_size=4, out=str(tmp_path / out)
+            model=model, images=str(folder), layer=["stem", "body"], count=2, batch_size=4, out=str(tmp_path / out)
         ).run(progress)
 
     def contents(out: str) -> dict[str, bytes]:
@@ -146,7 +146,7 @@ def trained(squeezenet: Model, shared_data: Path, tmp_path_factory: pytest.TempP
     chosen = [str(file) for file in (*files[:8], *files[40::25])]
     out = tmp_path_factory.mktemp("patches") / "out"
     return Patches(
-        model=squeezenet, dataset=chosen, objective="logit", channels="0,1,6,11,16", count=3, out=str(out)
+        model=squeezenet, images=chosen, objective="logit", channels="0,1,6,11,16", count=3, out=str(out)
     ).run()
 
 
@@ -167,7 +167,7 @@ def test_a_gallery_with_a_dataset_reports_how_they_compare(
         layer="features.7",
         channels="3,17",
         negative=True,
-        dataset=files,
+        images=files,
         steps=16,
         size=96,
         augment="none",
@@ -200,16 +200,16 @@ def command(*flags: str) -> list[str]:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ((), "--dataset"),
-        ((*STEM, "--dataset", "nowhere"), "no picture or folder 'nowhere'"),
-        ((*STEM, "--dataset", "empty"), "there is no picture in 'empty'"),
-        (("--dataset", "photos", "--count", "0"), "count must be an integer of at least 1"),
-        (("--dataset", "photos", "--objective", "softmax"), "'softmax'"),
-        (("--dataset", "photos", "--layer", "features.stem", "--channels", "999"), "channel 999 is out of range"),
-        (("--dataset", "photos", "--layer", "missing"), "no layer 'missing'"),
-        (("--dataset", "photos", "--objective", "logit", "--layer", "features.stem"), "leave out layer"),
-        (("--dataset", "photos", "--size", "0"), "size must be"),
-        ((*STEM, "--dataset", "bad"), "none of the 1 pictures can be read"),
+        ((), "--images"),
+        ((*STEM, "--images", "nowhere"), "no picture or folder 'nowhere'"),
+        ((*STEM, "--images", "empty"), "there is no picture in 'empty'"),
+        (("--images", "photos", "--count", "0"), "count must be an integer of at least 1"),
+        (("--images", "photos", "--objective", "softmax"), "'softmax'"),
+        (("--images", "photos", "--layer", "features.stem", "--channels", "999"), "channel 999 is out of range"),
+        (("--images", "photos", "--layer", "missing"), "no layer 'missing'"),
+        (("--images", "photos", "--objective", "logit", "--layer", "features.stem"), "leave out layer"),
+        (("--images", "photos", "--size", "0"), "size must be"),
+        ((*STEM, "--images", "bad"), "none of the 1 pictures can be read"),
     ],
     ids=str,
 )
@@ -239,7 +239,7 @@ def test_the_command_says_what_it_skipped_and_where_the_page_is(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    flags = ("--dataset", "photos", "--layer", "features.stem", "--channels", "0-1", "--count", "20")
+    flags = ("--images", "photos", "--layer", "features.stem", "--channels", "0-1", "--count", "20")
     assert main(command(*flags)) == 0
     out, err = capsys.readouterr()
     assert "2 units in OUT (2 made in" in out

@@ -52,13 +52,13 @@ def unit(folder: Path, layer: str, channel: int, name: str | None = None, patche
     }
     score = 3.5 if patches else None
     record = {"layer": layer, "channel": channel, "objective": "channel", "attempt": 0, "seed": 0, "score": score}
-    status = "ok" if patches else "the same in all pictures"
+    status = "ok" if patches else "silent"
     record |= {"steps": 0, "seconds": 0.0, "status": status, "metrics": metrics, "file": file}
     return record | ({"name": name} if name else {})
 
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
-    settings = {"dataset": ["photos"], "count": 3, "objective": "channel", "size": None}
+    settings = {"images": ["photos"], "count": 3, "objective": "channel", "size": None}
     model = {"spec": "torchvision:squeezenet1_0", "sha256": "ab12" * 16, "input_size": list(SIZE)}
     row = {"layer": "features.4", "units": 2, "receptive_field": "10 px", "pictures": 50, "skipped": 2, "silent": 1}
     manifest = {"recipe": "patches", "settings": settings, "model": model, "units": units, "table": [row]}

@@ -47,13 +47,13 @@ def test_no_name_is_more_than_text(
     photo, out = str(photos / f"{FILE}0.png"), tmp_path / "<i>"
     network = {"model": model, "layer": LAYER, "size": 16, "steps": 1}
     options: dict[str, dict[str, Any]] = {
-        "gallery": network | {"channels": "0,1", "dataset": str(photos)},
+        "gallery": network | {"channels": "0,1", "images": str(photos)},
         "classes": {"model": model, "class_": "0-2", "judge": model, "size": 16, "steps": 1},
         "invert": network | {"image": str(photos), "prior": "pixels"},
         "inpaint": {"image": str(photos), "missing": 0.5, "steps": 1, "device": "cpu"},
         "dictionary": network | {"image": photo, "icon": 16, "positions": "3,4"},
         "grid": network | {"image": photo, "icon": 12, "size": 8},
-        "patches": {"model": model, "layer": LAYER, "size": 16, "dataset": str(photos)},
+        "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
         "atlas": network | {"images": str(photos), "positions": 20, "grid": "2", "min_members": 1, "layout": "tsne"},
     }
     recipe(out=str(out), **options[recipe.name]).run()

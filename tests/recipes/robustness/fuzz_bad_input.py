@@ -60,8 +60,8 @@ COMMANDS = {
     "inpaint": "--image large.png --missing 0.5 --steps 1 --device cpu --out OUT",
     "dictionary": f"{SMALL} --size 8 --steps 1 --layer 0 --image good.png --icon 6 --out OUT",
     "grid": f"{SMALL} --size 5 --steps 1 --layer 0 --image good.png --icon 6 --out OUT",
-    "patches": f"{SMALL} --size 8 --layer 0 --dataset good.png --out OUT",
-    "atlas": f"{SMALL} --size 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
+    "patches": f"{SMALL} --size 8 --layer 0 --images good.png --out OUT",
+    "atlas": f"{SMALL} --icon 8 --steps 1 --layer 0 --images large.png --layout tsne --neighbors 6 --positions 40 "
     "--grid 2 --min-members 1 --out OUT",
     "explain": f"{MAPS['explain']} --target logit:0 --method saliency",
     "judge-maps": f"{MAPS['judge-maps']} --method saliency --boxes boxes.json",
@@ -73,7 +73,7 @@ COMMANDS = {
 }
 FLAGS = """
     model weights normalize augment out steps size seed device precision batch-size learning-rate layer channels
-    objective prior attempts dataset class image code distance judge judge-weights mask missing images grid positions
+    objective prior attempts class image code distance judge judge-weights mask missing images grid positions
     least layout neighbors distance whiten power count icon groups guide video zoom fps octaves octave-scale rate tile
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
     squares

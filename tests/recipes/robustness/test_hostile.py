@@ -249,7 +249,7 @@ INPAINT = "inpaint --device cpu --steps 1 --out OUT"
 LAYER = f"{GALLERY} --layer 0"
 EXPLAIN = f"explain {NETWORK} --size 24 --out OUT --image"
 JUDGE = f"judge-maps {NETWORK} --size 24 --points 1 --depths 1 --squares 1 --out OUT --image"
-ATLAS = f"atlas {NETWORK} --size 24 --steps 1 --out OUT --layer 0 --images"
+ATLAS = f"atlas {NETWORK} --icon 24 --steps 1 --out OUT --layer 0 --images"
 PRIOR = f"{LAYER} --prior"
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -342,7 +342,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a missing share that is no number": (f"{INPAINT} --image good.png --missing nan", "nan"),
     "an atlas of damaged pictures": (f"{ATLAS} bad", "none of the 1 pictures can be read"),
     "an atlas of an empty folder": (f"{ATLAS} none", "'none'"),
-    "patches of damaged pictures": (f"patches {NETWORK} --size 24 --dataset bad --layer 0 --out OUT", "none of the 1"),
+    "patches of damaged pictures": (f"patches {NETWORK} --size 24 --images bad --layer 0 --out OUT", "none of the 1"),
     "statistics of damaged pictures": ("statistics --images bad --out OUT/s.json", "bad"),
     # heat maps
     "a target of no kind": (f"{EXPLAIN} good.png --target lagit:0", "unknown kind 'lagit'; did you mean logit"),
@@ -592,7 +592,7 @@ def test_activations_are_not_written_through_a_link(here: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("high", "low", "mean"):
         (folder / f"{name}.npy").symlink_to(here / "good.png")
-    assert main(f"patches {NETWORK} --size 24 --dataset good.png --layer 0 --out OUT".split()) == 0
+    assert main(f"patches {NETWORK} --size 24 --images good.png --layer 0 --out OUT".split()) == 0
     assert everything(here) == before
 
 

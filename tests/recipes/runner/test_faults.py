@@ -208,7 +208,7 @@ def test_pictures_that_cannot_be_read_are_named_counted_and_skipped(
     for command in (
         f"invert --image photos --layer 0 --steps 1 {common} --out A",
         "inpaint --image photos --missing 0.5 --steps 1 --out B --device cpu",
-        f"patches --dataset photos --layer 0 {common} --out C",
+        f"patches --images photos --layer 0 {common} --out C",
         "statistics --images photos --out statistics.json",
     ):
         assert main(command.split()) == 0, capsys.readouterr().err

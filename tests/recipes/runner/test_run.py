@@ -295,7 +295,7 @@ def test_metrics_can_be_computed_repeatedly(tiny_net: nn.Module, tmp_path: Path,
 
 
 def test_running_a_recipe_does_not_change_it(tiny_net: nn.Module, tmp_path: Path, photos: Path) -> None:
-    recipe = gallery(tiny_net, tmp_path / "out", dataset=str(photos))
+    recipe = gallery(tiny_net, tmp_path / "out", images=str(photos))
     before = dict(vars(recipe))
     recipe.run(None)
     assert vars(recipe) == before
