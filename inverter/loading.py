@@ -19,6 +19,7 @@ from torch import nn
 from inverter.checkpoints import TORCH, find_weights, load_weights
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
 from inverter.models import Model, Normalize, as_device, as_normalization
+from inverter.torchscript import as_layers
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 
 Found = tuple[nn.Module, Known]
@@ -98,7 +99,7 @@ def load_model(
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
-    module = module.eval().requires_grad_(False).to(as_device(device))
+    module = as_layers(module).eval().requires_grad_(False).to(as_device(device))
     return Model(module.to(memory_format=torch.channels_last), spec=name, **(known | given))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from inverter.capture import first_tensor, frozen, split_address
 from inverter.models import FORWARD_ERRORS, Model, first_line
+from inverter.torchscript import script_of
 from inverter_errors import BadInput, InverterError
 
 
@@ -233,7 +235,7 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
                 seen.setdefault(name, []).append((tensor.detach() if tensor is not None else None, fields))
 
             handles.append(part.register_forward_hook(hook))
-        with frozen(model.module), tracker:
+        with frozen(model.module), nullcontext() if script_of(model.module) else tracker:
             model.module(model.normalize(picture))
     except InverterError:
         raise
