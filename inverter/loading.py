@@ -21,6 +21,7 @@ from inverter.layouts import lay_out
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
 from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter.switches import recording
+from inverter.torchscript import as_layers
 from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
 
 Found = tuple[nn.Module, Known]
@@ -101,7 +102,7 @@ def load_model(
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
-    module = module.eval().requires_grad_(False).to(as_device(device))
+    module = as_layers(module).eval().requires_grad_(False).to(as_device(device))
     lay_out(module, Model.layout)
     return Model(module, spec=name, **(known | given))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from inverter.frozen import frozen
 from inverter.models import Model
 from inverter.outputs import first_tensor
 from inverter.switches import normal_tensors
+from inverter.torchscript import script_of
 from inverter_errors import InverterError
 
 __all__ = ["Axis", "Calls", "ReceptiveField", "follow", "receptive_fields"]
@@ -65,7 +66,7 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
                 seen.setdefault(name, []).append((tensor.detach() if tensor is not None else None, fields))
 
             stack.callback(part.register_forward_hook(hook).remove)
-        with normal_tensors(), frozen(model.module), tracker:
+        with normal_tensors(), frozen(model.module), nullcontext() if script_of(model.module) else tracker:
             model.module(model.normalize(picture))
     return seen
 

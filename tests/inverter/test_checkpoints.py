@@ -139,9 +139,9 @@ def test_shards_that_are_missing_or_elsewhere_are_reported(tmp_path: Path) -> No
 
 
 def test_what_a_refused_file_holds_is_named(tmp_path: Path) -> None:
-    torch.save(net(), tmp_path / "whole.pt")
+    torch.save(net(), tmp_path / "pickled.pt")
     with pytest.raises(ValueError, match=r"more than tensors \(torch.nn.modules.container.Sequential\)"):
-        read_state(tmp_path / "whole.pt")
+        read_state(tmp_path / "pickled.pt")
     torch.save({"epoch": 3, "lr": 0.1}, tmp_path / "none.pt")
     with pytest.raises(ValueError, match="got a dict with the keys epoch, lr"):
         read_state(tmp_path / "none.pt")

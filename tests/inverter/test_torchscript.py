@@ -1,6 +1,7 @@
 """Networks in TorchScript: their output can be read and maximised, their layers cannot, and say so."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +38,16 @@ def test_its_output_is_maximised_as_that_of_the_module_it_was_made_from(form: st
     assert found.scores.tolist() == pytest.approx(plain.scores.tolist(), abs=1e-4)
     assert modes == [part.training for part in script.modules() if hasattr(part, "training")]
     assert kinds == [parameter.requires_grad for parameter in script.parameters()]
+
+
+def test_a_factory_may_load_one(tmp_path: Path) -> None:
+    script = FORMS["freeze"]()
+    torch.jit.save(script, tmp_path / "net.pt")
+    text = f"import torch\ndef net():\n    return torch.jit.load({str(tmp_path / 'net.pt')!r}), {{'input_size': 16}}\n"
+    (tmp_path / "nets.py").write_text(text)
+    model = load_model(f"{tmp_path / 'nets.py'}:net", device="cpu")
+    assert model.sha256 == load_model(script).sha256
+    assert model.shapes([""]) == {"": (1, 3)}
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torchvision import models
 
 Command = Callable[..., tuple[int, str, str]]
+SIZED = ("--input-size", "224", "--out", "OUT")
 MODEL = ("gallery", "--model", "nets.py:net", "--size", "24", "--steps", "1", "--out", "OUT")
 CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no command": ((), "COMMAND"),
@@ -37,11 +38,11 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no such factory": (("gallery", "--model", "nets.py:nett", "--out", "OUT"), "'nett'"),
     "a factory that fails": (("gallery", "--model", "nets.py:fails", "--out", "OUT"), "two lines"),
     "a factory of something else": (("gallery", "--model", "nets.py:number", "--out", "OUT"), "returned int"),
-    "no tensor": (("gallery", "--model", "nets.py:silent", "--objective", "logit", "--out", "OUT"), "NoneType"),
+    "no tensor": (("gallery", "--model", "nets.py:silent", *SIZED, "--objective", "logit"), "NoneType"),
     "unknown layer": ((*MODEL, "--layer", "cnv"), "conv"),
     "empty layer": ((*MODEL, "--layer", ""), "''"),
     "a call that is never made": ((*MODEL, "--layer", "conv#4"), "conv#4"),
-    "a layer of tokens": (("gallery", "--model", "nets.py:sequence", "--layer", "tokens", "--out", "OUT"), "tokens"),
+    "a layer of tokens": (("gallery", "--model", "nets.py:sequence", *SIZED, "--layer", "tokens"), "tokens"),
     "a layer for a class": ((*MODEL, "--layer", "conv", "--objective", "logit"), "logit"),
     "channel out of range": ((*MODEL, "--layer", "conv", "--channels", "0,4"), "channel 4"),
     "no layer has the channel": ((*MODEL, "--channels", "500"), "500"),

@@ -83,7 +83,11 @@ def test_a_changed_picture_is_detected(here: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("command", "unit"),
     [
-        ("atlas --images photos --layer 2 --layout tsne --positions 6 --grid 2,3 --min-members 1 --neighbors 6", None),
+        (
+            "atlas --images photos --input-size 224 --layer 2 --layout tsne --positions 6 --grid 2,3 --min-members 1 "
+            "--neighbors 6",
+            None,
+        ),
         ("invert --image photos/00.png --image photos/01.png --layer 0 --layer 2 --prior pixels", "images/2/01"),
         ("inpaint --image photos --missing 0.4", "images/05.png"),
         ("grid --size 7 --image photos/00.png --layer 2 --icon 12", "images/2/position-001"),

@@ -85,6 +85,7 @@ def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:
         "weights": None,
         "sha256": model.sha256,
         "input_size": [8, 9],
+        "input_size_from": "network",
         "parameters": 8,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],

@@ -66,7 +66,7 @@ QUICK: dict[str, Any] = {"class_": "0", "steps": 2, "tries": 1, "augment": "none
         ({"model": "nets.py:net", "input_size": "32"}, 32, "network", 0),
         ({"model": "nets.py:at_32"}, 32, "network", 0),
         ({"model": "nets.py:at_32", "input_size": (40, 40)}, 40, "network", 1),
-        ({"model": "nets.py:at_48", "size": 32}, 48, "network", 0),  # asked as the pictures were made
+        ({"model": "nets.py:at_48", "size": 32}, 48, "network", 0),  # as the pictures were made
         ({"model": "nets.py:at_32", "size": 48}, 32, "network", 1),
     ],
 )
