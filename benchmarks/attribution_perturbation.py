@@ -97,7 +97,7 @@ def sigmoid(target: int) -> Objective:
 
 
 def contests(model: Model, masks: int, stride: int) -> Iterator[Contest]:
-    square, half = f"occlusion:stride={stride}", masks // 2
+    square, half = f"occlusion:size=128,stride={stride},grey=0.5", masks // 2
     yield Contest(square, "captum 0.9.0", ours(model, square), captum_occlusion(model, 128, stride))
     plain, fitted = f"rise:masks={masks},fit=false", f"rise:masks={half}"
     same = plain_rise(model, masks, True)

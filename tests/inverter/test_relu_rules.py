@@ -1,4 +1,4 @@
-"""Every spelling of a ReLU is found, and nothing else is; its gradient follows the rule."""
+"""Every spelling of a ReLU is found, and no other function; its gradient follows the rule."""
 
 from collections.abc import Callable
 

@@ -172,12 +172,13 @@ def _choose(apply: Callable[..., Inputs], values: Inputs, before: Inputs, differ
 
     def back(multiplier: Tensor) -> Inputs:
         here = tuple(torch.lerp(x0, x, 0.5) for x0, x in zip(before, values, strict=True))
-        slopes, steps = _vjp(apply, here, [torch.ones_like(multiplier)]), [x - x0 for x, x0 in zip(values, before)]
+        slopes = _vjp(apply, here, [torch.ones_like(multiplier)])
+        steps = [x - x0 for x, x0 in zip(values, before, strict=True)]
         if any(each.shape != multiplier.shape for each in values):
             return _vjp(apply, here, [multiplier])
         moved = [step.abs() > SMALLEST for step in steps]
         rest = difference - sum(slope * step for slope, step in zip(slopes, steps, strict=True))
-        rest = rest / sum(each.to(rest.dtype) for each in moved).clamp_min(1)
+        rest = rest / torch.stack(moved).sum(0).clamp_min(1)
         return tuple(
             multiplier * torch.where(able, slope + rest / torch.where(able, step, 1), slope)
             for slope, step, able in zip(slopes, steps, moved, strict=True)

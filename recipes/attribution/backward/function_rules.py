@@ -43,7 +43,7 @@ class _ReplacedAll(torch.autograd.Function):
     """Several outputs that are already computed from their inputs, with `back` as their backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, outputs: list[Tensor], back: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> Any:
+    def forward(ctx: Any, outputs: list[Tensor], back: Callable[..., tuple[Tensor, ...]], *_inputs: Tensor) -> Any:
         ctx.back = back
         return tuple(each.clone() for each in outputs)
 

@@ -174,19 +174,16 @@ class Relevance(Rules):
 
     def normalisation(self, call: Call) -> Tensor:
         """The standard deviation is a constant (Ali et al. 2022, eq. 9): what is left is linear."""
-        x, name = call.inputs[0], function_name(call.function)
-        if name not in ("layer_norm", "group_norm", "rms_norm", "instance_norm"):
+        x, name, given = call.inputs[0], function_name(call.function), call.kwargs
+        if name not in ("layer_norm", "group_norm", "rms_norm"):
             return self.elementwise(call)
-        first = call.rest[0] if call.rest else next(iter(call.kwargs.values()), ())
-        if name in ("layer_norm", "rms_norm"):
-            groups = x.shape[: x.ndim - len(first)]
-        else:
-            groups = (x.shape[0], first if name == "group_norm" else x.shape[1])
+        parts: Any = call.rest[0] if call.rest else given.get("num_groups", given.get("normalized_shape"))
+        weight = call.rest[1] if len(call.rest) > 1 else given.get("weight")
+        groups = [x.shape[0], parts] if name == "group_norm" else list(x.shape[: x.ndim - len(parts)])
         rows = x.reshape(*groups, -1)
         centred = rows if name == "rms_norm" else rows - rows.mean(-1, keepdim=True)
-        scale = (centred.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
-        weight = call.kwargs.get("weight")
-        if weight is not None and name in ("group_norm", "instance_norm"):
+        scale = (centred.square().mean(-1, keepdim=True) + (given.get("eps") or 1e-5)).rsqrt()
+        if weight is not None and name == "group_norm":
             weight = weight.view(1, -1, *[1] * (x.ndim - 2))
 
         def back(m: Tensor) -> tuple[Tensor]:

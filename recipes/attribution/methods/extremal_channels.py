@@ -47,7 +47,6 @@ def extremal_channels(
     return (mask[:, :, None, None] * maps.abs()).sum(1)
 
 
-@torch.enable_grad()
 def channel_masks(
     model: Model, images: Tensor, target: Objective, layer: str, areas: Sequence[float], steps: int = 100
 ) -> Tensor:
@@ -80,6 +79,7 @@ def channel_masks(
     return _channel_masks(model, images, target, layer, areas, steps)
 
 
+@torch.enable_grad()
 def _channel_masks(
     model: Model, images: Tensor, target: Objective, layer: str, areas: Sequence[float], steps: int
 ) -> Tensor:
