@@ -173,14 +173,14 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
         if not Path(text).is_file():
             raise MissingFile(f"target {target}: no file {text!r}")
         try:
-            vector = load_array(Path(text))
+            array = load_array(Path(text))
         except (BadInput, OSError) as error:
             raise BadInput(f"target {target}: {error}") from error
-        if vector.shape != (count,) or vector.dtype.kind not in "fiu":
+        if array.shape != (count,) or array.dtype.kind not in "fiu":
             raise BadInput(
-                f"target {target}: {text} holds an array of shape {vector.shape}, expected {count} numbers ({count},)"
+                f"target {target}: {text} holds an array of shape {array.shape}, expected {count} numbers ({count},)"
             )
-        return [float(value) for value in vector]
+        return [float(value) for value in array]
     vector = [0.0] * count
     for piece in text.split(","):
         channel, _, weight = piece.partition("*")
