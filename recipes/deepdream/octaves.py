@@ -152,8 +152,8 @@ def precondition(gradient: Tensor) -> Tensor:
     """Amplifies coarse structure and brightness, which dominate in natural images, over fine structure and colour.
 
     The sum of the gradient's Gaussian pyramid (after the Laplacian pyramid normalisation of the original DeepDream
-    notebook), multiplied by the square root of the colour covariance (Olah et al. 2017, preconditioning). Both have
-    positive gains only, so that the result is still an ascent direction.
+    notebook); for colours, multiplied by the square root of their covariance (Olah et al. 2017, preconditioning). Both
+    have positive gains only, so that the result is still an ascent direction.
 
     Args:
         gradient: (1, C, H, W).
@@ -168,6 +168,8 @@ def precondition(gradient: Tensor) -> Tensor:
     while pyramid:
         finer = pyramid.pop()
         total = finer + F.interpolate(total, finer.shape[2:], mode="bilinear", align_corners=False)
+    if total.shape[1] != len(COLORS):
+        return total  # channels that are no colours
     return (COLORS.to(total) @ total.flatten(2)).view(total.shape)
 
 

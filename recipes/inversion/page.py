@@ -29,7 +29,6 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
     units = [dict(unit, source=picture_url(unit.get("file"))) for unit in view.units]
     made = [unit for unit in units if unit.get("objective") != ORIGINAL]
     layers, priors = distinct(made, "layer"), distinct(made, "prior")
-    shape = view.shape
     return render_page(
         "invert",
         view,

@@ -127,7 +127,7 @@ function measure() {
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 
 const words = {
-  percentile: "Above", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
+  percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
   extra_files: "Other files", seconds: "Time",
 };
 

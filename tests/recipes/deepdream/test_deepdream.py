@@ -1,5 +1,6 @@
 """The DeepDream recipe: the files of a dream, finished or stopped, and the errors for bad input."""
 
+import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -194,10 +195,26 @@ def test_bad_input_is_one_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
 
 
-def test_a_network_without_colour_input_is_an_error(photo: Path, tmp_path: Path) -> None:
-    grey = Model(nn.Conv2d(1, 2, 3), normalize=([0.5], [0.5]))
-    with pytest.raises(ValueError, match="takes pictures of 1 channels; dreams are in colour"):
-        DeepDream(model=grey, image=str(photo), layer="0", out=str(tmp_path / "a.png")).run()
+def test_a_network_of_grey_pictures_dreams_in_grey(photo: Path, tmp_path: Path) -> None:
+    grey = Model(nn.Sequential(nn.Conv2d(1, 2, 3)), normalize=([0.5], [0.5]))
+    DeepDream(model=grey, image=str(photo), layer="0", octaves=1, steps=1, out=str(tmp_path / "a.png")).run(None)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.mode == "L"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_dream_leaves_its_settings_and_replaces_no_other_file(photo: Path, tmp_path: Path, folder: bool) -> None:
+    out = tmp_path / ("dreams" if folder else "a.png")
+    record = out / "manifest.json" if folder else tmp_path / "a.json"
+    dream = DeepDream(image=str(photo), layer="features.stage1", octaves=1, steps=1, out=str(out))
+    dream.run(None)
+    data = json.loads(record.read_text())
+    assert (data["recipe"], data["settings"]["layer"]) == ("dream", ["features.stage1"])
+    dream.run(None)
+    record.write_text('{"mine": 1}')
+    with pytest.raises(ValueError, match="is there and not of a dream"):
+        dream.run(None)
+    assert record.read_text() == '{"mine": 1}'
 
 
 def test_command_line_and_toml(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ def test_classes_are_units_of_the_output_and_have_names(tiny_net: nn.Module) -> 
     recipe = gallery(model, objective="logit", channels="1,4")
     units = recipe.units(RunContext(recipe, model))
     assert [(unit.layer, unit.channel, unit.name) for unit in units] == [("output", 1, "bee"), ("output", 4, "elk")]
-    assert units[0].file == "images/output/0001.png"
+    assert units[0].file == "images/output/0001-bee.png"
 
 
 def test_a_range_over_all_stages_takes_as_many_as_each_has(squeezenet: Model) -> None:
@@ -180,7 +180,7 @@ def trained(squeezenet_weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_trained_networks_gallery_is_complete_on_disk(trained: Report, squeezenet: Model) -> None:
     names = [f"images/features.9/{number:04d}.png" for number in (3, 17, 42)]
     found = {path.relative_to(trained.out).as_posix() for path in trained.out.rglob("*") if path.is_file()}
-    assert found == {".lock", "manifest.json", "index.html", *names}
+    assert found == {".lock", "manifest.json", "index.html", "units.csv", "sheet.png", *names}
     data = json.loads((trained.out / "manifest.json").read_text())
     assert data["recipe"] == "gallery"
     assert data["inverter"]

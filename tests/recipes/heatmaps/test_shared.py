@@ -22,6 +22,8 @@ RECIPES: dict[str, tuple[Any, dict[str, Any]]] = {"explain": (Explain, {}), "jud
 
 both = pytest.mark.parametrize("name", RECIPES)
 
+SUMMARIES = {"manifest.json", "index.html", "units.csv", "sheet.png"}
+
 
 def run(name: str, model: Model, image: object, out: Path, **options: Any) -> Report:
     recipe, quick = RECIPES[name]
@@ -62,11 +64,11 @@ def test_every_file_is_in_the_manifest_and_made_again_where_it_is_lost(
     out = tmp_path / "out"
     report = run(name, insects, str(photos), out)
     recorded = {file for unit in report.manifest.units.values() for file in unit.files}
-    assert files(out) - {".lock"} == recorded | {"manifest.json", "index.html"}
+    assert files(out) - {".lock"} == recorded | SUMMARIES
     unit = next(unit for unit in report.manifest.units.values() if unit.extra_files)
     (out / next(iter(unit.extra_files.values()))).unlink()
     assert run(name, insects, str(photos), out).made == 1
-    assert files(out) - {".lock"} == recorded | {"manifest.json", "index.html"}
+    assert files(out) - {".lock"} == recorded | SUMMARIES
 
 
 @both

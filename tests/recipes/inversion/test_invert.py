@@ -329,11 +329,10 @@ def test_a_code_that_does_not_fit_is_an_error(run: Callable[..., Report], model:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_network_for_grey_pictures_is_refused(photos: Path, tmp_path: Path) -> None:
+def test_pre_images_of_a_network_for_grey_pictures_are_grey(photos: Path, tmp_path: Path) -> None:
     model = load_model(nn.Conv2d(1, 4, 3), normalize=((0.5,), (0.5,)), input_size=12)
-    with pytest.raises(ValueError, match="takes pictures of 1 channels; pre-images are in colour"):
-        Invert(model=model, image=str(photos), layer="output", out=str(tmp_path / "out")).run()
-    assert not (tmp_path / "out").exists()
+    report = Invert(model=model, image=str(photos), layer="output", steps=4, out=str(tmp_path / "out")).run(None)
+    assert {image.mode for image in report.images} == {"L"}
 
 
 def test_a_judge_without_classes_is_refused(run: Callable[..., Report], tmp_path: Path) -> None:
