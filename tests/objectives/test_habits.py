@@ -39,8 +39,8 @@ def test_an_objective_that_is_none(objective: object, says: str) -> None:
     [
         (lambda seen: seen["0"].mean(), r"returned shape \(\) for 1 pictures, expected one score for each, \(B,\)"),
         (lambda seen: seen["0"].mean((2, 3)), r"returned shape \(1, 4\)"),
-        (lambda seen: 3.0, r"returned float"),
-        (lambda seen: None, r"returned NoneType"),
+        (lambda _: 3.0, r"returned float"),
+        (lambda _: None, r"returned NoneType"),
     ],
 )
 def test_a_score_that_is_not_one_number_for_each_picture(score, says: str) -> None:
