@@ -75,15 +75,16 @@ class _Buffers:
     """The buffers of a module as they are now."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.parts = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
-        tensors = {id(tensor): tensor for _, known in self.parts for tensor in known.values() if tensor is not None}
+        self.parts = [(part, dict(part.named_buffers(recurse=False))) for part in module.modules()]
+        tensors = {id(tensor): tensor for _, known in self.parts for tensor in known.values()}
         self.kept = [(tensor, _version(tensor), tensor.detach().clone()) for tensor in tensors.values()]
 
     @torch.no_grad()
     def restore(self) -> None:
         for part, known in self.parts:
             for name, tensor in known.items():
-                if part._buffers.get(name) is not tensor:
+                # A script module returns another object for the same buffer each time, and can replace none.
+                if not isinstance(part, torch.jit.ScriptModule) and part._buffers.get(name) is not tensor:
                     part._buffers[name] = tensor
         for tensor, version, before in self.kept:
             if _version(tensor) != version or _differs(tensor, before):

@@ -23,7 +23,8 @@ class Frozen:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        with torch.inference_mode(False):  # what is made in inference mode takes no part in gradients
+            self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self._there: dict[torch.device, nn.Module] = {}
 
     def __deepcopy__(self, memo: object) -> Self:
@@ -31,7 +32,8 @@ class Frozen:
 
     def __call__(self, x: Tensor, *arguments: int) -> Tensor:
         if x.device not in self._there:
-            self._there[x.device] = copy.deepcopy(self.module).to(x.device)
+            with torch.inference_mode(False):
+                self._there[x.device] = copy.deepcopy(self.module).to(x.device)
         return self._there[x.device](x, *arguments)
 
 

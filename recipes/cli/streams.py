@@ -44,7 +44,8 @@ def usable_streams() -> Iterator[None]:
     before, changed = (sys.stdout, sys.stderr), list[tuple[io.TextIOWrapper, str]]()
     if None in before:
         _fill_descriptors()
-    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w", encoding="utf-8") for stream in before)  # noqa: SIM115
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - closed at the end
+    sys.stdout, sys.stderr = (stream or nowhere for stream in before)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             changed.append((stream, stream.errors))
@@ -54,6 +55,7 @@ def usable_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+        nowhere.close()
         for stream, errors in changed:
             with suppress(OSError, ValueError):
                 stream.reconfigure(errors=errors)

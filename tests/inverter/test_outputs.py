@@ -44,16 +44,16 @@ class Net(nn.Module):
 
 
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-PLAIN = Net(lambda _h, y: y)
+PLAIN = Net(lambda _, y: y)
 FORMS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "dict, features first": lambda h, y: {"features": h, "logits": y},
     "dict, out": lambda h, y: {"aux": h, "out": y},
-    "dict, a loss first": lambda _h, y: {"loss": y.sum(), "scores": y},
-    "dict, integers first": lambda _h, y: {"labels": y.argmax(1), "scores": y},
+    "dict, a loss first": lambda _, y: {"loss": y.sum(), "scores": y},
+    "dict, integers first": lambda _, y: {"labels": y.argmax(1), "scores": y},
     "ordered dict": lambda h, y: OrderedDict(features=h, logits=y),
     "nested": lambda h, y: {"aux": {"hidden": h}, "main": {"logits": y}},
     "dataclass": lambda h, y: Fields(y, h),
-    "dataclass of one": lambda _h, y: Fields(y),
+    "dataclass of one": lambda _, y: Fields(y),
     "named tuple": lambda h, y: Named(h, y),
     "tuple": lambda h, y: (y, h),
     "a loss and a tuple": lambda h, y: (y.sum(), y, h),
@@ -115,7 +115,7 @@ def test_a_module_called_output_keeps_its_address() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("form", [lambda _h, y: y[:, 1], lambda _h, y: y[:, 1:2].squeeze()], ids=["(B,)", "squeezed"])
+@pytest.mark.parametrize("form", [lambda _, y: y[:, 1], lambda _, y: y[:, 1:2].squeeze()], ids=["(B,)", "squeezed"])
 def test_one_number_for_each_picture_is_a_logit(form, count: int) -> None:
     net = Net(form)
     expected = evaluate(PLAIN, logit(1), IMAGES[:count])
