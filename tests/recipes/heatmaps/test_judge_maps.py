@@ -66,7 +66,7 @@ def test_the_table_has_the_means_and_a_random_baseline(run: Run) -> None:
 
 
 def test_a_method_that_ignores_the_weights_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "explain", lambda _model, images, *_, **__: images.mean(1).cpu())
+    monkeypatch.setattr(judging, "heat_maps", lambda _model, images, *_, **__: images.mean(1).cpu())
     report = run(method=["saliency"])
     row = report.manifest.table[0]
     assert row["randomised_half"] == row["randomised_all"] == pytest.approx(1.0)
