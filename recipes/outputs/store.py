@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ class Store:
     page: Page
     order: dict[str, int]
     table: Table = _no_table
+    _added: bool = field(default=False, init=False, repr=False)
 
     @classmethod
     def open(
@@ -114,6 +115,7 @@ class Store:
             about = provenance(self.manifest.recipe, self.manifest.settings, record)
             write_png(self.folder / record.file, image, about, alpha)
             records[record.file] = record
+        self._added = True
         self.manifest.units |= records
         note(self.folder, records.values())
 
@@ -144,7 +146,7 @@ class Store:
         """
         page, records = self.write_page(), list(self.manifest.units.values())
         write_text(self.folder / TABLE, as_csv(records))
-        if records:
+        if records and (self._added or not (self.folder / SHEET).is_file()):
             title = f"{self.manifest.recipe} · {self.manifest.model.get('spec', 'network')}"
             write_bytes(self.folder / SHEET, encoded(contact_sheet(self.folder, records, title, tile)))
         return page

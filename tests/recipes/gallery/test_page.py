@@ -146,7 +146,7 @@ def test_a_click_enlarges(visit: Callable[..., Any], two_layers: Path) -> None:
     expect(box.locator("h2")).to_have_text("channel 3 · features.9")
     expect(box.locator(".position")).to_have_text("4 of 128")
     target = {"Layer": "features.9", "Channel": "3", "Objective": "channel", "Direction": "max", "Attempt": "0"}
-    metrics = {"Score": "103", "Steps": "64", "Seconds": "0.5", "Seed": "0", "Status": "ok"}
+    metrics = {"Score": "103", "Steps": "64", "Time": "0.5 s", "Seed": "0", "Status": "ok"}
     assert seen.rows(".particulars") == {**target, **metrics, "File": "images/features.9/0003.png"}
     assert box.get_by_role("link").get_attribute("href") == "images/features.9/0003.png"
     seen.until("document.querySelector('.stage img.tiny')?.naturalWidth === 8")
@@ -350,7 +350,7 @@ def test_shows_what_networks_see_below_the_picture(visit: Callable[..., Any], tm
     assert seen.page.locator(".unit").nth(1).locator(".guess").count() == 0
     first.locator(".shot").click()
     rows = seen.rows("dialog.lightbox dl")
-    assert rows["Burnt"] == "0.03"
+    assert rows["Saturated"] == "3.0 % of the values"
     assert rows["Judge"] == f"tench 0 %, {HOSTILE} 99 %"
     assert "Metrics" not in rows
     assert seen.page.evaluate("window.hacked") is None

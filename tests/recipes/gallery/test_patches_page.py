@@ -216,5 +216,6 @@ def test_a_gallery_shows_real_patches_and_the_percentile_below_each_picture(
     assert any(green > 150 > red for red, green, _ in found)
     seen.page.locator(".shot").first.click()
     rows = seen.rows("dialog.lightbox")
-    assert rows["Percentile"] == "99.75"
+    assert rows["Rank"] == "above 99.7 % of dataset, 3.5×"
+    expect(seen.page.locator(".stage .patches figure")).to_have_count(4)
     assert "Patches" not in rows
