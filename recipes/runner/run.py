@@ -201,7 +201,7 @@ class _Part:
         number: of the batch.
         batch: its units.
         places: in it, of those to be written; of a group, all if one is missing.
-        requested: how many of these the user asked for: input images come along.
+        requested: number of these that are no input images.
         cost: how long it takes in proportion to the others.
     """
 
