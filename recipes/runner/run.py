@@ -190,8 +190,10 @@ def run(
 
 def _as_begun(recipe: UnitPlan, threads: object) -> UnitPlan:
     """The recipe with the threads of the run's earlier part, on which last bits depend, if this machine has as many."""
-    fits = isinstance(threads, int) and threads * (recipe.workers or 1) <= (os.cpu_count() or 1)
-    return replace(recipe, threads=threads) if fits and recipe.threads is None and recipe.ray is None else recipe
+    if not isinstance(threads, int) or recipe.threads is not None or recipe.ray is not None:
+        return recipe
+    fits = threads * (recipe.workers or 1) <= (os.cpu_count() or 1)
+    return replace(recipe, threads=threads) if fits else recipe
 
 
 class _Part:
