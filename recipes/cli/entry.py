@@ -17,6 +17,7 @@ from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
 from recipes.cli.streams import usable_streams
 from recipes.options.fields import LARGEST, check_integer
+from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.base import Recipe
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def _run(recipe: Recipe) -> int:
         print(f"wrote {' and '.join(map(str, written))}")
         return 0
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
-    print(f"{len(report.records)} {recipe.noun}s in {report.out} ({made})")
+    count = sum(record.objective != ORIGINAL for record in report.records)
+    print(f"{count} {recipe.noun}s in {report.out} ({made})")
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
     print_table(report.manifest.table)

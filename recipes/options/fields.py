@@ -16,7 +16,7 @@ LARGEST = 16384
 MOST = 1000
 """Largest number of pictures of one unit."""
 MANY = 300
-"""More pictures than these are made only where they were asked for by name, or by `all`."""
+"""More pictures than these are made only where they are named, or by `all`."""
 
 
 def option(default: Any, help: str, **more: Any) -> Any:

@@ -190,9 +190,10 @@ def run(
 
 def _as_begun(recipe: UnitPlan, threads: object) -> UnitPlan:
     """The recipe with the threads of the run's earlier part, on which last bits depend, if this machine has as many."""
-    if not isinstance(threads, int) or threads * (recipe.workers or 1) > (os.cpu_count() or 1):
+    if not isinstance(threads, int) or recipe.threads is not None or recipe.ray is not None:
         return recipe
-    return replace(recipe, threads=threads) if recipe.threads is None and recipe.ray is None else recipe
+    fits = threads * (recipe.workers or 1) <= (os.cpu_count() or 1)
+    return replace(recipe, threads=threads) if fits else recipe
 
 
 class _Part:
@@ -202,7 +203,7 @@ class _Part:
         number: of the batch.
         batch: its units.
         places: in it, of those to be written; of a group, all if one is missing.
-        requested: how many of these the user asked for: input images come along.
+        requested: number of these that are no input images.
         cost: how long it takes in proportion to the others.
     """
 

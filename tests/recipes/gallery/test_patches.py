@@ -120,7 +120,7 @@ def test_the_same_command_resumes_and_ends_the_same(
         return {str(path.relative_to(tmp_path / out)): path.read_bytes() for path in files}
 
     make("complete")
-    for at, (noun, done) in enumerate([("picture", 4), ("picture", 10), ("unit", 8)]):
+    for at, (noun, done) in enumerate([("input picture", 4), ("input picture", 10), ("unit", 8)]):
 
         def stop(update: RunProgress, noun: str = noun, done: int = done) -> None:
             if update.noun == noun and update.finished + update.done >= done:
