@@ -22,12 +22,27 @@ hypothesis.settings.load_profile("inverter")
 SLOW_FIXTURES = {"browser", "cluster", "shared_data"}
 """A test that uses one of these, directly or through another fixture like `squeezenet`, is not `quick`."""
 SLOW = (
+    "inverter/test_on_device.py",
+    "inverter/test_receptive_field.py",
+    "priors/test_maco.py",
+    "recipes/atlas/test_atlas.py",
+    "recipes/attribution/methods/test_propagation.py",
+    "recipes/attribution/test_on_device.py",
+    "recipes/attribution/test_weights.py",
+    "recipes/cli/test_repeat.py",
     "recipes/executors/test_processes.py",
-    "recipes/robustness",
+    "recipes/executors/test_serialization.py",
+    "recipes/options/test_priors.py",
+    "recipes/robustness/",
+    "recipes/runner/test_faults.py",
+    "recipes/runner/test_run.py::test_memory_does_not_grow_with_the_number_of_channels",
+    "recipes/statistics/test_statistics.py::test_the_bundled_file_is_reproduced",
+    "recipes/test_on_device.py",
     "test_readme.py",
-    "tools",
+    "tools/",
 )
-"""Folders and files below `tests` whose tests are not `quick`: they train networks, start processes or take seconds."""
+"""Tests that are not `quick`, by the start of their node ids below `tests/`: they start processes, train networks or
+repeat runs, and take most of the time."""
 
 CHROMIUM_FLAGS = (
     "--headless",
@@ -44,14 +59,19 @@ CHROMIUM_FLAGS = (
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of `pytest -m quick`: all but doctests, the `SLOW` ones, and those with a slow fixture."""
-    slow = [Path(__file__).parent / name for name in SLOW]
+    slow = tuple(f"tests/{start}" for start in SLOW)
     for item in items:
         if (
             isinstance(item, pytest.Function)
             and SLOW_FIXTURES.isdisjoint(item.fixturenames)
-            and not any(item.path.is_relative_to(path) for path in slow)
+            and not item.nodeid.startswith(slow)
         ):
             item.add_marker("quick")
+
+
+@pytest.fixture
+def slow_tests() -> tuple[str, ...]:
+    return SLOW
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ PACKAGES = {
 }
 SPEAKERS = {
     "recipes/cli/arguments.py",
-    "recipes/cli/main.py",
+    "recipes/cli/entry.py",
     "recipes/cli/tables.py",
     "recipes/runner/progress_bar.py",
 }
@@ -89,7 +89,7 @@ def test_no_except_clause_is_bare() -> None:
 )
 def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom recipes.cli.main import main\n"
+        "import sys\nfrom recipes.cli.entry import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'numpy', 'torchvision', 'kornia', 'PIL', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

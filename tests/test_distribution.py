@@ -12,7 +12,7 @@ COMMAND = re.compile(r"pip install '?\"?(?P<name>[\w.-]+)\[(?P<extra>[\w,-]+)\]"
 
 def test_the_distribution_has_a_name_of_its_own() -> None:
     assert PROJECT["name"] == "inverter-vis"
-    assert PROJECT["scripts"] == {"inverter": "recipes.cli.main:main"}
+    assert PROJECT["scripts"] == {"inverter": "recipes.cli:main"}
 
 
 def test_every_text_installs_this_distribution_with_an_extra_that_exists() -> None:

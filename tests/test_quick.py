@@ -9,11 +9,18 @@ TESTS = ROOT / "tests"
 PACKAGES = ("objectives", "priors", "inverter", "recipes")
 
 
-def test_every_package_has_quick_tests(request: pytest.FixtureRequest) -> None:
-    directory = request.config.invocation_params.dir
-    if not {ROOT, TESTS} & {(directory / argument).resolve() for argument in request.config.args}:
+@pytest.fixture
+def items(request: pytest.FixtureRequest) -> list[pytest.Item]:
+    """The tests of a run of all tests, or of all quick ones."""
+    directory, options = request.config.invocation_params.dir, request.config.option
+    complete = {ROOT, TESTS} & {(directory / argument).resolve() for argument in request.config.args}
+    if not complete or options.keyword or options.markexpr not in ("", "quick"):
         pytest.skip("counts the tests of a complete run")
-    quick = {item.path.parent for item in request.session.items if item.get_closest_marker("quick")}
+    return request.session.items
+
+
+def test_every_package_has_quick_tests(items: list[pytest.Item]) -> None:
+    quick = {item.path.parent for item in items if item.get_closest_marker("quick")}
     packages = [path.parent for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")]
     assert len(packages) > 20
     for package in packages:
@@ -21,6 +28,17 @@ def test_every_package_has_quick_tests(request: pytest.FixtureRequest) -> None:
         while not folder.is_dir():  # some subpackages are tested with their parent
             folder = folder.parent
         assert any(path.is_relative_to(folder) for path in quick), f"no quick tests of {package.relative_to(ROOT)}"
+
+
+def test_the_list_of_slow_tests_is_up_to_date(
+    items: list[pytest.Item], slow_tests: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    if request.config.option.markexpr:
+        pytest.skip("the slow tests are not collected")
+    for start in slow_tests:
+        found = [item for item in items if item.nodeid.startswith(f"tests/{start}")]
+        assert found, f"no test begins with tests/{start}"
+        assert not any(item.get_closest_marker("quick") for item in found), start
 
 
 def test_trained_networks_and_doctests_are_not_quick(request: pytest.FixtureRequest) -> None:

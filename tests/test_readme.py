@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.cli.main import main
+from recipes.cli.entry import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
 from recipes.runner.base import NetworkFields, Recipe
 
@@ -130,6 +130,8 @@ class DeepDream(NetworkFields, Recipe):
         if self.video is not None:
             check_video(Path(self.video))
         for given in filter(None, (self.image, self.guide)):
+            if "\0" in given:
+                raise MissingFile(f"no picture {given!r}")
             if Path(given).resolve() in [path.resolve() for path in self.files]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 

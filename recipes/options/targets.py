@@ -167,20 +167,20 @@ def _is_number(text: str) -> bool:
 
 def _vector(text: str, count: int, target: str) -> Sequence[float]:
     """A direction (count,), from a file or from `CHANNEL*WEIGHT,...`."""
-    import numpy as np
+    from recipes.pictures.reading import load_array
 
     if text.endswith(".npy"):
         if not Path(text).is_file():
             raise MissingFile(f"target {target}: no file {text!r}")
         try:
-            vector = np.load(text, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise BadInput(f"target {target}: {text} is not a NumPy array ({error})") from error
-        if vector.shape != (count,) or vector.dtype.kind not in "fiu":
+            array = load_array(Path(text))
+        except (BadInput, OSError) as error:
+            raise BadInput(f"target {target}: {error}") from error
+        if array.shape != (count,) or array.dtype.kind not in "fiu":
             raise BadInput(
-                f"target {target}: {text} holds an array of shape {vector.shape}, expected {count} numbers ({count},)"
+                f"target {target}: {text} holds an array of shape {array.shape}, expected {count} numbers ({count},)"
             )
-        return [float(value) for value in vector]
+        return [float(value) for value in array]
     vector = [0.0] * count
     for piece in text.split(","):
         channel, _, weight = piece.partition("*")

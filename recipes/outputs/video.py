@@ -25,10 +25,10 @@ def check_video(path: Path) -> None:
         path: the file.
 
     Raises:
-        BadInput: for a suffix other than .mp4 or .gif.
+        BadInput: for a suffix other than .mp4 or .gif, or a NUL byte.
         MissingLibrary: if no encoder for .mp4 is installed.
     """
-    if path.suffix.lower() not in FORMATS:
+    if path.suffix.lower() not in FORMATS or "\0" in str(path):
         raise BadInput(f"video {str(path)!r}: expected a file that ends in {' or '.join(FORMATS)}")
     if path.suffix.lower() == ".mp4":
         try:

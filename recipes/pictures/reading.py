@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What reading a damaged picture may raise: catch these to report it and skip it."""
+NO_ARRAY = (BadZipFile, EOFError, OverflowError, SyntaxError, TokenError, TypeError, ValueError)
+"""What NumPy may raise for a damaged `.npy` file."""
 
 _MODES = {1: "L", 3: "RGB"}
 
@@ -90,6 +94,26 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
+def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[Any, Any]:
+    """An array from an `.npy` file, which is never unpickled.
+
+    Args:
+        path: the file.
+        mmap_mode: as in `numpy.load`.
+
+    Raises:
+        BadInput: for a file that is not a NumPy array.
+        OSError: if the file cannot be read.
+    """
+    try:
+        array: np.ndarray[Any, Any] = np.load(path, mmap_mode, allow_pickle=False)
+    except NO_ARRAY as error:
+        raise BadInput(f"{path} is not a NumPy array ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise BadInput(f"{path} is not a NumPy array but an archive of several")
+    return array
+
+
 def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None) -> Iterable[Tensor]:
     """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the entire file.
 
@@ -100,7 +124,7 @@ def read_pictures(path: Path, channels: int, near: tuple[int, int] | None = None
             averaged down while it is read, to no less than twice that size, which saves memory.
     """
     if path.suffix.lower() == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = load_array(path, mmap_mode="r")
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.cli.main import main
+from recipes.cli.entry import main
 from recipes.outputs.folder_lock import LOCK, held
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from recipes import find_recipe
-from recipes.cli.arguments import parser
+from recipes.cli.arguments import parse
 from recipes.cli.entry import main
 from recipes.outputs.folder_lock import LOCK
 from recipes.outputs.journal import noted
@@ -116,7 +116,7 @@ def check_intact(out: Path) -> dict[str, int]:
 
 def contents(out: Path, arguments: list[str]) -> dict[str, Any]:
     """Every file's content: its bytes; JSON without its times; of the page, whether it matches the manifest."""
-    options = vars(parser().parse_args([*arguments, "--out", str(out)]))
+    options = parse([*arguments, "--out", str(out)])
     recipe: Any = find_recipe(options.pop("command"))(**options)  # type: ignore[misc]
     found: dict[str, Any] = {}
     for path in files(out):

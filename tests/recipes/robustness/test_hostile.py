@@ -127,6 +127,9 @@ def pictures(folder: Path) -> None:
     (folder / "drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (folder / "evil.npy").write_bytes(b"")
     np.save(folder / "evil.npy", np.array([Evil()], dtype=object), allow_pickle=True)
+    (folder / "header.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (((\n  " + bytes(8))
+    np.savez(folder / "archive", np.zeros(4))
+    (folder / "archive.npz").rename(folder / "archive.npy")
     np.save(folder / "nan.npy", np.full((3, 8, 8), np.nan, np.float32))
     np.save(folder / "five.npy", np.zeros((1, 1, 3, 8, 8), np.float32))
     np.save(folder / "large.npy", np.full((3, 8, 8), 7.0, np.float32))
@@ -320,6 +323,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a picture two billion pixels wide": (f"{INVERT} --image wide.png", "wide.png"),
     "a drawing": (f"{INVERT} --image drawing.svg", "drawing.svg"),
     "an array that runs code": (f"{INVERT} --image evil.npy", "evil.npy"),
+    "an array with a damaged header": (f"{INVERT} --image header.npy", "header.npy is not a NumPy array"),
+    "an archive of arrays": (f"{INVERT} --image archive.npy", "archive.npy is not a NumPy array"),
     "an array of no numbers": (f"{INVERT} --image nan.npy", "nan.npy"),
     "an array of five dimensions": (f"{INVERT} --image five.npy", "five.npy"),
     "an array beyond 1": (f"{INVERT} --image large.npy", "large.npy"),
@@ -352,7 +357,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a target in an unknown layer": (f"{EXPLAIN} good.png --target channel:<b>:0", "no layer '<b>'"),
     "a direction of zeros": (f"{EXPLAIN} good.png --target direction:0:0*0", "finite and not all zero"),
     "a direction of no number": (f"{EXPLAIN} good.png --target direction:0:0*nan", "finite and not all zero"),
-    "a direction that runs code": (f"{EXPLAIN} good.png --target direction:0:evil.npy", "evil.npy is not a NumPy array"),
+    "a direction that runs code": (
+        f"{EXPLAIN} good.png --target direction:0:evil.npy",
+        "evil.npy is not a NumPy array",
+    ),
+    "a direction with a damaged header": (
+        f"{EXPLAIN} good.png --target direction:0:header.npy",
+        "header.npy is not a NumPy array",
+    ),
     "a direction of another size": (f"{EXPLAIN} good.png --target direction:0:nan.npy", "nan.npy holds an array of"),
     "a method of tags": (f"{EXPLAIN} good.png --method <b>", "unknown method '<b>'"),
     "an unknown option of a method": (
@@ -474,6 +486,9 @@ ODD: dict[str, tuple[list[str], str]] = {
     "a layer that is no UTF-8": ([*GALLERY.split(), "--layer", "\udc80"], "no layer"),
     "a picture with a NUL": ([*INVERT.split(), "--image", "a\0.png"], "a\\x00.png"),
     "weights with a NUL": ([*LAYER.split(), "--weights", "a\0.pt"], "a\\x00.pt"),
+    "a dream's picture with a NUL": ([*DREAM.split(), "--image", "a\0.png"], "a\\x00.png"),
+    "a dream's guide with a NUL": ([*DREAM.split(), "--image", "good.png", "--guide", "a\0.png"], "a\\x00.png"),
+    "a video with a NUL": ([*DREAM.split(), "--image", "good.png", "--video", "a\0.mp4"], "a\\x00.mp4"),
     "a recipe with a NUL": (["run", "a\0.toml"], "a\\x00.toml"),
     "a model with a NUL": (["layers", "--model", "a\0.py:net"], "a\\x00.py"),
 }
