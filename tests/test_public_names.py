@@ -19,9 +19,9 @@ PUBLIC = {
     ),
     "inverter": (
         "Augment BadInput BadType Code GuessedSizeWarning Inversion InverterError LayerInfo LayerNotFound MissingFile "
-        "MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress ProgressCallback ReceptiveField RunFailed "
-        "Settings Unreachable __version__ encode evaluate layers list_layers list_models load_code load_model "
-        "no_network optimize receptive_fields stages to_pil"
+        "MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress ProgressCallback ReceptiveField "
+        "RunFailed Settings Unreachable __version__ encode evaluate layers list_layers list_models load_code "
+        "load_model no_network optimize receptive_fields stages to_pil"
     ),
     "recipes": (
         "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Patches Statistics "
