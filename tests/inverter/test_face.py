@@ -31,7 +31,7 @@ def test_no_public_name_is_that_of_a_submodule() -> None:
 def test_every_error_of_the_tree_is_exported() -> None:
     errors = {name for name, kind in vars(inverter_errors).items() if isinstance(kind, type)}
     assert errors <= set(inverter.__all__)
-    for name in errors:
+    for name in errors - {"GuessedSizeWarning"}:
         assert issubclass(getattr(inverter, name), InverterError)
 
 

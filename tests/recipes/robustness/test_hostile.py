@@ -249,7 +249,7 @@ INPAINT = "inpaint --device cpu --steps 1 --out OUT"
 LAYER = f"{GALLERY} --layer 0"
 EXPLAIN = f"explain {NETWORK} --size 24 --out OUT --image"
 JUDGE = f"judge-maps {NETWORK} --size 24 --points 1 --depths 1 --squares 1 --out OUT --image"
-ATLAS = f"atlas {NETWORK} --icon 24 --steps 1 --out OUT --layer 0 --images"
+ATLAS = f"atlas {NETWORK} --icon 24 --input-size 224 --steps 1 --out OUT --layer 0 --images"
 PRIOR = f"{LAYER} --prior"
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -276,7 +276,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "a function with arguments": ("layers --model nets.py:two_arguments", "two_arguments() of nets.py failed"),
     "a function that is a number": ("layers --model nets.py:number", "nets.py has no function 'number'"),
     "no function": ("layers --model nets.py:", "nets.py"),
-    "a network of two inputs": ("layers --model nets.py:odd", "Odd"),
+    "a network of two inputs": ("layers --model nets.py:odd --size 24", "Odd"),
     "a model that is a path": ("layers --model ../../etc/passwd:net", "unknown model '../../etc/passwd:net'"),
     "a model of tags": ("layers --model <script>alert(1)</script>", "'<script>alert(1)</script>'"),
     "a hub's model with a path": ("layers --model torchvision:../../x", "torchvision has no model '../../x'"),
