@@ -27,6 +27,16 @@ FORWARD_ERRORS = (
 """What networks raise for a picture that they cannot process; some check its size with `assert`."""
 
 
+def of_memory_order(error: Exception) -> bool:
+    """True if a forward pass failed because of the memory order of its input: at a `view`, say.
+
+    Example:
+        >>> of_memory_order(RuntimeError("view size is not compatible with input tensor's size and stride"))
+        True
+    """
+    return not isinstance(error, InverterError) and any(word in str(error) for word in ("stride", "contiguous"))
+
+
 class _StopForward(BaseException):
     """Ends a forward pass once every requested layer has run; no `except Exception` of a network catches it."""
 
@@ -169,8 +179,7 @@ class Capture:
         try:
             return self._run(x)
         except FORWARD_ERRORS as error:
-            own = isinstance(error, InverterError | torch.OutOfMemoryError)
-            again = None if own or self.relaid is None else self.relaid(x)
+            again = self.relaid(x) if self.relaid is not None and of_memory_order(error) else None
             if again is None:
                 raise
         return self._run(again)

@@ -205,7 +205,7 @@ class Explain(HeatMapRecipe):
         from recipes.outputs.colormap import cut_out, plain
         from recipes.outputs.provenance import provenance
 
-        about = provenance(self.name, self.settings(), unit) | {"method": str(request.choice)}
+        about = provenance(self.name, self.settings(), unit, self.growing) | {"method": str(request.choice)}
         method, picture, buffer = request.choice.method(), batch.images[row], io.BytesIO()
         files = {kind: Path(self.out) / file for kind, file in unit.extra_files.items()}
         write_png(files["plain"], plain(heat, signed), about)

@@ -175,7 +175,7 @@ class JudgeMaps(HeatMapRecipe):
         from recipes.outputs.provenance import provenance
 
         strip = [plain(heat, verdict.metrics["signed"]) for heat in (verdict.map, *verdict.randomised)]
-        about = provenance(self.name, self.settings(), unit)
+        about = provenance(self.name, self.settings(), unit, self.growing)
         write_png(Path(self.out) / unit.extra_files["strip"], torch.cat(strip, 2), about)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:

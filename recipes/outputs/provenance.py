@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from inverter import __version__
@@ -24,7 +24,9 @@ class Described(Protocol):
 _ABOUT = ("layer", "channel", "name", "objective", "direction", "attempt", "image", "prior")
 
 
-def provenance(recipe: str, settings: Mapping[str, Any], unit: Described | None = None) -> dict[str, str]:
+def provenance(
+    recipe: str, settings: Mapping[str, Any], unit: Described | None = None, growing: Collection[str] = ()
+) -> dict[str, str]:
     """The text chunks of a picture.
 
     Settings that do not affect pictures are left out, so that equal pictures are equal files.
@@ -33,6 +35,7 @@ def provenance(recipe: str, settings: Mapping[str, Any], unit: Described | None 
         recipe: name of the recipe.
         settings: of the run, as JSON values.
         unit: what the picture shows; None for a picture of several units.
+        growing: settings with which a run may grow; they do not affect a picture either.
 
     Returns:
         Keyword -> text; `settings` is JSON.
@@ -41,7 +44,7 @@ def provenance(recipe: str, settings: Mapping[str, Any], unit: Described | None 
         >>> provenance("gallery", {"steps": 32, "seed": 0, "out": "here"})["settings"]
         '{"steps": 32, "seed": 0}'
     """
-    made = {key: value for key, value in settings.items() if key not in PASSING}
+    made = {key: value for key, value in settings.items() if key not in PASSING and key not in growing}
     found = {"Software": f"inverter {__version__}", "recipe": recipe}
     for key in _ABOUT:
         if (value := getattr(unit, key, None)) not in (None, ""):

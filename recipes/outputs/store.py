@@ -112,7 +112,7 @@ class Store:
                 array = f"{record.file.removesuffix('.png')}.npy"
                 write_npy(self.folder / array, image)
                 record = replace(record, extra_files={**record.extra_files, "channels": array})
-            about = provenance(self.manifest.recipe, self.manifest.settings, record)
+            about = provenance(self.manifest.recipe, self.manifest.settings, record, self.manifest.growing)
             write_png(self.folder / record.file, image, about, alpha)
             records[record.file] = record
         self._added = True

@@ -127,7 +127,7 @@ class Grid(PhotoIcons):
             cells = [
                 _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
             ]
-            about = provenance(self.name, self.settings()) | {"layer": layer}
+            about = provenance(self.name, self.settings(), growing=self.growing) | {"layer": layer}
             picture = compose(cells, rows, columns, self.icon)
             write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)
 

@@ -160,7 +160,7 @@ def test_the_icons_of_an_atlas_say_nothing_of_the_network(place: Path) -> None:
 
 
 def test_patches_are_read_at_the_networks_size(place: Path) -> None:
-    Patches(model="nets.py:net", layer="conv", dataset="photos", input_size="32x24", channels="0", out="o").run(None)
+    Patches(model="nets.py:net", layer="conv", images="photos", input_size="32x24", channels="0", out="o").run(None)
     data = manifest("o")
     assert data["model"]["input_size"] == data["settings"]["input_size"] == [32, 24]
 
