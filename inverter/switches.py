@@ -50,7 +50,7 @@ def _eager() -> Iterator[None]:
 
 
 def _direct(generator: Callable[..., Iterator[None]]) -> Callable[..., Iterator[None]]:
-    """The two halves around a checkpointed call: in threads that read a network, they do nothing."""
+    """The two halves around a checkpointed call: in threads that read a network, they are empty."""
 
     def around(*args: Any, **kwargs: Any) -> Iterator[None]:
         return iter((None,)) if getattr(_HERE, "depth", 0) else generator(*args, **kwargs)

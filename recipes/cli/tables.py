@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from inverter import LayerInfo
 
 
@@ -14,7 +16,6 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of one form on standard output, under the names of their values; no output where there are none."""
     if not rows:
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -25,7 +26,16 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name))) for name in names))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """Prints a table as wide as it is: a terminal wraps its lines, and no address is cut off."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    wide = Console(width=10_000).measure(table).maximum
+    Console(width=max(console.width, wide)).print(table)
 
 
 def _cell(value: Any) -> str:
@@ -36,7 +46,6 @@ def _cell(value: Any) -> str:
 
 def print_layers(rows: Sequence[LayerInfo]) -> None:
     """The layers of a network on standard output."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -56,4 +65,4 @@ def print_layers(rows: Sequence[LayerInfo]) -> None:
             "" if field is None else "all" if field == float("inf") else f"{field:.0f}",
             "*" if row.stage else "",
         )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    _print(table)
