@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import select_tensor
 from inverter.torchscript import Scripted
 from inverter_errors import InverterError, LayerNotFound
@@ -27,14 +27,14 @@ FORWARD_ERRORS = (
 """What networks raise for a picture that they cannot process; some check its size with `assert`."""
 
 
-def of_memory_order(error: Exception) -> bool:
-    """True if a forward pass failed because of the memory order of its input: at a `view`, say.
+def may_be_memory_order(error: Exception) -> bool:
+    """True if a forward pass may have failed because of the memory order of its input: at a `view`, say.
 
     Example:
-        >>> of_memory_order(RuntimeError("view size is not compatible with input tensor's size and stride"))
+        >>> may_be_memory_order(RuntimeError("view size is not compatible with input tensor's size and stride"))
         True
     """
-    return not isinstance(error, InverterError) and any(word in str(error) for word in ("stride", "contiguous"))
+    return not (isinstance(error, InverterError) or out_of_memory(error) or gpu_lost(error))
 
 
 class _StopForward(BaseException):
@@ -179,7 +179,7 @@ class Capture:
         try:
             return self._run(x)
         except FORWARD_ERRORS as error:
-            again = self.relaid(x) if self.relaid is not None and of_memory_order(error) else None
+            again = self.relaid(x) if self.relaid is not None and may_be_memory_order(error) else None
             if again is None:
                 raise
         return self._run(again)

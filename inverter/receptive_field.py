@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import FORWARD_ERRORS, of_memory_order, resolve
+from inverter.capture import FORWARD_ERRORS, may_be_memory_order, resolve
 from inverter.failures import cannot_process
 from inverter.field_geometry import Axis, ReceptiveField
 from inverter.field_tracker import FieldTracker
@@ -44,7 +44,7 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
         try:
             return _calls(model, size)
         except FORWARD_ERRORS as error:
-            if not (of_memory_order(error) and model.relay()):
+            if not (may_be_memory_order(error) and model.relay()):
                 raise
             return _calls(model, size)
     except InverterError:

@@ -88,7 +88,7 @@ def _one_line(command: str, error: Exception, out: object) -> int:
     if isinstance(error, InverterError | OSError):
         print(f"inverter {command}: {text}", file=sys.stderr)
         return BAD_INPUT
-    from recipes.runner.out_of_memory import gpu_lost, out_of_memory
+    from inverter.device_faults import gpu_lost, out_of_memory
 
     if out_of_memory(error):
         return _failed(command, f"{text[:300] or 'out of memory'}: give a smaller --size or --batch-size")

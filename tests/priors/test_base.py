@@ -105,8 +105,8 @@ def test_a_single_picture_without_a_batch_is_a_batch_of_one(kind) -> None:
 @pytest.mark.parametrize("kind", [Pixels, Fourier, Pyramid])
 @pytest.mark.parametrize(
     "images",
-    [torch.zeros(2, 1, 4, 4), torch.zeros(4, 4), torch.full((1, 3, 4, 4), 255.0), torch.full((1, 3, 4, 4), -0.1)],
-    ids=["grey", "no colours", "8 bits", "negative"],
+    [torch.zeros(2, 0, 4, 4), torch.zeros(4, 4), torch.full((1, 3, 4, 4), 255.0), torch.full((1, 3, 4, 4), -0.1)],
+    ids=["no channels", "no colours", "8 bits", "negative"],
 )
 def test_what_is_no_picture_in_the_unit_range_is_refused(kind, images) -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):

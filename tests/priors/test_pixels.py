@@ -121,7 +121,7 @@ def test_the_bound_holds_every_pixels_colour_near_the_mean_and_moves_no_other() 
         ({"bound": 0.0}, "bound"),
         ({"bound": float("nan")}, "bound"),
         ({"mean": 1.5}, "mean"),
-        ({"mean": (0.5, 0.5)}, "mean"),
+        ({"mean": (0.5, 0.5), "image_channels": 3}, "mean"),
         ({"mean": (0.5, 0.5, float("nan"))}, "mean"),
     ],
 )

@@ -152,7 +152,7 @@ def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path,
 def test_the_command_line_says_what_it_kept(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recipes.runner.progress_bar.shown", lambda *_: nullcontext(stop_after(1)))
+    monkeypatch.setattr("recipes.runner.progress_bar.shown", lambda *_, **__: nullcontext(stop_after(1)))
     arguments = ["--image", str(photo), "--layer", "features.stage1", "--octaves", "1", "--steps", "2"]
     assert main(["dream", *arguments, "--out", str(tmp_path / "a.png")]) == INTERRUPTED
     assert capsys.readouterr().err == f"stopped after 1 of 2 steps; wrote {tmp_path / 'a-unfinished.png'}\n"

@@ -54,7 +54,17 @@ def test_no_name_is_more_than_text(
         "dictionary": network | {"image": photo, "icon": 16, "positions": "3,4"},
         "grid": network | {"image": photo, "icon": 12, "size": 8},
         "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
-        "atlas": network | {"images": str(photos), "positions": 20, "grid": "2", "min_members": 1, "layout": "tsne"},
+        "atlas": {
+            "model": model,
+            "layer": LAYER,
+            "icon": 16,
+            "steps": 1,
+            "images": str(photos),
+            "positions": 20,
+            "grid": "2",
+            "min_members": 1,
+            "layout": "tsne",
+        },
     }
     recipe(out=str(out), **options[recipe.name]).run()
     seen = visit(out / "index.html")
