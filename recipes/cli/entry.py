@@ -113,6 +113,7 @@ def _terminate(_signal: int, _frame: Any) -> None:
 def _run(recipe: Recipe) -> int:
     from recipes.cli.tables import print_table
     from recipes.runner.progress_bar import clock, shown
+    from recipes.runner.report import plural
 
     last: list[RunProgress] = []
 
@@ -138,7 +139,7 @@ def _run(recipe: Recipe) -> int:
         return 0
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
     count = sum(record.objective != ORIGINAL for record in report.records)
-    print(f"{count} {recipe.noun}s in {report.out} ({made})")
+    print(f"{plural(count, recipe.noun)} in {report.out} ({made})")
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
     print_table(report.manifest.table)

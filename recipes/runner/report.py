@@ -84,21 +84,21 @@ class Report:
         count = len(self.manifest.units)
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
-            f"Report({self.manifest.recipe}: {_plural(count, 'picture')} in {str(self.out)!r}, {self.made} new{failed})"
+            f"Report({self.manifest.recipe}: {plural(count, 'picture')} in {str(self.out)!r}, {self.made} new{failed})"
         )
 
     def _repr_html_(self) -> str:
         records = self.records[:SHOWN]
         cells = "".join(_cell(self.out, record) for record in records)
         more = len(self.manifest.units) - len(records)
-        lines = [f"{_plural(len(self.manifest.units), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
+        lines = [f"{plural(len(self.manifest.units), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
         if more > 0:
             lines.append(f"{more} more on the page")
         if self.failed:
             named = ", ".join(f"{record.file} ({record.status})" for record in self.failed[:5])
             lines.append(f"{len(self.failed)} failed: {html.escape(named)}{' …' if len(self.failed) > 5 else ''}")
         if self.skipped:
-            lines.append(f"{_plural(len(self.skipped), 'input picture')} could not be read")
+            lines.append(f"{plural(len(self.skipped), 'input picture')} could not be read")
         if self.closing:
             lines.append(html.escape(self.closing))
         if self.page is not None:
@@ -128,5 +128,6 @@ def _cell(folder: Path, record: Record) -> str:
     )
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -113,7 +113,7 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "lost weights": (lambda: Path("weights.safetensors").unlink(), "2/3", "no weights file 'weights.safetensors'"),
     "lost picture": (lambda: Path("OUT/images/2/0003.png").unlink(), "2/3", "0003.png' to compare with"),
     "another version": (lambda: edit(lambda d: d["settings"].update(zoom=3)), "2/3", "does not know (zoom)"),
-    "an older version": (lambda: edit(lambda d: d["settings"].pop("steps")), "2/3", "it lacks settings (steps)"),
+    "an older version": (lambda: edit(lambda d: d["settings"].pop("prior")), "2/3", "it lacks settings (prior)"),
     "another recipe": (lambda: edit(lambda d: d.update(recipe="hum")), "2/3", "the recipe 'hum' is none that this"),
     "a recipe without": (lambda: edit(lambda d: d.update(recipe="patches")), "2/3", "'patches' makes no pictures by"),
     "absent device": (lambda: edit(lambda d: d["model"].update(device="cuda:77")), "2/3", "CUDA devices"),

@@ -136,7 +136,7 @@ def test_an_interrupted_run_resumes_and_ends_the_same(run: Run, tmp_path: Path) 
     manifest["units"] = manifest["units"][:4]
     (first.out / "manifest.json").write_text(json.dumps(manifest))
     again = run(**options)
-    assert again.made == len(full.manifest.units) - 4
+    assert again.made == full.made - sum(unit["objective"] != "original" for unit in manifest["units"])
     for file in full.out.rglob("*.[pn]*"):
         assert file.read_bytes() == (again.out / file.relative_to(full.out)).read_bytes(), file
     assert run(**options).made == 0
@@ -210,7 +210,7 @@ def test_from_the_command_line(photos: Path, tmp_path: Path, capsys: pytest.Capt
     out = tmp_path / "out"
     command = ["explain", "--image", str(photos / "a.png"), "--target", "logit:fish", "--out", str(out)]
     assert main([*command, "--method", "grad-cam:relu=false", "--method", "saliency"]) == 0
-    assert "3 pictures" in capsys.readouterr().out
+    assert "2 pictures" in capsys.readouterr().out
     settings = json.loads((out / "manifest.json").read_text())["settings"]
     assert settings["method"] == ["grad-cam:relu=false", "saliency"]
     assert not {"steps", "learning_rate", "precision", "augment"} & set(settings)

@@ -160,7 +160,7 @@ def test_from_the_command_line(photos: Path, tmp_path: Path, capsys: pytest.Capt
     command += ["--depths", "2", "--squares", "2"]
     assert main([*command, "--method", "guided-backprop", "--method", "saliency"]) == 0
     printed = capsys.readouterr().out
-    assert "3 pictures" in printed
+    assert "2 pictures" in printed
     assert "guided-backprop" in printed
     assert "weights" in printed
     assert main([*command, "--method", "grad-kam"]) == 2

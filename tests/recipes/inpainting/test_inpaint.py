@@ -60,7 +60,7 @@ def run(photo: Path, tmp_path: Path) -> Callable[..., Report]:
 
 def pictures(out: Path) -> dict[str, np.ndarray]:
     found = {}
-    for path in sorted(out.rglob("*.png")):
+    for path in sorted(out.glob("*/**/*.png")):
         with Image.open(path) as picture:
             found[path.relative_to(out).as_posix()] = np.asarray(picture)
     return found
@@ -209,7 +209,7 @@ def test_an_interrupted_run_resumes(run: Callable[..., Report], photo: Path, tmp
     complete = pictures(run(image=folder, out=str(tmp_path / "complete")).out)
 
     def stop(update: RunProgress) -> None:
-        if update.done > 5:  # at 5 its last step is done, but it is not written yet
+        if update.done > 3:  # at 3 its last step is done, but it is not written yet
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -284,7 +284,7 @@ def test_the_command_line_ends_with_the_psnr(photo: Path, tmp_path: Path, capsys
     arguments = ["--image", str(photo), "--missing", "0.25", "--steps", "2", "--out", str(tmp_path / "out")]
     assert main(["inpaint", *arguments]) == 0
     said = capsys.readouterr().out
-    assert "3 pictures in" in said
+    assert "2 pictures in" in said
     assert "PSNR of the missing pixels: " in said
     assert said.strip().endswith("index.html")
 

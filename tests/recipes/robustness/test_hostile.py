@@ -69,7 +69,7 @@ UNIT = {
 }
 
 
-PROGRESS = re.compile(r"\w+: \d+/\d+ (pictures|files)")
+PROGRESS = re.compile(r"\w+: \d+/\d+ (input pictures|pictures|files)")
 """A line of progress: errors in a set of pictures are known only after they have been read."""
 
 
