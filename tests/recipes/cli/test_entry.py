@@ -149,7 +149,7 @@ def test_a_unit_that_stopped_is_reported_and_the_command_succeeds(command: Comma
     code, out, err = command("gallery", "--model", "broken.py:net", *flags)
     assert code == 0
     assert "images/0/0001.png: non-finite at step 0" in err
-    assert "1 pictures in OUT" in out
+    assert "1 picture in OUT" in out
 
 
 def test_a_flag_of_the_last_release_works_and_names_the_new_one(
