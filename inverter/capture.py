@@ -127,6 +127,7 @@ class Capture:
         BadInput: when called, for a layer that returns several tensors if the address chooses none of them.
 
     Example:
+        >>> import torch
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 2))
         >>> with Capture(net, ["0"]) as capture:
         ...     capture(torch.zeros(1, 3, 3, 3))["0"].shape
