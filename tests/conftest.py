@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("inverter")
 SLOW_FIXTURES = {"browser", "cluster", "shared_data"}
 """A test that uses one of these, directly or through another fixture like `squeezenet`, is not `quick`."""
 SLOW = (
+    "inverter/test_contexts.py",
     "inverter/test_lbfgs.py",
     "inverter/test_memory.py",
     "inverter/test_on_device.py",
@@ -40,6 +41,7 @@ SLOW = (
     "recipes/attribution/test_on_device.py",
     "recipes/attribution/test_weights.py",
     "recipes/cli/test_repeat.py",
+    "recipes/cli/test_streams.py",
     "recipes/executors/test_processes.py",
     "recipes/executors/test_serialization.py",
     "recipes/heatmaps/test_judge_maps.py",

@@ -78,8 +78,8 @@ FLAGS = """
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
     squares
 """.split()  # noqa: SIM905 - a list of words
-NOTES = re.compile(r"[\w-]+: \d+/\d+ |inverter: .* is now [\w-]+; the old name goes with the next release$")
-"""Lines on standard error that are no errors: progress, and flags or keys of the last release."""
+NOTES = re.compile(r"[\w-]+: \d+/\d+ |inverter: (?!.*\(see inverter --help\)$)")
+"""Lines on standard error that are no errors: progress and warnings."""
 WRITES = ("out", "video")
 BARE = ("fresh", "negative", "deterministic", "damaged")
 NUMBERS = f"-1 0 1 2 3.5 nan inf -inf 1e400 10000000 0x10 1_0 ² {'9' * 19} {'9' * 40}".split()
