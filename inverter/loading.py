@@ -59,7 +59,7 @@ def load_model(
             or of its attribute `input_size`. Where that is not known either, 224 is a guess, and using it warns.
         categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
             those of the network's source, or of its attribute `categories`.
-        axes: what each axis of a layer's tensor is, where looking at a forward pass does not find it: `BCHW`, `BHWC`,
+        axes: what each axis of a layer's tensor is, where a forward pass does not show it: `BCHW`, `BHWC`,
             `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses.
 
     Returns:

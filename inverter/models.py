@@ -120,7 +120,7 @@ class Model:
         input_size: (height, width) in pixels that it was trained for; None if that is not known.
         categories: names of the classes, () if unknown.
         weights: the file of the weights, if there is one.
-        axes: of layers whose places are not found by looking: axes as `Axes.parse` reads them, by a pattern for
+        axes: of layers whose places a forward pass does not show: axes as `Axes.parse` reads them, by a pattern for
             addresses (as in `fnmatch`).
 
     Attributes:
@@ -163,7 +163,7 @@ class Model:
         self.declare(axes or {})
 
     def declare(self, axes: Mapping[str, str]) -> None:
-        """Sets the axes of layers whose places are not found by looking.
+        """Sets the axes of layers whose places a forward pass does not show.
 
         Args:
             axes: see `load_model`.
