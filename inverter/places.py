@@ -1,4 +1,4 @@
-"""Finds the axes of every layer of a network by looking at one forward pass, or two of different picture sizes."""
+"""Finds the axes of every layer of a network in one forward pass, or two of different picture sizes."""
 
 from __future__ import annotations
 
