@@ -51,8 +51,12 @@ class Patches(Machines, NetworkFields, Recipe):
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True, was="dataset"
     )
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    layer: str | Sequence[str] = option(
+        "all", "address of a layer, or all (every stage); may be repeated", repeat=True, grows=True
+    )
+    channels: str | int | Sequence[int] = option(
+        "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
+    )
     objective: PatchObjective = option(
         "channel",
         "what to rank pictures by: channel (its maximum), neuron (the centre of the map) or logit",
@@ -116,14 +120,14 @@ class Patches(Machines, NetworkFields, Recipe):
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         fields = receptive_fields(model, [address(layer) for layer in layers], size)
-        manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
+        manifest = Manifest(self.name, self.settings(), dict(describe(model)), len(units), growing=self.growing)
         rows: dict[str, dict[str, Any]] = {}
-        files = [unit.file for unit in units]
+        sources = {unit.file: unit.made_from for unit in units}
 
         def table(records: Sequence[Record]) -> list[dict[str, Any]]:
             return [rows[layer] for layer in dict.fromkeys(record.layer for record in records) if layer in rows]
 
-        store = Store.open(Path(self.out), manifest, self.page, files, self.fresh, table)
+        store = Store.open(Path(self.out), manifest, self.page, sources, self.fresh, table)
         collected = collect(
             model,
             pictures,

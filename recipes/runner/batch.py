@@ -188,6 +188,7 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         name=unit.name,
         image=unit.image,
         prior=unit.prior,
+        made_from=unit.made_from,
         metrics=dict(metrics) | ({"tries": outcome.tries} if outcome.tries > 1 else {}),
         extra_files=dict(unit.extra_files),
     )

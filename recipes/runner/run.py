@@ -133,7 +133,7 @@ def run(
         out,
         manifest,
         recipe.page if complete else _no_page,
-        [unit.file for unit in units],
+        {unit.file: unit.made_from for unit in units},
         recipe.fresh,
         recipe.table if complete else _no_table,
     )
