@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import first_tensor, select_tensor
+from inverter.own_draws import OwnDraws
 from inverter.torchscript import Scripted
 from inverter_errors import BadInput, InverterError, LayerNotFound
 
@@ -178,6 +179,7 @@ class Capture:
         self._found: dict[str, Tensor] = {}
         self._calls: dict[tuple[str, bool], int] = {}
         self._thread, self._ends, self._hooks = 0, True, ExitStack()
+        self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
         modules = dict(self.module.named_modules())
@@ -239,7 +241,8 @@ class Capture:
         if not self.reads:
             return {}
         try:
-            self.module(x)
+            with self._draws.apply(x.device):
+                self.module(x)
         except _StopForward:
             return self._take()
         except Exception:

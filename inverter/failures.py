@@ -18,6 +18,8 @@ _OTHER_RANKS: dict[type[nn.Module], str] = {
     nn.Conv3d: "(B, C, T, H, W), five dimensions",
     nn.Conv1d: "(B, C, T), three dimensions",
 }
+_NO_SUCH_TYPE = ("not implemented for", "precision dtypes not supported", "Unsupported dtype")
+"""How torch says that an operation does not take numbers of a type."""
 
 
 def first_line(error: Exception) -> str:
@@ -60,7 +62,7 @@ def cannot_process(
 
 def _hint(model: Model, error: Exception) -> str:
     """What may be the cause other than the size."""
-    if "not implemented for" in str(error) and model.dtype in (torch.float16, torch.bfloat16):
+    if model.dtype in (torch.float16, torch.bfloat16) and any(text in str(error) for text in _NO_SUCH_TYPE):
         name, place = str(model.dtype).removeprefix("torch."), model.device.type.upper()
         return f"; the {place} does not compute all of it in {name}: load the network in float32 (`module.float()`)"
     known = (nn.Conv2d, nn.Linear, *_OTHER_RANKS)

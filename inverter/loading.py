@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from inverter.checkpoints import find_weights, load_weights
 from inverter.layouts import lay_out
@@ -112,12 +113,23 @@ def load_model(
     if file is not None:
         put(module, file)
         known["weights"] = file
+    _check_built(module)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
     module = as_layers(module).eval().requires_grad_(False).to(as_device(device))
     lay_out(module, Model.layout)
     return Model(module, spec=name, **(known | given))
+
+
+def _check_built(module: nn.Module) -> None:
+    """Raises a `BadInput` for lazy layers, whose weights a first forward pass makes."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise BadInput(
+                f"{type(module).__name__} has lazy layers without weights ({name}): run it on a picture first, as in "
+                "net(torch.zeros(1, 3, 224, 224)), or load its weights"
+            )
 
 
 def _with(model: Model, given: Known) -> Model:

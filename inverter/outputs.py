@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from inverter_errors import BadInput, BadType
@@ -74,12 +75,23 @@ def select_tensor(output: Any, name: str, layer: str) -> Tensor:
         layer: the layer's name, for errors.
 
     Returns:
-        The tensor.
+        The tensor; of a quantised or sparse one, its values.
 
     Raises:
         BadType: if the output holds no tensor.
-        BadInput: if it has none of this name, or several and no main one; the error lists the names.
+        BadInput: if it has none of this name, or several and no main one; the error lists the names. Also for complex
+            numbers.
     """
+    tensor = _select(output, name, layer)
+    if tensor.is_complex():
+        what = f"layer {layer!r}" if layer else "the network"
+        raise BadInput(f"{what} outputs complex numbers, which have no order: read a layer before or after it")
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def _select(output: Any, name: str, layer: str) -> Tensor:
     if not name and (main := main_tensor(output)) is not None:
         return main
     known, what = named_tensors(output), f"layer {layer!r}" if layer else "the network"

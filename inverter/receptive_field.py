@@ -16,6 +16,7 @@ from inverter.field_tracker import FieldTracker
 from inverter.frozen import frozen
 from inverter.models import Model
 from inverter.outputs import first_tensor
+from inverter.own_draws import OwnDraws
 from inverter.switches import normal_tensors
 from inverter.torchscript import script_of
 from inverter_errors import InverterError
@@ -66,8 +67,11 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
                 seen.setdefault(name, []).append((tensor.detach() if tensor is not None else None, fields))
 
             stack.callback(part.register_forward_hook(hook).remove)
-        with normal_tensors(), frozen(model.module), nullcontext() if script_of(model.module) else tracker:
-            model.module(model.normalize(picture))
+        stack.enter_context(normal_tensors())
+        stack.enter_context(frozen(model.module))
+        entering = model.normalize(picture)
+        with OwnDraws().apply(picture.device), nullcontext() if script_of(model.module) else tracker:
+            model.module(entering)
     return seen
 
 

@@ -71,7 +71,7 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
     for name, target in zip(names, targets, strict=True):
         if not bool(target.isfinite().all()):
             raise BadInput(f"code: target {name} for layer {layer!r} is not finite")
-        if not bool(target.any()):
+        if not bool(target.norm() > 0):  # of numbers below 1e-23 the squares are zero as well
             raise BadInput(
                 f"code: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
             )

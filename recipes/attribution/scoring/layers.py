@@ -117,6 +117,8 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> P
 
     with ExitStack() as stack:
         for name, part in model.module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):  # takes no hook that runs before it
+                continue
             stack.callback(part.register_forward_pre_hook(begin).remove)
             stack.callback(part.register_forward_hook(hook(name)).remove)
         with model.capture(reads) as capture:
