@@ -18,7 +18,16 @@ from torch import nn
 
 from inverter.checkpoints import TORCH, find_weights, load_weights
 from inverter.layouts import lay_out
-from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
+from inverter.metadata import (
+    Categories,
+    InputSize,
+    Known,
+    as_categories,
+    as_input_size,
+    attributes,
+    described,
+    with_text,
+)
 from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter.switches import recording
 from inverter.torchscript import as_layers
@@ -43,9 +52,10 @@ def load_model(
 
     Args:
         spec: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` (a function without arguments that returns an
-            `nn.Module`, or one with a dict of any of `input_size`, `normalize`, `categories`, or a `Model`), `builtin`
-            (the bundled network), or an `nn.Module` in memory; `list_models` lists the names. A `Model` is returned as
-            it is, or as a copy with the other arguments applied.
+            `nn.Module`, or one with a dict of any of `input_size`, `normalize`, `categories`, `text`, `tokenizer`, or a
+            `Model`), `builtin` (the bundled network), or an `nn.Module` in memory; `list_models` lists the names. A
+            `Model` is returned as it is, or as a copy with the other arguments applied. Of a network with an image and
+            a text tower (`inverter.text`), the image tower is under inspection.
         weights: a `.safetensors` file, one that `torch.save` wrote (`.pt`, `.pth`, `.bin`, `.ckpt`, `.pth.tar`; loaded
             with `weights_only=True`: code in it is never run), the `.index.json` of one in several files, or a folder
             with one of these as Hugging Face names them. `random`: the initial weights of a torchvision or timm
@@ -99,6 +109,7 @@ def load_model(
     if file is not None:
         load_weights(module, file)
         known["weights"] = file
+    module, known = with_text(module, known)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)

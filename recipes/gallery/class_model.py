@@ -11,6 +11,7 @@ from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
+from recipes.options.words import read_words
 from recipes.outputs.file_names import numbered
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
@@ -69,6 +70,9 @@ class ClassModel(JudgeFields, NetworkRecipe):
     Preset `best` maximises S_c(x) + 2 log p_c(x) from noise in the Fourier basis, with the spectrum of natural images
     and wide random shifts, scales, rotations and noise, which favour the object over a texture at one scale.
 
+    With `text`, the classes are texts, and the network is one with a text tower, such as CLIP: S_c is the cosine of the
+    picture's embedding with that of the text, times the network's scale (`inverter.zero_shot`).
+
     Raises:
         BadInput: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
 
@@ -84,6 +88,12 @@ class ClassModel(JudgeFields, NetworkRecipe):
         f"classes: all (the default up to {MANY} pictures), names, indices 9,40,71 or ranges 0-15; may be repeated",
         repeat=True,
         grows=True,
+    )
+    text: str | Sequence[str] | None = option(
+        None,
+        "texts to make pictures of, with a network that has a text tower (CLIP, SigLIP): words, or a .txt file of texts, "
+        "one a line; may be repeated",
+        repeat=True,
     )
     preset: PresetName = option(
         "best",
@@ -103,6 +113,7 @@ class ClassModel(JudgeFields, NetworkRecipe):
         if self.preset not in PRESETS:
             raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         self.check_judge()
+        _ = self._words
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         preset = PRESETS[self.preset]
@@ -113,16 +124,32 @@ class ClassModel(JudgeFields, NetworkRecipe):
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
 
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return () if self.text is None else read_words(self.text, "text")
+
+    def load(self) -> Model:
+        return self._classifier(super().load())
+
+    def _classifier(self, model: Model) -> Model:
+        """The network itself, or a zero-shot classifier of the texts."""
+        from inverter.zero_shot import zero_shot
+
+        return zero_shot(model, self._words) if self._words else model
+
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        return self.load_judge(self.device, self.picture_size(context.model))
+        judge = self.load_judge(self.device, self.picture_size(context.model))
+        return judge if judge is None or judge.text is None else self._classifier(judge)
 
     @property
     def _choice(self) -> PriorChoice:
         return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | self.judge_settings() | {"prior": str(self._choice)}
+        return (
+            super().settings() | self.judge_settings() | {"prior": str(self._choice), "text": list(self._words) or None}
+        )
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
