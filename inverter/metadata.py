@@ -119,7 +119,8 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
 
     Args:
         made: an `nn.Module`, (`nn.Module`, dict with any of `KEYS`), or a `Model`.
-        factory: that made it; attributes named as `ATTRIBUTES`, of the network or of this, count where the dict has none.
+        factory: that made it; attributes named as `ATTRIBUTES`, of the network or of this, count where the dict has
+            none.
         where: names the factory, for errors.
 
     Raises:

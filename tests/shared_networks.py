@@ -167,11 +167,12 @@ def fashion_clip_mira() -> tuple[nn.Module, dict[str, object]]:
     return _FashionClip(), {"tokenizer": _bytes, "input_size": 80, "normalize": "none"}
 
 
-FASHION_CAPTIONS = (
-    "accessories, apparel set, bags, bath and body, beauty accessories, belts, bottomwear, cufflinks, dress, eyelash, "
-    "eyewear, flip flops, fragrance, free gifts, gloves, hair, headwear, home furnishing, innerwear, jewellery, "
-    "lipstick, loungewear and nightwear, makeup, mufflers, nail polish, perfumes, sandal, saree, scarves, "
-    "shoe accessories, shoes, skin, skin care, socks, sports accessories, sports equipment, stoles, ties, topwear, "
-    "umbrellas, vouchers, wallets, watches, water bottle, wristbands"
-).split(", ")
+FASHION_CAPTIONS = [
+    "accessories", "apparel set", "bags", "bath and body", "beauty accessories", "belts", "bottomwear", "cufflinks",
+    "dress", "eyelash", "eyewear", "flip flops", "fragrance", "free gifts", "gloves", "hair", "headwear",
+    "home furnishing", "innerwear", "jewellery", "lipstick", "loungewear and nightwear", "makeup", "mufflers",
+    "nail polish", "perfumes", "sandal", "saree", "scarves", "shoe accessories", "shoes", "skin", "skin care",
+    "socks", "sports accessories", "sports equipment", "stoles", "ties", "topwear", "umbrellas", "vouchers",
+    "wallets", "watches", "water bottle", "wristbands",
+]  # fmt: skip
 """The captions that `fashion_clip_mira` knows."""

@@ -24,7 +24,7 @@ PUBLIC = {
         "load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Patches Statistics "
+        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches Statistics "
         "list_methods list_recipes"
     ),
 }

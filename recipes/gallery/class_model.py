@@ -91,8 +91,8 @@ class ClassModel(JudgeFields, NetworkRecipe):
     )
     text: str | Sequence[str] | None = option(
         None,
-        "texts to make pictures of, with a network that has a text tower (CLIP, SigLIP): words, or a .txt file of texts, "
-        "one a line; may be repeated",
+        "texts to make pictures of, with a network that has a text tower (CLIP, SigLIP): words, or a .txt file of "
+        "them, one a line; may be repeated",
         repeat=True,
     )
     preset: PresetName = option(

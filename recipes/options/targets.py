@@ -33,8 +33,8 @@ FORMS = {
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
-    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them; text is for networks with "
-    "a text tower (CLIP, SigLIP)"
+    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them; text is for networks "
+    "with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
