@@ -69,8 +69,10 @@ def towers(network: nn.Module, tokenizer: Tokenizer | None = None) -> tuple[nn.M
             f"{type(network).__name__} has no text tower: expected the methods encode_image and encode_text, or "
             "get_image_features and get_text_features"
         )
-    image = copy.copy(network)  # the user's own keeps its forward pass
-    image.forward = partial(_encode_image, image, pair[0])
+    image = network
+    if "forward" not in vars(network):  # else its source has it take pictures already
+        image = copy.copy(network)  # the user's own keeps its forward pass
+        image.forward = partial(_encode_image, image, pair[0])
     return image, JointText(network, pair[1], getattr(tokenizer, "tokenizer", tokenizer))
 
 
