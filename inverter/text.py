@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from inverter.capture import FORWARD_ERRORS
 from inverter.frozen import frozen
 from inverter.switches import normal_tensors
-from inverter_errors import BadInput
+from inverter_errors import BadInput, InverterError
 
 SCALE = 100.0
 """Factor of similarities before a softmax, where a network does not say its own: that of CLIP."""
@@ -73,7 +73,7 @@ def towers(network: nn.Module, tokenizer: Tokenizer | None = None) -> tuple[nn.M
     if "forward" not in vars(network):  # else its source has it take pictures already
         image = copy.copy(network)  # the user's own keeps its forward pass
         image.forward = partial(_encode_image, image, pair[0])
-    return image, JointText(network, pair[1], getattr(tokenizer, "tokenizer", tokenizer))
+    return image, JointText(network, pair[1], tokenizer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +110,30 @@ class JointText:
     def _of_hugging_face(self, texts: Sequence[str]) -> Any:
         assert self.tokenizer is not None
         config: Any = self.network.config
+        tokenizer: Any = getattr(self.tokenizer, "tokenizer", self.tokenizer)  # of a processor, or one made later
         longest = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
-        longest = min(filter(None, (longest, getattr(self.tokenizer, "model_max_length", None))), default=None)
+        longest = min(filter(None, (longest, getattr(tokenizer, "model_max_length", None))), default=None)
         # SigLIP was trained on texts padded to their full length, and attends to the padding.
         padding = "max_length" if "siglip" in getattr(config, "model_type", "") and longest else True
-        return self.tokenizer(list(texts), padding=padding, truncation=True, max_length=longest, return_tensors="pt")
+        return tokenizer(list(texts), padding=padding, truncation=True, max_length=longest, return_tensors="pt")
+
+
+@dataclass(frozen=True, eq=False)
+class LaterTokenizer:
+    """A tokenizer that is made for the first text: it may have to be fetched, and pictures need none.
+
+    Attributes:
+        make: makes it.
+    """
+
+    make: Callable[[], Tokenizer]
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return self.make()
+
+    def __call__(self, *texts: Any, **options: Any) -> Any:
+        return self.tokenizer(*texts, **options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +195,8 @@ def encoded(text: TextTower, texts: Sequence[str], spec: str) -> Tensor:
         raise BadInput(f"texts: got {texts!r}; expected one or more texts that are not empty")
     try:
         found = text.encode_text(list(texts))
+    except InverterError:
+        raise
     except FORWARD_ERRORS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadInput(f"the text tower of {spec} failed on {texts[0]!r}: {reason}") from error
