@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from inverter.checkpoints import find_weights, load_weights
 from inverter.layouts import lay_out
-from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes
+from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, with_text
 from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter.sources.python_file import SOURCE as PYTHON_FILE
 from inverter.sources.python_file import load_local
@@ -50,8 +50,10 @@ def load_model(
             - `open_clip:ARCH/TAG`, `open_clip:ARCH` with `weights`, or with `hf-hub:ORG/NAME` or `local-dir:FOLDER` as
               in timm. It outputs the picture's embedding.
             - `path/to/file.py:factory`: a function without arguments that returns an `nn.Module`, or one with a dict of
-              any of `input_size`, `normalize`, `categories`, or a `Model`.
+              any of `input_size`, `normalize`, `categories`, `text`, `tokenizer`, or a `Model`.
             - A `.pt2` file of `torch.export`, or a file in TorchScript. Both hold code, which runs.
+
+            Of a network with an image and a text tower (`inverter.text`), the image tower is under inspection.
         weights: a `.safetensors` file, one that `torch.save` wrote (`.pt`, `.pth`, `.bin`, `.ckpt`, `.pth.tar`; loaded
             with `weights_only=True`: code in it is never run), the `.index.json` of one in several files, or a folder
             with one of these as Hugging Face names them. `random`: the initial weights of an architecture of
@@ -114,6 +116,7 @@ def load_model(
         put(module, file)
         known["weights"] = file
     _check_built(module)
+    module, known = with_text(module, known)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)

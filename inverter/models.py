@@ -22,6 +22,7 @@ from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
 from inverter.places import Places
 from inverter.switches import normal_tensors
+from inverter.text import TextTower, encoded
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
 from inverter_errors import BadInput, GuessedSizeWarning, InverterError
@@ -122,6 +123,7 @@ class Model:
         weights: the file of the weights, if there is one.
         axes: of layers whose places a forward pass does not show: axes as `Axes.parse` reads them, by a pattern for
             addresses (as in `fnmatch`).
+        text: the text tower whose vectors lie in the space of the network's output, if there is one (CLIP, SigLIP).
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
@@ -136,6 +138,7 @@ class Model:
             forward pass raises an error that it does not raise in row-major order (a `view` of a map, for example).
         categories: as given, a tuple.
         weights: as given.
+        text: as given (`inverter.text`).
 
     Raises:
         BadInput: for an unknown normalisation, or unknown axes.
@@ -152,13 +155,14 @@ class Model:
         categories: Sequence[str] = (),
         weights: Path | None = None,
         axes: Mapping[str, str] | None = None,
+        text: TextTower | None = None,
     ) -> None:
         self.module = as_layers(unwrap(module))
         self.spec = spec
         self.weights = weights
         self.input_size = input_size or GUESSED_SIZE
         self.size_from: SizeFrom = "network" if input_size else "guess"
-        self.categories = tuple(categories)
+        self.categories, self.text = tuple(categories), text
         self.mean, self.std = as_normalization(normalize)
         self.declare(axes or {})
 
@@ -276,6 +280,25 @@ class Model:
             if tensor.dtype in _TYPES:
                 return tensor.dtype
         return torch.float32
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts as directions in the space of the network's output.
+
+        Args:
+            texts: N of them.
+
+        Returns:
+            (N, D) float32 of length 1, on the CPU.
+
+        Raises:
+            BadInput: for a network without a text tower, no texts, an empty one, or a tower that fails.
+        """
+        if self.text is None:
+            raise BadInput(
+                f"{self.spec} has no text tower: give a network with one (CLIP, SigLIP), or a factory that returns "
+                "(network, {'text': texts -> (N, D)})"
+            )
+        return encoded(self.text, texts, self.spec)
 
     def relay(self) -> bool:
         """Has pictures enter in row-major memory order from now on; False if they did already."""

@@ -17,6 +17,7 @@ from inverter.metadata import Known
 from inverter.sources.hub import hub
 from inverter.sources.hub_names import cached, searched
 from inverter.sources.source import Found, Source, library, prefixed, seeded
+from inverter.text import LaterTokenizer, has_towers
 from inverter_errors import BadInput, MissingFile
 
 KEPT = (
@@ -65,6 +66,8 @@ def _load(name: str, pretrained: bool) -> Found:
             stacklevel=2,
         )
     known = _preprocessing(processor, config) | _labels(module, config)
+    if has_towers(module):
+        known["tokenizer"] = LaterTokenizer(partial(_tokenizer, name))
     if folder is not None and pretrained:
         known["weights"] = find_weights(folder)
     return module, known
@@ -157,6 +160,17 @@ def _processor(transformers: Any, place: str) -> Mapping[str, Any]:
         return transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False).to_dict()
     except Exception:  # many types for a repository without one
         return {}
+
+
+def _tokenizer(name: str) -> Any:
+    folder = _folder(name)
+    fetched = f"the tokenizer of hf:{name}"
+    with hub(f"hf:{name}", folder is None, "give a folder that save_pretrained wrote, as hf:FOLDER", fetched):
+        place = name if folder is None else str(folder)
+        found = library("transformers", "hf").AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    if len(found) <= len(found.all_special_tokens):  # transformers make an empty one where there are no files
+        raise MissingFile(f"hf:{name} has no tokenizer, so that it cannot be asked for words: save it there as well")
+    return found
 
 
 def _preprocessing(processor: Mapping[str, Any], config: Any) -> Known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from inverter.checkpoints import load_weights
 from inverter.metadata import Known, as_input_size
 from inverter.sources.hub import hub
 from inverter.sources.source import Found, Source, library, near, prefixed, seeded
+from inverter.text import LaterTokenizer
 from inverter_errors import BadInput, InverterError, MissingFile
 
 FOLDER, HUB = "local-dir:", "hf-hub:"
@@ -35,7 +37,14 @@ def _load(name: str, pretrained: bool) -> Found:
     with hub(f"open_clip:{name}", asks), seeded():
         module = open_clip.create_model(architecture, tag, load_weights=pretrained, pretrained_text=False)
     module.forward = module.encode_image
-    return module, _preprocessing(module)
+    return module, _preprocessing(module) | {"tokenizer": LaterTokenizer(partial(_tokenizer, architecture))}
+
+
+def _tokenizer(architecture: str) -> Any:
+    open_clip = library("open_clip", "clip")
+    spec = f"open_clip:{architecture}"
+    with hub(spec, not architecture.startswith(FOLDER), fetched=f"the tokenizer of {spec}"):
+        return open_clip.get_tokenizer(architecture)
 
 
 def _put(module: nn.Module, path: Path) -> None:

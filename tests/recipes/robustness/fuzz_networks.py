@@ -195,7 +195,10 @@ BLOCKS: dict[str, Block] = {
     "concatenated": lambda c: (Does(lambda self, x: torch.cat([x, self.parts[0](x)], 1), nn.Conv2d(c, 2, 1)), c + 2),
     "gate": _around(lambda self, x: x * self.parts[0](x.mean((2, 3), keepdim=True)).sigmoid()),
     "attention": _attend,
-    "linear on channels": lambda c: (Does(lambda s, x: s.parts[0](x.movedim(1, -1)).movedim(-1, 1), nn.Linear(c, c)), c),
+    "linear on channels": lambda c: (
+        Does(lambda s, x: s.parts[0](x.movedim(1, -1)).movedim(-1, 1), nn.Linear(c, c)),
+        c,
+    ),
     "view": _same(lambda _, x: x.view(len(x), -1).view(x.shape)),
     "as_strided": _same(lambda _, x: x.as_strided(x.shape, x.contiguous().stride())),
     "fft": _same(lambda _, x: torch.fft.ifft2(torch.fft.fft2(x)).real),
@@ -545,7 +548,9 @@ def check(case: Case) -> str:
 
 def _difference(one: Any, other: Any) -> str:
     if isinstance(one, dict) and isinstance(other, dict):
-        return str([(key, _difference(one.get(key), other.get(key))) for key in one | other if one.get(key) != other.get(key)])[:600]
+        return str(
+            [(key, _difference(one.get(key), other.get(key))) for key in one | other if one.get(key) != other.get(key)]
+        )[:600]
     return f"{one!r:.200} -> {other!r:.200}"
 
 
