@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import select_tensor
 from inverter.own_draws import OwnDraws
-from inverter.torchscript import Scripted
+from inverter.torchscript import Scripted, named_layers
 from inverter_errors import InverterError, LayerNotFound
 
 FORWARD_ERRORS = (
@@ -77,7 +77,7 @@ def resolve(module: nn.Module, address: str) -> tuple[str, int, str]:
         >>> resolve(nn.Sequential(nn.ReLU()), "0#1"), resolve(nn.Sequential(), "output:aux")
         (('0', 1, ''), ('', 0, 'aux'))
     """
-    names = [known for known, _ in module.named_modules()]
+    names = named_layers(module)
     layer, _, tensor = address.partition(":")
     for text, part in ((address, ""), (layer, tensor)):
         name, call = split_address(text)
@@ -91,6 +91,8 @@ def resolve(module: nn.Module, address: str) -> tuple[str, int, str]:
             "it was made from"
         )
     name, _ = split_address(layer)
+    if name in dict(module.named_modules()):
+        raise LayerNotFound(f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it")
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 
@@ -150,7 +152,7 @@ class Capture:
         self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
-        modules = dict(self.module.named_modules())
+        modules = named_layers(self.module)
         for name, calls in self._requested.items():
             handle = modules[name].register_forward_hook(self._hook(name, calls))
             self._hooks.callback(handle.remove)
