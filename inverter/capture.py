@@ -6,15 +6,15 @@ import difflib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from inverter.device_faults import gpu_lost, out_of_memory
-from inverter.outputs import select_tensor
+from inverter.outputs import first_tensor, select_tensor
 from inverter.own_draws import OwnDraws
 from inverter.torchscript import Scripted, named_layers
-from inverter_errors import InverterError, LayerNotFound
+from inverter_errors import BadInput, InverterError, LayerNotFound
 
 FORWARD_ERRORS = (
     RuntimeError,
@@ -59,38 +59,63 @@ def split_address(address: str) -> tuple[str, int]:
     return (name, int(call)) if mark and call.isdecimal() else (address, 0)
 
 
-def resolve(module: nn.Module, address: str) -> tuple[str, int, str]:
-    """The parts of an address: the module's name, the index of its call, and the name of a tensor in its output.
+INPUT = "in"
+"""In an address `name:in`: the tensor that goes into the module, not what comes out."""
+ALL = "all"
+"""In an address `name@all`: the tensor as the module outputs it, with all of its axes and tokens."""
+
+
+class Address(NamedTuple):
+    """The parts of an address.
+
+    Attributes:
+        name: of the module, as in `named_modules()`.
+        call: which of the module's calls in a forward pass, from 0.
+        part: name of one of several tensors in the output, or `INPUT`; "" for the main one.
+        token: `cls`, the index of a token, or `ALL`; "" for the maps of all places.
+    """
+
+    name: str
+    call: int = 0
+    part: str = ""
+    token: str = ""
+
+
+def resolve(module: nn.Module, address: str) -> Address:
+    """The parts of an address.
 
     Args:
         module: the network.
         address: a dotted name of `named_modules()`, optionally with `#k` for the k-th call, then `:NAME` for one of
-            several tensors in its output. "" or `output` is the network itself.
-
-    Returns:
-        (name, call, tensor); the tensor is "" where the address names none.
+            several tensors in its output or `:in` for its input, then `@cls`, `@k` for one token or `@all` for the
+            tensor as it is. "" or `output` is the network itself.
 
     Raises:
         LayerNotFound: for a name that the network does not have; it shows the nearest addresses.
 
     Example:
-        >>> resolve(nn.Sequential(nn.ReLU()), "0#1"), resolve(nn.Sequential(), "output:aux")
-        (('0', 1, ''), ('', 0, 'aux'))
+        >>> resolve(nn.Sequential(nn.ReLU()), "0#1")
+        Address(name='0', call=1, part='', token='')
+        >>> resolve(nn.Sequential(nn.ReLU()), "0:in@cls")
+        Address(name='0', call=0, part='in', token='cls')
     """
     names = named_layers(module)
-    layer, _, tensor = address.partition(":")
-    for text, part in ((address, ""), (layer, tensor)):
+    layer, mark, token = address.rpartition("@")
+    if not mark or address in names:
+        layer, token = address, ""
+    first, _, tensor = layer.partition(":")
+    for text, part in ((layer, ""), (first, tensor)):
         name, call = split_address(text)
         if name in names:
-            return name, call, part
+            return Address(name, call, part, token)
         if name == "output":
-            return "", call, part
+            return Address("", call, part, token)
     if isinstance(module, Scripted):
         raise LayerNotFound(
             f"no layer {address!r}: of a network in TorchScript only the output can be read; give the nn.Module that "
             "it was made from"
         )
-    name, _ = split_address(layer)
+    name, _ = split_address(first)
     if name in dict(module.named_modules()):
         raise LayerNotFound(f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it")
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
@@ -122,12 +147,14 @@ class Capture:
         reads: addresses (see `resolve`).
         relaid: where a forward pass raises an error, it is tried once more on what this function makes of the input;
             None: it is not.
+        arrange: makes of (address, tensor of the layer, input) what a call returns; None returns the tensor.
 
     Raises:
         LayerNotFound: for an address that is not in the network; when called, for one that the forward pass does not
             reach.
         BadType: when called, for a layer that returns no tensor.
-        BadInput: when called, for a layer that returns several tensors if the address chooses none of them.
+        BadInput: when called, for a layer that returns several tensors if the address chooses none of them, or a module
+            without a tensor as its input.
 
     Example:
         >>> import torch
@@ -138,23 +165,36 @@ class Capture:
     """
 
     def __init__(
-        self, module: nn.Module, reads: Iterable[str], relaid: Callable[[Tensor], Tensor | None] | None = None
+        self,
+        module: nn.Module,
+        reads: Iterable[str],
+        relaid: Callable[[Tensor], Tensor | None] | None = None,
+        arrange: Callable[[str, Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self.module, self.relaid = module, relaid
+        self.module, self.relaid, self.arrange = module, relaid, arrange
         self.reads = tuple(dict.fromkeys(reads))
-        self._requested: dict[str, dict[int, list[tuple[str, str]]]] = {}
+        self._requested: dict[tuple[str, bool], dict[int, list[tuple[str, str]]]] = {}
         for address in self.reads:
-            name, call, part = resolve(module, address)
-            self._requested.setdefault(name, {}).setdefault(call, []).append((address, part))
+            found = resolve(module, address)
+            calls = self._requested.setdefault((found.name, found.part == INPUT), {})
+            calls.setdefault(found.call, []).append((address, found.part))
         self._found: dict[str, Tensor] = {}
-        self._calls: dict[str, int] = {}
+        self._calls: dict[tuple[str, bool], int] = {}
         self._thread, self._ends, self._hooks = 0, True, ExitStack()
         self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
         modules = named_layers(self.module)
-        for name, calls in self._requested.items():
-            handle = modules[name].register_forward_hook(self._hook(name, calls))
+        for (name, entering), calls in self._requested.items():
+            record = self._recorder((name, entering), calls)
+            if entering:
+                handle = modules[name].register_forward_pre_hook(
+                    lambda _module, inputs, named, record=record: record([*inputs, *named.values()]), with_kwargs=True
+                )
+            else:
+                handle = modules[name].register_forward_hook(
+                    lambda _module, _inputs, output, record=record: record(output)
+                )
             self._hooks.callback(handle.remove)
         return self
 
@@ -162,32 +202,41 @@ class Capture:
         self._hooks.close()
         self._found = {}
 
-    def _hook(self, name: str, requested: Mapping[int, list[tuple[str, str]]]) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def _recorder(
+        self, source: tuple[str, bool], requested: Mapping[int, list[tuple[str, str]]]
+    ) -> Callable[[Any], None]:
+        """Keeps the requested tensors of what goes into or comes out of a module."""
+
+        def record(held: Any) -> None:
             if threading.get_ident() != self._thread:
                 return
-            call = self._calls.get(name, 0)
-            self._calls[name] = call + 1
+            call = self._calls.get(source, 0)
+            self._calls[source] = call + 1
             if call not in requested:
                 return
             ends = self._ends and len(self._found) + len(requested[call]) == len(self.reads)
             for address, part in requested[call]:
-                tensor = select_tensor(output, part, name)
+                tensor = first_tensor(held) if part == INPUT else select_tensor(held, part, source[0])
+                if tensor is None:
+                    raise BadInput(f"no tensor goes into module {source[0]!r}: choose another layer than {address!r}")
                 self._found[address] = tensor if ends else tensor.clone()
             if ends:
                 raise _StopForward
 
-        return hook
+        return record
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Activations by address, of `x` as the network takes it: (B, C, H, W), normalised."""
         try:
-            return self._run(x)
+            found = self._run(x)
         except FORWARD_ERRORS as error:
             again = self.relaid(x) if self.relaid is not None and may_be_memory_order(error) else None
             if again is None:
                 raise
-        return self._run(again)
+            found = self._run(again)
+        if self.arrange is None:
+            return found
+        return {address: self.arrange(address, tensor, x) for address, tensor in found.items()}
 
     def _run(self, x: Tensor) -> dict[str, Tensor]:
         self._found, self._calls, self._thread = {}, {}, threading.get_ident()
@@ -221,8 +270,9 @@ class Capture:
 
     def _unreached(self) -> LayerNotFound:
         missing = next(address for address in self.reads if address not in self._found)
-        name, _, _ = resolve(self.module, missing)
+        found = resolve(self.module, missing)
+        ran = self._calls.get((found.name, found.part == INPUT), 0)
         return LayerNotFound(
-            f"layer {missing!r} was not reached: module {name!r} ran {self._calls.get(name, 0)} times in a forward "
+            f"layer {missing!r} was not reached: module {found.name!r} ran {ran} times in a forward "
             "pass (give another address, or name#k with a smaller k)"
         )

@@ -83,6 +83,11 @@ class ReceptiveField(NamedTuple):
     x: Axis
 
     @property
+    def traced(self) -> bool:
+        """False for windows that only represent the places of a layer whose receptive field is unknown."""
+        return True
+
+    @property
     def size(self) -> float:
         """The longer side in pixels; `inf` if a unit depends on the full picture."""
         return math.inf if FULL in self else max(self.y.size, self.x.size)
@@ -102,6 +107,14 @@ class ReceptiveField(NamedTuple):
         """
         (top, bottom), (left, right) = self.y.window(y, size[0]), self.x.window(x, size[1])
         return top, left, bottom, right
+
+
+class PlaceWindow(ReceptiveField):
+    """Windows that represent the places of a layer whose receptive field is unknown, such as the patches of tokens."""
+
+    @property
+    def traced(self) -> bool:
+        return False
 
 
 FULL = Axis(math.inf, -math.inf, math.inf)

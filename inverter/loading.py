@@ -39,6 +39,7 @@ def load_model(
     device: str | torch.device | None = None,
     input_size: InputSize | None = None,
     categories: Categories | None = None,
+    axes: Mapping[str, str] | None = None,
 ) -> Model:
     """The network under inspection, with its preprocessing.
 
@@ -59,6 +60,8 @@ def load_model(
             or of its attribute `input_size`. Where that is not known either, 224 is a guess, and using it warns.
         categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
             those of the network's source, or of its attribute `categories`.
+        axes: what each axis of a layer's tensor is, where looking at a forward pass does not find it: `BCHW`, `BHWC`,
+            `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses.
 
     Returns:
         The frozen network with its metadata.
@@ -82,6 +85,8 @@ def load_model(
         given["input_size"] = as_input_size(input_size)
     if categories is not None:
         given["categories"] = as_categories(categories)
+    if axes is not None:
+        given["axes"] = dict(axes)
     if isinstance(spec, Model):
         if weights is not None:
             raise BadInput(f"{spec.spec} is loaded already: give weights where it is loaded first")
@@ -127,6 +132,8 @@ def _with(model: Model, given: Known) -> Model:
     if "input_size" in given:
         model.input_size, model.size_from = given["input_size"], "network"
     model.categories = given.get("categories", model.categories)
+    if "axes" in given:
+        model.declare(given["axes"])
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import FORWARD_ERRORS, Capture, check_address, unwrap
+from inverter.axes import Axes
+from inverter.capture import FORWARD_ERRORS, Capture, check_address, may_be_memory_order, resolve, unwrap
 from inverter.failures import cannot_process
 from inverter.frozen import frozen
 from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
+from inverter.own_draws import OwnDraws
+from inverter.places import Places
 from inverter.switches import normal_tensors
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
@@ -118,6 +121,8 @@ class Model:
         input_size: (height, width) in pixels that it was trained for; None if that is not known.
         categories: names of the classes, () if unknown.
         weights: the file of the weights, if there is one.
+        axes: of layers whose places are not found by looking: axes as `Axes.parse` reads them, by a pattern for
+            addresses (as in `fnmatch`).
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
@@ -134,7 +139,7 @@ class Model:
         weights: as given.
 
     Raises:
-        BadInput: for an unknown normalisation.
+        BadInput: for an unknown normalisation, or unknown axes.
     """
 
     layout: torch.memory_format = torch.channels_last
@@ -147,6 +152,7 @@ class Model:
         input_size: tuple[int, int] | None = None,
         categories: Sequence[str] = (),
         weights: Path | None = None,
+        axes: Mapping[str, str] | None = None,
     ) -> None:
         self.module = as_layers(unwrap(module))
         self.spec = spec
@@ -155,6 +161,18 @@ class Model:
         self.size_from: SizeFrom = "network" if input_size else "guess"
         self.categories = tuple(categories)
         self.mean, self.std = as_normalization(normalize)
+        self.declare(axes or {})
+
+    def declare(self, axes: Mapping[str, str]) -> None:
+        """Sets the axes of layers whose places are not found by looking.
+
+        Args:
+            axes: see `load_model`.
+
+        Raises:
+            BadInput: for unknown axes.
+        """
+        self._places = Places({pattern: Axes.parse(text) for pattern, text in axes.items()})
 
     def __repr__(self) -> str:
         height, width = self.input_size
@@ -272,12 +290,43 @@ class Model:
     def _relaid(self, entering: Tensor) -> Tensor | None:
         return entering.clone(memory_format=self.layout) if self.relay() else None
 
+    def axes(self, address: str, size: tuple[int, int] | None = None) -> Axes | None:
+        """What each axis of a layer's tensor is: pictures, channels, places (see `inverter.places`).
+
+        Args:
+            address: of the layer.
+            size: (height, width) in pixels at which the network is run to find out; default: `input_size`.
+
+        Returns:
+            The axes; None if the layer does not run, or outputs no tensor.
+
+        Raises:
+            LayerNotFound: for an unknown layer.
+        """
+        return self._places.axes(self.module, resolve(self.module, address), self._look, size or self.input_size)
+
+    @torch.no_grad()
+    def _look(self, count: int, size: tuple[int, int]) -> None:
+        """Runs the network on `count` grey pictures, in the memory order that it takes."""
+        entering = self.normalize(self._grey(count, size))
+        with normal_tensors(), frozen(self.module), OwnDraws().apply(entering.device):
+            try:
+                self.module(entering)
+            except FORWARD_ERRORS as error:
+                if not may_be_memory_order(error) or entering.is_contiguous():
+                    raise
+                self.module(entering.contiguous())
+
     @contextmanager
     def capture(self, reads: Sequence[str]) -> Iterator[Capture]:
         """A context in which the network is frozen and `capture(x)` returns activations by address.
 
+        An activation is a map (B, C, H, W) or a vector (B, C), whatever the order of axes in the network: tokens of
+        patches lie on their grid, and those before them (the class token) are left out (see `inverter.axes`).
+
         Args:
-            reads: addresses of layers; "" is the network's output.
+            reads: addresses of layers; "" is the network's output. With `@cls` or `@k` the vector of one token, with
+                `@all` the tensor as the layer outputs it.
 
         Yields:
             A `Capture`, to be called with normalised pictures (B, C, H, W).
@@ -286,7 +335,19 @@ class Model:
             LayerNotFound: for an unknown layer.
         """
         keep_memory()
-        with normal_tensors(), frozen(self.module), Capture(self.module, reads, self._relaid) as capture:
+        addresses = {address: resolve(self.module, address) for address in reads}
+
+        def arrange(read: str, tensor: Tensor, entering: Tensor) -> Tensor:
+            size, address = (entering.shape[2], entering.shape[3]), addresses[read]
+            return self._places.arrange(
+                tensor, len(entering), size, address, lambda: self.axes(read) or self.axes(read, size)
+            )
+
+        with (
+            normal_tensors(),
+            frozen(self.module),
+            Capture(self.module, reads, self._relaid, arrange) as capture,
+        ):
             yield capture
 
     @torch.no_grad()
@@ -321,9 +382,12 @@ class Model:
 
     def _seen(self, reads: Sequence[str], size: tuple[int, int]) -> dict[str, Tensor]:
         """Activations of one grey picture of `size` (height, width)."""
-        picture = torch.full((1, len(self.mean), *size), 0.5, dtype=torch.float32, device=self.device)
         with self.capture(reads) as capture:
-            return capture(self.normalize(picture))
+            return capture(self.normalize(self._grey(1, size)))
+
+    def _grey(self, count: int, size: tuple[int, int]) -> Tensor:
+        """(count, C, height, width), grey pictures."""
+        return torch.full((count, len(self.mean), *size), 0.5, dtype=torch.float32, device=self.device)
 
 
 class _NoNetwork(nn.Identity):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inverter.capture import FORWARD_ERRORS, may_be_memory_order, resolve
 from inverter.failures import cannot_process
-from inverter.field_geometry import Axis, ReceptiveField
+from inverter.field_geometry import Axis, PlaceWindow, ReceptiveField
 from inverter.field_tracker import FieldTracker
 from inverter.frozen import frozen
 from inverter.models import Model
@@ -85,7 +85,8 @@ def receptive_fields(
         size: (height, width) of the picture in pixels; default: the model's own.
 
     Returns:
-        Address -> receptive field; None where it is unknown or the layer does not run.
+        Address -> receptive field; None where it is unknown or the layer does not run. That of a token is unknown;
+        it is represented by the token's patch and the patches next to it, with `traced` False.
 
     Raises:
         LayerNotFound: for an address that names no layer.
@@ -99,10 +100,26 @@ def receptive_fields(
     """
     for layer in layers:
         model.check_layer(layer)
-    seen = follow(model, model.size_for(size))
+    size = model.size_for(size)
+    seen = follow(model, size)
     found = {}
     for layer in layers:
-        name, call, _ = resolve(model.module, layer)
-        calls = seen.get(name, [])
-        found[layer] = calls[call][1] if call < len(calls) else None
+        address = resolve(model.module, layer)
+        calls = seen.get(address.name, [])
+        traced = address.call < len(calls) and not address.part and not address.token
+        field = calls[address.call][1] if traced else None
+        found[layer] = field or _patches(model, layer, size)
     return found
+
+
+def _patches(model: Model, layer: str, size: tuple[int, int]) -> ReceptiveField | None:
+    """The windows that represent the places of a layer of tokens or channels-last maps."""
+    address = resolve(model.module, layer)
+    axes = model.axes(layer, size)
+    if axes is None or axes.letters in ("", "BCHW") or not axes.ordered or address.token:
+        return None
+    shape = model.shapes([layer], size)[layer]
+    if len(shape) != 4:
+        return None
+    strides = [side / places for side, places in zip(size, shape[2:], strict=True)]
+    return PlaceWindow(*(Axis(stride, -stride, 2 * stride - 1) for stride in strides))

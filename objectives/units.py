@@ -96,22 +96,26 @@ def channel(layer: str, channel: Index) -> Objective:
     return Objective(f"channel({layer})", (layer,), score, tuple(f"channel({layer}:{c})" for c in channels.tolist()))
 
 
-def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None = None) -> Objective:
+def neuron(
+    layer: str, channel: Index, y: Index | None = None, x: Index | None = None, token: str | int | None = None
+) -> Objective:
     """One position of one channel (Erhan et al. 2009: activation maximisation of a unit).
 
     Args:
-        layer: address of a layer that outputs maps (B, C, H, W) or vectors (B, C).
+        layer: address of a layer that outputs maps (B, C, H, W), tokens or vectors (B, C).
         channel: index, or one index per image.
         y: row in the map, or one per image; by default the centre, H // 2.
         x: column in the map, or one per image; by default the centre, W // 2.
+        token: of a transformer, instead of a position: "cls" for the class token, or the index of a token.
 
     Returns:
         The objective, with one target for each neuron.
 
     Raises:
         BadType: for an index that is not an integer, or a position (y, x) given as one argument.
-        BadInput: for a negative index or none at all, or numbers of targets that differ; when scored, for a layer
-            that outputs neither maps nor vectors, or a batch of another size than the number of targets.
+        BadInput: for a negative index or none at all, numbers of targets that differ, or both a position and a token;
+            when scored, for a layer that outputs neither maps nor vectors, one without this token, or a batch of
+            another size than the number of targets.
         NotFound: when scored, if there is no such channel or position (an `IndexError` as well), or the layer was not
             captured.
 
@@ -119,6 +123,10 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
         tensor([11.])
     """
+    if token is not None:
+        if y is not None or x is not None:
+            raise BadInput(f"neuron: got a position and token {token!r}; give one of them")
+        layer = f"{layer}@{token}"
     if isinstance(y, tuple) and len(y) == 2 and x is None and isinstance(channel, int):
         raise BadType(f"neuron: y is a row, got {y!r}: give the position as y and x, neuron(layer, channel, y=2, x=2)")
     channels = as_targets(channel, f"channel of {layer!r}")

@@ -50,7 +50,7 @@ def print_layers(rows: Sequence[LayerInfo]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
-    for title in ("layer", "type", "calls", "channels", "map", "receptive field", "stage"):
+    for title in ("layer", "type", "calls", "axes", "channels", "map", "receptive field", "stage"):
         table.add_column(
             title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
         )
@@ -60,6 +60,7 @@ def print_layers(rows: Sequence[LayerInfo]) -> None:
             Text(row.name),
             Text(row.type),
             str(row.calls),
+            row.axes,
             "" if row.channels is None else str(row.channels),
             "" if row.size is None else f"{row.size[0]}x{row.size[1]}",
             "" if field is None else "all" if field == float("inf") else f"{field:.0f}",

@@ -72,7 +72,7 @@ class PatchRecords:
             JSON values: the numbers of `units`, `pictures`, `skipped` pictures and `silent` units (constant over all
             pictures), and the `receptive_field`: `unknown`, `all` (the full picture), or its side such as `31 px`.
         """
-        side = None if self.field is None else self.field.size
+        side = None if self.field is None or not self.field.traced else self.field.size
         return {
             "units": len(responses),
             "receptive_field": "unknown" if side is None else "all" if side == math.inf else f"{side:.0f} px",
