@@ -117,7 +117,9 @@ def resolve(module: nn.Module, address: str) -> Address:
         )
     name, _ = split_address(first)
     if name in dict(module.named_modules()):
-        raise LayerNotFound(f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it")
+        raise LayerNotFound(
+            f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it"
+        )
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 

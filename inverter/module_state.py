@@ -17,7 +17,7 @@ class ModuleState:
     """The attributes of all modules of a network, among them modes, hooks and buffers, as they are now.
 
     A forward pass may change any of them: it counts its calls, keeps its last activations, fills a cache, updates
-    running statistics. All of that is put back, lists, dictionaries and sets too, and tensors that are written in place.
+    running statistics. All of that is put back, also what is written in place in lists, dictionaries, sets and tensors.
     Only parameters written in place are not: a copy of them would double the memory that a network takes.
 
     Args:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from inverter.axes import Axes
 from inverter.capture import ALL, FORWARD_ERRORS, INPUT, Address, may_be_memory_order
 from inverter.outputs import first_tensor, main_tensor, named_tensors
+from inverter.torchscript import named_layers
 
 MOST_PREFIX = 8
 """The most tokens that are taken for class tokens and registers before those of the patches."""
@@ -104,7 +105,7 @@ def _shapes(module: nn.Module, run: ForwardPass, batch: int, size: Size) -> tupl
         return hook
 
     with ExitStack() as stack:
-        for name, part in module.named_modules():
+        for name, part in named_layers(module).items():
             stack.callback(part.register_forward_pre_hook(before(name), with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(after(name)).remove)
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -49,7 +48,7 @@ def _transformers(model: str, config: str, **options: Any) -> Make:
 
 
 def _vgg(models: Any) -> nn.Module:
-    net = models.vgg.VGG(nn.Identity(), init_weights=False) if False else nn.Module.__new__(models.VGG)
+    net = nn.Module.__new__(models.VGG)  # its own head has 120 million weights
     nn.Module.__init__(net)
     net.features, net.avgpool = models.vgg.make_layers([8, "M", 16, "M"], batch_norm=True), nn.AdaptiveAvgPool2d(2)
     net.classifier = nn.Sequential(nn.Linear(64, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, 8))
@@ -57,9 +56,7 @@ def _vgg(models: Any) -> nn.Module:
 
 
 def _regnet(models: Any) -> nn.Module:
-    blocks = models.regnet.BlockParams.from_init_params(
-        depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8, se_ratio=0.25
-    )
+    blocks = models.regnet.BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8, se_ratio=0.25)
     return models.RegNet(blocks, num_classes=8, stem_width=8)
 
 
@@ -286,7 +283,9 @@ NETWORKS: dict[str, tuple[Make, int]] = {
     "own experts": (Experts, 32),
     "own grey, in float64": (Grey, 32),
     "own, wrapped and compiled": (
-        lambda: torch.compile(nn.DataParallel(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 3)))),
+        lambda: torch.compile(
+            nn.DataParallel(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 3)))
+        ),
         32,
     ),
 }

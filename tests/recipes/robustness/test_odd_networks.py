@@ -33,7 +33,7 @@ PLAIN = Case(
 
 def test_the_rule_notices_a_network_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(PLAIN) == "answered"
-    monkeypatch.setattr("inverter.module_state.ModuleState.restore", lambda self: [])
+    monkeypatch.setattr("inverter.module_state.ModuleState.restore", lambda _: [])
     with pytest.raises(AssertionError, match="have changed"):
         check(PLAIN)
 
@@ -47,6 +47,7 @@ def test_the_rule_notices_a_fault_of_the_engine(monkeypatch: pytest.MonkeyPatch)
         check(PLAIN)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_every_block_can_be_made() -> None:
     for make in BLOCKS.values():
         make(3)
