@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import first_tensor, select_tensor
 from inverter.own_draws import OwnDraws
-from inverter.torchscript import Scripted
+from inverter.torchscript import Scripted, named_layers
 from inverter_errors import BadInput, InverterError, LayerNotFound
 
 FORWARD_ERRORS = (
@@ -99,7 +99,7 @@ def resolve(module: nn.Module, address: str) -> Address:
         >>> resolve(nn.Sequential(nn.ReLU()), "0:in@cls")
         Address(name='0', call=0, part='in', token='cls')
     """
-    names = [known for known, _ in module.named_modules()]
+    names = named_layers(module)
     layer, mark, token = address.rpartition("@")
     if not mark or address in names:
         layer, token = address, ""
@@ -116,6 +116,10 @@ def resolve(module: nn.Module, address: str) -> Address:
             "it was made from"
         )
     name, _ = split_address(first)
+    if name in dict(module.named_modules()):
+        raise LayerNotFound(
+            f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it"
+        )
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 
@@ -182,7 +186,7 @@ class Capture:
         self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
-        modules = dict(self.module.named_modules())
+        modules = named_layers(self.module)
         for (name, entering), calls in self._requested.items():
             record = self._recorder((name, entering), calls)
             if entering:

@@ -70,7 +70,7 @@ def _hint(model: Model, error: Exception) -> str:
     if first is None:
         return ""
     entering = len(model.mean)
-    if isinstance(first, nn.Linear):
+    if isinstance(first, nn.Linear) and "shapes cannot be multiplied" in str(error):
         return (
             f"; its first layer is a Linear that takes {first.in_features} numbers: give the input size that has as "
             "many, or wrap it in a module that flattens pictures"
@@ -81,7 +81,7 @@ def _hint(model: Model, error: Exception) -> str:
             "as that many means and deviations"
         )
     for kind, takes in _OTHER_RANKS.items():
-        if isinstance(first, kind):
+        if isinstance(first, kind) and "input" in str(error):
             return (
                 f"; pictures have four dimensions (B, C, H, W), and its first layer, a {kind.__name__}, takes {takes}: "
                 "wrap it in a module that takes pictures"

@@ -20,6 +20,8 @@ from inverter.failures import cannot_process
 from inverter.frozen import frozen
 from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
+from inverter.own_draws import OwnDraws
+from inverter.own_draws import OwnDraws
 from inverter.places import Places
 from inverter.switches import normal_tensors
 from inverter.text import TextTower, encoded
@@ -331,7 +333,7 @@ class Model:
     def _look(self, count: int, size: tuple[int, int]) -> None:
         """Runs the network on `count` grey pictures, in the memory order that it takes."""
         entering = self.normalize(self._grey(count, size))
-        with normal_tensors(), frozen(self.module):
+        with normal_tensors(), frozen(self.module), OwnDraws().apply(entering.device):
             try:
                 self.module(entering)
             except FORWARD_ERRORS as error:

@@ -17,7 +17,7 @@ class ModuleState:
     """The attributes of all modules of a network, among them modes, hooks and buffers, as they are now.
 
     A forward pass may change any of them: it counts its calls, keeps its last activations, fills a cache, updates
-    running statistics. All of that is put back, lists, dictionaries and sets too, and tensors that are written in place.
+    running statistics. All of that is put back, also what is written in place in lists, dictionaries, sets and tensors.
     Only parameters written in place are not: a copy of them would double the memory that a network takes.
 
     Args:
@@ -38,7 +38,9 @@ class ModuleState:
         self.contents = [(value, _copied(value)) for value in changeable if value]
         tensors = [value for value in found.values() if isinstance(value, _TENSOR)]
         self.parameters = [(name, value, _version(value)) for name, value in module.named_parameters()]
-        self.trained = [value for value in tensors if value.is_leaf and value.requires_grad]
+        leaves = [value for value in tensors if value.is_leaf]
+        self.trained = [value for value in leaves if value.requires_grad]
+        self.gradients = [(value, value.grad) for value in leaves]
         self.tensors = [
             (value, _version(value), value.detach().clone()) for value in tensors if not isinstance(value, nn.Parameter)
         ]
@@ -51,6 +53,9 @@ class ModuleState:
             attributes["training"] = False  # not .eval(): a user's override of it might change more than the flag
         for tensor in self.trained:
             tensor.requires_grad_(False)
+        for tensor, gradient in self.gradients:
+            if gradient is not None:  # so that none is added to it
+                tensor.grad = None
 
     @torch.no_grad()
     def restore(self) -> list[str]:
@@ -68,8 +73,12 @@ class ModuleState:
             if not _same(collection, content):
                 collection.clear()
                 (collection.extend if isinstance(collection, list) else collection.update)(content)
-        for tensor in self.trained:
-            tensor.requires_grad_()
+        trained = {id(tensor) for tensor in self.trained}
+        for tensor, gradient in self.gradients:
+            if tensor.requires_grad != (id(tensor) in trained):
+                tensor.requires_grad_(id(tensor) in trained)
+            if tensor.grad is not gradient:
+                tensor.grad = gradient
         for tensor, version, before in self.tensors:
             if _version(tensor) != version or _differs(tensor, before):
                 with torch.inference_mode(tensor.is_inference()):

@@ -18,7 +18,7 @@ from inverter.models import Model
 from inverter.outputs import first_tensor
 from inverter.own_draws import OwnDraws
 from inverter.switches import normal_tensors
-from inverter.torchscript import script_of
+from inverter.torchscript import named_layers, script_of
 from inverter_errors import InverterError
 
 __all__ = ["Axis", "Calls", "ReceptiveField", "follow", "receptive_fields"]
@@ -59,7 +59,7 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
     with ExitStack() as stack:
         picture = torch.full((1, len(model.mean), *size), 0.5, dtype=torch.float32, device=model.device)
         tracker = FieldTracker(picture)
-        for name, part in model.module.named_modules():
+        for name, part in named_layers(model.module).items():
 
             def hook(_part: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
                 tensor = first_tensor(output)
@@ -69,9 +69,8 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
             stack.callback(part.register_forward_hook(hook).remove)
         stack.enter_context(normal_tensors())
         stack.enter_context(frozen(model.module))
-        entering = model.normalize(picture)
         with OwnDraws().apply(picture.device), nullcontext() if script_of(model.module) else tracker:
-            model.module(entering)
+            model.module(model.normalize(picture))
     return seen
 
 

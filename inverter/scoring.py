@@ -116,7 +116,8 @@ def no_gradient(objective: Objective) -> BadInput:
     """The error for an objective through which no gradient reaches the pictures, to be raised."""
     return BadInput(
         f"{objective.name} has no gradient with respect to the picture: what it reads does not depend on the picture, "
-        "or the network computes it under no_grad, detached, or by a step that has none (argmax, rounding)"
+        "or the network computes it under no_grad, detached, or by a step that has none (argmax, rounding, quantised "
+        "layers)"
     )
 
 

@@ -244,14 +244,14 @@ def natural_statistics(channels: int = 3) -> ImageStatistics:
 
 def _luminance(natural: ImageStatistics, channels: int) -> ImageStatistics:
     """The statistics of the luminance y = w . colour of pictures, for each of some channels that do not correlate."""
-    weights = torch.tensor(LUMA)
+    weights = natural.mean.new_tensor(LUMA)
     # y = w . mean + (w . basis) t: the powers of decorrelated channels t add up.
     share = weights @ natural.color_basis()
     deviation = share.norm()
     magnitude = (share[:, None] * natural.magnitude).norm(dim=0) / deviation
     return ImageStatistics(
         mean=(weights @ natural.mean).expand(channels).clone(),
-        covariance=deviation.square() * torch.eye(channels),
+        covariance=deviation.square() * torch.eye(channels, dtype=weights.dtype, device=weights.device),
         frequencies=natural.frequencies,
         magnitude=magnitude.expand(channels, -1).clone(),
         images=natural.images,

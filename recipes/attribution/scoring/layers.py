@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inverter import Model
 from inverter.capture import check_address, split_address
+from inverter.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.scoring.forward import score_function
@@ -116,9 +117,7 @@ def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> P
         return record
 
     with ExitStack() as stack:
-        for name, part in model.module.named_modules():
-            if isinstance(part, torch.jit.ScriptModule):  # takes no hook that runs before it
-                continue
+        for name, part in named_layers(model.module).items():
             stack.callback(part.register_forward_pre_hook(begin).remove)
             stack.callback(part.register_forward_hook(hook(name)).remove)
         with model.capture(reads) as capture:
@@ -174,8 +173,9 @@ def replaced_activation(module: nn.Module, layer: str, replace: Callable[[Tensor
         calls[name] += 1
         if calls[name] - 1 != call:
             return None
-        if not isinstance(output, Tensor):
-            raise BadInput(f"layer {layer!r} outputs {type(output).__name__}, expected a tensor: choose another layer")
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            kind = f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__
+            raise BadInput(f"layer {layer!r} outputs {kind}, expected a tensor of real numbers: choose another layer")
         return replace(output)
 
     with ExitStack() as stack:

@@ -11,9 +11,7 @@ global switches and random generators.
 from __future__ import annotations
 
 import argparse
-import math
 import random
-import sys
 import traceback
 import warnings
 from collections import Counter
@@ -340,10 +338,10 @@ OBJECTIVES: dict[str, Callable[[str], Objective]] = {
     "sum": lambda layer: channel(layer, 0) + 0.1 * logit(0) - neuron(layer, 1),
     "diversity": lambda layer: channel(layer, [0, 1]) + diversity(layer),
 }
-METHODS = (
-    "saliency grad-cam guided-backprop deconvnet gradient-x-input integrated-gradients:steps=2 smoothgrad:samples=2 "
-    "grad-cam++ layer-cam score-cam occlusion:size=6,stride=6 rise:masks=3 deeplift lrp excitation-backprop"
-).split()
+METHODS = """
+    saliency grad-cam guided-backprop deconvnet gradient-x-input integrated-gradients:steps=2 smoothgrad:samples=2
+    grad-cam++ layer-cam score-cam occlusion:size=6,stride=6 rise:masks=3 deeplift lrp excitation-backprop
+""".split()  # noqa: SIM905 - a list of words
 QUESTIONS = ("layers", "optimize", "invert", "evaluate", "explain", "fields")
 
 
@@ -491,22 +489,25 @@ def own_error(case: Case, error: Exception) -> bool:
     """True if the network raises an error like this one without the engine, forward or backward."""
     for order in (torch.channels_last, torch.contiguous_format):
         for count in (1, 2, 4):
-            net = case.network()
             x = torch.rand(count, case.channels, *case.size).to(case.dtype).contiguous(memory_format=order)
-            x.requires_grad_()
             try:
-                with torch.compiler.set_stance("force_eager"):
-                    kept: list[Tensor] = []
-                    for part in net.modules():
-                        part.register_forward_hook(lambda _m, _i, out: kept.append(out) if _real(out) else None)
-                    out = net(x)
-                    kept += [each for each in [out] if _real(each)]
-                for each in kept:
-                    torch.autograd.grad(each.sum(), x, retain_graph=True, allow_unused=True)
+                _run_alone(case.network(), x.requires_grad_())
             except Exception as other:
                 if type(other) is type(error) and str(other)[:20] == str(error)[:20]:
                     return True
     return False
+
+
+def _run_alone(net: nn.Module, x: Tensor) -> None:
+    """A forward pass, and a backward pass from the output of each module."""
+    outputs: list[Any] = []
+    for part in net.modules():
+        if not isinstance(part, torch.jit.ScriptModule):
+            part.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    with torch.compiler.set_stance("force_eager"):
+        net(x)
+    for output in filter(_real, outputs):
+        torch.autograd.grad(output.sum(), x, retain_graph=True, allow_unused=True)
 
 
 def _real(out: Any) -> bool:
@@ -548,9 +549,8 @@ def check(case: Case) -> str:
 
 def _difference(one: Any, other: Any) -> str:
     if isinstance(one, dict) and isinstance(other, dict):
-        return str(
-            [(key, _difference(one.get(key), other.get(key))) for key in one | other if one.get(key) != other.get(key)]
-        )[:600]
+        changed = [key for key in one | other if one.get(key) != other.get(key)]
+        return str([(key, _difference(one.get(key), other.get(key))) for key in changed])[:600]
     return f"{one!r:.200} -> {other!r:.200}"
 
 
