@@ -21,7 +21,6 @@ from inverter.frozen import frozen
 from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
 from inverter.own_draws import OwnDraws
-from inverter.own_draws import OwnDraws
 from inverter.places import Places
 from inverter.switches import normal_tensors
 from inverter.text import TextTower, encoded

@@ -15,7 +15,6 @@ from inverter.axes import Axes
 from inverter.capture import ALL, FORWARD_ERRORS, INPUT, Address, may_be_memory_order
 from inverter.outputs import first_tensor, main_tensor, named_tensors
 from inverter.torchscript import named_layers
-from inverter.torchscript import named_layers
 
 MOST_PREFIX = 8
 """The most tokens that are taken for class tokens and registers before those of the patches."""
