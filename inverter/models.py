@@ -403,6 +403,29 @@ class Model:
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
 
+    def nearest_size(self, reads: Sequence[str], size: tuple[int, int]) -> tuple[int, int]:
+        """The size at which small pictures are made: many transformers take their own size alone.
+
+        Args:
+            reads: addresses of layers.
+            size: (height, width) of the picture in pixels that is requested.
+
+        Returns:
+            That size, or the input size if the network can process pictures only of that.
+
+        Raises:
+            LayerNotFound: for an unknown layer.
+            BadInput: if the network can process neither.
+        """
+        try:
+            self.shapes(reads, size)
+        except BadInput:
+            if size == self.input_size:
+                raise
+            self.shapes(reads, self.input_size)
+            return self.input_size
+        return size
+
     def _seen(self, reads: Sequence[str], size: tuple[int, int]) -> dict[str, Tensor]:
         """Activations of one grey picture of `size` (height, width)."""
         with self.capture(reads) as capture:

@@ -214,8 +214,7 @@ class Atlas(NetworkRecipe):
 
         index = self._class_index(context)
         for layer in self._layers(context):
-            PriorChoice.parse(self.prior).check((self.icon, self.icon), layer.model)
-            layer.model.shapes([layer.address], (self.icon, self.icon))
+            PriorChoice.parse(self.prior).check(self._icon_size(layer), layer.model)
         name = None if index is None else class_name(context.model.categories, index)
         return [
             Unit(
@@ -246,18 +245,24 @@ class Atlas(NetworkRecipe):
         objective = centre + SURROUND_WEIGHT / self._receptive_share(layer) ** 2 * surround
         choice = PriorChoice.parse(self.prior)
         defaults = ICON_PRIOR if choice.name == "fourier" else {}
-        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
+        size, written = self._icon_size(layer), (self.icon, self.icon)
+        prior = choice.make(len(units), size, model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, centre, finish=choice.finish(prior), alpha=choice.alpha, model=model)
+        finish = choice.finish(prior, None if size == written else written)
+        return Problem(objective, prior, centre, finish=finish, alpha=choice.alpha, model=model)
+
+    def _icon_size(self, layer: AtlasLayer) -> tuple[int, int]:
+        """(height, width) in pixels at which the icons of a layer are made; they are written with sides of `icon`."""
+        return layer.model.nearest_size([layer.address], (self.icon, self.icon))
 
     def _receptive_share(self, layer: AtlasLayer) -> float:
         """The share of an icon's area in the receptive field of its centre, at most 1."""
         from inverter import receptive_fields
 
-        size = (self.icon, self.icon)
+        size = self._icon_size(layer)
         field = receptive_fields(layer.model, [layer.address], size)[layer.address]
-        return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
+        return 1.0 if field is None or not field.traced else min(1.0, (field.size / max(size)) ** 2)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import metrics

@@ -116,11 +116,11 @@ class PhotoIcons(NetworkRecipe):
         from inverter import encode
 
         model = context.model
-        photo, side = self._photo(model), (self.icon, self.icon)
-        choice = PriorChoice.parse(self.prior)
-        choice.check(side, model)
+        photo, choice = self._photo(model), PriorChoice.parse(self.prior)
         for layer in self.layers:
             model.check_layer(layer)
+        side = self._icon_size(context)
+        choice.check(side, model)
         for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
             if len(shape) != 4:
                 raise BadInput(
@@ -132,6 +132,13 @@ class PhotoIcons(NetworkRecipe):
             if not bool(activations.any()):
                 raise BadInput(f"layer {layer!r} is all zero for {self.image}: choose another layer or photo")
         return maps
+
+    @once
+    def _icon_size(self, context: RunContext) -> tuple[int, int]:
+        """(height, width) in pixels at which the icons are made; they are written with sides of `icon`."""
+        model, side = context.model, (self.icon, self.icon)
+        window = PriorChoice.parse(self.prior).window(side, model)
+        return side if model.nearest_size(self.layers, window) == window else model.input_size
 
     @once
     def _icons(self, context: RunContext) -> dict[Unit, Icon]:
@@ -179,8 +186,10 @@ class PhotoIcons(NetworkRecipe):
             objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
         choice = PriorChoice.parse(self.prior)
         defaults = {"contrast": CONTRAST} if choice.name == "fourier" else {}
-        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
-        return Problem(objective, prior, measure, finish=choice.finish(prior), alpha=choice.alpha)
+        size, written = self._icon_size(context), (self.icon, self.icon)
+        prior = choice.make(len(units), size, model, **defaults)
+        finish = choice.finish(prior, None if size == written else written)
+        return Problem(objective, prior, measure, finish=finish, alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """Of an icon, the cosine between its mean activation and its vector."""
