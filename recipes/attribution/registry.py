@@ -42,7 +42,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "extremal_channels": ("extremal-channels",),
     "spatial": ("spatial-attribution",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
-    "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
+    "propagation": ("lrp", "attn-lrp", "excitation-backprop", "deeplift", "deep-shap"),
 }
 """Module in `recipes.attribution.methods` -> the methods that it registers."""
 
