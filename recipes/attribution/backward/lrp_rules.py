@@ -165,20 +165,21 @@ class Relevance(Rules):
         return call.unchanged()
 
     def add(self, call: Call) -> Tensor:
-        """The sum of two branches: a linear operation with both as contributions."""
+        """The sum of two branches, or of a branch and a constant: a linear operation with both as contributions."""
         a, b = call.inputs
-        if a.shape != b.shape or call.rest or call.kwargs:
+        if call.rest or call.kwargs:
             return call.unchanged()
         z, rule = call.output, self.sum_rule
 
         def back(multiplier: Tensor) -> tuple[Tensor, ...]:
             if not rule.alpha:
-                return (rule.epsilon_multiplier(z, multiplier),) * 2
+                shared = rule.epsilon_multiplier(z, multiplier)
+                return tuple(shared.sum_to_size(each.shape) for each in (a, b))
             sums = [a.clamp_min(0) + b.clamp_min(0)]
             if rule.beta:
                 sums.append(a.clamp_max(0) + b.clamp_max(0))
             up, *down = rule.alpha_beta_multipliers(multiplier * z, *sums)
-            return tuple(torch.where(each > 0, up, down[0] if down else 0) for each in (a, b))
+            return tuple(torch.where(each > 0, up, down[0] if down else 0).sum_to_size(each.shape) for each in (a, b))
 
         return call.with_backward(back)
 
