@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.attention import explicit_attention
+from inverter.attention_functions import explicit_attention
 from inverter.relu_spellings import function_name
 from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
 from recipes.attribution.backward.functions import is_linear, kind_of
