@@ -25,7 +25,7 @@ def by_hand(model: Model, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.T
     net = model.module
     with torch.no_grad():
         x = net.blocks[1].norm1(net.blocks[0](net.embedded(pictures)))
-        query, key, value = net.blocks[1].qkv(x).unflatten(2, (3, 3, 4)).permute(2, 0, 3, 1, 4)
+        query, key, value = net.blocks[1].attn.qkv(x).unflatten(2, (3, 3, 4)).permute(2, 0, 3, 1, 4)
         weights = (query @ key.mT / 2).softmax(-1)
     return weights, weights @ value
 
@@ -53,7 +53,7 @@ def test_a_heads_output_is_its_slice_of_the_input_of_the_projection(model: Model
     torch.testing.assert_close(found, patches[[0, 1], [1, 2]].square().mean((1, 2)), rtol=1e-4, atol=1e-6)
     found = evaluate(model, attention_head("blocks.1", 2, channel=3), pictures)
     torch.testing.assert_close(found, patches[:, 2, :, 3].mean(1), rtol=1e-4, atol=1e-6)
-    projected = evaluate(model, channel("blocks.1.proj:in", 2 * 4 + 3), pictures)
+    projected = evaluate(model, channel("blocks.1.attn.proj:in", 2 * 4 + 3), pictures)
     torch.testing.assert_close(found, projected, rtol=1e-4, atol=1e-6)
 
 
@@ -84,7 +84,7 @@ def test_labels_name_head_and_places() -> None:
         (lambda: attention("blocks", 0), r"3 attentions run in layer 'blocks'.*blocks\.0"),
         (lambda: attention("head", 0), "no attention is computed in layer 'head'"),
         (lambda: attention_head("blocks.1", 3), "head 3 is out of range: layer 'blocks.1' has 3 heads"),
-        (lambda: attention_head("blocks.1", [0, 1, 2]), "3 heads for 2 images"),
+        (lambda: attention_head("blocks.1", [0, 1, 2]), "3 targets for a batch of 2 images"),
     ],
 )
 def test_bad_units_are_reported_in_one_line(

@@ -158,8 +158,9 @@ class Relevance(Rules):
     def attention(self, call: Call) -> Tensor:
         """Attention weights are constants: the values get all relevance. If bilinear, step by step."""
         if self.bilinear:
+            given: Any = (*call.tensors, *call.rest)
             with self:
-                return explicit_attention(*call.tensors, *call.rest, **call.kwargs)[1]
+                return explicit_attention(*given, **call.kwargs)[1]
         query, key, value = call.tensors
         call.tensors = (query.detach(), key.detach(), value)
         return call.unchanged()
