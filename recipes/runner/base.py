@@ -185,8 +185,7 @@ class UnitPlan(Machines, Recipe):
         """This recipe as another process gets it: there it neither starts over nor employs other processes."""
         return replace(self, fresh=False, workers=None, threads=None, ray=None, ray_gpus=None)
 
-    @property
-    def transforms(self) -> str:
+    def transforms(self, context: RunContext) -> str:
         """The random transforms of the pictures on their way to the network: a name of `inverter.augment`."""
         return "none"
 
