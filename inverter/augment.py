@@ -13,7 +13,6 @@ from inverter.warp import view_grid, warp
 from inverter_errors import BadInput, BadType
 from priors import cpu
 
-
 MOST_COLOR = 4.0
 """The strongest colour shift: 55 times the contrast, offsets of 1."""
 
@@ -160,7 +159,9 @@ class Augment:
         return transform
 
     def _warps(self, draws: Tensor, size: tuple[int, int], window: tuple[int, int]) -> Tensor:
-        """Draws (N, 4), with flips (N, 5), in [0, 1) as `affine_grid`'s matrices (N, 2, 3), from the window's to the picture's coordinates.
+        """Draws (N, 4) in [0, 1), or (N, 5) with flips, as matrices of `affine_grid`, (N, 2, 3).
+
+        They map coordinates of the window to those of the picture.
 
         kornia composes scale, rotation and shift as a homography in pixels and normalises it.
         """
