@@ -1,8 +1,7 @@
-"""Pictures of DeiT-tiny, a Vision Transformer: class models and MLP neurons by variant, pre-images, time for a step.
+"""Pictures of DeiT-tiny, a Vision Transformer: class models and MLP neurons by variant, and the time for a step.
 
-    python benchmarks/token_networks.py classes   [--classes every31] [--variants tokens,wide] [--sheet OUT.png]
-    python benchmarks/token_networks.py neurons   [--variants tokens,standard] [--sheet OUT.png]
-    python benchmarks/token_networks.py preimages [--count 16] [--blocks 3,6,9,12]
+    python benchmarks/token_networks.py classes [--classes every31] [--variants "tokens;wide"] [--sheet OUT.png]
+    python benchmarks/token_networks.py neurons [--variants "tokens;standard"] [--sheet OUT.png]
     python benchmarks/token_networks.py step
 
 Prints tables in Markdown; seconds are CPU seconds of all threads, since wall time depends on what else runs. Judges are
@@ -27,9 +26,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
-from inverter import PRESETS, Augment, Model, Settings, load_model, optimize
+from inverter import PRESETS, Model, Settings, load_model, optimize
 from inverter.augment import Augmentation
-from objectives import Activations, Objective, logit, softmax
+from objectives import Activations, Objective, channel, logit, softmax
 from priors import Fourier
 from recipes.activations.predictions import top_classes
 from recipes.gallery.class_model import burnt
@@ -49,22 +48,27 @@ class Variant:
     prior: dict[str, Any] = field(default_factory=lambda: {"natural_mean": True})
 
 
+FAR = replace(TOKENS, shift=0.3, scale=(0.5, 2.0))
 VARIANTS = {
     "standard": Variant("standard", 32, None, {}),
     "wide": Variant("wide", 64, 0.2, {}),
-    "zoom": Variant(Augment(shift=0.3, scale=(0.5, 2.0), rotate=10, flip=True, noise=0.1), 64, 0.3, {}),
-    "zoom, noise .1, rate .5": Variant(Augment(shift=0.3, scale=(0.5, 2.0), rotate=10, noise=0.1), 64, 0.5, {}),
-    "zoom, colour": Variant(replace(TOKENS, scale=(0.5, 2.0)), 64, 0.3, {}),
-    "zoom, colour, steep": Variant(replace(TOKENS, scale=(0.5, 2.0), noise=0.2), 64, 0.5, {"decay": 1.3}),
+    "wide, rate .5": Variant("wide", 64, 0.5, {}),
+    "wide, rate .5, decay 1.3": Variant("wide", 64, 0.5, {"decay": 1.3}),
+    "far, no colour or flip, rate .5": Variant(replace(FAR, color=0, flip=False), 64, 0.5, {}),
+    "far, no colour or flip, noise .2, rate .5": Variant(replace(FAR, color=0, flip=False, noise=0.2), 64, 0.5, {}),
+    "far, no colour, rate .3": Variant(replace(FAR, color=0), 64, 0.3, {}),
+    "far, rate .3": Variant(FAR, 64, 0.3, {}),
+    "far, noise .2, rate .5, decay 1.3": Variant(replace(FAR, noise=0.2), 64, 0.5, {"decay": 1.3}),
+    "tokens, shift .3": Variant(replace(TOKENS, shift=0.3), 64, 0.2),
     "tokens": Variant("tokens", 64, 0.2),
-    "tokens, scale .5 to 2": Variant(replace(TOKENS, scale=(0.5, 2.0)), 64, 0.2),
-    "tokens, scale .5 to 2, shift .15": Variant(replace(TOKENS, scale=(0.5, 2.0), shift=0.15), 64, 0.2),
     "tokens, 48 steps": Variant("tokens", 48, 0.2),
-    "tokens, scale .5 to 2, 48 steps": Variant(replace(TOKENS, scale=(0.5, 2.0)), 48, 0.3),
-    "tokens, contrast 1.5": Variant(
-        replace(TOKENS, scale=(0.5, 2.0), noise=0.15), 48, 0.2, {"natural_mean": True, "contrast": 1.5}
+    "tokens, shift .3, 48 steps": Variant(replace(TOKENS, shift=0.3), 48, 0.2),
+    "far, rate .3, 48 steps": Variant(FAR, 48, 0.3),
+    "far, noise .15, contrast 1.5, 48 steps": Variant(
+        replace(FAR, noise=0.15), 48, 0.2, {"natural_mean": True, "contrast": 1.5}
     ),
 }
+"""`far`: as `tokens`, but shifts of .3, scale .5 to 2."""
 
 
 def deit() -> Model:
@@ -75,12 +79,10 @@ def lite() -> Model:
     return load_model("timm:tf_efficientnet_lite0", DATA / "weights" / "tf_efficientnet_lite0.safetensors", "half")
 
 
-def photographs(count: int = 400) -> Tensor:
-    """Evenly chosen of the 400, (count, 3, SIZE, SIZE)."""
+def photographs() -> Tensor:
+    """The 400, (400, 3, SIZE, SIZE)."""
     files = sorted((DATA / "images" / "imagenet").glob("*.jpg"))
-    return torch.cat([fit(read_picture(files[i], 3), (SIZE, SIZE)) for i in range(0, len(files), len(files) // count)])[
-        :count
-    ]
+    return torch.stack([fit(read_picture(file, 3), (SIZE, SIZE)) for file in files])
 
 
 def grid_energy(images: Tensor) -> Tensor:
@@ -133,23 +135,12 @@ def classes(options: argparse.Namespace) -> None:
         sheet(options.sheet, images)
 
 
-def hidden(layer: str, channels: Sequence[int]) -> Objective:
-    """The mean of an MLP neuron (after the activation) over all patches."""
-    numbers = torch.tensor(channels)
-
-    def score(activations: Activations) -> Tensor:
-        tokens = activations[layer][:, 1:].float()
-        places = activations.pick(numbers)[:, None, None].expand(len(tokens), tokens.shape[1], 1)
-        return tokens.gather(2, places).mean((1, 2))
-
-    return Objective(f"neurons of {layer}", (layer,), score, tuple(f"{layer}:{c}" for c in channels))
-
-
 @torch.no_grad()
 def responses(model: Model, layer: str, images: Tensor, channels: Sequence[int]) -> Tensor:
-    """Activations of MLP neurons at all patches, (B, 196, channels)."""
+    """Activations of channels at all patches, (B, 196, channels)."""
     with model.capture([layer]) as capture:
-        return torch.cat([capture(model.normalize(b))[layer][:, 1:, list(channels)].float() for b in images.split(10)])
+        maps = [capture(model.normalize(part))[layer][:, list(channels)].float() for part in images.split(10)]
+    return torch.cat(maps).flatten(2).transpose(1, 2)
 
 
 def neurons(options: argparse.Namespace) -> None:
@@ -168,7 +159,7 @@ def neurons(options: argparse.Namespace) -> None:
             layer, channels = f"blocks.{block - 1}.mlp.act", spread_out(8, 768)
             natural = responses(model, layer, photos, channels)
             limit = natural.mean(1).quantile(0.99, dim=0)
-            images, seconds = made(model, hidden(layer, channels), VARIANTS[name])
+            images, seconds = made(model, channel(layer, channels), VARIANTS[name])
             score = responses(model, layer, images, channels).mean(1).diagonal()
             print(
                 f"| {name} | {block} | {int((score > limit).sum())} of 8 | {(score / limit.abs()).median():.1f} | "
@@ -203,7 +194,7 @@ def step(options: argparse.Namespace) -> None:
     print("| --- " * 5 + "|")
     for block in map(int, options.blocks.split(",")):
         layer = f"blocks.{block - 1}.mlp.act"
-        objective = hidden(layer, spread_out(8, 768))
+        objective = channel(layer, spread_out(8, 768))
         rows = [
             [bare(model, layer, objective), *(ours(model, objective, augment) for augment in ("none", "tokens"))]
             for _ in range(options.rounds)
@@ -233,7 +224,8 @@ def bare(model: Model, layer: str, objective: Objective) -> float:
         started = time.process_time()
         with Settings().autocast(torch.device("cpu")), suppress(_StopForward):
             network(model.normalize(x))
-        torch.autograd.grad(objective.score(Activations(seen, x)).sum(), x)
+        maps = {layer: seen[layer][:, 1:].transpose(1, 2).unflatten(2, (SIZE // PATCH, SIZE // PATCH))}
+        torch.autograd.grad(objective.score(Activations(maps, x)).sum(), x)
         spent.append(time.process_time() - started)
     handle.remove()
     return statistics.median(spent)
@@ -249,11 +241,10 @@ def ours(model: Model, objective: Objective, augment: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("classes", "neurons", "preimages", "step"))
+    parser.add_argument("part", choices=("classes", "neurons", "step"))
     parser.add_argument("--classes", default="every31", help="indices, or every31: 9, 40, ..., 970")
     parser.add_argument("--variants", default="tokens", help="of VARIANTS, separated by semicolons")
     parser.add_argument("--blocks", default="3,6,9")
-    parser.add_argument("--count", type=int, default=16, help="photographs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sheet", type=Path, help="write a contact sheet")
     options = parser.parse_args()

@@ -35,7 +35,7 @@ CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
 """Objectives whose units are classes."""
 FOURIER_STEPS = 32
 """Default steps of the Fourier prior, which hardly gains from more (BENCHMARKS.md); others take the usual number."""
-PATCHES: Mapping[str, Any] = {"steps": 48, "learning_rate": 0.3}
+PATCHES: Mapping[str, Any] = {"steps": 48, "learning_rate": 0.2}
 """Settings of the Fourier prior on networks that read patches: wider transforms call for smaller steps."""
 REPULSION = 0.5
 """Weight of the diversity of several attempts, relative to the unit's own score."""
