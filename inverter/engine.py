@@ -79,7 +79,7 @@ def optimize(
         prior: B pictures. It is optimised in place: pass it again to continue from its state, use `from_image` to
             start at an image. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
-        augment: `none`, `light`, `standard`, `strong`, `wide`, an `Augment`, or any callable `image -> image`
+        augment: `none`, `light`, `standard`, `strong`, `wide`, `tokens`, an `Augment`, or any callable `image -> image`
             (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global generator, seeded by
             `settings.seed`.
         progress: called after every step with a `Progress`.

@@ -53,7 +53,7 @@ class Preset:
 
 PRESETS: dict[PresetName, Preset] = {
     "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
-    "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.3, augment="tokens", tries=1),
+    "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.2, augment="tokens", tries=1),
     "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
 }
 SIMONYAN_L2 = 100.0

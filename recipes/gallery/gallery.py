@@ -35,6 +35,8 @@ CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
 """Objectives whose units are classes."""
 FOURIER_STEPS = 32
 """Default steps of the Fourier prior, which hardly gains from more (BENCHMARKS.md); others take the usual number."""
+PATCHES: Mapping[str, Any] = {"steps": 48, "learning_rate": 0.2}
+"""Settings of the Fourier prior on networks that read patches: wider transforms call for smaller steps."""
 REPULSION = 0.5
 """Weight of the diversity of several attempts, relative to the unit's own score."""
 
@@ -73,7 +75,9 @@ class Gallery(NetworkRecipe):
     )
     prior: PriorLike = option("fourier", HELP)
     steps: int | None = option(
-        None, "optimisation steps for each picture (default: 32 with the fourier prior, else 64)"
+        None,
+        "optimisation steps for each picture (default: 32 with the fourier prior, 48 on networks that read patches, "
+        "else 64)",
     )
     attempts: int = option(1, "number of different pictures of each unit, which repel each other")
     negative: bool = option(False, "add a picture that minimises each unit", grows=True)
@@ -182,6 +186,7 @@ class Gallery(NetworkRecipe):
         return units
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
+        from inverter.patches import reads_patches
         from objectives import channel, diverse, logit, neuron, softmax
 
         model = context.model
@@ -196,8 +201,11 @@ class Gallery(NetworkRecipe):
         if self.attempts > 1:
             objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
         choice = PriorChoice.parse(self.prior)
-        prior = choice.make(len(units), self.picture_size(model), model)
-        stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
+        patches = reads_patches(model)
+        own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
+        prior = choice.make(len(units), self.picture_size(model), model, **own)
+        settings = PATCHES if patches else {"steps": FOURIER_STEPS}
+        stage = {key: getattr(self, key) or value for key, value in settings.items() if choice.name == "fourier"}
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
         activation = units[0].direction == "max" and self.objective != "softmax"
         return Problem(
