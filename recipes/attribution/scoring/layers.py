@@ -51,9 +51,10 @@ LEAST_DEPTH = 1 / 4
 
 
 def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
-    """Address of the last layer with feature maps that runs before the target is read.
+    """Address of the last layer with feature maps that the target depends on.
 
-    In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
+    In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads;
+    for one of several outputs, the last layer of its branch.
 
     Args:
         model: the network.
@@ -67,7 +68,8 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
     passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
     if not passed.layers:
         raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
-    layer, depth = passed.layers[-1], passed.depths[-1]
+    runs = list(zip(passed.layers, passed.depths, strict=True))
+    layer, depth = next((run for run in reversed(runs) if _depends(model, target.reads, run[0], size)), runs[-1])
     if depth < LEAST_DEPTH * passed.weighted:
         raise BadInput(
             f"the last layer of {model.spec} with maps is {layer!r}, after {depth} of {passed.weighted} layers with "
@@ -89,6 +91,25 @@ class PassedMaps:
     layers: list[str] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     weighted: int = 0
+
+
+def _depends(model: Model, reads: Sequence[str], layer: str, size: tuple[int, int]) -> bool:
+    """False if what is read does not change with a layer's activation; a layer that runs may be of another output."""
+
+    def compute() -> bool:
+        added: list[Tensor] = []
+
+        def replace(activation: Tensor) -> Tensor:
+            added.append(torch.zeros_like(activation).requires_grad_())
+            return activation + added[0]
+
+        picture = model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device))
+        with torch.enable_grad(), replaced_activation(model.module, layer, replace), model.capture(reads) as capture:
+            read = [tensor.sum() for tensor in capture(picture).values() if tensor.requires_grad]
+            return bool(read) and torch.autograd.grad(read, added, allow_unused=True)[0] is not None
+
+    known: bool = _cached(model, (layer, tuple(reads), size, "depends"), compute)
+    return known
 
 
 @torch.no_grad()
