@@ -120,7 +120,7 @@ def as_show_channels(channels: ShowChannels) -> tuple[int, ...]:
 def check_shown(channels: Sequence[int], count: int, spec: str) -> None:
     """Raises a BadInput for a channel to be shown that the network's pictures do not have."""
     if too_high := [each for each in channels if each >= count]:
-        raise BadInput(f"show_channels {too_high[0]} is out of range: {spec} takes {count} channels (0 to {count - 1})")
+        raise BadInput(f"show_channels {too_high[0]} is out of range: {spec} has {count} channels (0 to {count - 1})")
 
 
 def in_unit_range(mean: Numbers, std: Numbers, values: tuple[float, float]) -> tuple[Numbers, Numbers]:

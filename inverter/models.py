@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from inverter.axes import Axes
 from inverter.capture import FORWARD_ERRORS, Capture, check_address, may_be_memory_order, resolve, unwrap
-from inverter.failures import cannot_process
+from inverter.failures import batched, cannot_process
 from inverter.frozen import frozen
 from inverter.input_values import (
     UNIT,
@@ -409,7 +409,7 @@ class Model:
 
     def _seen(self, reads: Sequence[str], size: tuple[int, int]) -> dict[str, Tensor]:
         """Activations of one grey picture of `size` (height, width)."""
-        with self.capture(reads) as capture:
+        with batched(self.module), self.capture(reads) as capture:
             return capture(self.normalize(self._grey(1, size)))
 
     def _grey(self, count: int, size: tuple[int, int]) -> Tensor:
@@ -425,11 +425,12 @@ class _NoNetwork(nn.Identity):
         self.register_buffer("place", torch.empty(0, dtype=torch.float32, device="cpu"), persistent=False)
 
 
-def no_network(device: str | torch.device | None = None) -> Model:
+def no_network(device: str | torch.device | None = None, channels: int = 3) -> Model:
     """The identity, Phi(x) = x: for objectives that read the picture itself.
 
     Args:
         device: where pictures are optimised: `auto` (also None), or a torch device.
+        channels: of the pictures.
 
     Returns:
         A model without parameters or normalisation.
@@ -441,7 +442,8 @@ def no_network(device: str | torch.device | None = None) -> Model:
         >>> no_network("cpu")
         Model(none, 0 parameters, 224x224, on cpu)
     """
-    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize="none", input_size=GUESSED_SIZE)
+    untouched = (0.0,) * channels, (1.0,) * channels
+    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize=untouched, input_size=GUESSED_SIZE)
 
 
 @cache

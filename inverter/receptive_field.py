@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture import FORWARD_ERRORS, may_be_memory_order, resolve
-from inverter.failures import cannot_process
+from inverter.failures import batched, cannot_process
 from inverter.field_geometry import Axis, PlaceWindow, ReceptiveField
 from inverter.field_tracker import FieldTracker
 from inverter.frozen import frozen
@@ -73,6 +73,7 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
 
             stack.callback(part.register_forward_hook(hook).remove)
         stack.enter_context(normal_tensors())
+        stack.enter_context(batched(model.module))
         stack.enter_context(frozen(model.module))
         with OwnDraws().apply(picture.device), nullcontext() if script_of(model.module) else tracker:
             model.module(model.normalize(picture))

@@ -244,12 +244,14 @@ def from_values(array: np.ndarray[Any, Any], value_range: tuple[float, float]) -
     if array.dtype.kind != "f" and (value_range == UNIT or array.dtype.kind not in "ui"):
         return _unit(array)
     low, high = value_range
-    lowest, highest = float(array.min(initial=low)), float(array.max(initial=high))
+    if not array.size:
+        raise BadInput(f"expected a picture (C, H, W), got shape {array.shape}")
+    lowest, highest = float(array.min()), float(array.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise BadInput("expected finite values, got NaN or infinity")
     if lowest < low or highest > high:
         raise BadInput(
-            f"expected values in [{low:g}, {high:g}], got some from {array.min():.4g} to {array.max():.4g}: set "
+            f"expected values in [{low:g}, {high:g}], got some from {lowest:.4g} to {highest:.4g}: set "
             "value_range low,high to the range of the network's values"
         )
     return torch.from_numpy((array.astype(np.float32) - np.float32(low)) / np.float32(high - low)).clamp(0, 1)

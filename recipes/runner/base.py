@@ -143,15 +143,8 @@ class NetworkFields:
 
     def network_settings(self) -> dict[str, Any]:
         """The fields as the manifest has them, each written in one way."""
-        from inverter.input_values import as_show_channels, as_value_range
-
-        shown, values = self.show_channels, self.value_range
-        return {
-            "model": self.model_name,
-            "input_size": written_size(self.input_size),
-            "value_range": None if values is None else list(as_value_range(values)),
-            "show_channels": None if shown is None else list(as_show_channels(shown)),
-        }
+        network = {"model": self.model_name, "input_size": written_size(self.input_size)}
+        return network | written_values(self.value_range, self.show_channels)
 
     @property
     def model_name(self) -> str:
@@ -284,6 +277,18 @@ def checked_size(size: str | int | Sequence[int] | None) -> int | tuple[int, int
         raise BadInput(f"size must be a positive integer, or HxW such as 172x264; got {size!r}") from None
     check_integer("size", max(height, width), 1, LARGEST)
     return height if height == width else (height, width)
+
+
+def written_values(
+    value_range: str | Sequence[float] | None, show_channels: str | int | Sequence[int] | None
+) -> dict[str, list[float] | list[int] | None]:
+    """The range of values, and the channels that are shown, as the manifest has them: lists, or None."""
+    from inverter.input_values import as_show_channels, as_value_range
+
+    return {
+        "value_range": None if value_range is None else list(as_value_range(value_range)),
+        "show_channels": None if show_channels is None else list(as_show_channels(show_channels)),
+    }
 
 
 def written_size(size: str | int | Sequence[int] | None) -> list[int] | None:
