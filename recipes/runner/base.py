@@ -132,8 +132,16 @@ class NetworkFields:
         """The network under inspection."""
         from inverter import load_model
 
-        known = (self.input_size, self.categories, self.value_range, self.show_channels)
-        model = load_model(self.model, self.weights, self.normalize, getattr(self, "device", None), *known)
+        model = load_model(
+            self.model,
+            self.weights,
+            self.normalize,
+            getattr(self, "device", None),
+            self.input_size,
+            self.categories,
+            value_range=self.value_range,
+            show_channels=self.show_channels,
+        )
         return model.assuming(self.shown_size)
 
     @property

@@ -23,7 +23,8 @@ class Statistics(Recipe):
     """Measures the mean, colour covariance and magnitude spectrum of a set of pictures (see `priors.measuring`).
 
     Pictures may have any size and mode. NumPy arrays `.npy` (C, H, W) or (N, C, H, W) may have any number of channels,
-    as integers of 8 or 16 bits or floats in [0, 1], or any numbers in `value_range`. Priors accept the resulting file as `statistics`.
+    as integers of 8 or 16 bits or floats in [0, 1], or any numbers in `value_range`. Priors accept the resulting file
+    as `statistics`.
 
     Raises:
         BadInput: for `channels` out of range.
