@@ -181,7 +181,7 @@ def collect(
         raise BadInput("collect: got no layers; expected at least one address")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise BadInput(f"batch must be an integer of at least 1, got {batch!r}")
-    found = picture_set(pictures, len(model.mean))
+    found = picture_set(pictures, len(model.mean), model.value_range)
     sides = model.size_for(None if size is None else as_size(size))
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}

@@ -61,6 +61,7 @@ class Atlas(NetworkRecipe):
     """
 
     name: ClassVar[str] = "atlas"
+    merged: ClassVar[bool] = True
 
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True

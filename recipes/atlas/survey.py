@@ -157,7 +157,7 @@ def surveys(
         raise BadInput(
             f"layer {first.address!r} outputs only zeros for these images: choose another layer or other images"
         )
-    pictures = {layer.folder: picture_set(images, len(layer.model.mean)) for layer in layers}
+    pictures = {layer.folder: picture_set(images, len(layer.model.mean), layer.model.value_range) for layer in layers}
     about = joint.about() | {"pictures": pictures[first.folder].digest, "positions": joint.reducer.about()}
     kind, more = "", "set positions to all"
     if class_index is not None:

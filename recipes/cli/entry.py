@@ -16,9 +16,8 @@ from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
 from recipes.cli.streams import usable_streams
-from recipes.options.fields import LARGEST, check_integer
 from recipes.outputs.vocabulary import ORIGINAL
-from recipes.runner.base import Recipe
+from recipes.runner.base import Recipe, checked_size
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgress
@@ -161,15 +160,17 @@ def _run_file(file: str, changes: Sequence[str] = (), **overrides: Any) -> int:
     return _run(load_recipe(file, changes, **overrides))
 
 
-def _layers(model: str = "builtin", size: int | None = None, **options: Any) -> int:
+def _layers(model: str = "builtin", size: str | None = None, **options: Any) -> int:
     from inverter import layers, load_model
+    from inverter.layer_info import outputs
     from priors.base import as_size
-    from recipes.cli.tables import print_layers
+    from recipes.cli.tables import print_ends, print_layers
 
-    if size is not None:
-        check_integer("size", size, 1, LARGEST)
-    loaded = load_model(model, **options).assuming(size)
-    print_layers(layers(loaded, as_size(size) if size is not None else None))
+    side = checked_size(size)
+    shown = None if side is None else as_size(side)
+    loaded = load_model(model, **options).assuming(shown)
+    print_layers(layers(loaded, shown))
+    print_ends(loaded, loaded.size_for(shown), outputs(loaded, shown))
     return 0
 
 

@@ -39,8 +39,8 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
 
     target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True, grows=True)
     method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True, grows=True)
-    size: int | None = option(
-        None, "side of the images as the network receives them, in pixels (default: the model's input size)"
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the images as the network receives them in pixels, or HxW (default: the model's input size)"
     )
     batch_size: int | None = option(None, "images processed together (default: chosen for the device)")
     steps: int | None = option(None, "", hidden=True)

@@ -147,7 +147,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         code, size = self._code(context), self._size(context)
         if code is not None:
             code.check(model)
-            if self.size is not None and (self.size, self.size) != code.size:
+            if self.size is not None and self.picture_size(model) != code.size:
                 raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
         files = self._files(context)  # bad pictures, and a bad judge, are errors before anything is written
         self._judge(context)

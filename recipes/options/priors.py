@@ -221,7 +221,8 @@ def _accentuate(
         "pyramid": priors.Pyramid.from_image,
         "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # as in the paper: only phases are optimised
     }
-    photo = fit(read_picture(Path(image), image_channels), size).expand(count, -1, -1, -1)
+    read = read_picture(Path(image), image_channels, value_range=model.value_range)
+    photo = fit(read, size).expand(count, -1, -1, -1)
     return priors.Accentuate(photo, starts[start], strength, None if layer is None else _features(model, layer))
 
 

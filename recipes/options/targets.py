@@ -29,12 +29,13 @@ FORMS = {
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
     "text": "text:WORDS",
+    "output": "output:NAME",
 }
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
-    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them; text is for networks "
-    "with a text tower (CLIP, SigLIP)"
+    "tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; "
+    "text is for networks with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
@@ -65,6 +66,8 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
+        if kind == OUTPUT_LAYER and rest:
+            return cls("logit", f"{OUTPUT_LAYER}:{rest}", TOP)
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
         for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind in ("logit", "softmax")):
@@ -191,6 +194,7 @@ _FITS: dict[str, Callable[[str], object]] = {
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,
     "text": bool,
+    "output": lambda _which: False,
 }
 """For each kind, whether text says which unit of a layer it is."""
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.options.fields import LARGEST, MOST, check_integer, option
@@ -69,14 +69,16 @@ class PhotoIcons(NetworkRecipe):
         BadInput: for options out of their range.
     """
 
+    merged: ClassVar[bool] = True
+
     image: str = option("", "the photo")
     layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True, grows=True)
     count: int = option(4, "number of strongest channels to list for each position")
     icon: int = option(96, "side of the icons in pixels")
     power: float = option(2.0, "exponent of the cosine factor; 0 is the plain dot product")
     prior: PriorLike = option("fourier", HELP)
-    size: int | None = option(
-        None, "side of the photo at the network's input, in pixels (default: the model's input size)"
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the photo at the network's input in pixels, or HxW (default: the model's)"
     )
     steps: int | None = option(32, "optimisation steps for each icon")
     augment: str = option("light", "none, light, standard, strong or wide")
@@ -104,7 +106,8 @@ class PhotoIcons(NetworkRecipe):
     def _photo(self, model: Model) -> Tensor:
         from recipes.pictures.reading import fit, read_picture
 
-        return fit(read_picture(self.image, len(model.mean)), self.picture_size(model))
+        photo = read_picture(self.image, len(model.mean), value_range=model.value_range)
+        return fit(photo, self.picture_size(model))
 
     @once
     def _maps(self, context: RunContext) -> dict[str, Tensor]:

@@ -33,11 +33,13 @@ class Finished:
         records: of the pictures.
         images: the pictures.
         alpha: True if their last channel is opacity.
+        drawn: True for drawings, which are no pictures as the network takes them.
     """
 
     records: Sequence[Record]
     images: Tensor
     alpha: bool = False
+    drawn: bool = False
 
 
 def make(
@@ -99,7 +101,8 @@ def _made(
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
-    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], finished, alpha)
+    drawn = isinstance(work, Given) and work.drawn
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], finished, alpha, drawn)
 
 
 def _optimised(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.options.fields import OPTIMISATION, option
-from recipes.runner.base import NetworkFields, UnitPlan
+from recipes.runner.base import NetworkFields, UnitPlan, checked_size
 from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
@@ -55,9 +55,12 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         return super().settings() | self.network_settings()
 
     @property
-    def shown_size(self) -> int | None:
-        return self.size
+    def shown_size(self) -> int | tuple[int, int] | None:
+        return checked_size(self.size)
 
     def picture_size(self, model: Model) -> tuple[int, int]:
         """(height, width) of the pictures in pixels: `size`, else the model's own."""
-        return model.size_for((self.size, self.size) if self.size else None)
+        from priors.base import as_size
+
+        size = checked_size(self.size)
+        return model.size_for(None if size is None else as_size(size))

@@ -91,8 +91,10 @@ class Given:
         images: the pictures, (B, C, H, W) in [0, 1].
         units: the units once more, where something about them depends on the picture (its class); else None.
         metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
+        drawn: True for drawings (heat maps over a photo), which are no pictures as the network takes them.
     """
 
     images: Tensor
     units: Sequence[Unit] | None = None
     metrics: Sequence[Mapping[str, Any]] | None = None
+    drawn: bool = False

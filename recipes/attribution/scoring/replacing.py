@@ -60,7 +60,7 @@ def replaced_activation(
             raise BadInput(f"no tensor goes into module {where.name!r}: choose another layer than {layer!r}")
         if not tensor.is_floating_point():
             raise BadInput(
-                f"layer {layer!r} outputs a tensor of {tensor.dtype}, expected one of real numbers: choose another layer"
+                f"layer {layer!r} outputs a tensor of {tensor.dtype}, expected one of real numbers: choose another"
             )
         if axes is None or axes.rank != tensor.ndim:
             return exchanged(held, tensor, replace(tensor))
