@@ -26,7 +26,7 @@ from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
 from inverter.switches import recording
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
@@ -147,7 +147,7 @@ def _climb(
     count = prior.count
     if objective.count not in (1, count):
         raise BadInput(
-            f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
+            f"{objective.name} has {plural(objective.count, 'target')}, but the prior has {plural(count, 'picture')}: "
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
