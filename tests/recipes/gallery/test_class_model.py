@@ -156,7 +156,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert len(error) == 1
         assert said in error[0]
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ValueError, match="unknown augment 'wild'; did you mean wide?"):
+    with pytest.raises(ValueError, match="unknown augment 'wild'; did you mean wide"):
         ClassModel(augment="wild")
 
 
