@@ -218,7 +218,7 @@ def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
     seeds = []
     for label in labels:
         text = f"{seed}/{label}/{seen[label]}" + (f"/{number}" if number else "")
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds
