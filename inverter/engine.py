@@ -26,7 +26,7 @@ from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
 from inverter.switches import recording
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
@@ -147,7 +147,7 @@ def _climb(
     count = prior.count
     if objective.count not in (1, count):
         raise BadInput(
-            f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
+            f"{objective.name} has {plural(objective.count, 'target')}, but the prior has {plural(count, 'picture')}: "
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
@@ -218,7 +218,7 @@ def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
     seeds = []
     for label in labels:
         text = f"{seed}/{label}/{seen[label]}" + (f"/{number}" if number else "")
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture import FORWARD_ERRORS
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 
 if TYPE_CHECKING:
     from inverter.models import Model
@@ -105,13 +105,13 @@ def _hint(model: Model, error: Exception) -> str:
         return f"; {_FOUR}, and its forward pass takes an input of {unpacked[1]}: {_WRAP}"
     if isinstance(first, nn.Linear) and "shapes cannot be multiplied" in str(error):
         return (
-            f"; its first layer is a Linear that takes {first.in_features} numbers: give the input size that has as "
-            "many, or wrap it in a module that flattens pictures"
+            f"; its first layer is a Linear that takes {plural(first.in_features, 'number')}: give the input size "
+            "that has as many, or wrap it in a module that flattens pictures"
         )
     if isinstance(first, nn.Conv2d) and first.in_channels != entering and "channels" in str(error):
         return (
-            f"; its first convolution takes {first.in_channels} channels and pictures have {entering}: give normalize "
-            "as that many means and deviations"
+            f"; its first convolution takes {plural(first.in_channels, 'channel')} and pictures have {entering}: "
+            "give normalize as that many means and deviations"
         )
     for kind, takes in _OTHER_RANKS.items():
         if isinstance(first, kind) and any(word in str(error) for word in ("input", "indices")):

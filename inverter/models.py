@@ -37,7 +37,7 @@ from inverter.switches import normal_tensors
 from inverter.text import TextTower, encoded
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
-from inverter_errors import BadInput, GuessedSizeWarning, InverterError
+from inverter_errors import BadInput, GuessedSizeWarning, InverterError, plural
 from priors.base import as_size
 
 GUESSED_SIZE = (224, 224)
@@ -70,7 +70,7 @@ def as_device(device: str | torch.device | None) -> torch.device:
         raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise BadInput(
-            f"device {str(found)!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices; "
+            f"device {str(found)!r} is not available: torch sees {plural(torch.cuda.device_count(), 'CUDA device')}; "
             "use device auto or cpu"
         )
     if found.type == "mps" and not torch.backends.mps.is_available():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from objectives.units import by_device
 
@@ -43,7 +43,9 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
         )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
-        raise BadInput(f"known_pixels: got {len(names)} names for {len(target)} targets; expected one for each")
+        raise BadInput(
+            f"known_pixels: got {plural(len(names), 'name')} for {plural(len(target), 'target')}; expected one for each"
+        )
     weights = mask.detach().float()
     if not bool((weights >= 0).all()):
         raise BadInput("known_pixels: expected masks of weights >= 0, 1 where the picture is known")

@@ -12,6 +12,7 @@ from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.atlas.layout_names import LAYOUTS, Layout
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
@@ -83,7 +84,7 @@ class Atlas(NetworkRecipe):
     icon: int = option(96, "side of the icons in pixels", was="size")
     size: int | None = option(None, "", hidden=True)
     steps: int | None = option(48, "optimisation steps per icon")
-    augment: str = option("light", "none, light, standard, strong or wide")
+    augment: AugmentName = option("light", TRANSFORMS, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,8 +97,6 @@ class Atlas(NetworkRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
         if self.with_ is not None:
             LayerChoice.parse(self.with_)
-        if self.layout not in LAYOUTS:
-            raise BadInput(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
         for key, lowest in (("min_members", 1), ("neighbors", 2)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:

@@ -189,7 +189,7 @@ class DeepDream(NetworkFields, Recipe):
         import torch
 
         from recipes.deepdream.octaves import add_detail, colour_statistics, dream, match_colours, octave_sizes, zoomed
-        from recipes.executors.progress import RunProgress
+        from recipes.deepdream.progress import DreamProgress
         from recipes.outputs.atomic import check_writable, unfinished
         from recipes.outputs.showing import Showing
         from recipes.outputs.video import open_video
@@ -205,7 +205,8 @@ class DeepDream(NetworkFields, Recipe):
         photo = photo.to(model.device)
         generator = torch.Generator("cpu").manual_seed(self.seed)
         frame_steps = [self.steps, *[max(1, round(LATER_STEPS * self.steps))] * self.zoom]
-        done, total = 0, sum(frame_steps) * len(octave_sizes(size, self.octaves, self.octave_scale))
+        sizes = octave_sizes(size, self.octaves, self.octave_scale)
+        done, total, counted = 0, sum(frame_steps) * len(sizes), DreamProgress(progress, sizes, frame_steps)
         colours = colour_statistics(photo)
         picture = photo
         with ExitStack() as stack:
@@ -218,11 +219,8 @@ class DeepDream(NetworkFields, Recipe):
                     if done == 1:
                         write_frame(photo[0])
                     write_frame(add_detail(shown, photo, size)[0])
-                if progress is not None:
-                    progress(RunProgress(done, total, 0, "step"))
+                counted.step()
 
-            if progress is not None:
-                progress(RunProgress(0, total, 0, "step"))
             try:
                 for frame, steps in enumerate(frame_steps):
                     if frame:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
@@ -47,7 +48,7 @@ class Preset:
     prior: str
     steps: int
     learning_rate: float
-    augment: str
+    augment: AugmentName
     tries: int
 
 
@@ -110,12 +111,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
     tries: int | None = option(
         None, "random restarts of each picture, of which the best is kept (default: the preset's)"
     )
-    augment: str = option("auto", "none, light, standard, strong, wide, tokens, or auto (the preset's)")
+    augment: AugmentName = option("auto", f"{TRANSFORMS}; auto: the preset's", choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.preset not in get_args(PresetName):
-            raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(get_args(PresetName))}")
         self.check_judge()
         _ = self._words
         if self.tries is not None:
@@ -185,7 +184,7 @@ class ClassModel(JudgeFields, NetworkRecipe):
         self._choice(context).check(self.picture_size(model), model)
         if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
             raise BadInput(
-                f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
+                f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
                 "choose a judge that was trained on the same classes"
             )
         indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
@@ -90,8 +90,6 @@ class Gallery(NetworkRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective not in OBJECTIVES:
-            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         PriorChoice.parse(self.prior)
         check_integer("attempts", self.attempts, 1, MOST)
         if not self.layers:
@@ -241,9 +239,9 @@ class Gallery(NetworkRecipe):
         if not silent:
             return None
         named = ", ".join(dict.fromkeys(f"{record.layer}/{record.channel}" for record in silent[:5]))
-        few = f"{len(silent)} pictures are" if len(silent) > 1 else "1 picture is"
-        units = "silent units" if len(silent) > 1 else "a silent unit"
-        return f"{few} of {units}, which no picture made active: {named}{', ...' if len(silent) > 5 else ''}"
+        which = "are of silent units" if len(silent) > 1 else "is of a silent unit"
+        more = ", ..." if len(silent) > 5 else ""
+        return f"{plural(len(silent), 'picture')} {which}, which no picture made active: {named}{more}"
 
     def _diversity_layer(self, model: Model, layer: str) -> str:
         """The layer in which attempts must differ: the unit's own, or for classes the last stage."""

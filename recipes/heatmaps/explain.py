@@ -13,7 +13,6 @@ from inverter_errors import BadInput
 from recipes.attribution.registry import MethodChoice
 from recipes.heatmaps.shared import HeatMapRecipe, map_units, original_units, with_channels
 from recipes.options.fields import check_integer, option, texts
-from recipes.options.suggest import nearest
 from recipes.options.targets import Target
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
@@ -100,8 +99,6 @@ class Explain(HeatMapRecipe):
         super().__post_init__()
         if not all(isinstance(layer, str) and layer for layer in self._layers):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers lists them)")
-        if self.box not in BOX_MODES:
-            raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOX_MODES)}")
         if self.perceive is not None:
             check_integer("perceive", self.perceive, 1, MOST_STEPS)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
+from recipes.options.augmentations import AUGMENTS, AugmentName
 from recipes.options.fields import option, texts
 from recipes.options.targets import HELP as TARGETS
 from recipes.options.targets import TOP, Target
@@ -46,7 +47,7 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
     steps: int | None = option(None, "", hidden=True)
     learning_rate: float | None = option(None, "", hidden=True)
     precision: Precision = option("float32", "", hidden=True)
-    augment: str = option("none", "", hidden=True)
+    augment: AugmentName = option("none", "", hidden=True, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.options.fields import option, texts
 from recipes.outputs.file_names import safe_name
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import MASKED, ORIGINAL
 from recipes.runner.base import written_values
 from recipes.runner.context import RunContext, once
 from recipes.runner.picture_fields import PictureFields
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from recipes.outputs.manifest import Record
     from recipes.pictures.inputs import InputPictures
 
-MASKED, RESTORED = "masked", "restored"
-"""The objectives of the masked picture and of the result in the manifest."""
+RESTORED = "restored"
+"""The objective of the result in the manifest."""
 LEARNING_RATE = 0.01
 SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
 """Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
@@ -124,7 +124,10 @@ class Inpaint(PictureFields, UnitRecipe):
 
         pictures, masks = named_files(self.images), list(named_files(self.masks).values())
         if len(masks) not in (1, len(pictures)):
-            raise BadInput(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
+            raise BadInput(
+                f"got {plural(len(masks), 'mask')} for {plural(len(pictures), 'picture')}; expected one for all, "
+                "or each"
+            )
         return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
 
     def _read(self, context: RunContext, name: str) -> tuple[Tensor, Tensor]:

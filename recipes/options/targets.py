@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.suggest import nearest
@@ -212,7 +212,8 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
             raise BadInput(f"target {target}: {error}") from error
         if array.shape != (count,) or array.dtype.kind not in "fiu":
             raise BadInput(
-                f"target {target}: {text} holds an array of shape {array.shape}, expected {count} numbers ({count},)"
+                f"target {target}: {text} holds an array of shape {array.shape}, expected "
+                f"{plural(count, 'number')} ({count},)"
             )
         return [float(value) for value in array]
     vector = [0.0] * count
@@ -225,5 +226,5 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
         except ValueError:
             raise BadInput(f"target {target}: got {piece.strip()!r}, expected CHANNEL*WEIGHT or FILE.npy") from None
         except IndexError:
-            raise BadInput(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
+            raise BadInput(f"target {target}: the layer has {plural(count, 'channel')} (0 to {count - 1})") from None
     return vector

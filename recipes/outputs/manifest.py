@@ -38,7 +38,7 @@ class Record:
     Attributes:
         layer: address; "output" for classes.
         channel: index of the channel, or of the class; None for an entire layer.
-        objective: channel, neuron, logit, ...; `vocabulary.ORIGINAL` for an input image.
+        objective: channel, neuron, logit, ...; one of `vocabulary.INPUTS` for an input image.
         attempt: index among several pictures of the same unit.
         seed: of the run.
         file: path below the output folder, with `/`.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
@@ -81,7 +82,7 @@ class PhotoIcons(NetworkRecipe):
         None, "side of the photo at the network's input in pixels, or HxW (default: the model's)"
     )
     steps: int | None = option(32, "optimisation steps for each icon")
-    augment: str = option("light", "none, light, standard, strong or wide")
+    augment: AugmentName = option("light", TRANSFORMS, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.outputs.file_names import safe_name
 from recipes.pictures.reading import UNIT, named_pictures, read_picture
 from recipes.pictures.sets import READERS, PictureSet
@@ -64,7 +64,7 @@ class InputPictures:
                 unreadable[str(files[names[index]])] = reason
         if len(unreadable) == len(names):
             reason = next(iter(unreadable.values()))
-            raise BadInput(f"none of the {len(names)} pictures can be read; the first: {reason}")
+            raise BadInput(f"none of the {plural(len(names), 'picture')} can be read; the first: {reason}")
         readable = {name: file for name, file in files.items() if str(file) not in unreadable}
         return cls(readable, unreadable, channels, value_range)
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
@@ -114,7 +114,9 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
                 raise
             skipped[str(file)] = " ".join(str(error).split())
     if len(skipped) == len(named):
-        raise BadInput(f"none of the {len(named)} pictures can be read; the first: {next(iter(skipped.values()))}")
+        raise BadInput(
+            f"none of the {plural(len(named), 'picture')} can be read; the first: {next(iter(skipped.values()))}"
+        )
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 

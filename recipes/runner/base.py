@@ -17,6 +17,7 @@ from recipes.options.fields import (
     NETWORK,
     OPTIMISATION,
     OUTPUT,
+    check_choice,
     check_integer,
     check_out,
     key_of,
@@ -48,6 +49,8 @@ class Recipe(ABC):
 
     def __post_init__(self) -> None:
         check_out(self.out)
+        for field in fields(self):
+            check_choice(field, getattr(self, field.name))
 
     def run(self, progress: RunProgressCallback | Literal["auto"] | None = "auto") -> Report:
         """Makes everything that is not finished yet.

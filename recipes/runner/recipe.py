@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import OPTIMISATION, option
 from recipes.runner.base import NetworkFields, UnitPlan, checked_size
 from recipes.runner.context import RunContext
@@ -33,11 +34,12 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         usual_augment: the augmentation of `auto` for a network that does not read patches.
     """
 
-    usual_augment: ClassVar[str] = "standard"
+    usual_augment: ClassVar[AugmentName] = "standard"
 
-    augment: str = option(
+    augment: AugmentName = option(
         "auto",
-        "none, light, standard, strong, wide, tokens, or auto (tokens for a network that reads patches, else standard)",
+        f"{TRANSFORMS}; auto: tokens for a network that reads patches, else standard",
+        choices=AUGMENTS,
         group=OPTIMISATION,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import INPUTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ class Unit:
     @property
     def requested(self) -> bool:
         """False for an input image, which is in the folder only to be compared with."""
-        return self.objective != ORIGINAL
+        return self.objective not in INPUTS
 
 
 @dataclass(frozen=True)

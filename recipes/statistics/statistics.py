@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from recipes.options.fields import option
 from recipes.runner.base import Recipe
 
@@ -77,7 +77,9 @@ class Statistics(Recipe):
             statistics = measure(pictures, self.source or folder.resolve().name)
         except ValueError as error:
             skipped = "; ".join(f"{path.name}: {reason}" for path, reason in list(pictures.skipped.items())[:3])
-            reasons = f" ({len(pictures.skipped)} of {len(files)} files skipped: {skipped})" if skipped else ""
+            reasons = (
+                f" ({len(pictures.skipped)} of {plural(len(files), 'file')} skipped: {skipped})" if skipped else ""
+            )
             raise BadInput(f"{folder}: {error}{reasons}") from None
         statistics.save(out)
         slopes = ", ".join(f"{slope:.2f}" for slope in statistics.slope().tolist())
@@ -88,5 +90,6 @@ class Statistics(Recipe):
             seconds=time.perf_counter() - started,
             files={"statistics": out},
             skipped={str(path): reason for path, reason in pictures.skipped.items()},
-            closing=f"{statistics.images} pictures measured, {len(pictures.skipped)} skipped; spectrum slopes {slopes}",
+            closing=f"{plural(statistics.images, 'picture')} measured, {len(pictures.skipped)} skipped; "
+            f"spectrum slopes {slopes}",
         )

@@ -150,13 +150,14 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--class", "56"], "out of range"),
         (["--judge-weights", "w.safetensors"], "judge_weights is given but no judge: set judge to a network"),
         (["--judge", "torchvision:missing"], "torchvision has no model 'missing'"),
-        (["--augment", "wild"], "unknown augmentation 'wild'"),
     ):
         assert main(["classes", "--steps", "1", *arguments, *out]) == 2
         error = capsys.readouterr().err.splitlines()
         assert len(error) == 1
         assert said in error[0]
     assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="unknown augment 'wild'; did you mean wide"):
+        ClassModel(augment="wild")
 
 
 def test_the_key_in_toml_is_the_flag(tmp_path: Path) -> None:

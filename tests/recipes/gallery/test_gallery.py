@@ -266,6 +266,8 @@ def test_no_file_is_written_before_all_units_are_known_to_exist(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"augment": "standart"}, "unknown augment 'standart'; did you mean standard?"),
+        ({"augment": ["light"]}, "unknown augment ['light']"),
         ({"objective": "loss"}, "unknown objective 'loss'; expected one of channel, neuron, logit, softmax"),
         ({"prior": "wavelet"}, "unknown prior 'wavelet'"),
         ({"attempts": 0}, "attempts must be an integer of at least 1, got 0"),
