@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,11 +67,15 @@ def library(name: str, extra: str) -> ModuleType:
     Raises:
         MissingLibrary: if it is not installed.
     """
-    try:
-        with quiet():
-            return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise MissingLibrary(f"{extra} models need {name}: pip install 'inverter-vis[{extra}]'") from None
+    require(name, extra)
+    with quiet():
+        return importlib.import_module(name)
+
+
+def require(name: str, extra: str) -> None:
+    """Checks that an optional library is there, without importing it; otherwise as `library`."""
+    if importlib.util.find_spec(name) is None:
+        raise MissingLibrary(f"{extra} models need {name}: pip install 'inverter-vis[{extra}]'")
 
 
 @contextmanager
