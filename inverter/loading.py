@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -100,15 +101,16 @@ def load_model(
     name = "module" if isinstance(spec, nn.Module) else str(spec)
     if weights == RANDOM and (isinstance(spec, nn.Module) or (found and not found[0].random)):
         raise BadInput(f"weights {RANDOM}: for {random_forms()} alone; {name} has the weights it comes with")
+    put: Callable[[nn.Module, Path], None] = load_weights
     if isinstance(spec, nn.Module):
         module, known = spec, attributes(spec)
     elif found is not None:
         source, inner = found
-        module, known = source.load(inner, weights is None)
+        (module, known), put = source.load(inner, weights is None), source.put
     else:
         raise no_model(spec)
     if file is not None:
-        load_weights(module, file)
+        put(module, file)
         known["weights"] = file
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))

@@ -21,12 +21,12 @@ MOST = 100
 def cached() -> Iterable[str]:
     """Names of the cached repositories that transformers load and that take pictures."""
     require("transformers", "hf")
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
         with quiet():
-            found = scan_cache_dir().repos
+            found = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
     return [f"hf:{repo.repo_id}" for repo in found if repo.repo_type == "model" and _of_pictures(repo)]

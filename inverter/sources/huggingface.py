@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inverter.checkpoints import find_weights
+from inverter.checkpoints import find_weights, load_weights, read_state
 from inverter.metadata import Known
 from inverter.sources.hub import hub
 from inverter.sources.hub_names import cached, searched
@@ -68,6 +68,24 @@ def _load(name: str, pretrained: bool) -> Found:
     if folder is not None and pretrained:
         known["weights"] = find_weights(folder)
     return module, known
+
+
+def _put(module: Any, path: Path) -> None:
+    """Copies a file's tensors by the module's own names, else by those of its checkpoints, which transformers map.
+
+    Raises:
+        BadInput: if they do not fit in either way.
+    """
+    try:
+        load_weights(module, path)
+    except BadInput as error:
+        state = dict(read_state(path))
+        with hub(f"{path}", asks=False):
+            options = {"config": module.config, "state_dict": state, "output_loading_info": True}
+            mapped, report = type(module).from_pretrained(None, **options)
+        if report["missing_keys"] or report["unexpected_keys"] or report["mismatched_keys"]:
+            raise error
+        module.load_state_dict(mapped.state_dict())
 
 
 def _folder(name: str) -> Path | None:
@@ -182,6 +200,7 @@ SOURCE = Source(
     form="hf:ORG/NAME or hf:FOLDER",
     takes=prefixed("hf"),
     load=_load,
+    put=_put,
     names=lambda pattern: [*cached(), *searched(pattern)],
     random=True,
 )

@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from inverter.checkpoints import load_weights
 from inverter.metadata import Known, as_input_size
 from inverter.sources.hub import hub
 from inverter.sources.source import Found, Source, library, near, prefixed, seeded
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, InverterError, MissingFile
 
 FOLDER, HUB = "local-dir:", "hf-hub:"
 """Beginnings of the names that open_clip finds outside of its own list."""
@@ -35,6 +36,22 @@ def _load(name: str, pretrained: bool) -> Found:
         module = open_clip.create_model(architecture, tag, load_weights=pretrained, pretrained_text=False)
     module.forward = module.encode_image
     return module, _preprocessing(module)
+
+
+def _put(module: nn.Module, path: Path) -> None:
+    """Copies a file's tensors by the module's own names, else in the formats that open_clip converts.
+
+    Raises:
+        BadInput: if they do not fit in either way.
+    """
+    try:
+        load_weights(module, path)
+    except BadInput as error:
+        try:
+            with hub(f"{path}", asks=False):
+                library("open_clip", "clip").load_checkpoint(module, str(path), strict=True, weights_only=True)
+        except InverterError:
+            raise error from None
 
 
 def _split(open_clip: Any, name: str, pretrained: bool) -> tuple[str, str | None]:
@@ -77,6 +94,7 @@ SOURCE = Source(
     form="open_clip:ARCH/TAG",
     takes=prefixed("open_clip"),
     load=_load,
+    put=_put,
     names=_names,
     random=True,
 )

@@ -7,11 +7,13 @@ import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import nn
 
+from inverter.checkpoints import load_weights
 from inverter.metadata import Known
 from inverter.sources.quiet import quiet
 from inverter_errors import MissingLibrary
@@ -29,6 +31,7 @@ class Source:
         form: how its networks are named, for texts: `timm:NAME`.
         takes: what of a spec names the network (its NAME); None for the spec of another source.
         load: makes the network of a NAME; False as the second argument: without fetching its pretrained weights.
+        put: copies a file of weights into its networks.
         names: full specs to choose from, if it has a list; a pattern may have it search further than this machine.
         random: True if its architectures can start with random weights.
     """
@@ -37,6 +40,7 @@ class Source:
     form: str
     takes: Callable[[str], str | None]
     load: Callable[[str, bool], Found]
+    put: Callable[[nn.Module, Path], None] = load_weights
     names: Callable[[str], Iterable[str]] | None = None
     random: bool = False
 
