@@ -47,7 +47,7 @@ def _load(name: str, pretrained: bool) -> Found:
         raise BadInput(f"{name} could not be loaded as an exported network ({first_line(error)})") from error
     for part in module.modules():
         for node in getattr(getattr(part, "graph", None), "nodes", ()):
-            node.meta.clear()  # traced shapes, which cannot be copied; torch checks an input by them, here `_check` does
+            node.meta.clear()  # traced shapes, which cannot be copied; instead of torch by these, `_check` checks
     sides = _sides(program, name)
     module.register_forward_pre_hook(partial(_check, name, sides))
     return module, {"input_size": sides} if None not in sides else {}
@@ -58,8 +58,8 @@ def _check(name: str, sides: tuple[int | None, int | None], module: nn.Module, i
     height, width = inputs[0].shape[2:]
     if any(side not in (None, given) for side, given in zip(sides, (height, width), strict=True)):
         raise BadInput(
-            f"{name} was exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}: "
-            "give this size, or export it with dynamic sides"
+            f"{name} was exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}; "
+            "give that size, or export it with dynamic ones"
         )
 
 

@@ -99,12 +99,15 @@ class NetworkFields:
     """The fields of a recipe with a network under inspection."""
 
     model: str | nn.Module | Model = option(
-        "builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin", group=NETWORK
+        "builtin",
+        "builtin, torchvision:NAME, timm:NAME, hf:ORG/NAME, hf:FOLDER, open_clip:ARCH/TAG, FILE.py:FACTORY, or an "
+        "exported file (FILE.pt2, TorchScript)",
+        group=NETWORK,
     )
     weights: str | None = option(
         None,
-        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that a torchvision or timm "
-        "architecture starts with",
+        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that an architecture "
+        "starts with",
         group=NETWORK,
     )
     normalize: str | None = option(
