@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.dips import Lift
 from inverter.folding import Folding
 from inverter.input_gradients import InputGradients
 from inverter.lbfgs import LBFGS
@@ -277,9 +278,11 @@ class _Batch:
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     rescue.watch(step, entering)
-                    with self.settings.autocast(device, self.model.dtype), quick, redirect, folding:
+                    lift = Lift(step < self.settings.redirect and self.settings.optimizer == "adam")
+                    with self.settings.autocast(device, self.model.dtype), quick, redirect, lift, folding:
                         seen = capture(entering)
                     part_of_it = scored(self.objective, Activations(seen, view, rows))
+                    lift.inactive = part_of_it.detach() <= 0
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 if not score.requires_grad:
                     raise no_gradient(self.objective)

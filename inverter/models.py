@@ -23,6 +23,7 @@ from inverter.memory import keep_memory
 from inverter.own_draws import OwnDraws
 from inverter.places import Places
 from inverter.switches import normal_tensors
+from inverter.text import TextTower, encoded
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
 from inverter_errors import BadInput, GuessedSizeWarning, InverterError
@@ -121,8 +122,9 @@ class Model:
         input_size: (height, width) in pixels that it was trained for; None if that is not known.
         categories: names of the classes, () if unknown.
         weights: the file of the weights, if there is one.
-        axes: of layers whose places are not found by looking: axes as `Axes.parse` reads them, by a pattern for
+        axes: of layers whose places a forward pass does not show: axes as `Axes.parse` reads them, by a pattern for
             addresses (as in `fnmatch`).
+        text: the text tower whose vectors lie in the space of the network's output, if there is one (CLIP, SigLIP).
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
@@ -137,6 +139,7 @@ class Model:
             forward pass raises an error that it does not raise in row-major order (a `view` of a map, for example).
         categories: as given, a tuple.
         weights: as given.
+        text: as given (`inverter.text`).
 
     Raises:
         BadInput: for an unknown normalisation, or unknown axes.
@@ -153,18 +156,19 @@ class Model:
         categories: Sequence[str] = (),
         weights: Path | None = None,
         axes: Mapping[str, str] | None = None,
+        text: TextTower | None = None,
     ) -> None:
         self.module = as_layers(unwrap(module))
         self.spec = spec
         self.weights = weights
         self.input_size = input_size or GUESSED_SIZE
         self.size_from: SizeFrom = "network" if input_size else "guess"
-        self.categories = tuple(categories)
+        self.categories, self.text = tuple(categories), text
         self.mean, self.std = as_normalization(normalize)
         self.declare(axes or {})
 
     def declare(self, axes: Mapping[str, str]) -> None:
-        """Sets the axes of layers whose places are not found by looking.
+        """Sets the axes of layers whose places a forward pass does not show.
 
         Args:
             axes: see `load_model`.
@@ -277,6 +281,25 @@ class Model:
             if tensor.dtype in _TYPES:
                 return tensor.dtype
         return torch.float32
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts as directions in the space of the network's output.
+
+        Args:
+            texts: N of them.
+
+        Returns:
+            (N, D) float32 of length 1, on the CPU.
+
+        Raises:
+            BadInput: for a network without a text tower, no texts, an empty one, or a tower that fails.
+        """
+        if self.text is None:
+            raise BadInput(
+                f"{self.spec} has no text tower: give a network with one (CLIP, SigLIP), or a factory that returns "
+                "(network, {'text': texts -> (N, D)})"
+            )
+        return encoded(self.text, texts, self.spec)
 
     def relay(self) -> bool:
         """Has pictures enter in row-major memory order from now on; False if they did already."""

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from inverter_errors import BadInput, BadType
 
-PREFERRED = ("logits", "out", "last_hidden_state")
-"""Names of the main tensor in outputs of several, in order: of classifiers, segmentation networks and encoders."""
+PREFERRED = ("logits", "out", "image_embeds", "last_hidden_state")
+"""Names of the main tensor in outputs of several, in order: of classifiers, segmentation networks, image towers and
+encoders."""
 
 
 def parts(output: Any) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def named_tensors(output: Any) -> dict[str, Tensor]:
 def main_tensor(output: Any) -> Tensor | None:
     """The tensor that an output stands for; None if there is none, or several of which none is the main one.
 
-    It is the output itself, the only tensor, one named `logits`, `out` or `last_hidden_state`, or the first of a tuple
-    or list. Tensors without a batch (a loss) and of integers count only where there are no others.
+    It is the output itself, the only tensor, one named as in `PREFERRED`, or the first of a tuple or list. Tensors
+    without a batch (a loss) and of integers count only where there are no others.
     """
     if isinstance(output, Tensor):
         return output

@@ -7,6 +7,7 @@ from objectives.gram import diverse, diversity
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
 from objectives.registry import list_objectives
+from objectives.text import text_match
 from objectives.units import channel, layer, neuron
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "logit",
     "neuron",
     "softmax",
+    "text_match",
 ]
 
 

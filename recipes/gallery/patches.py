@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -19,8 +19,11 @@ from recipes.runner.context import RunContext
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from inverter import Model
+    from recipes.activations.collect import CollectedActivations
     from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
+    from recipes.pictures.sets import PictureSet
     from recipes.runner.report import Report
 
 PatchObjective = Literal["channel", "neuron", "logit"]
@@ -51,8 +54,12 @@ class Patches(Machines, NetworkFields, Recipe):
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True, was="dataset"
     )
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    layer: str | Sequence[str] = option(
+        "all", "address of a layer, or all (every stage); may be repeated", repeat=True, grows=True
+    )
+    channels: str | int | Sequence[int] = option(
+        "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
+    )
     objective: PatchObjective = option(
         "channel",
         "what to rank pictures by: channel (its maximum), neuron (the centre of the map) or logit",
@@ -116,14 +123,14 @@ class Patches(Machines, NetworkFields, Recipe):
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         fields = receptive_fields(model, [address(layer) for layer in layers], size)
-        manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
+        manifest = Manifest(self.name, self.settings(), dict(describe(model)), len(units), growing=self.growing)
         rows: dict[str, dict[str, Any]] = {}
-        files = [unit.file for unit in units]
+        sources = {unit.file: unit.made_from for unit in units}
 
         def table(records: Sequence[Record]) -> list[dict[str, Any]]:
             return [rows[layer] for layer in dict.fromkeys(record.layer for record in records) if layer in rows]
 
-        store = Store.open(Path(self.out), manifest, self.page, files, self.fresh, table)
+        store = Store.open(Path(self.out), manifest, self.page, sources, self.fresh, table)
         collected = collect(
             model,
             pictures,
@@ -136,6 +143,7 @@ class Patches(Machines, NetworkFields, Recipe):
             progress=progress,
             executor=executor(self, self.load, model, self.device),
         )
+        annotate = self._annotator(model, pictures, collected, progress)
         made, todo, saved = 0, sum(not store.has(unit.file) for unit in units), set[int]()
         try:
             for layer in layers:
@@ -145,7 +153,8 @@ class Patches(Machines, NetworkFields, Recipe):
                 rows[layer] = {"layer": layer, **patches.summary(list(responses.values()))}
                 missing = {unit: response for unit, response in responses.items() if not store.has(unit.file)}
                 if missing:
-                    store.add(patches.with_heat_maps(missing, Path(self.out), saved))
+                    found = patches.with_heat_maps(missing, Path(self.out), saved)
+                    store.add((annotate(record), maps) for record, maps in found)
                 made += len(missing)
                 if progress is not None and todo:
                     progress(RunProgress(made, todo, len(units) - todo, "unit"))
@@ -153,6 +162,16 @@ class Patches(Machines, NetworkFields, Recipe):
             page = store.finish(patch_tile)
         seconds = time.perf_counter() - started
         return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=collected.skipped)
+
+    def _annotator(
+        self,
+        model: Model,
+        pictures: PictureSet,
+        collected: CollectedActivations,
+        progress: RunProgressCallback | None,
+    ) -> Callable[[Record], Record]:
+        """What a recipe that derives from this one adds to the record of each unit."""
+        return lambda record: record
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""

@@ -9,11 +9,12 @@ from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, named
 __all__ = ["render_patches"]
 
 
-def render_patches(manifest: Mapping[str, Any]) -> str:
+def render_patches(manifest: Mapping[str, Any], kind: str = "Top patches") -> str:
     """Renders the complete `index.html` of top patches, from their manifest alone.
 
     Args:
         manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+        kind: name of the page, for readers.
 
     Returns:
         One self-contained HTML document.
@@ -44,12 +45,12 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         stats.append(Stat("Receptive field", str(rows[0].get("receptive_field"))))
     if silent := sum(row.get("silent") or 0 for row in rows):
         stats.append(Stat("Silent units", f"{silent:,}", "constant over all pictures"))
-    stats += view.settings_stats("objective") + view.weights()
+    stats += view.settings_stats("objective", "measure") + view.weights()
     return render_page(
         "patches",
         view,
         parts=["listing", "layers", "scale"],
-        subtitle="Top patches",
+        subtitle=kind,
         stats=stats,
         notices=notices,
         data={

@@ -49,10 +49,14 @@ class MapRequest:
     address: str
 
     @property
+    def method(self) -> str:
+        """The method, with the layer where one was named."""
+        return f"{self.choice}@{self.layer}" if self.layer else str(self.choice)
+
+    @property
     def folder(self) -> str:
         """The folder of its files, below the output folder."""
-        at = f"@{self.layer}" if self.layer else ""
-        return f"images/{safe_name(str(self.target))}/{safe_name(str(self.choice) + at)}"
+        return f"images/{safe_name(str(self.target))}/{safe_name(self.method)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,7 @@ class Explain(HeatMapRecipe):
         (),
         "layer of methods that need one (default: the last feature maps before the target); may be repeated",
         repeat=True,
+        grows=True,
     )
     box: BoxMode = option(
         "auto",
@@ -115,7 +120,7 @@ class Explain(HeatMapRecipe):
             open_cv()  # report a missing library before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
             raise BadInput(f"layer {self._layers[0]!r} is given, but none of the methods takes a layer: leave it out")
-        return list(self._in_batches(context.model, self._requests(context), list(self.pictures(context).files)))
+        return list(self._in_batches(context))
 
     @once
     def _requests(self, context: RunContext) -> dict[str, MapRequest]:
@@ -137,11 +142,12 @@ class Explain(HeatMapRecipe):
                     found[folder] = request
         return found
 
-    def _in_batches(self, model: Model, requests: Mapping[str, MapRequest], names: Sequence[str]) -> Iterator[Unit]:
-        for number, batch in enumerate(self._batches(model, names)):
+    def _in_batches(self, context: RunContext) -> Iterator[Unit]:
+        for number, batch in enumerate(self._batches(context)):
             units = original_units(batch)
-            for folder, request in requests.items():
-                units += (self._with_files(unit, request) for unit in map_units(folder, request.target, batch))
+            for folder, request in self._requests(context).items():
+                maps = map_units(folder, request.target, request.method, batch)
+                units += (self._with_files(unit, request) for unit in maps)
             yield from (replace(unit, batch=f"{number} {unit.batch}") for unit in units)
 
     def _with_files(self, unit: Unit, request: MapRequest) -> Unit:

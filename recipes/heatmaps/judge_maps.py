@@ -54,7 +54,7 @@ class JudgeMaps(HeatMapRecipe):
 
     name: ClassVar[str] = "judge-maps"
 
-    target: str = option(f"logit:{TOP}", TARGETS)
+    target: str = option(f"logit:{TOP}", TARGETS, grows=False)
     layer: str | None = option(
         None, "layer of methods that need one (default: the last feature maps before the target)"
     )
@@ -107,10 +107,10 @@ class JudgeMaps(HeatMapRecipe):
         for choice in self._choices:
             resolve_layer(model, objective, choice, self.layer if choice.method().movable else None, size)
         units: list[Unit] = []
-        for number, batch in enumerate(self._batches(model, names)):
+        for number, batch in enumerate(self._batches(context)):
             members = original_units(batch)
-            for folder in self._folders:
-                members += (_with_strip(unit) for unit in map_units(folder, target, batch))
+            for folder, choice in self._folders.items():
+                members += (_with_strip(unit) for unit in map_units(folder, target, str(choice), batch))
             units += (replace(unit, batch=f"{number} {unit.batch}") for unit in members)
         return units
 

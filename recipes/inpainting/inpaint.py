@@ -57,6 +57,7 @@ class Inpaint(PictureFields, UnitRecipe):
         "mask of the same size, white where the picture is known, black where it is missing: one for all, or "
         "(repeated, or a folder) one for each",
         repeat=True,
+        grows=True,
     )
     missing: float | None = option(None, "fraction of the pixels to hide at random, instead of a mask, e.g. 0.25")
     damaged: bool = option(False, "the masked pixels are no ground truth: do not compare the result with them")
@@ -141,6 +142,7 @@ class Inpaint(PictureFields, UnitRecipe):
                 image=name,
                 prior=prior,
                 batch=f"{objective} {kind}",
+                made_from=self._made_from(context, name),
             )
             for objective, folder, prior in (
                 (ORIGINAL, "originals", None),
@@ -149,6 +151,11 @@ class Inpaint(PictureFields, UnitRecipe):
             )
             for name, kind in kinds.items()
         ]
+
+    def _made_from(self, context: RunContext, name: str) -> str:
+        """The file of a picture, and of its mask."""
+        file = str(self.pictures(context).files[name])
+        return file if self.missing is not None else f"{file} with the mask {self._mask_files(context)[name]}"
 
     def _kind(self, context: RunContext, name: str) -> str:
         """What the pictures of a batch have in common: the size, and whether areas or scattered pixels are missing."""

@@ -59,10 +59,13 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
 
     code: str | None = option(None, "codes to invert instead of pictures: .safetensors file written by inverter.encode")
     layer: str | Sequence[str] = option(
-        "all", "address of a layer, output, or all (every stage, or all in the code file); may be repeated", repeat=True
+        "all",
+        "address of a layer, output, or all (every stage, or all in the code file); may be repeated",
+        repeat=True,
+        grows=True,
     )
     prior: PriorLike | Sequence[PriorLike] = option(
-        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True
+        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True, grows=True
     )
     attempts: int = option(1, "number of different pictures of each code, from different random draws")
     start: Start = option(
@@ -149,7 +152,16 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         files = self._files(context)  # bad pictures, and a bad judge, are errors before anything is written
         self._judge(context)
         units = [
-            Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in files
+            Unit(
+                "",
+                None,
+                ORIGINAL,
+                f"originals/{safe_name(name)}.png",
+                image=name,
+                batch=ORIGINAL,
+                made_from=str(file),
+            )
+            for name, file in files.items()
         ]
         for layer, shape in self._shapes(context, size).items():
             depth = stride(shape, size)
@@ -166,6 +178,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
                         prior=prior,
                         batch=f"{layer} {prior}",
                         group=f"{layer} {prior} {name}" if self.attempts > 1 else "",
+                        made_from=str(files[name]) if name in files else None,
                     )
                     for name in self._names(context)
                     for attempt in range(self.attempts)

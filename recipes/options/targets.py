@@ -28,11 +28,13 @@ FORMS = {
     "neuron": "neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN",
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
+    "text": "text:WORDS",
 }
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
-    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them"
+    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them; text is for networks "
+    "with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
@@ -42,9 +44,9 @@ class Target:
     """A target of attribution.
 
     Attributes:
-        kind: logit, softmax, channel, neuron, direction or layer.
-        layer: address of the layer; for classes "output", or "output:NAME" for one of several outputs.
-        which: the class, channel, position or direction in it, as text.
+        kind: logit, softmax, channel, neuron, direction, layer or text.
+        layer: address of the layer; for classes and texts "output", or "output:NAME" for one of several outputs.
+        which: the class, channel, position or direction in it, or the words, as text.
 
     Raises:
         BadInput: for text of another form.
@@ -65,14 +67,15 @@ class Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
-        for layer, which in _splits(rest, kind in ("logit", "softmax")):
+        for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind in ("logit", "softmax")):
             if _FITS[kind](which) and layer:
                 return cls(kind, layer, which)
         raise BadInput(f"target {text!r}: expected {FORMS[kind]}")
 
     def __str__(self) -> str:
         parts = [self.kind, self.layer, self.which]
-        return ":".join(parts[::2] if self.of_class and self.layer == OUTPUT_LAYER else filter(None, parts))
+        at_output = self.kind == "text" or (self.of_class and self.layer == OUTPUT_LAYER)
+        return ":".join(parts[::2] if at_output else filter(None, parts))
 
     @property
     def of_class(self) -> bool:
@@ -81,7 +84,7 @@ class Target:
     @property
     def single(self) -> bool:
         """True if it is one channel or class."""
-        return self.kind not in ("direction", "layer")
+        return self.kind not in ("direction", "layer", "text")
 
     @property
     def channel(self) -> int | None:
@@ -149,6 +152,8 @@ class Target:
             classes = known.channels(model, images)
             score = objectives.logit if self.kind == "logit" else objectives.softmax
             return score(classes if self.which == TOP else classes[0], where)
+        if self.kind == "text":
+            return objectives.text_match(model, self.which)
         if self.kind == "layer":
             return objectives.layer(where)
         if self.kind == "direction":
@@ -185,6 +190,7 @@ _FITS: dict[str, Callable[[str], object]] = {
     "neuron": _POSITION.fullmatch,
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,
+    "text": bool,
 }
 """For each kind, whether text says which unit of a layer it is."""
 

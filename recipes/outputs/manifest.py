@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,7 @@ class Record:
         name: of the class, if known.
         image: name of the input image, if there is one.
         prior: name of the prior, if a run uses several.
+        made_from: what it was made from, where its file's name does not say all of it.
         batch: number of the batch in which the picture was made, and
         place: its place there; its last bits depend on the others in its batch.
         metrics: other measurements of the picture, by name.
@@ -70,6 +71,7 @@ class Record:
     name: str | None = None
     image: str | None = None
     prior: str | None = None
+    made_from: str | None = None
     batch: int | None = None
     place: int | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -191,14 +193,17 @@ class Manifest:
                 return f"{key} is {theirs!r}, not {mine!r}"
         return other_network(self.model, other.model)
 
-    def lost(self, other: Manifest, files: Collection[str]) -> str | None:
-        """The first setting that leaves out finished units of an earlier run, in words; None if the run grew or stays.
+    def lost(self, other: Manifest, sources: Mapping[str, str | None]) -> str | None:
+        """What of an earlier run's finished units this run leaves out or changes, in words; None if it grew or stays.
 
         Args:
             other: the earlier run.
-            files: of all units that this run will have.
+            sources: file of each unit that this run will have -> what it is made from.
         """
-        gone = [file for file in other.units if file not in files]
+        for file, unit in other.units.items():
+            if unit.made_from and (now := sources.get(file)) and now != unit.made_from:
+                return f"{file} is made from {unit.made_from}, not from {now}"
+        gone = [file for file in other.units if file not in sources]
         changed = [
             key for key in self.settings if key in self.growing and self.settings[key] != other.settings.get(key)
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,7 +58,7 @@ class Store:
         folder: Path,
         manifest: Manifest,
         page: Page,
-        files: Iterable[str],
+        sources: Mapping[str, str | None],
         fresh: bool = False,
         table: Table = _no_table,
     ) -> Store:
@@ -68,7 +68,8 @@ class Store:
             folder: the output folder; created if it is missing.
             manifest: of the run, without units.
             page: renders `index.html`.
-            files: of all units that the run will have, in the order in which the manifest lists them.
+            sources: file of each unit that the run will have -> what it is made from, where its name does not say it;
+                in the order in which the manifest lists them.
             fresh: first removes the files of an earlier run (only those that its manifest lists).
             table: summarises the finished units for the manifest.
 
@@ -79,13 +80,12 @@ class Store:
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
-        files = tuple(files)
         if fresh:
             _clear(folder)
-        elif earlier := same_run(folder, manifest, files):
+        elif earlier := same_run(folder, manifest, sources):
             manifest.created = earlier.created
             manifest.units = {file: unit for file, unit in earlier.units.items() if _complete(folder, unit)}
-        store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
+        store = cls(folder, manifest, page, {file: place for place, file in enumerate(sources)}, table)
         store.write_manifest()  # an unwritable folder raises before the work, not after
         return store
 
@@ -160,13 +160,14 @@ class Store:
             )
 
 
-def same_run(folder: Path, manifest: Manifest, files: Collection[str] | None = None) -> Manifest | None:
+def same_run(folder: Path, manifest: Manifest, sources: Mapping[str, str | None] | None = None) -> Manifest | None:
     """The manifest that an earlier part of the same run left in a folder, if there is one.
 
     Args:
         folder: the output folder.
         manifest: of the run.
-        files: of all units that the run will have, once they are known: none of an earlier run may be missing.
+        sources: of all units that the run will have, by file, once they are known: none of an earlier run may be
+            missing, or made from something else.
 
     Raises:
         BadInput: if the folder holds a run with other settings; it names the difference.
@@ -177,8 +178,8 @@ def same_run(folder: Path, manifest: Manifest, files: Collection[str] | None = N
     earlier = Manifest.load(path)
     earlier.units |= noted(folder)
     difference = manifest.difference(earlier)
-    if difference is None and files is not None:
-        difference = manifest.lost(earlier, files)
+    if difference is None and sources is not None:
+        difference = manifest.lost(earlier, sources)
     if difference:
         raise BadInput(
             f"{folder} holds a run with other settings: its {difference}; "

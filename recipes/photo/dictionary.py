@@ -73,7 +73,10 @@ class Dictionary(PhotoIcons):
     name: ClassVar[str] = "dictionary"
 
     positions: str | Sequence[str] = option(
-        ALL, "positions in the layer's map: all, or ROW,COLUMN from the upper left; may be repeated", repeat=True
+        ALL,
+        "positions in the layer's map: all, or ROW,COLUMN from the upper left; may be repeated",
+        repeat=True,
+        grows=True,
     )
     out: str = option("dictionary", "output folder")
 

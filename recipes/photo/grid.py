@@ -120,13 +120,10 @@ class Grid(PhotoIcons):
         from recipes.outputs.atomic import write_png
         from recipes.outputs.provenance import provenance
 
-        shapes: dict[str, tuple[int, int]] = next(
-            (record.metrics["maps"] for record in records if record.metrics.get("maps")), {}
-        )
+        positions = [record for record in records if record.metrics.get("position")]
+        shapes = {record.layer: record.metrics["map_size"] for record in positions}
         for layer, (rows, columns) in shapes.items():
-            cells = [
-                _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
-            ]
+            cells = [_cell(folder, record) for record in positions if record.layer == layer]
             about = provenance(self.name, self.settings(), growing=self.growing) | {"layer": layer}
             picture = compose(cells, rows, columns, self.icon)
             write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)

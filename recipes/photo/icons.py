@@ -70,7 +70,7 @@ class PhotoIcons(NetworkRecipe):
     """
 
     image: str = option("", "the photo")
-    layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True)
+    layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True, grows=True)
     count: int = option(4, "number of strongest channels to list for each position")
     icon: int = option(96, "side of the icons in pixels")
     power: float = option(2.0, "exponent of the cosine factor; 0 is the plain dot product")
@@ -152,6 +152,7 @@ class PhotoIcons(NetworkRecipe):
         vector = maps[:, y, x]
         metrics = {
             "position": [y, x],
+            "map_size": list(maps.shape[1:]),
             "magnitude": float(vector.norm()),
             "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
         }
@@ -182,14 +183,13 @@ class PhotoIcons(NetworkRecipe):
         return Problem(objective, prior, measure, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """Of the photo, the sizes of its maps; of an icon, the cosine between its mean activation and its vector."""
+        """Of an icon, the cosine between its mean activation and its vector."""
         from torch.nn import functional as F
 
         from inverter import encode
 
         if units[0].objective == ORIGINAL:
-            shapes = {layer: list(maps.shape[1:]) for layer, maps in self._maps(context).items()}
-            return [{"source": Path(self.image).name, "maps": shapes}]
+            return [{"source": Path(self.image).name}]
         layer = units[0].layer
         rows = []
         means = encode(context.model, images, layer)[layer].mean((2, 3))

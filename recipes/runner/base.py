@@ -99,12 +99,15 @@ class NetworkFields:
     """The fields of a recipe with a network under inspection."""
 
     model: str | nn.Module | Model = option(
-        "builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin", group=NETWORK
+        "builtin",
+        "builtin, torchvision:NAME, timm:NAME, hf:ORG/NAME, hf:FOLDER, open_clip:ARCH/TAG, FILE.py:FACTORY, or an "
+        "exported file (FILE.pt2, TorchScript)",
+        group=NETWORK,
     )
     weights: str | None = option(
         None,
-        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that a torchvision or timm "
-        "architecture starts with",
+        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that an architecture "
+        "starts with",
         group=NETWORK,
     )
     normalize: str | None = option(
@@ -185,8 +188,7 @@ class UnitPlan(Machines, Recipe):
         """This recipe as another process gets it: there it neither starts over nor employs other processes."""
         return replace(self, fresh=False, workers=None, threads=None, ray=None, ray_gpus=None)
 
-    @property
-    def transforms(self) -> str:
+    def transforms(self, context: RunContext) -> str:
         """The random transforms of the pictures on their way to the network: a name of `inverter.augment`."""
         return "none"
 

@@ -86,12 +86,12 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(recipe, settings, model, work, count, on_progress)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
         if places := _silent(units, outcomes):
             again = recipe.problem(context, [units[place] for place in places])
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(recipe, other, model, again, len(places), _unreported)
+            rivals = _optimised(context, other, model, again, len(places), _unreported)
             for place, image, written, outcome in zip(places, *rivals, strict=True):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
@@ -103,7 +103,7 @@ def _made(
 
 
 def _optimised(
-    recipe: UnitPlan,
+    context: RunContext,
     settings: Settings,
     model: Model,
     work: Problem,
@@ -111,13 +111,13 @@ def _optimised(
     on_progress: Callable[[float], None],
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
-    network = work.model or model
+    network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
     stages = [replace(settings, **stage) for stage in work.stages]
     steps, seconds, status, constant = 0, 0.0, [OK] * count, [True] * count
     total = sum(stage.steps for stage in stages)
     for stage in stages:
         report = partial(_report, on_progress, steps / total, stage.steps / total)
-        result = optimize_in_halves(network, work.objective, work.prior, stage, recipe.transforms, report)
+        result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
         lasting = (
@@ -188,6 +188,7 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         name=unit.name,
         image=unit.image,
         prior=unit.prior,
+        made_from=unit.made_from,
         metrics=dict(metrics) | ({"tries": outcome.tries} if outcome.tries > 1 else {}),
         extra_files=dict(unit.extra_files),
     )

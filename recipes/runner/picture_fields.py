@@ -25,7 +25,9 @@ class PictureFields:
 
     reserved: ClassVar[tuple[str, ...]] = ()
 
-    image: str | Sequence[str] = option((), "picture, or folder of pictures, to look at; may be repeated", repeat=True)
+    image: str | Sequence[str] = option(
+        (), "picture, or folder of pictures, to look at; may be repeated", repeat=True, grows=True
+    )
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.options.fields import OPTIMISATION, option
 from recipes.runner.base import NetworkFields, UnitPlan
+from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -26,13 +27,29 @@ class UnitRecipe(UnitPlan):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecipe(NetworkFields, UnitRecipe):
-    """A `UnitRecipe` with a network under inspection."""
+    """A `UnitRecipe` with a network under inspection.
 
-    augment: str = option("standard", "none, light, standard, strong or wide", group=OPTIMISATION)
+    Attributes:
+        usual_augment: the augmentation of `auto` for a network that does not read patches.
+    """
 
-    @property
-    def transforms(self) -> str:
-        return self.augment
+    usual_augment: ClassVar[str] = "standard"
+
+    augment: str = option(
+        "auto",
+        "none, light, standard, strong, wide, tokens, or auto (tokens for a network that reads patches, else standard)",
+        group=OPTIMISATION,
+    )
+
+    def transforms(self, context: RunContext) -> str:
+        from inverter.patches import reads_patches
+
+        if self.augment != "auto":
+            return self.augment
+        return "tokens" if reads_patches(context.model) else self.usual_augment
+
+    def recorded_settings(self, context: RunContext) -> dict[str, Any]:
+        return super().recorded_settings(context) | {"augment": self.transforms(context)}
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | self.network_settings()

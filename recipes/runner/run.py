@@ -110,9 +110,9 @@ def run(
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
-    as_augment(recipe.transforms)  # an unknown name is refused before the work
     model = recipe.load() if model is None else model
     context, out = RunContext(recipe, model, progress), Path(recipe.out)
+    as_augment(recipe.transforms(context))  # an unknown name is refused before the work
     recorded, network = recipe.recorded_settings(context), dict(describe(model))
     if not recipe.fresh:  # refused now: to find its units, a recipe may write what does not belong to an earlier run
         earlier = same_run(out, Manifest(recipe.name, recorded, network, 0, growing=recipe.growing))
@@ -133,7 +133,7 @@ def run(
         out,
         manifest,
         recipe.page if complete else _no_page,
-        [unit.file for unit in units],
+        {unit.file: unit.made_from for unit in units},
         recipe.fresh,
         recipe.table if complete else _no_table,
     )

@@ -32,6 +32,8 @@ class Unit:
         prior: of this picture, where a run has several.
         batch: units with the same value may be optimised in one batch.
         group: consecutive units with the same value must be (several attempts that repel each other).
+        made_from: what it is made from, as the user named it (the file of its picture, a target): more than its file's
+            name may say. A run that grows must not make a unit from something else.
         extra_files: files that the recipe writes with the picture: kind -> path relative to the output folder.
     """
 
@@ -46,6 +48,7 @@ class Unit:
     prior: str | None = None
     batch: str = ""
     group: str = ""
+    made_from: str | None = None
     extra_files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property

@@ -65,7 +65,7 @@ def test_a_class_that_does_not_exist_is_an_error(given: Any, said: str) -> None:
 
 
 def test_a_preset_fills_in_only_what_was_not_given() -> None:
-    best = ClassModel()
+    best = ClassModel(preset="best")
     assert (best.steps, best.learning_rate, best.augment) == (
         PRESETS["best"].steps,
         PRESETS["best"].learning_rate,
@@ -74,7 +74,7 @@ def test_a_preset_fills_in_only_what_was_not_given() -> None:
     own = ClassModel(preset="simonyan", steps=7, learning_rate=0.3, augment="light")
     assert (own.steps, own.learning_rate, own.augment) == (7, 0.3, "light")
     assert ClassModel(preset="simonyan").augment == "none"
-    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of best, simonyan"):
+    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of auto, best, tokens, simonyan"):
         ClassModel(preset="worst")
 
 
