@@ -58,7 +58,7 @@ def _check(name: str, sides: tuple[int | None, int | None], module: nn.Module, i
     height, width = inputs[0].shape[2:]
     if any(side not in (None, given) for side, given in zip(sides, (height, width), strict=True)):
         raise BadInput(
-            f"{name} was exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}; "
+            f"{name} is exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}: "
             "give that size, or export it with dynamic ones"
         )
 

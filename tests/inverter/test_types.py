@@ -278,3 +278,22 @@ def test_a_network_without_a_gradient_is_reported() -> None:
     for way in ("no_grad", "detach", "argmax"):
         with pytest.raises(BadInput, match="no gradient"):
             optimize(load_model(Frozen(way), input_size=16), logit(0), Fourier(1, size=16), SETTINGS)
+
+
+def test_a_network_that_fails_in_bfloat16_runs_in_the_type_of_its_weights() -> None:
+    class Strict(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            assert x.dtype == self.conv.weight.dtype
+            return x.mean((2, 3))
+
+    model, found = load_model(Strict(), input_size=32), []
+    for precision in ("float32", "bfloat16"):
+        settings = Settings(steps=3, precision=precision)
+        found.append(optimize(model, logit(1), Fourier(1, size=32), settings).images)
+        assert model.layout == torch.channels_last
+    assert torch.equal(*found)

@@ -103,7 +103,9 @@ class Shared(nn.Module):
     def forward(self, x: Tensor) -> Output:
         x = self.relu(self.stem(x))
         for _ in range(3):
-            x += self.relu(self.body(x))
+            y = self.body(x)
+            y += x
+            x = self.relu(y)
         return self.Output(x, self.head(x.mean((2, 3))))
 
 
