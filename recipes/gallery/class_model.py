@@ -116,7 +116,6 @@ class ClassModel(JudgeFields, NetworkRecipe):
         if self.preset not in get_args(PresetName):
             raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(get_args(PresetName))}")
         self.check_judge()
-        _ = self._words
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         if self.prior is not None:

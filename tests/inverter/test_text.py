@@ -187,7 +187,7 @@ def test_a_folder_without_a_tokenizer_says_so_when_a_text_comes(tmp_path: Path) 
     tiny("CLIP").save_pretrained(tmp_path)
     model = load_model(f"hf:{tmp_path}", device="cpu")
     assert model.shapes([""]) == {"": (1, 8)}
-    with pytest.raises(FileNotFoundError, match="has no tokenizer, so that it cannot be asked for words"):
+    with pytest.raises(FileNotFoundError, match="has no tokenizer, so that it cannot work with words"):
         model.encode_text(["red"])
 
 

@@ -54,7 +54,7 @@ def test_the_picture_of_a_word_shows_it(tmp_path: Path) -> None:
     assert [record.name for record in report.records] == ["red", "green"]
     means = [np.asarray(image).mean((0, 1)) for image in report.images]
     assert [mean.argmax() for mean in means] == [0, 1]
-    assert all((record.score or 0) > 95 for record in report.records)  # 100 times the cosine
+    assert all((record.score or 0) > 50 for record in report.records)  # 100 times the cosine, from about 0
     assert "2 of 2 first" in str(report.closing)
     assert report.manifest.settings["text"] == ["red", "green"]
     assert (tmp_path / "images/output/0001-green.png").is_file()
@@ -120,9 +120,9 @@ def test_a_name_does_not_depend_on_which_units_are_asked_for(photos: Path, tmp_p
 def test_mistakes_are_one_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"model": detector(), "layer": "1", "images": str(photos), "out": str(tmp_path / "out")}
     for build, says in (
-        (lambda: ClassModel(text=["red", " "]), "text: got an empty text"),
-        (lambda: ClassModel(text=str(tmp_path / "none.txt")), "text: no file"),
-        (lambda: Names(vocabulary="red", **names), "vocabulary: got 'red' alone"),
+        (lambda: ClassModel(text=["red", " "], out=names["out"]).run(None), "text: got an empty text"),
+        (lambda: ClassModel(text=str(tmp_path / "none.txt"), out=names["out"]).run(None), "text: no file"),
+        (lambda: Names(vocabulary="red", **names).run(None), "vocabulary: got 'red' alone"),
         (lambda: Names(vocabulary=VOCABULARY, measure="loudness", **names), "unknown measure 'loudness'"),
         (lambda: Names(vocabulary=VOCABULARY, text_weights="w", **names), "text_weights is given but no text_model"),
         (lambda: Names(vocabulary=VOCABULARY, **names).run(None), "module has no text tower"),
