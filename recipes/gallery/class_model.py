@@ -116,7 +116,6 @@ class ClassModel(JudgeFields, NetworkRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_judge()
-        _ = self._words
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
         if self.prior is not None:
