@@ -152,7 +152,7 @@ def _climb(
         )
     with torch.no_grad():
         _, channels, *size = prior.take(torch.tensor([0], device="cpu"))().shape
-    if model.module and channels != len(model.mean):
+    if channels != len(model.mean):
         raise BadInput(
             f"{model.spec} takes pictures of {len(model.mean)} channels and {type(prior).__name__} has {channels}: "
             f"set its image_channels={len(model.mean)}"

@@ -13,7 +13,7 @@ def test_every_listed_model_is_one_that_load_model_takes(monkeypatch: pytest.Mon
     timm = pytest.importorskip("timm")
     names = list_models()
     assert names == sorted(set(names))
-    assert {name.partition(":")[0] for name in names} == {"builtin", "open_clip", "timm", "torchvision"}
+    assert {name.partition(":")[0] for name in names} == {"builtin", "timm", "torchvision"}
     assert set(timm.list_models()) == {name.partition(":")[2] for name in names if name.startswith("timm:")}
 
     def found(name: str, **_: object) -> nn.Module:
