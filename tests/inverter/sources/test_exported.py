@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inverter import BadInput, MissingFile, Settings, layers, load_model, optimize
-from objectives import channel
+from objectives import channel, logit
 from priors import Fourier
+from recipes.attribution import explain
 
 BATCH = torch.export.Dim("batch", min=1, max=1024)
 
@@ -54,6 +55,20 @@ def test_a_layer_is_maximised_as_that_of_the_network_it_was_made_from(exported: 
         for model in (load_model(exported, device="cpu"), load_model(Net().eval(), input_size=(24, 32)))
     ]
     assert torch.allclose(*scores, rtol=1e-3)
+
+
+def test_relevance_passes_through_its_batch_normalisation(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    picture = torch.rand(2, 3, 8, 8)
+    path = export(tmp_path / "net.pt2", picture, network=network)
+    for method in ("lrp", "deeplift"):
+        maps = [explain(load_model(net, input_size=8), picture, logit(1), method) for net in (path, network)]
+        assert maps[0].abs().max() > 1e-3
+        assert torch.allclose(*maps, atol=1e-6), method
 
 
 def test_a_copy_and_other_weights(exported: str, tmp_path: Path) -> None:
