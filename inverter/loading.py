@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from inverter.checkpoints import find_weights, load_weights
 from inverter.layouts import lay_out
-from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, with_text
+from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, grey, with_text
 from inverter.models import Model, Normalize, as_device, as_normalization
 from inverter.sources.python_file import SOURCE as PYTHON_FILE
 from inverter.sources.python_file import load_local
@@ -116,6 +116,8 @@ def load_model(
         put(module, file)
         known["weights"] = file
     _check_built(module)
+    if isinstance(normalize, str | None) and (normalize or "normalize" not in known):
+        given |= grey(module, normalize)
     module, known = with_text(module, known)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))

@@ -147,6 +147,32 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
         raise BadInput(f"{where}: {error}") from error
 
 
+def grey(module: nn.Module, normalize: str | None) -> Known:
+    """The normalisation of a network whose first layer takes one channel, by a name that stands for three elsewhere.
+
+    Args:
+        module: the network.
+        normalize: `none` or `half`; None is `none`.
+
+    Returns:
+        `normalize` with one number each; an empty dict for networks of other channels, and for other names.
+
+    Example:
+        >>> grey(nn.Conv2d(1, 4, 3), "half"), grey(nn.Conv2d(3, 4, 3), None)
+        ({'normalize': ((0.5,), (0.5,))}, {})
+    """
+    first = next((part for part in module.modules() if next(part.parameters(recurse=False), None) is not None), None)
+    takes_one = isinstance(first, nn.Conv2d) and first.in_channels == 1
+    return {"normalize": _GREY[normalize]} if takes_one and normalize in _GREY else {}
+
+
+_GREY: Mapping[str | None, tuple[tuple[float], tuple[float]]] = {
+    None: ((0.0,), (1.0,)),
+    "none": ((0.0,), (1.0,)),
+    "half": ((0.5,), (0.5,)),
+}
+
+
 def attributes(module: nn.Module, factory: object = None) -> Known:
     """What attributes of a network (or its factory) say: `ATTRIBUTES`, and `tokenizer` of one with a text tower.
 
