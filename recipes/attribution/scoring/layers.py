@@ -227,6 +227,6 @@ def layer_gradient(
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
             raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-        ((activation, leaf),) = seen
+        activation, leaf = seen[-1]  # of the last forward pass, if a network made the first one run again
         (gradient,) = torch.autograd.grad(total, leaf)
     return activation, gradient
