@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inverter.attention_functions import explicit_attention, opened
+from inverter.axes import CLASS_TOKEN, Axes
 from inverter.relu_spellings import function_name
 from inverter_errors import BadInput, OutOfRange
 
@@ -42,72 +41,6 @@ class Attention:
     inside: tuple[tuple[str, int], ...]
     weights: Tensor
     output: Tensor | None = None
-
-
-def explicit_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """What `scaled_dot_product_attention` computes, operation by operation.
-
-    Args:
-        query: (..., N, E).
-        key: (..., M, E).
-        value: (..., M, D).
-        attn_mask: added to the scores (..., N, M); of bools: True where a place may be attended to.
-        dropout_p: as there; it is ignored, since networks run in eval mode.
-        is_causal: whether a place attends to itself and to earlier ones only.
-        scale: of the scores; by default 1 / sqrt(E).
-        enable_gqa: whether several heads of the query share one of key and value.
-
-    Returns:
-        The weights softmax(query key^T scale + mask), (..., N, M), and the output, weights times value, (..., N, D).
-
-    Example:
-        >>> q, k, v = torch.randn(3, 1, 2, 5, 4)
-        >>> fused = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        >>> torch.allclose(explicit_attention(q, k, v, is_causal=True)[1], fused, atol=1e-5)
-        True
-    """
-    if enable_gqa:
-        shared = query.shape[-3] // key.shape[-3]
-        key, value = key.repeat_interleave(shared, -3), value.repeat_interleave(shared, -3)
-    scores = torch.matmul(query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale), key.mT)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -torch.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    weights = scores.softmax(-1)
-    return weights, torch.matmul(weights, value)
-
-
-_MULTI_HEAD = F.multi_head_attention_forward
-_opened = FunctionType(
-    _MULTI_HEAD.__code__, {**vars(F), "has_torch_function": lambda _tensors: False}, _MULTI_HEAD.__name__
-)
-_opened.__defaults__, _opened.__kwdefaults__ = _MULTI_HEAD.__defaults__, _MULTI_HEAD.__kwdefaults__
-
-
-def opened(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose operations a `TorchFunctionMode` can see, if it re-enters itself for the call.
-
-    A mode receives `multi_head_attention_forward` as one call, and would receive it again and again from inside.
-
-    Args:
-        function: as a mode receives it.
-
-    Returns:
-        The same computation without that check; the function itself if it is another one.
-    """
-    return _opened if function is _MULTI_HEAD else function
 
 
 class _Reader(TorchFunctionMode):
@@ -225,6 +158,46 @@ class Attentions:
 def is_attention(part: str) -> bool:
     """Whether the name of a tensor in an address means attention: `attention`, or `head.K`."""
     return part == WEIGHTS or HEAD.fullmatch(part) is not None
+
+
+def attended(weights: Tensor, axes: Axes | None, size: tuple[int, int], token: str, layer: str) -> Tensor:
+    """How much of each place one token takes, as one map for each head.
+
+    Args:
+        weights: (B, heads, N, M).
+        axes: of the layer's tokens, if they are known.
+        size: (height, width) of the pictures in pixels.
+        token: the one that attends: `cls`, its index among all tokens, or `ROW,COLUMN` of its place.
+        layer: name of the layer, for errors.
+
+    Returns:
+        (B, heads, h, w); the weights as they are if `token` is "".
+
+    Raises:
+        BadInput: where the tokens' places are not known, for a layer without a class token, or another name.
+        OutOfRange: for a token or a place that there is not.
+    """
+    if not token:
+        return weights
+    if axes is None or not axes.tokens or not axes.ordered:
+        raise BadInput(
+            f"the places of the tokens of layer {layer!r} are not known: read {layer}:{WEIGHTS}, from token to token, "
+            "or load the model with axes"
+        )
+    line, count = Axes("BCN", prefix=axes.prefix), weights.shape[2]
+    places = line.maps(torch.arange(count).view(1, 1, -1), 1, size)[0, 0]
+    if token == CLASS_TOKEN and not axes.prefix:
+        raise BadInput(f"layer {layer!r} has no class token: its {count} tokens are those of the patches")
+    place = [int(part) for part in token.split(",") if part.isdecimal()]
+    if (token != CLASS_TOKEN and len(place) != 1 + token.count(",")) or len(place) > 2:
+        raise BadInput(f"unknown token {token!r} of layer {layer!r}: expected cls, the index of a token or ROW,COLUMN")
+    if any(at >= limit for at, limit in zip(place, places.shape if len(place) == 2 else (count,), strict=False)):
+        raise OutOfRange(
+            f"token {token} is out of range: layer {layer!r} has {count} tokens, those of the patches on "
+            f"{places.shape[0]} rows and {places.shape[1]} columns"
+        )
+    index = 0 if token == CLASS_TOKEN else int(places[tuple(place)]) if len(place) == 2 else place[0]
+    return line.maps(weights[:, :, index], len(weights), size)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from inverter.attention import Attentions, is_attention, read_attention
 from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import first_tensor, select_tensor
 from inverter.own_draws import OwnDraws
@@ -72,7 +73,8 @@ class Address(NamedTuple):
     Attributes:
         name: of the module, as in `named_modules()`.
         call: which of the module's calls in a forward pass, from 0.
-        part: name of one of several tensors in the output, or `INPUT`; "" for the main one.
+        part: name of one of several tensors in the output, or `INPUT`; "" for the main one; `attention` or `head.K` of
+            a module that computes attention (see `inverter.attention`).
         token: `cls`, the index of a token, or `ALL`; "" for the maps of all places.
     """
 
@@ -88,7 +90,8 @@ def resolve(module: nn.Module, address: str) -> Address:
     Args:
         module: the network.
         address: a dotted name of `named_modules()`, optionally with `#k` for the k-th call, then `:NAME` for one of
-            several tensors in its output or `:in` for its input, then `@cls`, `@k` for one token or `@all` for the
+            several tensors in its output, `:in` for its input, `:attention` for the weights of its attention or
+            `:head.K` for the output of one head, then `@cls`, `@k` for one token or `@all` for the
             tensor as it is. "" or `output` is the network itself.
 
     Raises:
@@ -189,11 +192,14 @@ class Capture:
         self._found: dict[str, Tensor] = {}
         self._calls: dict[tuple[str, bool], int] = {}
         self._thread, self._ends, self._hooks = 0, True, ExitStack()
+        self._attention: Attentions | None = None
         self._exact = False  # the network raises errors under autocast
         self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
         modules = named_layers(self.module)
+        if any(is_attention(part) for calls in self._requested.values() for each in calls.values() for _, part in each):
+            self._attention = self._hooks.enter_context(read_attention(self.module))
         for (name, entering), calls in self._requested.items():
             record = self._recorder((name, entering), calls)
             if entering:
@@ -225,7 +231,11 @@ class Capture:
                 return
             ends = self._ends and len(self._found) + len(requested[call]) == len(self.reads)
             for address, part in requested[call]:
-                tensor = first_tensor(held) if part == INPUT else select_tensor(held, part, source[0])
+                tensor: Tensor | None
+                if self._attention is not None and is_attention(part):
+                    tensor = self._attention.tensor(source[0], call, part)
+                else:
+                    tensor = first_tensor(held) if part == INPUT else select_tensor(held, part, source[0])
                 if tensor is None:
                     raise BadInput(f"no tensor goes into module {source[0]!r}: choose another layer than {address!r}")
                 self._found[address] = tensor if ends else tensor.clone()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, BadType
+from inverter_errors import BadInput, BadType, plural
 
 PREFERRED = ("logits", "out", "image_embeds", "last_hidden_state")
 """Names of the main tensor in outputs of several, in order: of classifiers, segmentation networks, image towers and
@@ -105,4 +105,4 @@ def _select(output: Any, name: str, layer: str) -> Tensor:
     choice = ", ".join(f"{layer or 'output'}:{inner}" for inner in known if inner)
     if name:
         raise BadInput(f"{what} returned no tensor named {name!r}; expected {choice or 'no name: it is one tensor'}")
-    raise BadInput(f"{what} returned {len(known)} tensors: choose one by its address, {choice}")
+    raise BadInput(f"{what} returned {plural(len(known), 'tensor')}: choose one by its address, {choice}")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inverter.attention import WEIGHTS, attended, is_attention
 from inverter.axes import Axes
 from inverter.capture import ALL, FORWARD_ERRORS, INPUT, Address, may_be_memory_order
 from inverter.outputs import first_tensor, main_tensor, named_tensors
@@ -263,6 +264,9 @@ class Places:
             run: runs the network.
             size: (height, width) in pixels that it takes.
         """
+        if is_attention(address.part):
+            tokens = self.axes(module, address._replace(part=""), run, size)
+            return None if tokens is None else Axes("BNC", prefix=tokens.prefix, ordered=tokens.ordered)
         address = address._replace(token="")
         for pattern, axes in self.given.items():
             if fnmatchcase(address.name, pattern):
@@ -289,6 +293,8 @@ class Places:
         if address.token == ALL or (not address.token and (tensor.ndim < 2 or tensor.shape[:-1] == (batch,))):
             return tensor
         axes = find()
+        if address.part == WEIGHTS:
+            return attended(tensor, axes, size, address.token, address.name)
         if axes is None or axes.rank != tensor.ndim:
             return tensor
         if address.token:

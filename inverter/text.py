@@ -28,7 +28,7 @@ Tokenizer = Callable[..., Any]
 
 @runtime_checkable
 class TextTower(Protocol):
-    """What a network needs next to its image tower to be asked for words: `Model.text`."""
+    """What a network needs next to its image tower to work with words: `Model.text`."""
 
     def encode_text(self, texts: Sequence[str], /) -> Tensor:
         """Texts as vectors of the space of the network's output.

@@ -169,7 +169,7 @@ def _tokenizer(name: str) -> Any:
         place = name if folder is None else str(folder)
         found = library("transformers", "hf").AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     if len(found) <= len(found.all_special_tokens):  # transformers make an empty one where there are no files
-        raise MissingFile(f"hf:{name} has no tokenizer, so that it cannot be asked for words: save it there as well")
+        raise MissingFile(f"hf:{name} has no tokenizer, so that it cannot work with words: save it there as well")
     return found
 
 

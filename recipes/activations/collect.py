@@ -15,7 +15,7 @@ from torch import nn
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
-from inverter_errors import BadInput, MissingFile, NotFound
+from inverter_errors import BadInput, MissingFile, NotFound, plural
 from priors.base import as_size
 from recipes.activations.forward_pass import BatchRows, ForwardPass
 from recipes.activations.npy_writer import GrowingArray
@@ -93,7 +93,7 @@ class CollectedActivations:
             raise MissingFile(f"{folder} holds no activations (no {STATE})")
         state = _State.load(folder / STATE)
         if not state.finished:
-            raise BadInput(f"{folder} is not finished: {state.done} pictures are done; the same call resumes")
+            raise BadInput(f"{folder} is not finished, at {plural(state.done, 'picture')}; the same call resumes")
         names = json.loads((folder / NAMES).read_bytes())
         shapes = {layer: tuple(shape) for layer, shape in state.shapes.items()}
         size = (state.options["size"][0], state.options["size"][1])
@@ -181,7 +181,7 @@ def collect(
         raise BadInput("collect: got no layers; expected at least one address")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise BadInput(f"batch must be an integer of at least 1, got {batch!r}")
-    found = picture_set(pictures, len(model.mean))
+    found = picture_set(pictures, len(model.mean), model.value_range)
     sides = model.size_for(None if size is None else as_size(size))
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}
@@ -214,7 +214,7 @@ def collect(
         state = _begin(folder, options, shapes, found, False)
     if len(state.skipped) == len(found):
         reason = next(iter(state.skipped.values()))
-        raise BadInput(f"none of the {len(found)} pictures can be read; the first: {reason}")
+        raise BadInput(f"none of the {plural(len(found), 'picture')} can be read; the first: {reason}")
     return CollectedActivations.load(folder)
 
 

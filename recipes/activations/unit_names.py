@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Measure = Literal["soft-wpmi", "wpmi", "cosine", "cosine-cubed"]
-"""How a unit's responses to pictures are compared with the similarities of these pictures and a word."""
+from recipes.options.words import Measure
 
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 LEAST = 1e-7
 """Added to probabilities before the logarithm, as in the authors' code."""
 SMALLEST = 1e-3
@@ -34,7 +31,7 @@ def name_scores(responses: Tensor, similarities: Tensor, measure: Measure = "sof
     Args:
         responses: of all units of a layer, (N, C) for N pictures.
         similarities: cosines of the pictures and the words, (N, M).
-        measure: one of `MEASURES`.
+        measure: `soft-wpmi`, `wpmi`, `cosine` or `cosine-cubed`.
         top: pictures that a unit responds to most; the two WPMI measures count these alone.
 
     Returns:

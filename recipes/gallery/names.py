@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.activations.unit_names import MEASURES, Measure
 from recipes.gallery.patches import Patches
 from recipes.options.fields import check_integer, option
 from recipes.options.names import address
 from recipes.options.suggest import nearest
-from recipes.options.words import read_words
+from recipes.options.words import MEASURES, Measure, read_words
 from recipes.runner.base import written_size
 
 if TYPE_CHECKING:
@@ -85,14 +84,15 @@ class Names(Patches):
             raise BadInput(f"unknown measure {self.measure!r}{nearest(self.measure, MEASURES)}")
         if self.top is not None:
             check_integer("top", self.top, 1, 1_000_000)
-        if len(self._words) < 2:
-            raise BadInput(f"vocabulary: got {self._words[0]!r} alone; expected two words or more, to choose from")
         if self.text_model is None and (given := [key for key in _OWN if getattr(self, key) is not None]):
             raise BadInput(f"{given[0]} is given but no text_model: set text_model to a network with a text tower")
 
     @property
     def _words(self) -> tuple[str, ...]:
-        return read_words(self.vocabulary, "vocabulary")
+        words = read_words(self.vocabulary, "vocabulary")
+        if len(words) < 2:
+            raise BadInput(f"vocabulary: got {words[0]!r} alone; expected two words or more, to choose from")
+        return words
 
     def settings(self) -> dict[str, Any]:
         text = self.text_model

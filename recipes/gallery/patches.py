@@ -8,12 +8,11 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
 from recipes.options.names import address
-from recipes.runner.base import NetworkFields, Recipe
+from recipes.runner.base import NetworkFields, Recipe, checked_size
 from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
@@ -67,7 +66,9 @@ class Patches(Machines, NetworkFields, Recipe):
     )
     count: int = option(8, "number of patches that activate a unit most, and of those that activate it least")
     out: str = option("patches", "output folder")
-    size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the pictures in pixels, or HxW (default: the model's input size)"
+    )
     batch_size: int | None = option(
         None, "pictures in one forward pass (default: chosen for the device)", group=MACHINE
     )
@@ -76,9 +77,8 @@ class Patches(Machines, NetworkFields, Recipe):
     def __post_init__(self) -> None:
         Machines.__post_init__(self)
         Recipe.__post_init__(self)
+        object.__setattr__(self, "size", checked_size(self.size))
         check_integer("count", self.count, 1, MOST)
-        if self.objective not in OBJECTIVES:
-            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
 
     @property
@@ -87,6 +87,8 @@ class Patches(Machines, NetworkFields, Recipe):
         return Gallery(
             model=self.model,
             input_size=self.input_size,
+            value_range=self.value_range,
+            show_channels=self.show_channels,
             layer=self.layer,  # by default all of them: one pass over the pictures serves any number of units
             channels=self.channels,
             objective=self.objective,
@@ -98,11 +100,12 @@ class Patches(Machines, NetworkFields, Recipe):
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         known = self._gallery.settings()
-        return super().settings() | {key: known[key] for key in ("model", "input_size", "layer", "channels", "images")}
+        own = {key: known[key] for key in ("layer", "channels", "images")}
+        return super().settings() | self.network_settings() | own
 
     @property
-    def shown_size(self) -> int | None:
-        return self.size
+    def shown_size(self) -> int | tuple[int, int] | None:
+        return checked_size(self.size)
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
         """One forward pass over all pictures, then another over those that are shown, for their heat maps."""
@@ -119,7 +122,10 @@ class Patches(Machines, NetworkFields, Recipe):
 
         started = time.perf_counter()
         model, gallery = self.load(), self._gallery
-        units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.images, len(model.mean))
+        units, pictures = (
+            gallery.units(RunContext(gallery, model)),
+            picture_set(self.images, len(model.mean), model.value_range),
+        )
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         fields = receptive_fields(model, [address(layer) for layer in layers], size)

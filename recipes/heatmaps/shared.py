@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
+from recipes.options.augmentations import AUGMENTS, AugmentName
 from recipes.options.fields import option, texts
 from recipes.options.targets import HELP as TARGETS
 from recipes.options.targets import TOP, Target
@@ -39,14 +40,14 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
 
     target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True, grows=True)
     method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True, grows=True)
-    size: int | None = option(
-        None, "side of the images as the network receives them, in pixels (default: the model's input size)"
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the images as the network receives them in pixels, or HxW (default: the model's input size)"
     )
     batch_size: int | None = option(None, "images processed together (default: chosen for the device)")
     steps: int | None = option(None, "", hidden=True)
     learning_rate: float | None = option(None, "", hidden=True)
     precision: Precision = option("float32", "", hidden=True)
-    augment: str = option("none", "", hidden=True)
+    augment: AugmentName = option("none", "", hidden=True, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

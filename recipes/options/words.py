@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import texts
+
+Measure = Literal["soft-wpmi", "wpmi", "cosine", "cosine-cubed"]
+"""How a unit's responses to pictures are compared with the similarities of these pictures and a word."""
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 def read_words(words: str | Path | Sequence[str], field: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Record:
     Attributes:
         layer: address; "output" for classes.
         channel: index of the channel, or of the class; None for an entire layer.
-        objective: channel, neuron, logit, ...; `vocabulary.ORIGINAL` for an input image.
+        objective: channel, neuron, logit, ...; one of `vocabulary.INPUTS` for an input image.
         attempt: index among several pictures of the same unit.
         seed: of the run.
         file: path below the output folder, with `/`.
@@ -236,7 +236,12 @@ def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | N
     """
     if model.get("sha256") != other.get("sha256"):
         return "the model has other weights"
-    for key, what in (("input_size", "input size"), ("mean", "mean"), ("std", "standard deviation")):
+    for key, what in (
+        ("input_size", "input size"),
+        ("mean", "mean"),
+        ("std", "standard deviation"),
+        ("value_range", "value range"),
+    ):
         if key in model and key in other and model[key] != other[key]:
             return f"the model's {what} is {other[key]}, not {model[key]}"
     return None
@@ -253,5 +258,7 @@ def describe(model: Model) -> Mapping[str, Any]:
         "parameters": model.parameters,
         "mean": list(model.mean),
         "std": list(model.std),
+        "value_range": list(model.value_range),
+        "show_channels": list(model.show_channels),
         "device": str(model.device),
     }

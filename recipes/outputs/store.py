@@ -15,12 +15,14 @@ from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.provenance import provenance
 from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.showing import Showing
 from recipes.outputs.units_table import as_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TABLE, SHEET = "units.csv", "sheet.png"
+AS_THEY_ARE = Showing()
 
 Page = Callable[[Mapping[str, Any]], str]
 """Renders `index.html` from the manifest alone."""
@@ -93,14 +95,17 @@ class Store:
         """True if this picture is finished."""
         return file in self.manifest.units
 
-    def add(self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False) -> None:
+    def add(
+        self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False, showing: Showing = AS_THEY_ARE
+    ) -> None:
         """Writes a batch of finished pictures, and then one line for all of them in the journal.
 
-        A picture that is neither grey nor of three colours is kept as an array too, as the extra file `channels`.
+        A picture that its file does not show as it is, is kept as an array too, as the extra file `channels`.
 
         Args:
             finished: records with their pictures, (C, H, W) in [0, 1].
             alpha: True if the last channel is opacity.
+            showing: which channels the files show.
 
         Raises:
             OSError: if they cannot be written, or the folder was removed; finished units are kept.
@@ -108,12 +113,12 @@ class Store:
         self._check()
         records = {}
         for record, image in finished:
-            if len(image) - alpha not in (1, 3):
+            if (values := showing.array(image, alpha)) is not None:
                 array = f"{record.file.removesuffix('.png')}.npy"
-                write_npy(self.folder / array, image)
+                write_npy(self.folder / array, values)
                 record = replace(record, extra_files={**record.extra_files, "channels": array})
             about = provenance(self.manifest.recipe, self.manifest.settings, record, self.manifest.growing)
-            write_png(self.folder / record.file, image, about, alpha)
+            write_png(self.folder / record.file, showing.picture(image, alpha), about, alpha)
             records[record.file] = record
         self._added = True
         self.manifest.units |= records

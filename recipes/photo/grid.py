@@ -130,10 +130,7 @@ class Grid(PhotoIcons):
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:
-    from recipes.outputs.colormap import visible
-    from recipes.pictures.reading import read_array, read_picture
+    from recipes.pictures.reading import read_picture
 
     y, x = record.metrics["position"]
-    channels = record.extra_files.get("channels")
-    icon = visible(read_array(out / channels)).expand(3, -1, -1) if channels else read_picture(out / record.file)
-    return y, x, record.metrics["magnitude"], icon
+    return y, x, record.metrics["magnitude"], read_picture(out / record.file)

@@ -37,7 +37,7 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
         title=view.named or str(metrics.get("source") or "photo"),
         subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {view.spec}",
         stats=_stats(view),
-        notices=view.notices("pictures", RESUMES, "manifest.json has the reasons."),
+        notices=view.notices("picture", RESUMES, "manifest.json has the reasons."),
         data={
             "photo": picture_url(photo.get("file")),
             "size": list(view.shape or (1, 1)),

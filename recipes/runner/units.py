@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import INPUTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ class Unit:
     @property
     def requested(self) -> bool:
         """False for an input image, which is in the folder only to be compared with."""
-        return self.objective != ORIGINAL
+        return self.objective not in INPUTS
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,10 @@ class Given:
         images: the pictures, (B, C, H, W) in [0, 1].
         units: the units once more, where something about them depends on the picture (its class); else None.
         metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
+        drawn: True for drawings (heat maps over a photo), which are no pictures as the network takes them.
     """
 
     images: Tensor
     units: Sequence[Unit] | None = None
     metrics: Sequence[Mapping[str, Any]] | None = None
+    drawn: bool = False

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import load_model
-from inverter.attention import explicit_attention, read_attention
+from inverter.attention import read_attention
+from inverter.attention_functions import explicit_attention
 from inverter.frozen import frozen
 
 

@@ -110,7 +110,7 @@ def test_mistakes_are_one_line(joint: Any) -> None:
         model.encode_text(["a text of many letters"])
     with pytest.raises(ValueError, match="builtin has no text tower: give a network with one"):
         load_model("builtin").encode_text(["red"])
-    odd = Model(nn.Sequential(), text=as_text_tower(lambda texts: torch.ones(3)))
+    odd = Model(nn.Sequential(), text=as_text_tower(lambda _: torch.ones(3)))
     with pytest.raises(ValueError, match=r"returned shape \(3,\) for 1 texts; expected finite \(N, D\)"):
         odd.encode_text(["red"])
 
@@ -187,7 +187,7 @@ def test_a_folder_without_a_tokenizer_says_so_when_a_text_comes(tmp_path: Path) 
     tiny("CLIP").save_pretrained(tmp_path)
     model = load_model(f"hf:{tmp_path}", device="cpu")
     assert model.shapes([""]) == {"": (1, 8)}
-    with pytest.raises(FileNotFoundError, match="has no tokenizer, so that it cannot be asked for words"):
+    with pytest.raises(FileNotFoundError, match="has no tokenizer, so that it cannot work with words"):
         model.encode_text(["red"])
 
 

@@ -227,7 +227,7 @@ def test_a_network_with_a_part_in_torchscript_works() -> None:
     [
         (nn.Sequential(nn.Conv3d(3, 4, 3)), r"four dimensions .* Conv3d, takes \(B, C, T, H, W\)"),
         (nn.Sequential(nn.Conv1d(3, 4, 3)), r"four dimensions .* Conv1d, takes \(B, C, T\)"),
-        (nn.Sequential(nn.Linear(3072, 4)), r"Linear that takes 3072 numbers"),
+        (nn.Sequential(nn.Linear(3072, 4)), r"Linear that takes 3,072 numbers"),
         (nn.Sequential(nn.Conv2d(4, 4, 3)), r"takes 4 channels and pictures have 3"),
     ],
 )

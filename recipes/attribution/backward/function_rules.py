@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from inverter.attention import opened
+from inverter.attention_functions import opened
 from inverter.relu_spellings import SpelledReLU, function_name, spelled_relu
 from recipes.attribution.backward.functions import differentiable, is_linear, kind_of
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.attention import explicit_attention
+from inverter.attention_functions import explicit_attention
 from inverter.relu_spellings import function_name
 from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
 from recipes.attribution.backward.functions import is_linear, kind_of
@@ -158,8 +158,9 @@ class Relevance(Rules):
     def attention(self, call: Call) -> Tensor:
         """Attention weights are constants: the values get all relevance. If bilinear, step by step."""
         if self.bilinear:
+            given: Any = (*call.tensors, *call.rest)
             with self:
-                return explicit_attention(*call.tensors, *call.rest, **call.kwargs)[1]
+                return explicit_attention(*given, **call.kwargs)[1]
         query, key, value = call.tensors
         call.tensors = (query.detach(), key.detach(), value)
         return call.unchanged()

@@ -16,7 +16,8 @@ from objectives import Activations, Objective
 from recipes.attribution.method import method
 from recipes.attribution.scoring.attention import Weighted, attention_gradients, token_maps
 from recipes.attribution.scoring.forward import target_rows
-from recipes.attribution.scoring.layers import check_upstream, replaced_activation
+from recipes.attribution.scoring.layers import check_runs
+from recipes.attribution.scoring.replacing import replaced_activation
 
 
 def _check(*, layers: int) -> None:
@@ -39,7 +40,8 @@ def legrad(model: Model, images: Tensor, target: Objective, *, layer: str, seed:
     attention in it.
     """
     size = (images.shape[2], images.shape[3])
-    blocks = _blocks(attention_gradients(model, images, target, "legrad"))
+    found = attention_gradients(model, images, target, "legrad")
+    blocks = _blocks(found)
     while not _runs(model, target, blocks[-1], size):
         blocks.pop()
         if not blocks:
@@ -58,7 +60,7 @@ def legrad(model: Model, images: Tensor, target: Objective, *, layer: str, seed:
     with torch.enable_grad(), ExitStack() as stack:
         for name in blocks:
             stack.callback(model.module.get_submodule(name).register_forward_hook(collect).remove)
-        stack.enter_context(replaced_activation(model.module, blocks[-1], means))
+        stack.enter_context(replaced_activation(model, f"{blocks[-1]}@all", size, means))
         ran = stack.enter_context(read_attention(model.module))
         capture = stack.enter_context(model.capture(target.reads))
         read = capture(model.normalize(images.detach().requires_grad_()))
@@ -69,7 +71,7 @@ def legrad(model: Model, images: Tensor, target: Objective, *, layer: str, seed:
             torch.autograd.grad(score.sum(), own, retain_graph=True)[0].relu().mean((1, 2))
             for score, own in zip(scores, weights, strict=True)
         ]
-    return token_maps(torch.stack(gradients).mean(0), size)
+    return token_maps(model, found[0], torch.stack(gradients).mean(0), size)
 
 
 def _blocks(found: list[Weighted]) -> list[str]:
@@ -84,7 +86,7 @@ def _blocks(found: list[Weighted]) -> list[str]:
 
 def _runs(model: Model, target: Objective, block: str, size: tuple[int, int]) -> bool:
     try:
-        check_upstream(model, target, block, size)
+        check_runs(model, target, block, size)
     except BadInput:
         return False
     return True

@@ -24,7 +24,8 @@ def attention_rollout(model: Model, images: Tensor, target: Objective, *, layer:
         mean = each.weights.mean(1)
         square = mean.shape[1] == mean.shape[2]
         reached = (mean @ reached + reached) / 2 if square else mean @ reached
-    return token_maps((read_rows(found[-1]) @ reached)[:, 0], (images.shape[2], images.shape[3]))
+    relevance = (read_rows(found[-1]) @ reached)[:, 0]
+    return token_maps(model, found[0], relevance, (images.shape[2], images.shape[3]))
 
 
 @method("gradient-rollout", paper="Chefer et al. 2021", attention=True)
@@ -40,7 +41,8 @@ def gradient_rollout(model: Model, images: Tensor, target: Objective, *, layer: 
         weighted = (each.gradient * each.weights).relu().mean(1)
         square = weighted.shape[1] == weighted.shape[2]
         reached, start = (reached + weighted @ reached, start) if square else (weighted @ reached, 0 * weighted)
-    return token_maps((read_rows(found[-1]) @ (reached - start))[:, 0], (images.shape[2], images.shape[3]))
+    relevance = (read_rows(found[-1]) @ (reached - start))[:, 0]
+    return token_maps(model, found[0], relevance, (images.shape[2], images.shape[3]))
 
 
 def _identity(weights: Tensor) -> Tensor:

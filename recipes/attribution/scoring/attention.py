@@ -9,9 +9,10 @@ from torch import Tensor
 
 from inverter import Model
 from inverter.attention import Attention, read_attention
+from inverter.axes import Axes
 from inverter_errors import BadInput
 from objectives import Objective
-from recipes.attribution.scoring.forward import score_function
+from recipes.attribution.scoring.forward import know_axes, score_function
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,7 @@ def attention_gradients(model: Model, images: Tensor, target: Objective, method:
         BadInput: if the target depends on no attention, on attention within windows, or on layers that have different
             numbers of tokens.
     """
+    know_axes(model, target, (images.shape[2], images.shape[3]))
     with torch.enable_grad(), read_attention(model.module) as seen, score_function(model, target) as score:
         total = score(images.detach().requires_grad_()).sum()
         ran = [each for each in seen if each.weights.requires_grad]
@@ -88,9 +90,25 @@ def read_rows(last: Weighted) -> Tensor:
     return (read / read.sum(1, keepdim=True).clamp_min(1))[:, None]
 
 
-def token_maps(relevance: Tensor, size: tuple[int, int]) -> Tensor:
-    """Numbers of the tokens (B, N) as maps (B, h, w) of the places in an image of `size`; other tokens have none."""
-    count = relevance.shape[1]
-    grids = [(size[0] // side, size[1] // side) for side in range(1, min(size) + 1)]
-    height, width = next(grid for grid in grids if grid[0] * grid[1] <= count)
-    return relevance[:, count - height * width :].unflatten(1, (height, width))
+def token_maps(model: Model, first: Weighted, relevance: Tensor, size: tuple[int, int]) -> Tensor:
+    """Numbers of the tokens that an attention attends to as maps of their places; other tokens are left out.
+
+    Args:
+        model: the network.
+        first: the attention.
+        relevance: (B, M).
+        size: (height, width) of the images.
+
+    Returns:
+        (B, h, w).
+
+    Raises:
+        BadInput: if the places of the tokens are not known.
+    """
+    axes = model.axes(first.layer) or model.axes(first.layer, size)
+    if axes is None or not axes.tokens or not axes.ordered:
+        raise BadInput(
+            f"the places of the {relevance.shape[1]} tokens of {first.layer!r} in {model.spec} are not known: load the "
+            "model with axes, or use grad-cam"
+        )
+    return Axes("BCN", prefix=axes.prefix).maps(relevance[:, None], len(relevance), size)[:, 0]

@@ -60,6 +60,18 @@ def score_function(model: Model, target: Objective) -> Iterator[Score]:
         yield score
 
 
+def know_axes(model: Model, target: Objective, size: tuple[int, int]) -> None:
+    """Finds the axes of what a target reads; later, the forward passes that this takes would run hooks of the caller.
+
+    Args:
+        model: the network.
+        target: the objective.
+        size: (height, width) of the images.
+    """
+    for layer in target.reads:
+        model.axes(layer) or model.axes(layer, size)
+
+
 def select_targets(target: Objective, rows: Tensor) -> Objective:
     """The targets of some images of a batch, rows (n,), as an objective of their own."""
     if target.count == 1:

@@ -37,21 +37,28 @@ def tiny(tiny_net: nn.Module) -> Model:
     return load_model(tiny_net, input_size=16, device="cpu")
 
 
-class Block(nn.Module):
-    """A layer of a transformer, of width 12 with 3 heads."""
+class Attention(nn.Module):
+    """Attention of 3 heads."""
 
-    def __init__(self, bias: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(12), nn.LayerNorm(12)
-        self.qkv, self.proj = nn.Linear(12, 36, bias=bias), nn.Linear(12, 12, bias=bias)
-        self.fc1, self.act, self.fc2 = nn.Linear(12, 24, bias=bias), nn.GELU(), nn.Linear(24, 12, bias=bias)
+        self.qkv, self.proj = nn.Linear(12, 36), nn.Linear(12, 12)
 
-    def attend(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.qkv(x).unflatten(2, (3, 3, 4)).permute(2, 0, 3, 1, 4)
         return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
+
+class Block(nn.Module):
+    """A layer of a transformer, of width 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.attn, self.norm2 = nn.LayerNorm(12), Attention(), nn.LayerNorm(12)
+        self.fc1, self.act, self.fc2 = nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)
+
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attend(self.norm1(x))
+        x = x + self.attn(self.norm1(x))
         return x + self.fc2(self.act(self.fc1(self.norm2(x))))
 
 
@@ -80,7 +87,7 @@ def transformer() -> Model:
         torch.manual_seed(5)
         net = TinyTransformer()
         for block in net.blocks:
-            nn.init.normal_(block.qkv.weight, 0, 0.6)
+            nn.init.normal_(block.attn.qkv.weight, 0, 0.6)
     return load_model(net.eval(), input_size=16, device="cpu")
 
 

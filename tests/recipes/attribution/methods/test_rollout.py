@@ -19,9 +19,9 @@ def ran_by_hand(net: nn.Module, pictures: Tensor) -> tuple[Tensor, list[Tensor],
         parameter.requires_grad_(False)
     x, weights, tokens = net.embedded(pictures.clone().requires_grad_()), [], []
     for block in net.blocks:
-        query, key, value = block.qkv(block.norm1(x)).unflatten(2, (3, 3, 4)).permute(2, 0, 3, 1, 4)
+        query, key, value = block.attn.qkv(block.norm1(x)).unflatten(2, (3, 3, 4)).permute(2, 0, 3, 1, 4)
         weights.append((query @ key.mT / 2).softmax(-1))
-        x = x + block.proj((weights[-1] @ value).transpose(1, 2).flatten(2))
+        x = x + block.attn.proj((weights[-1] @ value).transpose(1, 2).flatten(2))
         x = x + block.fc2(block.act(block.fc1(block.norm2(x))))
         tokens.append(x)
     return net.head(net.norm(x)[:, 0]), weights, tokens
@@ -72,13 +72,13 @@ def model_input(model: Model, pictures: Tensor) -> Tensor:
 
 
 def test_a_target_inside_the_network_reads_its_own_tokens(transformer: Model, pictures: Tensor) -> None:
-    """All tokens of a layer are read, so the map is the mean of their rows; later layers play no part."""
+    """All patches of a layer are read, so the map is the mean of their rows; later layers play no part."""
     _, weights, _ = ran_by_hand(transformer.module, model_input(transformer, pictures))
     rolled = torch.eye(17).expand(3, 17, 17)
     for each in weights[:2]:
         rolled = (each.mean(1) + torch.eye(17)) / 2 @ rolled
     found = explain(transformer, pictures, layer("blocks.1"), "attention-rollout")
-    torch.testing.assert_close(found, as_images(rolled.mean(1)[:, 1:]).detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found, as_images(rolled[:, 1:, 1:].mean(1)).detach(), rtol=1e-4, atol=1e-6)
 
 
 class Convolutional(nn.Sequential):
