@@ -349,7 +349,7 @@ QUESTIONS = ("layers", "optimize", "invert", "evaluate", "explain", "fields")
 
 @dataclass(frozen=True)
 class Case:
-    """A network, where it is asked, and what."""
+    """A network, its context, and a question."""
 
     channels: int
     size: tuple[int, int]
