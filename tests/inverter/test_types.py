@@ -138,7 +138,7 @@ class Quantised(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_statically_quantised_network_can_be_asked_but_has_no_gradient() -> None:
+def test_a_statically_quantised_network_works_but_has_no_gradient() -> None:
     quantization = torch.ao.quantization
     net = Quantised().eval()
     net.qconfig = quantization.get_default_qconfig("fbgemm")

@@ -143,7 +143,7 @@ class Judge:
     def random_baseline(self) -> list[dict[str, Any]]:
         """The metrics of a map of uniform noise on each image, for measures whose random baseline is not obvious."""
         generator = torch.Generator("cpu").manual_seed(self.seed)
-        noise = torch.rand(self._size, generator=generator).expand(len(self.images), -1, -1)
+        noise = torch.rand(self._size, generator=generator, dtype=torch.float32).expand(len(self.images), -1, -1)
         columns = self._curves(noise)
         found: list[dict[str, Any]] = []
         for row in range(len(self.images)):

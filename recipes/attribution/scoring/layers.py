@@ -240,6 +240,9 @@ def layer_gradient(
     """
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
+    size = (images.shape[2], images.shape[3])
+    for read in target.reads:  # found out now: it may take a forward pass, which must not be seen below
+        _ = model.axes(read) or model.axes(read, size)
 
     def begin_here(activation: Tensor) -> Tensor:
         under.close()
@@ -257,6 +260,6 @@ def layer_gradient(
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
             raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-        ((activation, leaf),) = seen
+        activation, leaf = seen[-1]  # a forward pass that a network kept from ending is run twice
         (gradient,) = torch.autograd.grad(total, leaf)
     return activation, gradient
