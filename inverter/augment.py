@@ -217,12 +217,13 @@ PRESETS: dict[str, Augment] = {
     "standard": Augment(shift=0.036, scale=(0.9, 1.1), rotate=8.0),
     "strong": Augment(shift=0.1, scale=(0.75, 1.4), rotate=15.0, noise=0.05),
     "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=8.0, noise=0.03),
-    "tokens": Augment(shift=0.3, scale=(0.5, 2.0), rotate=10.0, noise=0.1, color=0.5, flip=True),
+    "tokens": Augment(shift=0.15, scale=(0.7, 3.0), rotate=10.0, noise=0.1, color=0.5, flip=True),
 }
 """The presets by name, from none to strong; `wide` is for large canvases, `tokens` for networks that read patches.
 
-A network of patches sees any picture through a fixed grid, and has as strong an answer to noise as to a picture. With
-`tokens` a patch covers an area from a quarter to four times its own, anywhere in the picture, in shifted colours.
+A network of patches sees a picture through a fixed grid, and noise inside of a patch may please it as much as a picture
+does. With `tokens`, a patch covers anything from twice its own area down to a ninth of it, at any place, mirrored or
+not, in shifted colours; the middle of the picture is seen closest.
 """
 
 Augmentation = AugmentPreset | str | Augment | Callable[[Tensor], Tensor]

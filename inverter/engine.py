@@ -26,7 +26,7 @@ from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
 from inverter.switches import recording
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
@@ -79,7 +79,7 @@ def optimize(
         prior: B pictures. It is optimised in place: pass it again to continue from its state, use `from_image` to
             start at an image. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
-        augment: `none`, `light`, `standard`, `strong`, `wide`, an `Augment`, or any callable `image -> image`
+        augment: `none`, `light`, `standard`, `strong`, `wide`, `tokens`, an `Augment`, or any callable `image -> image`
             (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global generator, seeded by
             `settings.seed`.
         progress: called after every step with a `Progress`.
@@ -147,7 +147,7 @@ def _climb(
     count = prior.count
     if objective.count not in (1, count):
         raise BadInput(
-            f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
+            f"{objective.name} has {plural(objective.count, 'target')}, but the prior has {plural(count, 'picture')}: "
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
@@ -218,7 +218,7 @@ def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
     seeds = []
     for label in labels:
         text = f"{seed}/{label}/{seen[label]}" + (f"/{number}" if number else "")
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds

@@ -83,9 +83,21 @@ class ReceptiveField(NamedTuple):
     x: Axis
 
     @property
+    def traced(self) -> bool:
+        """False for windows that only represent the places of a layer whose receptive field is unknown."""
+        return True
+
+    @property
     def size(self) -> float:
         """The longer side in pixels; `inf` if a unit depends on the full picture."""
         return math.inf if FULL in self else max(self.y.size, self.x.size)
+
+    def __str__(self) -> str:
+        """Its side in pixels; HxW where the sides differ; `all` if a unit depends on the full picture."""
+        if self.size == math.inf:
+            return "all"
+        high, wide = self.y.size, self.x.size
+        return f"{high:.0f}" if high == wide else f"{high:.0f}x{wide:.0f}"
 
     def window(self, y: int, x: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """The receptive field of the unit at (y, x), cut off at the picture's edges.
@@ -102,6 +114,14 @@ class ReceptiveField(NamedTuple):
         """
         (top, bottom), (left, right) = self.y.window(y, size[0]), self.x.window(x, size[1])
         return top, left, bottom, right
+
+
+class PlaceWindow(ReceptiveField):
+    """Windows that represent the places of a layer whose receptive field is unknown, such as the patches of tokens."""
+
+    @property
+    def traced(self) -> bool:
+        return False
 
 
 FULL = Axis(math.inf, -math.inf, math.inf)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
+from inverter.axes import Axes
+from inverter.field_geometry import ReceptiveField
 from inverter.models import Model
 from inverter.receptive_field import follow
 
@@ -19,9 +23,11 @@ class LayerInfo:
         type: the module's class.
         calls: how often it runs in one forward pass.
         channels: of its activation, None if that has fewer than two dimensions.
-        size: (height, width) of its map, None if it outputs no map.
-        receptive_field: its side in pixels; `inf` if a unit sees the full picture, None if unknown.
+        size: (height, width) of its map, None if it outputs no map. Tokens of patches lie on a map as well.
+        receptive_field: its longer side in pixels; `inf` if a unit sees the full picture, None if unknown.
         stage: True for the children of the network's main sequence that output maps.
+        axes: what each axis of its tensor is, such as `BCHW` or `BNC+1` (`Axes`); "" if that is not known.
+        field: the receptive field along both axes, None if unknown.
     """
 
     name: str
@@ -31,6 +37,8 @@ class LayerInfo:
     size: tuple[int, int] | None
     receptive_field: float | None
     stage: bool = False
+    axes: str = ""
+    field: ReceptiveField | None = dataclasses.field(default=None, compare=False)
 
 
 def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]:
@@ -46,41 +54,107 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
     Raises:
         BadInput: if the network cannot process such a picture.
     """
-    seen = follow(model, model.size_for(size))
+    size = model.size_for(size)
+    seen = follow(model, size)
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
-    stages = _stages(model.module, {name for name, calls in seen.items() if _map_size(calls[0][0])})
     rows = []
     for name, calls in seen.items():
-        if not name:
-            continue  # the network itself
+        if not name or name not in types:
+            continue  # the network itself, and tensors inside of outputs
         tensor, fields = calls[0]
-        size = _map_size(tensor)
+        axes = None if tensor is None else model.axes(name, size)
+        shape = None if tensor is None else _arranged(tensor, axes, size)
         side = None if fields is None else fields.size
-        channels = None if tensor is None or tensor.ndim < 2 else tensor.shape[1]
-        rows.append(LayerInfo(name, types[name], len(calls), channels, size, side, name in stages))
-    return rows
+        channels = None if shape is None or len(shape) < 2 else shape[1]
+        on_grid = axes is None or axes.ordered
+        rows.append(
+            LayerInfo(
+                name,
+                types[name],
+                len(calls),
+                channels,
+                _map_size(shape) if on_grid else None,
+                side,
+                axes="" if axes is None else str(axes),
+                field=fields,
+            )
+        )
+    stages = _stages(model.module, {row.name for row in rows if row.size})
+    return [replace(row, stage=row.name in stages) for row in rows]
 
 
-def _map_size(tensor: Tensor | None) -> tuple[int, int] | None:
-    if tensor is None or tensor.ndim != 4 or tensor.shape[2:] == (1, 1):
+def _arranged(tensor: Tensor, axes: Axes | None, size: tuple[int, int]) -> torch.Size:
+    """The shape of a layer's tensor as `Model.capture` returns it."""
+    if axes is None or axes.rank != tensor.ndim:
+        return tensor.shape
+    return axes.maps(torch.empty(tensor.shape, device="meta"), 1, size).shape
+
+
+def outputs(model: Model, size: tuple[int, int] | None = None) -> dict[str, torch.Size]:
+    """The tensors that a network returns.
+
+    Args:
+        model: from `load_model`.
+        size: (height, width) of the picture in pixels; default: the model's own.
+
+    Returns:
+        Address -> shape for one picture, (1, ...); `output` where it is a single tensor.
+
+    Raises:
+        BadInput: if the network cannot process such a picture.
+    """
+    seen = follow(model, model.size_for(size))
+    found = {name: calls[0][0] for name, calls in seen.items() if name.startswith("output:")}
+    found = found or {"output": seen[""][0][0]}
+    return {name: tensor.shape for name, tensor in found.items() if tensor is not None}
+
+
+def _map_size(shape: torch.Size | None) -> tuple[int, int] | None:
+    if shape is None or len(shape) != 4 or shape[2:] == (1, 1):
         return None
-    return tensor.shape[2], tensor.shape[3]
+    return shape[2], shape[3]
 
 
 def _stages(root: nn.Module, maps: set[str]) -> list[str]:
     """The children of the main sequence that output maps.
 
-    The main sequence is found by descending from the root for as long as a single child with maps has parameters:
-    `features` in SqueezeNet and VGG, the root itself in a ResNet.
+    The main sequence is found by descending from the root for as long as a single child is deep, or is the only one
+    with parameters: `features` in SqueezeNet and VGG, `blocks` in a vision transformer, the root itself in a ResNet.
     """
     name, part = "", root
     while True:
-        children = [(f"{name}.{key}" if name else key, child) for key, child in part.named_children()]
-        children = [(address, child) for address, child in children if address in maps]
-        learned = [pair for pair in children if any(True for _ in pair[1].parameters())]
-        if len(learned) != 1 or not any(True for _ in learned[0][1].named_children()):
+        children = _children(name, part, maps)
+        learned = [(address, child) for address, child in children if _learned(child)]
+        deep = [pair for pair in learned if _deep(*pair, maps)] or (learned if len(learned) == 1 else [])
+        if len(deep) != 1 or not any(True for _ in deep[0][1].named_children()):
             return [address for address, _ in children]
-        name, part = learned[0]
+        name, part = deep[0]
+
+
+def _children(name: str, part: nn.Module, maps: set[str]) -> list[tuple[str, nn.Module]]:
+    """The children that output maps; those of a list of modules, which itself does not run, count as children."""
+    found = []
+    for key, child in part.named_children():
+        address = f"{name}.{key}" if name else key
+        if isinstance(child, nn.ModuleList):
+            found += _children(address, child, maps)
+        elif address in maps:
+            found.append((address, child))
+    return found
+
+
+def _learned(part: nn.Module) -> bool:
+    return any(True for _ in part.parameters())
+
+
+def _deep(name: str, part: nn.Module, maps: set[str]) -> bool:
+    """True for a sequence of modules that have modules of their own."""
+    inner = [
+        (address, child)
+        for address, child in _children(name, part, maps)
+        if _learned(child) and any(_learned(each) for each in child.children())
+    ]
+    return len(inner) > 1 or (len(inner) == 1 and _deep(*inner[0], maps))
 
 
 def stages(model: Model, size: tuple[int, int] | None = None) -> list[str]:

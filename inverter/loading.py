@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from inverter.checkpoints import find_weights, load_weights
+from inverter.input_values import (
+    Normalize,
+    ShowChannels,
+    ValueRange,
+    as_normalization,
+    as_show_channels,
+    as_value_range,
+    in_values,
+)
 from inverter.layouts import lay_out
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, with_text
-from inverter.models import Model, Normalize, as_device, as_normalization
+from inverter.models import Model, as_device
 from inverter.sources.python_file import SOURCE as PYTHON_FILE
 from inverter.sources.python_file import load_local
 from inverter.sources.registry import find, random_forms
@@ -32,6 +43,9 @@ def load_model(
     device: str | torch.device | None = None,
     input_size: InputSize | None = None,
     categories: Categories | None = None,
+    axes: Mapping[str, str] | None = None,
+    value_range: ValueRange | None = None,
+    show_channels: ShowChannels | None = None,
 ) -> Model:
     """The network under inspection, with its preprocessing.
 
@@ -47,7 +61,7 @@ def load_model(
             - `open_clip:ARCH/TAG`, `open_clip:ARCH` with `weights`, or with `hf-hub:ORG/NAME` or `local-dir:FOLDER` as
               in timm. It outputs the picture's embedding.
             - `path/to/file.py:factory`: a function without arguments that returns an `nn.Module`, or one with a dict of
-              any of `input_size`, `normalize`, `categories`, `text`, `tokenizer`, or a `Model`.
+              any of `inverter.metadata.KEYS`, or a `Model`.
             - A `.pt2` file of `torch.export`, or a file in TorchScript. Both hold code, which runs.
 
             Of a network with an image and a text tower (`inverter.text`), the image tower is under inspection.
@@ -56,14 +70,22 @@ def load_model(
             with one of these as Hugging Face names them. `random`: the initial weights of an architecture of
             torchvision, timm, transformers or open_clip, from a fixed seed. Without it, these fetch their own
             pretrained weights.
-        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: that of
-            the network's source, else imagenet.
+        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) with a number for each channel, of the
+            network's values; one number stands for all channels of a network that takes other than three. Default: that
+            of the network's source, else imagenet, or none with a value range or other than three channels.
         device: `auto` (cuda, else mps, else cpu), or a torch device. A module in memory stays where it is unless
             `device` is another one; then a copy is made there.
         input_size: pixels: one number, (height, width), or text (`H` or `HxW`). Default: that of the network's source,
             or of its attribute `input_size`. Where that is not known either, 224 is a guess, and using it warns.
         categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
             those of the network's source, or of its attribute `categories`.
+        axes: what each axis of a layer's tensor is, where a forward pass does not show it: `BCHW`, `BHWC`,
+            `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses.
+        value_range: (low, high) of the network's values before normalisation, as (-80, 0) for decibels: arrays are read
+            and written in it, and the 0 and 1 of pictures stand for its ends. Default: that of the network's source,
+            else (0, 1).
+        show_channels: channels that picture files show, in order: three as red, green and blue, one as grey, others
+            as grey tiles. Default: those of the network's source, else all.
 
     Returns:
         The frozen network with its metadata.
@@ -82,11 +104,18 @@ def load_model(
     """
     given: Known = {}
     if normalize is not None:
-        given["normalize"] = as_normalization(normalize)
+        as_normalization(normalize)  # an unknown one is refused before the work
+        given["normalize"] = normalize
     if input_size is not None:
         given["input_size"] = as_input_size(input_size)
     if categories is not None:
         given["categories"] = as_categories(categories)
+    if axes is not None:
+        given["axes"] = dict(axes)
+    if value_range is not None:
+        given["value_range"] = as_value_range(value_range)
+    if show_channels is not None:
+        given["show_channels"] = as_show_channels(show_channels)
     if isinstance(spec, Model):
         if weights is not None:
             raise BadInput(f"{spec.spec} is loaded already: give weights where it is loaded first")
@@ -97,16 +126,18 @@ def load_model(
     name = "module" if isinstance(spec, nn.Module) else str(spec)
     if weights == RANDOM and (isinstance(spec, nn.Module) or (found and not found[0].random)):
         raise BadInput(f"weights {RANDOM}: for {random_forms()} alone; {name} has the weights it comes with")
+    put: Callable[[nn.Module, Path], None] = load_weights
     if isinstance(spec, nn.Module):
         module, known = spec, attributes(spec)
     elif found is not None:
         source, inner = found
-        module, known = source.load(inner, weights is None)
+        (module, known), put = source.load(inner, weights is None), source.put
     else:
         raise no_model(spec)
     if file is not None:
-        load_weights(module, file)
+        put(module, file)
         known["weights"] = file
+    _check_built(module)
     module, known = with_text(module, known)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
@@ -116,14 +147,27 @@ def load_model(
     return Model(module, spec=name, **(known | given))
 
 
+def _check_built(module: nn.Module) -> None:
+    """Raises a `BadInput` for lazy layers, whose weights a first forward pass makes."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise BadInput(
+                f"{type(module).__name__} has lazy layers without weights ({name}): run it on a picture first, as in "
+                "net(torch.zeros(1, 3, 224, 224)), or load its weights"
+            )
+
+
 def _with(model: Model, given: Known) -> Model:
     """A copy of a model that shares the network, with other metadata."""
     model = copy.copy(model)
-    if "normalize" in given:
-        model.mean, model.std = given["normalize"]
+    if any(key in given for key in ("normalize", "value_range", "show_channels")):
+        known = given.get("normalize", in_values(model.mean, model.std, model.value_range))
+        model.take(known, given.get("value_range"), given.get("show_channels"))
     if "input_size" in given:
         model.input_size, model.size_from = given["input_size"], "network"
     model.categories = given.get("categories", model.categories)
+    if "axes" in given:
+        model.declare(given["axes"])
     return model
 
 

@@ -11,15 +11,16 @@ from typing import Any
 from torch import nn
 
 from inverter.capture import unwrap
-from inverter.models import Model, as_normalization
+from inverter.input_values import as_normalization, as_show_channels, as_value_range, in_values
+from inverter.models import Model
 from inverter.text import as_text_tower, as_tokenizer, has_towers, towers
 from inverter_errors import BadInput, BadType, MissingFile
 from priors.base import as_size
 
 Known = dict[str, Any]
-"""Any of the arguments `normalize`, `input_size`, `categories`, `weights`, `text` of `Model`; or `tokenizer`, of a
-network with a text tower in it (see `with_text`)."""
-ATTRIBUTES = ("input_size", "normalize", "categories")
+"""Any of the arguments `weights` and `KEYS` of `Model`; or `tokenizer`, of a network with a text tower in it (see
+`with_text`)."""
+ATTRIBUTES = ("input_size", "normalize", "categories", "value_range", "show_channels")
 """What a network may say of itself, as attributes."""
 KEYS = (*ATTRIBUTES, "text", "tokenizer")
 """What a factory may say of its network."""
@@ -130,7 +131,8 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping):
         made, given = made
     if isinstance(made, Model):
-        known: Known = {"normalize": (made.mean, made.std), "weights": made.weights}
+        known: Known = {"normalize": in_values(made.mean, made.std, made.value_range), "weights": made.weights}
+        known |= {"value_range": made.value_range, "show_channels": made.show_channels}
         known |= {"input_size": made.input_size} if made.size_from == "network" else {}
         known |= {"categories": made.categories} if made.categories else {}
         known |= {"text": made.text} if made.text else {}
@@ -184,10 +186,18 @@ def with_text(module: nn.Module, known: Known) -> tuple[nn.Module, Known]:
     return module, known | {"text": text}
 
 
+def _normalization(normalize: Any) -> Any:
+    """A normalisation as it is given, once it is known to be one: the network's channels complete it."""
+    as_normalization(normalize)
+    return normalize
+
+
 _READ: Mapping[str, Any] = {
     "input_size": as_input_size,
-    "normalize": as_normalization,
+    "normalize": _normalization,
     "categories": as_categories,
+    "value_range": as_value_range,
+    "show_channels": as_show_channels,
     "text": as_text_tower,
     "tokenizer": as_tokenizer,
 }

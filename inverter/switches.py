@@ -42,6 +42,8 @@ class Shared:
 @contextmanager
 def _eager() -> Iterator[None]:
     with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for name in filter(checkpoint.__dict__.__contains__, _CHECKPOINTS):
             stack.enter_context(patch.object(checkpoint, name, _direct(getattr(checkpoint, name))))
@@ -72,11 +74,13 @@ _EAGER = Shared(_eager)
 
 @contextmanager
 def eager() -> Iterator[None]:
-    """A context in which networks run eagerly: neither compiled nor with gradient checkpointing.
+    """A context in which networks run eagerly: neither compiled, nor checkpointed, nor by a fused layer.
 
     Hooks that end a forward pass early cannot run inside a compiled graph, and a checkpointed part would run again in
-    the backward pass, without the contexts of its first run. Compilation is off in all threads, checkpointing in this
-    one.
+    the backward pass, without the contexts of its first run. The fast path of `nn.MultiheadAttention` and
+    `nn.TransformerEncoder`, one kernel for a complete layer, runs neither the modules in it nor their hooks, and has no
+    gradient; `scaled_dot_product_attention` stays fused. Compilation and the fast path are off in all threads,
+    checkpointing in this one.
     """
     with _EAGER:
         _HERE.depth = getattr(_HERE, "depth", 0) + 1

@@ -4,6 +4,7 @@ from objectives.base import OUTPUT, Activations, Objective
 from objectives.codes import DISTANCES, Distance, code
 from objectives.directions import Position, direction
 from objectives.gram import diverse, diversity
+from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
 from objectives.registry import list_objectives
@@ -17,6 +18,8 @@ __all__ = [
     "Distance",
     "Objective",
     "Position",
+    "attention",
+    "attention_head",
     "channel",
     "code",
     "direction",

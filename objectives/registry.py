@@ -11,6 +11,7 @@ from objectives.base import Objective
 from objectives.codes import code
 from objectives.directions import direction
 from objectives.gram import diversity
+from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
 from objectives.text import text_match
@@ -22,6 +23,8 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "neuron": neuron,
         "layer": layer,
         "direction": direction,
+        "attention": attention,
+        "attention_head": attention_head,
         "logit": logit,
         "softmax": softmax,
         "code": code,

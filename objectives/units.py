@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, BadType, OutOfRange
+from inverter_errors import BadInput, BadType, OutOfRange, plural
 from objectives.base import Activations, Objective, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
@@ -48,7 +48,7 @@ def check_channels(channels: Tensor, count: int, layer: str) -> None:
     """
     if (highest := int(channels.max())) >= count:
         what = f"layer {layer!r} has" if layer else "the model's output has"
-        raise OutOfRange(f"channel {highest} is out of range: {what} {count} channels (0 to {count - 1})")
+        raise OutOfRange(f"channel {highest} is out of range: {what} {plural(count, 'channel')} (0 to {count - 1})")
 
 
 def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
@@ -59,7 +59,10 @@ def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
     """
     images = activation.shape[0]
     if channels.shape[0] not in (1, images):
-        raise BadInput(f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image")
+        raise BadInput(
+            f"{plural(channels.shape[0], 'target')} for a batch of {plural(images, 'image')}: give one "
+            "target, or one per image"
+        )
     if channels.shape[0] == 1:
         return activation.index_select(1, channels).squeeze(1).float()
     return activation[torch.arange(images, device=activation.device), channels].float()
@@ -96,22 +99,26 @@ def channel(layer: str, channel: Index) -> Objective:
     return Objective(f"channel({layer})", (layer,), score, tuple(f"channel({layer}:{c})" for c in channels.tolist()))
 
 
-def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None = None) -> Objective:
+def neuron(
+    layer: str, channel: Index, y: Index | None = None, x: Index | None = None, token: str | int | None = None
+) -> Objective:
     """One position of one channel (Erhan et al. 2009: activation maximisation of a unit).
 
     Args:
-        layer: address of a layer that outputs maps (B, C, H, W) or vectors (B, C).
+        layer: address of a layer that outputs maps (B, C, H, W), tokens or vectors (B, C).
         channel: index, or one index per image.
         y: row in the map, or one per image; by default the centre, H // 2.
         x: column in the map, or one per image; by default the centre, W // 2.
+        token: of a transformer, instead of a position: "cls" for the class token, or the index of a token.
 
     Returns:
         The objective, with one target for each neuron.
 
     Raises:
         BadType: for an index that is not an integer, or a position (y, x) given as one argument.
-        BadInput: for a negative index or none at all, or numbers of targets that differ; when scored, for a layer
-            that outputs neither maps nor vectors, or a batch of another size than the number of targets.
+        BadInput: for a negative index or none at all, numbers of targets that differ, or both a position and a token;
+            when scored, for a layer that outputs neither maps nor vectors, one without this token, or a batch of
+            another size than the number of targets.
         NotFound: when scored, if there is no such channel or position (an `IndexError` as well), or the layer was not
             captured.
 
@@ -119,6 +126,10 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         >>> neuron("conv", 1, y=0, x=2).score(Activations({"conv": torch.arange(18.0).reshape(1, 2, 3, 3)}))
         tensor([11.])
     """
+    if token is not None:
+        if y is not None or x is not None:
+            raise BadInput(f"neuron: got a position and token {token!r}; give one of them")
+        layer = f"{layer}@{token}"
     if isinstance(y, tuple) and len(y) == 2 and x is None and isinstance(channel, int):
         raise BadType(f"neuron: y is a row, got {y!r}: give the position as y and x, neuron(layer, channel, y=2, x=2)")
     channels = as_targets(channel, f"channel of {layer!r}")
@@ -137,8 +148,8 @@ def neuron(layer: str, channel: Index, y: Index | None = None, x: Index | None =
         for axis, side in enumerate(maps.shape[1:]):
             if (limit := most[axis]) is not None and limit >= side:
                 raise OutOfRange(
-                    f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has {side} "
-                    f"{('rows', 'columns')[axis]} (0 to {side - 1}) for this picture"
+                    f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has "
+                    f"{plural(side, ('row', 'column')[axis])} (0 to {side - 1}) for this picture"
                 )
             given = on[axis]
             place.append(side // 2 if given is None else activations.pick(given(maps.device)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from inverter.failures import first_line
-from inverter.metadata import Known
 from inverter.sources.quiet import quiet
 from inverter.sources.source import Found, Source
 from inverter_errors import BadInput, MissingFile
@@ -46,12 +47,24 @@ def _load(name: str, pretrained: bool) -> Found:
         raise BadInput(f"{name} could not be loaded as an exported network ({first_line(error)})") from error
     for part in module.modules():
         for node in getattr(getattr(part, "graph", None), "nodes", ()):
-            node.meta.clear()  # traced shapes, which cannot be copied; a forward pass does not need them
-    return module, _input(program, name)
+            node.meta.clear()  # traced shapes, which cannot be copied; instead of torch by these, `_check` checks
+    sides = _sides(program, name)
+    module.register_forward_pre_hook(partial(_check, name, sides))
+    return module, {"input_size": sides} if None not in sides else {}
 
 
-def _input(program: torch.export.ExportedProgram, name: str) -> Known:
-    """The input size that was fixed by the export.
+def _check(name: str, sides: tuple[int | None, int | None], module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Refuses pictures of another size than the exported one: their layers may have it in their code."""
+    height, width = inputs[0].shape[2:]
+    if any(side not in (None, given) for side, given in zip(sides, (height, width), strict=True)):
+        raise BadInput(
+            f"{name} is exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}: "
+            "give that size, or export it with dynamic ones"
+        )
+
+
+def _sides(program: torch.export.ExportedProgram, name: str) -> tuple[int | None, int | None]:
+    """(height, width) that were fixed by the export, None for one that was not.
 
     Raises:
         BadInput: if it takes something else than pictures, or a fixed number of them.
@@ -65,8 +78,8 @@ def _input(program: torch.export.ExportedProgram, name: str) -> Known:
             f"{name} was exported for batches of {shape[0]}: export it with dynamic_shapes, "
             "({0: torch.export.Dim.DYNAMIC},)"
         )
-    fixed = all(isinstance(side, int) for side in shape[2:])
-    return {"input_size": (shape[2], shape[3])} if fixed else {}
+    height, width = (side if isinstance(side, int) else None for side in shape[2:])
+    return height, width
 
 
 SOURCE = Source(name="exported", form="FILE.pt2 (torch.export or TorchScript)", takes=_takes, load=_load)

@@ -10,7 +10,7 @@ from typing import Any
 
 from inverter.sources.hub import hub
 from inverter.sources.quiet import quiet
-from inverter.sources.source import library
+from inverter.sources.source import require
 
 TASKS = ("image-classification", "image-feature-extraction", "zero-shot-image-classification", "image-segmentation")
 """Of the hub's models, those that take pictures and are no text generators."""
@@ -20,13 +20,13 @@ MOST = 100
 
 def cached() -> Iterable[str]:
     """Names of the cached repositories that transformers load and that take pictures."""
-    library("transformers", "hf")
-    from huggingface_hub import scan_cache_dir
+    require("transformers", "hf")
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
         with quiet():
-            found = scan_cache_dir().repos
+            found = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
     return [f"hf:{repo.repo_id}" for repo in found if repo.repo_type == "model" and _of_pictures(repo)]
@@ -54,7 +54,6 @@ def searched(pattern: str) -> Iterable[str]:
     words = max(re.split(r"\[.*?\]|[*?]", pattern.removeprefix("hf:")), key=len).strip("/")
     if not words:
         return []
-    library("transformers", "hf")
     from huggingface_hub import HfApi
 
     names: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inverter.checkpoints import find_weights
+from inverter.checkpoints import find_weights, load_weights, read_state
 from inverter.metadata import Known
 from inverter.sources.hub import hub
 from inverter.sources.hub_names import cached, searched
@@ -29,6 +29,8 @@ KEPT = (
 """Endings of the architectures that are loaded with their heads; of all others, the base model is."""
 REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 """NAME or ORG/NAME."""
+NO_PICTURES = ("spatial_shapes", "grid_thw", "image_grid_thw")
+"""Arguments of networks that take the patches of pictures of any shape, not pictures (SigLIP 2 NaFlex, Qwen-VL)."""
 OTHERS = {
     "open_clip_config.json": "open_clip:local-dir:FOLDER",
     "adapter_config.json": "the folder of the base model, with the adapter merged",
@@ -44,6 +46,10 @@ def _load(name: str, pretrained: bool) -> Found:
     with hub(f"hf:{name}", folder is None, "give a folder that save_pretrained wrote, as hf:FOLDER"), seeded():
         config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
         kind = _kind(transformers, config)
+        if config.model_type == "timm_wrapper":
+            raise BadInput(
+                f"hf:{name} is a network of timm: load it as timm:{'hf-hub' if folder is None else 'local-dir'}:{name}"
+            )
         if pretrained:
             options = {"config": config, "trust_remote_code": False, "output_loading_info": True}
             module, report = kind.from_pretrained(place, **options)
@@ -52,7 +58,7 @@ def _load(name: str, pretrained: bool) -> Found:
         else:
             module, report = kind(config), {}
         processor = _processor(transformers, place)
-    module = _with_pictures(module.float(), name)
+    module = _with_pictures(module.float(), name, bool(processor.get("do_flip_channel_order")))
     if missing := sorted(report.get("missing_keys", ())):
         warnings.warn(
             f"hf:{name} has no weights for {len(missing)} tensors of {type(module).__name__}, which are random: "
@@ -65,6 +71,24 @@ def _load(name: str, pretrained: bool) -> Found:
     if folder is not None and pretrained:
         known["weights"] = find_weights(folder)
     return module, known
+
+
+def _put(module: Any, path: Path) -> None:
+    """Copies a file's tensors by the module's own names, else by those of its checkpoints, which transformers map.
+
+    Raises:
+        BadInput: if they do not fit in either way.
+    """
+    try:
+        load_weights(module, path)
+    except BadInput as error:
+        state = dict(read_state(path))
+        with hub(f"{path}", asks=False):
+            options = {"config": module.config, "state_dict": state, "output_loading_info": True}
+            mapped, report = type(module).from_pretrained(None, **options)
+        if report["missing_keys"] or report["unexpected_keys"] or report["mismatched_keys"]:
+            raise error
+        module.load_state_dict(mapped.state_dict())
 
 
 def _folder(name: str) -> Path | None:
@@ -93,11 +117,16 @@ def _kind(transformers: Any, config: Any) -> Any:
     return getattr(transformers, named, transformers.AutoModel) if named.endswith(KEPT) else transformers.AutoModel
 
 
-def _with_pictures(module: nn.Module, name: str) -> nn.Module:
+def _with_pictures(module: nn.Module, name: str, blue_first: bool) -> nn.Module:
     """Has the network take pictures alone, of any size that it can adapt its positions to.
 
     A network with an image and a text tower (CLIP, SigLIP) outputs the embedding of a picture before it is normalised;
     its text tower can be called as usual (`get_text_features`).
+
+    Args:
+        module: the network, changed in place.
+        name: of it, for errors.
+        blue_first: True if its channels are blue, green, red.
 
     Raises:
         BadInput: if it takes no pictures, or more than these.
@@ -107,19 +136,21 @@ def _with_pictures(module: nn.Module, name: str) -> nn.Module:
     needed = [each.name for each in takes.values() if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
     if "pixel_values" not in takes:
         raise BadInput(f"hf:{name} is a {type(module).__name__}, which takes no pictures: choose a vision model")
+    needed += [each for each in NO_PICTURES if each in takes]
     if more := [each for each in needed if each != "pixel_values"]:
         raise BadInput(
             f"hf:{name} is a {type(module).__name__}, which takes {', '.join(more)} as well as pictures: give "
             "these in a module of your own, FILE.py:FACTORY"
         )
     options = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in takes else {}
-    embedding = entry is not module.forward and hasattr(module, "get_image_features")
-    module.forward = partial(_run, entry, options, embedding)
+    module.forward = partial(_run, entry, options, hasattr(module, "get_image_features"), blue_first)
     return module
 
 
-def _run(entry: Callable[..., Any], options: Mapping[str, Any], embedding: bool, pictures: Tensor) -> Any:
-    found = entry(pixel_values=pictures, **options)
+def _run(
+    entry: Callable[..., Any], options: Mapping[str, Any], embedding: bool, blue_first: bool, pictures: Tensor
+) -> Any:
+    found = entry(pixel_values=pictures.flip(1) if blue_first else pictures, **options)
     return getattr(found, "pooler_output", found) if embedding else found
 
 
@@ -149,7 +180,8 @@ def _preprocessing(processor: Mapping[str, Any], config: Any) -> Known:
     if processor and not processor.get("do_normalize"):
         mean, std = [0.0] * 3, [1.0] * 3
     if mean is not None and std is not None:
-        known["normalize"] = tuple(each / scale for each in mean), tuple(each / scale for each in std)
+        offset = 1.0 if processor.get("rescale_offset") else 0.0  # EfficientNet's: subtracted after the scaling
+        known["normalize"] = tuple((each + offset) / scale for each in mean), tuple(each / scale for each in std)
     sizes = [processor.get("crop_size") if processor.get("do_center_crop") else None, processor.get("size")]
     sizes.append(getattr(getattr(config, "vision_config", config), "image_size", None))
     if size := next(filter(None, map(_sides, sizes)), None):
@@ -182,6 +214,7 @@ SOURCE = Source(
     form="hf:ORG/NAME or hf:FOLDER",
     takes=prefixed("hf"),
     load=_load,
+    put=_put,
     names=lambda pattern: [*cached(), *searched(pattern)],
     random=True,
 )

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from inverter.checkpoints import load_weights
 from inverter.metadata import Known, as_input_size
 from inverter.sources.hub import hub
 from inverter.sources.source import Found, Source, library, near, prefixed, seeded
 from inverter.text import LaterTokenizer
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, InverterError, MissingFile
 
 FOLDER, HUB = "local-dir:", "hf-hub:"
 """Beginnings of the names that open_clip finds outside of its own list."""
@@ -44,6 +45,22 @@ def _tokenizer(architecture: str) -> Any:
     spec = f"open_clip:{architecture}"
     with hub(spec, not architecture.startswith(FOLDER), fetched=f"the tokenizer of {spec}"):
         return open_clip.get_tokenizer(architecture)
+
+
+def _put(module: nn.Module, path: Path) -> None:
+    """Copies a file's tensors by the module's own names, else in the formats that open_clip converts.
+
+    Raises:
+        BadInput: if they do not fit in either way.
+    """
+    try:
+        load_weights(module, path)
+    except BadInput as error:
+        try:
+            with hub(f"{path}", asks=False):
+                library("open_clip", "clip").load_checkpoint(module, str(path), strict=True, weights_only=True)
+        except InverterError:
+            raise error from None
 
 
 def _split(open_clip: Any, name: str, pretrained: bool) -> tuple[str, str | None]:
@@ -86,6 +103,7 @@ SOURCE = Source(
     form="open_clip:ARCH/TAG",
     takes=prefixed("open_clip"),
     load=_load,
+    put=_put,
     names=_names,
     random=True,
 )

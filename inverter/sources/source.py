@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import nn
 
+from inverter.checkpoints import load_weights
 from inverter.metadata import Known
 from inverter.sources.quiet import quiet
 from inverter_errors import MissingLibrary
@@ -29,6 +31,7 @@ class Source:
         form: how its networks are named, for texts: `timm:NAME`.
         takes: what of a spec names the network (its NAME); None for the spec of another source.
         load: makes the network of a NAME; False as the second argument: without fetching its pretrained weights.
+        put: copies a file of weights into its networks.
         names: full specs to choose from, if it has a list; a pattern may have it search further than this machine.
         random: True if its architectures can start with random weights.
     """
@@ -37,6 +40,7 @@ class Source:
     form: str
     takes: Callable[[str], str | None]
     load: Callable[[str, bool], Found]
+    put: Callable[[nn.Module, Path], None] = load_weights
     names: Callable[[str], Iterable[str]] | None = None
     random: bool = False
 
@@ -67,11 +71,15 @@ def library(name: str, extra: str) -> ModuleType:
     Raises:
         MissingLibrary: if it is not installed.
     """
-    try:
-        with quiet():
-            return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise MissingLibrary(f"{extra} models need {name}: pip install 'inverter-vis[{extra}]'") from None
+    require(name, extra)
+    with quiet():
+        return importlib.import_module(name)
+
+
+def require(name: str, extra: str) -> None:
+    """Checks that an optional library is there, without importing it; otherwise as `library`."""
+    if importlib.util.find_spec(name) is None:
+        raise MissingLibrary(f"{extra} models need {name}: pip install 'inverter-vis[{extra}]'")
 
 
 @contextmanager

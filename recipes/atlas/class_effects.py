@@ -16,7 +16,8 @@ from inverter.capture import FORWARD_ERRORS
 from inverter.failures import first_line
 from inverter_errors import BadInput
 from objectives import OUTPUT, Activations, Objective
-from recipes.attribution.scoring.layers import layer_gradient, replaced_activation
+from recipes.attribution.scoring.layers import layer_gradient
+from recipes.attribution.scoring.replacing import replaced_activation
 from recipes.pictures.sets import PictureSet
 
 
@@ -53,7 +54,7 @@ def pushed(model: Model, layer: str, images: Tensor, at: Sequence[tuple[int, int
         tangent[torch.arange(len(at), device=activation.device), :, y, x] = directions.to(activation)
         return forward_ad.make_dual(activation.clone(), tangent)
 
-    pushed_layer = replaced_activation(model.module, layer, push)
+    pushed_layer = replaced_activation(model, layer, (images.shape[2], images.shape[3]), push)
     with warnings.catch_warnings(), torch.no_grad(), forward_ad.dual_level(), pushed_layer:
         # torch's own forward mode imports functions that torch has deprecated.
         warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)

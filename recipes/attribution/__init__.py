@@ -16,7 +16,7 @@ from there. Building blocks:
   deep as the target reads; Captum takes it as `forward_func`, with `rows` as additional argument;
 - `scoring.forward.input_gradient`, `scoring.layers.layer_gradient`: the gradient of the score with respect to the
   images, or to a layer's activation;
-- `scoring.layers.replaced_activation`: reads or replaces a layer's activation in every forward pass;
+- `scoring.replacing.replaced_activation`: reads or replaces a layer's activation in every forward pass;
 - `scoring.baselines`, `scoring.masked_scores`: baseline images, and scores of masked images in batches;
 - `backward`: rules that replace the gradient of single operations (LRP, DeepLIFT, excitation backpropagation);
 - `method.import_library("captum.attr")`: an optional library, or an error that says how to install it (`extra=` checks

@@ -36,6 +36,7 @@ class Method:
         layer: True if it needs a layer with feature maps; the others are passed `layer=""`.
         pooled: True if the network must end with global average pooling and at most one linear layer.
         linear: True if the score must be linear in the images.
+        attention: True if the target must depend on attention between all places.
         channels: True if the layer's strongest channels are reported along with the map.
         box: share of the maximum at which a map is thresholded for a bounding box; None draws no box.
         extra: module of an optional library that it needs, from the extra `attribution`.
@@ -50,6 +51,7 @@ class Method:
     layer: bool = False
     pooled: bool = False
     linear: bool = False
+    attention: bool = False
     channels: bool = False
     box: float | None = None
     extra: str | None = None

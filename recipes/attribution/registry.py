@@ -42,7 +42,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "extremal_channels": ("extremal-channels",),
     "spatial": ("spatial-attribution",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
-    "propagation": ("lrp", "excitation-backprop", "deeplift", "deep-shap"),
+    "propagation": ("lrp", "attn-lrp", "excitation-backprop", "deeplift", "deep-shap"),
+    "rollout": ("attention-rollout", "gradient-rollout"),
+    "legrad": ("legrad",),
 }
 """Module in `recipes.attribution.methods` -> the methods that it registers."""
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
-from recipes.options.names import OUTPUT_LAYER
+from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.options.words import read_words
-from recipes.outputs.file_names import numbered
+from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
@@ -47,13 +48,13 @@ class Preset:
     prior: str
     steps: int
     learning_rate: float
-    augment: str
+    augment: AugmentName
     tries: int
 
 
 PRESETS: dict[PresetName, Preset] = {
     "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
-    "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.3, augment="tokens", tries=1),
+    "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.2, augment="tokens", tries=1),
     "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
 }
 SIMONYAN_L2 = 100.0
@@ -97,6 +98,7 @@ class ClassModel(JudgeFields, NetworkRecipe):
         "them, one a line; may be repeated",
         repeat=True,
     )
+    output: str | None = option(None, "name of the output with the classes, where the network returns several tensors")
     preset: PresetName = option(
         "auto",
         "set of defaults: best, tokens (for networks that read patches), auto (of these two by the network), or "
@@ -109,12 +111,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
     tries: int | None = option(
         None, "random restarts of each picture, of which the best is kept (default: the preset's)"
     )
-    augment: str = option("auto", "none, light, standard, strong, wide, tokens, or auto (the preset's)")
+    augment: AugmentName = option("auto", f"{TRANSFORMS}; auto: the preset's", choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.preset not in get_args(PresetName):
-            raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(get_args(PresetName))}")
         self.check_judge()
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
@@ -172,13 +172,18 @@ class ClassModel(JudgeFields, NetworkRecipe):
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
         return super().recorded_settings(context) | self._chosen(context).settings()
 
+    @property
+    def _output(self) -> str:
+        """The output's name in manifests; `address` makes it an address."""
+        return f"{OUTPUT_LAYER}:{self.output}" if self.output else OUTPUT_LAYER
+
     def units(self, context: RunContext) -> list[Unit]:
-        model = context.model
-        classes = count_classes(model)
+        model, layer = context.model, self._output
+        classes = count_classes(model, address(layer))
         self._choice(context).check(self.picture_size(model), model)
         if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
             raise BadInput(
-                f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
+                f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
                 "choose a judge that was trained on the same classes"
             )
         indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)
@@ -187,10 +192,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
         names = {index: model.categories[index] for index in indices if index < len(model.categories)}
         return [
             Unit(
-                layer=OUTPUT_LAYER,
+                layer=layer,
                 channel=index,
                 objective="logit",
-                file=f"images/{OUTPUT_LAYER}/{numbered(index, names.get(index))}.png",
+                file=f"images/{safe_name(layer)}/{numbered(index, names.get(index))}.png",
                 name=names.get(index),
             )
             for index in indices
@@ -201,11 +206,12 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
         model = context.model
         classes = [unit.channel for unit in units if unit.channel is not None]
-        score = objective = logit(classes)
+        output = address(self._output)
+        score = objective = logit(classes, output)
         chosen = self._chosen(context)
         if chosen.preset != "simonyan":
             # The log-probability also lowers the logits of competing classes; once the class dominates, it vanishes.
-            objective = score + LOG_PROBABILITY * softmax(classes)
+            objective = score + LOG_PROBABILITY * softmax(classes, output)
         defaults: dict[str, Any] = {}
         choice = self._choice(context)
         if chosen.preset == "simonyan" and choice.name == "pixels":
@@ -221,9 +227,11 @@ class ClassModel(JudgeFields, NetworkRecipe):
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
         shown = self._choice(context).shown_size(self.picture_size(context.model), context.model)
-        for key, network, size in (("network", context.model, shown), ("judge", self._judge(context), None)):
+        own = (context.model, shown, address(self._output))
+        for key, (network, size, output) in {"network": own, "judge": (self._judge(context), None, "")}.items():
             if network is not None:
-                for row, guesses in zip(rows, top_classes(network, images, TOP, size=size), strict=True):
+                best = top_classes(network, images, TOP, size=size, output=output)
+                for row, guesses in zip(rows, best, strict=True):
                     row[key] = [asdict(guess) for guess in guesses]
         return rows
 

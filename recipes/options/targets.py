@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.suggest import nearest
@@ -29,12 +29,13 @@ FORMS = {
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
     "text": "text:WORDS",
+    "output": "output:NAME",
 }
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
-    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them; text is for networks "
-    "with a text tower (CLIP, SigLIP)"
+    "tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; "
+    "text is for networks with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
@@ -65,6 +66,8 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
+        if kind == OUTPUT_LAYER and rest:
+            return cls("logit", f"{OUTPUT_LAYER}:{rest}", TOP)
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
         for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind in ("logit", "softmax")):
@@ -191,6 +194,7 @@ _FITS: dict[str, Callable[[str], object]] = {
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,
     "text": bool,
+    "output": lambda _which: False,
 }
 """For each kind, whether text says which unit of a layer it is."""
 
@@ -208,7 +212,8 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
             raise BadInput(f"target {target}: {error}") from error
         if array.shape != (count,) or array.dtype.kind not in "fiu":
             raise BadInput(
-                f"target {target}: {text} holds an array of shape {array.shape}, expected {count} numbers ({count},)"
+                f"target {target}: {text} holds an array of shape {array.shape}, expected "
+                f"{plural(count, 'number')} ({count},)"
             )
         return [float(value) for value in array]
     vector = [0.0] * count
@@ -221,5 +226,5 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
         except ValueError:
             raise BadInput(f"target {target}: got {piece.strip()!r}, expected CHANNEL*WEIGHT or FILE.npy") from None
         except IndexError:
-            raise BadInput(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
+            raise BadInput(f"target {target}: the layer has {plural(count, 'channel')} (0 to {count - 1})") from None
     return vector

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import OPTIMISATION, option
-from recipes.runner.base import NetworkFields, UnitPlan
+from recipes.runner.base import NetworkFields, UnitPlan, checked_size
 from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         usual_augment: the augmentation of `auto` for a network that does not read patches.
     """
 
-    usual_augment: ClassVar[str] = "standard"
+    usual_augment: ClassVar[AugmentName] = "standard"
 
-    augment: str = option(
+    augment: AugmentName = option(
         "auto",
-        "none, light, standard, strong, wide, tokens, or auto (tokens for a network that reads patches, else standard)",
+        f"{TRANSFORMS}; auto: tokens for a network that reads patches, else standard",
+        choices=AUGMENTS,
         group=OPTIMISATION,
     )
 
@@ -55,9 +57,12 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         return super().settings() | self.network_settings()
 
     @property
-    def shown_size(self) -> int | None:
-        return self.size
+    def shown_size(self) -> int | tuple[int, int] | None:
+        return checked_size(self.size)
 
     def picture_size(self, model: Model) -> tuple[int, int]:
         """(height, width) of the pictures in pixels: `size`, else the model's own."""
-        return model.size_for((self.size, self.size) if self.size else None)
+        from priors.base import as_size
+
+        size = checked_size(self.size)
+        return model.size_for(None if size is None else as_size(size))

@@ -66,7 +66,7 @@ def test_resnet18_sees_what_the_literature_says(resnet: nn.Module) -> None:
     assert {name: rows[name].receptive_field for name in expected} == expected
     assert rows["layer1.0.relu"].calls == 2
     assert rows["relu"].calls == 1
-    assert rows["fc"] == LayerInfo("fc", "Linear", 1, 1000, None, math.inf, False)
+    assert rows["fc"] == LayerInfo("fc", "Linear", 1, 1000, None, math.inf, False, "BC")
 
 
 def test_rows_come_in_the_order_of_their_first_call_and_what_never_runs_is_left_out(tiny_net: nn.Module) -> None:

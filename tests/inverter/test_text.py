@@ -180,7 +180,7 @@ def test_networks_of_transformers(kind: str, tmp_path: Path) -> None:
         with torch.no_grad(), model.capture(["", "vision_model.encoder.layers.1.mlp.fc1"]) as capture:
             found = capture(picture)
         assert torch.allclose(found[""], embedding, atol=1e-5)
-        assert found["vision_model.encoder.layers.1.mlp.fc1"].shape[-1] == 24
+        assert found["vision_model.encoder.layers.1.mlp.fc1"].shape[1] == 24
 
 
 def test_a_folder_without_a_tokenizer_says_so_when_a_text_comes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from inverter.attention_functions import opened
 from inverter.relu_spellings import SpelledReLU, function_name, spelled_relu
 from recipes.attribution.backward.functions import differentiable, is_linear, kind_of
 
@@ -158,6 +159,9 @@ class Rules(TorchFunctionMode):
         kwargs, name = dict(kwargs or {}), function_name(function)
         if not differentiable(args, kwargs):
             return function(*args, **kwargs)
+        if (inside := opened(function)) is not function:
+            with self:
+                return inside(*args, **kwargs)
         if (spelled := spelled_relu(function, args, kwargs)) is not None:
             result = self._relu(spelled)
             return None if name == "__setitem__" else result

@@ -43,7 +43,7 @@ _LINEAR = frozenset(
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d dropout dropout1d
     dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout identity index_select interpolate
     masked_fill masked_select mean moveaxis movedim narrow neg negative pad permute pixel_shuffle pixel_unshuffle
-    positive ravel real repeat repeat_interleave requires_grad reshape reshape_as roll rot90 rsub select split
+    positive ravel real repeat repeat_interleave requires_grad reshape reshape_as roll rot90 rsub scatter select split
     split_with_sizes squeeze stack sub subtract sum swapaxes swapdims t take_along_dim tensor_split tile to transpose
     tril triu type type_as unbind unflatten unfold unsqueeze upsample view view_as vsplit vstack where cumsum
     """.split()  # noqa: SIM905

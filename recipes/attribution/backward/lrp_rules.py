@@ -3,102 +3,35 @@
 An activation a with the multiplier m has the relevance R = a m. For a linear operation z_k = sum_j a_j w_jk, an
 `LRPRule` defines how the contributions a_j w_jk share R_k. Batch normalisation is folded into the convolution before
 it. Activation functions, and normalisation without a convolution, propagate all of their relevance. A product of
-matrices shares it equally, except for attention: its weights are constants (Ali et al. 2022, "XAI for Transformers").
+matrices shares it equally, except for attention: its weights are constants (Ali et al. 2022, "XAI for Transformers"),
+unless the rules are `bilinear` (Achtibat et al. 2024, "AttnLRP").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from inverter.attention_functions import explicit_attention
 from inverter.relu_spellings import function_name
 from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
 from recipes.attribution.backward.functions import is_linear, kind_of
-
-TINY = 1e-12
-Part = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class LRPRule:
-    """How the contributions to a linear operation's output z share its relevance.
-
-    With `alpha` 0, the Epsilon rule (Bach et al. 2015, eq. 58; the 0-rule for epsilon 0):
-    R_j = sum_k a_j w_jk / (z_k + epsilon sign(z_k)) R_k.
-
-    Otherwise the AlphaBeta rule (eq. 60, without biases): positive contributions share alpha R_k and negative ones
-    -beta R_k. If an output has contributions of one sign only, they share R_k; with beta 0 negative ones never do.
-    Alpha 1 and beta 0 are the ZPlus rule, which for activations of at least 0 is excitation backpropagation (Zhang et
-    al. 2016, section 3.2).
-
-    Attributes:
-        epsilon: the stabiliser, in root mean squares of an image's z.
-        alpha: weight of positive contributions, 1 + beta.
-        beta: weight of negative contributions.
-    """
-
-    epsilon: float = 1e-6
-    alpha: float = 0.0
-    beta: float = 0.0
-
-    def epsilon_multiplier(self, z: Tensor, multiplier: Tensor) -> Tensor:
-        """The multiplier of all contributions under the Epsilon rule."""
-        size = z.abs()
-        scale = z.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (z.ndim - 1))
-        return multiplier * size / (size + self.epsilon * scale + TINY)
-
-    def alpha_beta_multipliers(
-        self, relevance: Tensor, positive: Tensor, negative: Tensor | None = None
-    ) -> tuple[Tensor, ...]:
-        """The multiplier of positive contributions from their sum, and that of negative ones if their sum is given."""
-        has_positive = positive > TINY
-        up = torch.where(has_positive, relevance / positive, 0)
-        if negative is None:
-            return (up,)
-        has_negative = negative < -TINY
-        down = torch.where(has_negative, relevance / negative, 0)
-        return up * torch.where(has_negative, self.alpha, 1), down * torch.where(has_positive, -self.beta, 1)
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A linear operation with all of its weights, with the positive ones only, and with the negative ones only."""
-
-    full: Part
-    positive: Part
-    negative: Part
-
-    def propagate(self, rule: LRPRule, x: Tensor, z: Tensor, multiplier: Tensor) -> Tensor:
-        """The multiplier of its input x from that of its output z."""
-        if not rule.alpha:
-            return vjp(self.full, x, rule.epsilon_multiplier(z, multiplier))
-        signed = [x.clamp_min(0), x.clamp_max(0)] if bool(x.min() < 0) else [x]
-        signed = [half.detach().requires_grad_() for half in signed]
-        with torch.enable_grad():
-            sums = [self._sum(signed, self.positive, self.negative)]
-            if rule.beta:
-                sums.append(self._sum(signed, self.negative, self.positive))
-        multipliers = rule.alpha_beta_multipliers(multiplier * z, *(each.detach() for each in sums))
-        found = torch.autograd.grad(sums, signed, multipliers)
-        return found[0] if len(found) == 1 else torch.where(x > 0, found[0], found[1])
-
-    @staticmethod
-    def _sum(signed: list[Tensor], *parts: Part) -> Tensor:
-        """The positive inputs through the first part plus the negative inputs through the second."""
-        return reduce(torch.add, (part(half) for part, half in zip(parts, signed, strict=False)))
+from recipes.attribution.backward.linear_rules import TINY, Linear, LRPRule, Part
 
 
 class Relevance(Rules):
     """A context in which the operations of a network propagate relevance by LRP rules.
 
     Args:
-        rule: of convolutions, means and sums.
+        rule: of convolutions.
         linear_rule: of linear layers (default: `rule`).
+        sum_rule: of means and sums (default: `rule`).
+        bilinear: True for the rules of AttnLRP (Achtibat et al. 2024): attention weights and values are factors like
+            any others, which get half of the relevance of their product (proposition 3.3), and softmax keeps its
+            gradient, the first order of its Taylor expansion (proposition 3.1: R_i = x_i (R_i - s_i sum_j R_j)).
 
     Attributes:
         layers: number of convolutions and linear layers that have run.
@@ -106,9 +39,16 @@ class Relevance(Rules):
             None for none. It may be changed between two backward passes.
     """
 
-    def __init__(self, rule: LRPRule, linear_rule: LRPRule | None = None) -> None:
+    def __init__(
+        self,
+        rule: LRPRule,
+        linear_rule: LRPRule | None = None,
+        sum_rule: LRPRule | None = None,
+        bilinear: bool = False,
+    ) -> None:
         super().__init__()
-        self.rule, self.linear_rule, self.layers = rule, linear_rule or rule, 0
+        self.rule, self.linear_rule, self.sum_rule = rule, linear_rule or rule, sum_rule or rule
+        self.bilinear, self.layers = bilinear, 0
         self.negated: int | None = None
         self._latest: tuple[Tensor, Call, tuple[Tensor, ...]] | None = None
 
@@ -122,7 +62,7 @@ class Relevance(Rules):
 
     def weighted(self, call: Call) -> Tensor:
         weight, rule, tensors = _weight(call), self._rule(call), call.tensors
-        if rule.alpha:
+        if rule.alpha or rule.gamma:
             output = call.with_backward(self._backward(call, weight, call.output))
         else:  # the rest is the ordinary gradient
             output = call.with_gradient(lambda multiplier, z: rule.epsilon_multiplier(z, multiplier))
@@ -163,7 +103,7 @@ class Relevance(Rules):
 
     def mean(self, call: Call) -> Tensor:
         linear = Linear(call.apply, call.apply, lambda x: 0 * call.apply(x))
-        return call.with_backward(lambda m: (linear.propagate(self.rule, call.inputs[0], call.output, m),))
+        return call.with_backward(lambda m: (linear.propagate(self.sum_rule, call.inputs[0], call.output, m),))
 
     def elementwise(self, call: Call) -> Tensor:
         if function_name(call.function) == "relu" and not call.inplace:
@@ -175,6 +115,8 @@ class Relevance(Rules):
     def normalisation(self, call: Call) -> Tensor:
         """The standard deviation is a constant (Ali et al. 2022, eq. 9): what is left is linear."""
         x, name, given = call.inputs[0], function_name(call.function), call.kwargs
+        if self.bilinear and name == "softmax":
+            return call.unchanged()
         if name not in ("layer_norm", "group_norm", "rms_norm"):
             return self.elementwise(call)
         parts: Any = call.rest[0] if call.rest else given.get("num_groups", given.get("normalized_shape"))
@@ -182,7 +124,9 @@ class Relevance(Rules):
         groups = [x.shape[0], parts] if name == "group_norm" else list(x.shape[: x.ndim - len(parts)])
         rows = x.reshape(*groups, -1)
         centred = rows if name == "rms_norm" else rows - rows.mean(-1, keepdim=True)
-        scale = (centred.square().mean(-1, keepdim=True) + (given.get("eps") or 1e-5)).rsqrt()
+        place = 2 if name == "rms_norm" else 3
+        eps = call.rest[place] if len(call.rest) > place else given.get("eps")
+        scale = (centred.square().mean(-1, keepdim=True) + (1e-5 if eps is None else eps)).rsqrt()
         if weight is not None and name == "group_norm":
             weight = weight.view(1, -1, *[1] * (x.ndim - 2))
 
@@ -199,11 +143,11 @@ class Relevance(Rules):
         return call.unchanged()
 
     def product(self, call: Call) -> Tensor:
-        """A product of matrices: half for each, or all for the values that attention weights average."""
+        """A product of matrices: half for each; all for the values that attention weights average, if not bilinear."""
         a, b = call.inputs
         if not all(each.requires_grad for each in call.tensors):
             return call.unchanged()
-        shares = (0.0, 1.0) if _averages(a) else (0.5, 0.5)
+        shares = (0.0, 1.0) if not self.bilinear and _averages(a) else (0.5, 0.5)
 
         def back(m: Tensor) -> tuple[Tensor, ...]:
             of_a, of_b = vjp(lambda x: call.apply(x, b), a, m), vjp(lambda x: call.apply(a, x), b, m)
@@ -212,26 +156,31 @@ class Relevance(Rules):
         return call.with_backward(back)
 
     def attention(self, call: Call) -> Tensor:
-        """Attention weights are constants: the values get all relevance."""
+        """Attention weights are constants: the values get all relevance. If bilinear, step by step."""
+        if self.bilinear:
+            given: Any = (*call.tensors, *call.rest)
+            with self:
+                return explicit_attention(*given, **call.kwargs)[1]
         query, key, value = call.tensors
         call.tensors = (query.detach(), key.detach(), value)
         return call.unchanged()
 
     def add(self, call: Call) -> Tensor:
-        """The sum of two branches: a linear operation with both as contributions."""
+        """The sum of two branches, or of a branch and a constant: a linear operation with both as contributions."""
         a, b = call.inputs
-        if a.shape != b.shape or call.rest or call.kwargs:
+        if call.rest or call.kwargs:
             return call.unchanged()
-        z, rule = call.output, self.rule
+        z, rule = call.output, self.sum_rule
 
         def back(multiplier: Tensor) -> tuple[Tensor, ...]:
             if not rule.alpha:
-                return (rule.epsilon_multiplier(z, multiplier),) * 2
+                shared = rule.epsilon_multiplier(z, multiplier)
+                return tuple(shared.sum_to_size(each.shape) for each in (a, b))
             sums = [a.clamp_min(0) + b.clamp_min(0)]
             if rule.beta:
                 sums.append(a.clamp_max(0) + b.clamp_max(0))
             up, *down = rule.alpha_beta_multipliers(multiplier * z, *sums)
-            return tuple(torch.where(each > 0, up, down[0] if down else 0) for each in (a, b))
+            return tuple(torch.where(each > 0, up, down[0] if down else 0).sum_to_size(each.shape) for each in (a, b))
 
         return call.with_backward(back)
 

@@ -13,7 +13,7 @@ from inverter import Model
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.backward.function_rules import Rules
-from recipes.attribution.scoring.layers import replaced_activation
+from recipes.attribution.scoring.replacing import replaced_activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def run_with_rules(model: Model, images: Tensor, target: Objective, rules: Rules
     if any(isinstance(part, torch.jit.ScriptModule) for part in model.module.modules()):
         rules.without_rule["the inside of TorchScript modules"] = None
     images = images.detach().requires_grad_(not layer)
-    here = replaced_activation(model.module, layer, begin_here) if layer else nullcontext()
+    here = replaced_activation(model, layer, (images.shape[2], images.shape[3]), begin_here) if layer else nullcontext()
     with torch.enable_grad(), here, model.capture(target.reads) as capture:
         network_input = model.normalize(images)
         with rules:

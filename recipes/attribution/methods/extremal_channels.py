@@ -16,7 +16,7 @@ from recipes.attribution.methods.extremal_perturbation import MOMENTUM, RATE, ar
 from recipes.attribution.methods.meaningful_perturbation import RelativeScore
 from recipes.attribution.scoring.forward import score_function, target_rows
 from recipes.attribution.scoring.images import check_images
-from recipes.attribution.scoring.layers import replaced_activation
+from recipes.attribution.scoring.replacing import replaced_activation
 
 
 @method(
@@ -94,7 +94,8 @@ def _channel_masks(
     def multiply(activation: Tensor) -> Tensor:
         return activation * kept[:, :, None, None]
 
-    with replaced_activation(model.module, layer, multiply), score_function(model, target) as score:
+    size = (images.shape[2], images.shape[3])
+    with replaced_activation(model, layer, size, multiply), score_function(model, target) as score:
         with torch.no_grad():
             full = score(shown, rows)
             kept = torch.zeros_like(mask)

@@ -13,7 +13,8 @@ from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.backward.completeness import warn_of_gap
 from recipes.attribution.backward.deeplift_rules import RescaleRule
-from recipes.attribution.backward.lrp_rules import TINY, LRPRule, Relevance
+from recipes.attribution.backward.linear_rules import TINY, LRPRule
+from recipes.attribution.backward.lrp_rules import Relevance
 from recipes.attribution.backward.passes import run_with_rules, target_gradient, target_score
 from recipes.attribution.method import method
 from recipes.attribution.scoring.baselines import (
@@ -36,8 +37,8 @@ POINTS = 16
 """Quadrature points between a reference and an image, for targets that are not linear in the activations they read."""
 
 
-def _lrp_rules(rule: str, epsilon: float, beta: float) -> tuple[LRPRule, LRPRule]:
-    """The rules of convolutions and of linear layers.
+def _lrp_rules(rule: str, epsilon: float, beta: float) -> tuple[LRPRule, LRPRule, LRPRule]:
+    """The rules of convolutions, of linear layers, and of means and sums.
 
     Raises:
         BadInput: for an unknown rule, or an epsilon or beta below 0.
@@ -46,11 +47,11 @@ def _lrp_rules(rule: str, epsilon: float, beta: float) -> tuple[LRPRule, LRPRule
         raise BadInput(f"lrp: expected epsilon and beta of at least 0, got {epsilon:g} and {beta:g}")
     if rule not in RULES:
         raise BadInput(f"lrp: unknown rule {rule!r}{nearest(rule, RULES)}")
-    rules: dict[str, tuple[LRPRule, LRPRule]] = {
-        "composite": (Z_PLUS, LRPRule(epsilon)),
-        "epsilon": (LRPRule(epsilon),) * 2,
-        "z+": (Z_PLUS,) * 2,
-        "alpha-beta": (LRPRule(alpha=1 + beta, beta=beta),) * 2,
+    rules: dict[str, tuple[LRPRule, LRPRule, LRPRule]] = {
+        "composite": (Z_PLUS, LRPRule(epsilon), LRPRule(epsilon)),
+        "epsilon": (LRPRule(epsilon),) * 3,
+        "z+": (Z_PLUS,) * 3,
+        "alpha-beta": (LRPRule(alpha=1 + beta, beta=beta),) * 3,
     }
     return rules[rule]
 
@@ -61,7 +62,7 @@ def _lrp_rules(rule: str, epsilon: float, beta: float) -> tuple[LRPRule, LRPRule
     paper="Bach et al. 2015",
     signed=True,
     help={
-        "rule": "epsilon, z+, alpha-beta, or composite: epsilon for linear layers and z+ for convolutions",
+        "rule": "epsilon, z+, alpha-beta, or composite: z+ for convolutions and epsilon for linear layers and sums",
         "epsilon": "stabiliser of the epsilon rule, relative to the root mean square of the layer's outputs",
         "beta": "weight of negative contributions in the alpha-beta rule; alpha is 1 + beta",
     },
@@ -79,19 +80,67 @@ def lrp(
 ) -> Tensor:
     """Layer-wise relevance propagation (Bach et al. 2015): R_j = sum_k (share of a_j in z_k) R_k, down to the pixels.
 
-    The shares follow the Epsilon, ZPlus or AlphaBeta rule; `composite` is EpsilonPlus: Epsilon for linear layers and
-    ZPlus for convolutions. Without biases, and up to epsilon, the map sums to S(x). As with gradient x input, a pixel
-    of the mean colour (zero after normalisation) has no relevance.
+    The shares follow the Epsilon, ZPlus or AlphaBeta rule; `composite` is EpsilonPlus: ZPlus for convolutions, Epsilon
+    for linear layers, means and sums. Attention weights are constants (Ali et al. 2022). Without biases, and up to
+    epsilon, the map sums to S(x). As with gradient x input, a pixel of the mean colour (zero after normalisation) has
+    no relevance.
     """
-    rules = Relevance(*_lrp_rules(rule, epsilon, beta))
+    return _relevance_maps("lrp", Relevance(*_lrp_rules(rule, epsilon, beta)), model, images, target)
+
+
+def _relevance_maps(method: str, rules: Relevance, model: Model, images: Tensor, target: Objective) -> Tensor:
+    """The relevance (B, H, W) of pixels; a line warns of operations without a rule, and of sums that exploded."""
     through = run_with_rules(model, images, target, rules)
     gradients, own = target_gradient(target, through.read, images)
     maps = ((images - baseline_image(model, images, "mean")) * (through.back(gradients) + own)).sum(1)
     score = target_score(target, through.read, images)
     exploded = maps.detach().flatten(1).sum(1).abs() > EXPLODED * score.abs()
     if rules.without_rule or bool(exploded.any()):  # else what is missing is the share of biases and epsilon
-        warn_of_gap("lrp", maps.detach(), score, "the score", rules.without_rule)
+        warn_of_gap(method, maps.detach(), score, "the score", rules.without_rule)
     return maps
+
+
+def _check_attn_lrp(*, gamma: float, conv_gamma: float, epsilon: float) -> None:
+    if not min(gamma, conv_gamma, epsilon) >= 0:
+        raise BadInput(
+            "attn-lrp: expected gamma, conv_gamma and epsilon of at least 0, "
+            f"got {gamma:g}, {conv_gamma:g} and {epsilon:g}"
+        )
+
+
+@method(
+    "attn-lrp",
+    check=_check_attn_lrp,
+    paper="Achtibat et al. 2024",
+    signed=True,
+    help={
+        "gamma": "extra weight of contributions that have the sign of a linear layer's output; 0: the epsilon rule",
+        "conv_gamma": "the same for convolutions, such as a patch embedding",
+        "epsilon": "stabiliser of the epsilon rule, relative to the root mean square of the layer's outputs",
+    },
+)
+def attn_lrp(
+    model: Model,
+    images: Tensor,
+    target: Objective,
+    *,
+    layer: str,
+    seed: int,
+    gamma: float = 0.05,
+    conv_gamma: float = 0.25,
+    epsilon: float = 0.01,
+) -> Tensor:
+    """AttnLRP (Achtibat et al. 2024): layer-wise relevance propagation through the weights of attention as well.
+
+    Both factors of a product get half of its relevance (propositions 3.2 and 3.3), softmax is expanded to first order
+    (proposition 3.1), the deviation in a normalisation is a constant (proposition 3.4), and linear layers follow the
+    Gamma rule, as the paper has it for vision transformers. Without biases the map sums to S(x), up to what the
+    expansion of softmax leaves out.
+    """
+    linear = LRPRule(gamma=gamma) if gamma else LRPRule(epsilon)
+    convolution = LRPRule(gamma=conv_gamma) if conv_gamma else LRPRule(epsilon)
+    rules = Relevance(convolution, linear, LRPRule(epsilon), bilinear=True)
+    return _relevance_maps("attn-lrp", rules, model, images, target)
 
 
 @method(

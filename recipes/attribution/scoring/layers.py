@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,10 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
-from inverter.capture import check_address, split_address
+from inverter.attention import read_attention
+from inverter.capture import resolve
+from inverter.outputs import main_tensor
+from inverter.torchscript import named_layers
 from inverter_errors import BadInput
-from objectives import Objective
-from recipes.attribution.scoring.forward import score_function
+from objectives import Activations, Objective
+from recipes.attribution.scoring.forward import know_axes, score_function, select_targets
+from recipes.attribution.scoring.replacing import replaced_activation
 
 _CACHE: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
 
@@ -38,6 +42,12 @@ def check_maps(model: Model, layer: str, size: tuple[int, int]) -> None:
     """Raises a `NotFound` for an unknown layer, a `BadInput` for a layer without feature maps."""
     model.check_layer(layer)
     shape = _cached(model, (layer, size), lambda: model.shapes([layer], size)[layer])
+    axes = model.axes(layer, size)
+    if axes is not None and not axes.ordered:
+        raise BadInput(
+            f"the places of layer {layer!r} do not lie on a grid over the picture (its axes are {axes}): choose "
+            "another layer (`inverter layers` lists them)"
+        )
     if not has_maps(shape):
         raise BadInput(
             f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected maps (B, C, h, w) of more than one "
@@ -50,9 +60,11 @@ LEAST_DEPTH = 1 / 4
 
 
 def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
-    """Address of the last layer with feature maps that runs before the target is read.
+    """Address of the last layer with feature maps that the target depends on.
 
-    In a classifier that is the layer before global pooling; for a target inside the network, the layer that it reads.
+    In a classifier that is the layer before global pooling; where a class token is read, the input of the last
+    attention, after which the tokens of the patches play no part; for a target inside the network, the layer it reads;
+    for one of several outputs, the last layer of its branch.
 
     Args:
         model: the network.
@@ -60,10 +72,9 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
         size: (height, width) of the images.
 
     Raises:
-        BadInput: if there is none, or only in the first quarter of the network, as in a vision transformer with a
-            convolutional patch embedding.
+        BadInput: if there is none, or only in the first quarter of the network.
     """
-    passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target.reads, size))
+    passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target, size))
     if not passed.layers:
         raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
     layer, depth = passed.layers[-1], passed.depths[-1]
@@ -80,106 +91,108 @@ class PassedMaps:
     """The layers with feature maps that run in a forward pass.
 
     Attributes:
-        layers: their addresses, in order.
-        depths: number of modules with weights of their own that had run by then, for each layer.
+        layers: addresses of those that the target depends on, in order.
+        depths: number of modules with weights of their own that had run by then, for each of them.
         weighted: number of all modules with weights that run.
+        unread: addresses of layers of tokens whose places the target does not depend on, but only on other tokens.
     """
 
     layers: list[str] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     weighted: int = 0
+    unread: set[str] = field(default_factory=set)
 
 
-@torch.no_grad()
-def _passed_maps(model: Model, reads: Sequence[str], size: tuple[int, int]) -> PassedMaps:
-    """The layers with feature maps that run before the activations are read.
+@torch.enable_grad()
+def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> PassedMaps:
+    """The layers with feature maps that run before the activations are read, found on a picture of noise.
 
-    What a module computes from tokens (B, N, C) inside of it is no map, even if it has four dimensions: queries, keys
-    and attention weights are (B, heads, N, ...).
+    What the modules inside of an attention compute (queries, keys, values) is left out.
     """
-    passed, calls = PassedMaps(), Counter[str]()
-    of_tokens: list[bool] = []  # for each module that is running
-
-    def begin(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        first = inputs[0] if inputs else None
-        of_tokens.append(isinstance(first, Tensor) and first.ndim == 3)
+    passed, calls, ran = PassedMaps(), Counter[str](), list[tuple[str, str, int, Tensor]]()
+    know_axes(model, target, size)
 
     def hook(name: str) -> Callable[..., None]:
         def record(module: nn.Module, _inputs: Any, output: Any) -> None:
-            of_tokens.pop()
             passed.weighted += any(True for _ in module.parameters(recurse=False))
-            if isinstance(output, Tensor) and has_maps(output.shape) and name and not any(of_tokens):
-                passed.layers.append(f"{name}#{calls[name]}" if calls[name] else name)
-                passed.depths.append(passed.weighted)
+            if name and (tensor := main_tensor(output)) is not None:
+                ran.append((f"{name}#{calls[name]}" if calls[name] else name, name, passed.weighted, tensor))
             calls[name] += 1
 
         return record
 
+    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0)).to(model.device)
     with ExitStack() as stack:
-        for name, part in model.module.named_modules():
-            stack.callback(part.register_forward_pre_hook(begin).remove)
+        for name, part in named_layers(model.module).items():
             stack.callback(part.register_forward_hook(hook(name)).remove)
-        with model.capture(reads) as capture:
-            capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
+        attentions = stack.enter_context(read_attention(model.module))
+        capture = stack.enter_context(model.capture(target.reads))
+        read = capture(model.normalize(noise.requires_grad_()))
+        inside = tuple(f"{each.layer}." for each in attentions)
+        first = select_targets(target, torch.zeros(1, dtype=torch.long, device=model.device))
+        total = first.score(Activations(read, noise)).sum()
+    gradients = _gradients(total, [tensor for _, _, _, tensor in ran])
+    for (address, name, depth, tensor), gradient in zip(ran, gradients, strict=True):
+        axes = model.axes(address) or model.axes(address, size)
+        maps = tensor if axes is None or axes.rank != tensor.ndim else axes.maps(tensor, 1, size)
+        in_attention = name.startswith(inside) and address not in target.reads
+        if in_attention or not has_maps(maps.shape) or (axes is not None and not axes.ordered):
+            continue
+        if total.requires_grad and gradient is None:
+            continue  # of another output
+        if gradient is not None and axes is not None and axes.prefix and not axes.maps(gradient, 1, size).any():
+            passed.unread.add(address)
+            continue
+        passed.layers.append(address)
+        passed.depths.append(depth)
     return passed
 
 
+def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    """The gradient of a score with respect to each of some tensors; None where it does not depend on one."""
+    taking = [tensor for tensor in tensors if tensor.requires_grad] if total.requires_grad else []
+    found = iter(torch.autograd.grad(total, taking, allow_unused=True)) if taking else iter(())
+    return [next(found) if taking and tensor.requires_grad else None for tensor in tensors]
+
+
 @torch.no_grad()
-def check_upstream(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
+def check_runs(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
     """Raises a `BadInput` for a layer that does not run before the target is read, with images of `size`."""
-    name, call = split_address(layer)
+    where = resolve(model.module, layer)
 
     def calls() -> int:
         count = Counter[str]()
-        part = model.module.get_submodule(name)
+        part = model.module.get_submodule(where.name)
         # Registered before the hooks that end the pass, so that the target's own layer counts as well.
-        handle = part.register_forward_hook(lambda *_: count.update([name]))
+        handle = part.register_forward_hook(lambda *_: count.update([where.name]))
         try:
             with model.capture(target.reads) as capture:
                 capture(model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device)))
         finally:
             handle.remove()
-        return count[name]
+        return count[where.name]
 
-    if _cached(model, (name, target.reads, size), calls) <= call:
+    know_axes(model, target, size)
+    if _cached(model, (where.name, target.reads, size), calls) <= where.call:
         raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
 
 
-@contextmanager
-def replaced_activation(module: nn.Module, layer: str, replace: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """A context in which forward passes continue from `replace(activation)` instead of a layer's activation.
+def check_upstream(model: Model, target: Objective, layer: str, size: tuple[int, int]) -> None:
+    """Raises a `BadInput` for a layer that the target does not depend on, with images of `size`.
 
-    Enter it before `score_function` or `Model.capture`: a target that reads the same layer then reads the replacement.
-    The network is not frozen by this context.
-
-    Args:
-        module: the network.
-        layer: an address; `name#k` is the k-th call of a module in a forward pass.
-        replace: the layer's activation -> a tensor of the same shape; it is called once in every forward pass.
-
-    Raises:
-        NotFound: for an unknown layer.
-        BadInput: in the forward pass, for a layer whose output is not a tensor.
+    It does not run before the target is read; or the target reads a class token, and the layer's places come too late
+    to have any part in it.
     """
-    check_address(module, layer)
-    name, call = split_address(layer)
-    calls = Counter[str]()
-
-    def begin(_module: nn.Module, _inputs: Any) -> None:
-        calls.clear()
-
-    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        calls[name] += 1
-        if calls[name] - 1 != call:
-            return None
-        if not isinstance(output, Tensor):
-            raise BadInput(f"layer {layer!r} outputs {type(output).__name__}, expected a tensor: choose another layer")
-        return replace(output)
-
-    with ExitStack() as stack:
-        stack.callback(module.register_forward_pre_hook(begin).remove)
-        stack.callback(module.get_submodule(name).register_forward_hook(hook).remove)
-        yield
+    check_runs(model, target, layer, size)
+    axes = model.axes(layer, size)
+    if axes is None or not axes.prefix:
+        return
+    passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target, size))
+    if layer in passed.unread:
+        raise BadInput(
+            f"{target.name} does not depend on the places of layer {layer!r}, but on other tokens alone: choose one "
+            f"before it, such as {passed.layers[-1] if passed.layers else 'an earlier one'}"
+        )
 
 
 def layer_gradient(
@@ -216,7 +229,7 @@ def layer_gradient(
 
     with (
         torch.enable_grad(),
-        replaced_activation(model.module, layer, begin_here),
+        replaced_activation(model, layer, (images.shape[2], images.shape[3]), begin_here),
         score_function(model, target) as score,
         under,
     ):

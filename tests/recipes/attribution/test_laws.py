@@ -22,8 +22,8 @@ from recipes.options.targets import Target
 
 CLASSES = [4, 0, 2]
 Quick = Callable[[str], str]
-FOR_NETWORKS = tuple(name for name in NAMES if not get_method(name).linear)
-"""Methods that work with nonlinear scores."""
+FOR_NETWORKS = tuple(name for name in NAMES if not get_method(name).linear and not get_method(name).attention)
+"""Methods that work with nonlinear scores, of any network. `test_tokens.py` has those that need attention."""
 
 
 def test_the_registry_names_what_the_families_declare() -> None:

@@ -47,16 +47,18 @@ OTHERS = (
     "meaningful-perturbation:steps=3,cells=5,fill=noise",
     "lrp:rule=alpha-beta",
     "excitation-backprop:contrastive=true",
+    "legrad:layers=0",
 )
 
 
 @pytest.mark.parametrize("method", [*(name for name in NAMES if name != "linear-shap"), *OTHERS])
 def test_every_method_draws_the_same_maps(
-    pooled: Model, pictures: Tensor, quick: Callable[[str], str], method: str
+    pooled: Model, transformer: Model, pictures: Tensor, quick: Callable[[str], str], method: str
 ) -> None:
-    here = explain(pooled, pictures, "logit:3", quick(method))
+    model = transformer if MethodChoice.parse(method).method().attention else pooled
+    here = explain(model, pictures, "logit:3", quick(method))
     with PretendedDevice() as gpu:
-        there = explain(pooled.on("cuda"), pictures, "logit:3", quick(method))
+        there = explain(model.on("cuda"), pictures, "logit:3", quick(method))
     assert gpu.copies.total() > 0
     assert there.device.type == "cpu"
     torch.testing.assert_close(there, here, rtol=1e-3, atol=1e-4 * float(here.abs().max()))

@@ -61,7 +61,7 @@ def kept(method: str, model: Model, images: Tensor, seeds: int = 2) -> float:
     return float(torch.cat(found).nanmean())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not get_method(name).attention])
 def test_random_weights_change_the_map(name: str, builtin: Model, things: Tensor, quick: Callable[[str], str]) -> None:
     left = kept(FEW.get(name, quick(name)), builtin, things)
     if name in HARDLY:

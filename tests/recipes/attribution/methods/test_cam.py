@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter import Model, evaluate, load_model
-from objectives import channel, logit
+from objectives import channel, logit, neuron
 from recipes.attribution import explain
 from recipes.attribution.localization.boxes import hot_box, largest_region
 from recipes.attribution.registry import FAMILIES
@@ -172,11 +172,41 @@ class Heads(nn.Module):
         return self.last(F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).flatten(2))
 
 
+class FlatPatches(nn.Module):
+    """A convolution embeds patches, and all else are vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.flat = nn.Conv2d(3, 8, 4, 4), nn.Flatten()
+        self.rest = nn.Sequential(nn.Linear(128, 8), nn.ReLU(), *(nn.Linear(8, 8) for _ in range(4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.flat(self.patches(x)))
+
+
 @pytest.mark.parametrize("method", [*FAMILIES["cam"], "guided-grad-cam", "spatial-attribution", "excitation-backprop"])
 def test_the_default_layer_is_never_a_patch_embedding(method: str, pictures: Tensor) -> None:
-    model = load_model(Patches(), input_size=16, device="cpu")
+    model = load_model(FlatPatches(), input_size=16, device="cpu")
     with pytest.raises(ValueError, match=r"with maps is 'patches', after 1 of \d+ layers.*name a layer") as caught:
         explain(model, pictures, logit(0), method)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_default_layer_of_tokens_is_the_last_whose_places_are_read(transformer: Model) -> None:
+    """The class token takes nothing from the patches after the last attention, whose input is a normalisation's."""
+    assert last_map_layer(transformer, logit(0), (16, 16)) == "blocks.2.norm1"
+    assert last_map_layer(transformer, channel("blocks.1.fc1", 3), (16, 16)) == "blocks.1.fc1"
+    assert last_map_layer(transformer, neuron("blocks.1.fc1", 3, token="cls"), (16, 16)) == "blocks.1.norm1"
+    pooled = load_model(Patches(), input_size=16, device="cpu")
+    assert last_map_layer(pooled, logit(0), (16, 16)) == "blocks"
+    maps, gradient = layer_gradient(transformer, torch.rand(2, 3, 16, 16), logit(0), "blocks.2.norm1")
+    assert maps.shape == gradient.shape == (2, 12, 4, 4)
+
+
+def test_places_that_no_target_reads_are_refused(transformer: Model, pictures: Tensor) -> None:
+    message = r"does not depend on the places of layer 'blocks\.2\.fc1', but on other tokens.*such as blocks\.2\.norm1"
+    with pytest.raises(ValueError, match=message) as caught:
+        explain(transformer, pictures, logit(0), "grad-cam", layer="blocks.2.fc1")
     assert "\n" not in str(caught.value)
 
 
@@ -189,6 +219,6 @@ def test_a_first_layer_may_be_named(pictures: Tensor) -> None:
 def test_queries_and_attention_weights_are_no_maps() -> None:
     net = Patches()
     net.blocks = nn.Sequential(Heads(), Heads())
-    with pytest.raises(ValueError, match="'patches', after 1 of 5 layers"):
-        net.blocks.append(nn.Linear(8, 8))
-        last_map_layer(load_model(net, input_size=16, device="cpu"), logit(0), (16, 16))
+    model = load_model(net, input_size=16, device="cpu")
+    assert last_map_layer(model, logit(0), (16, 16)) == "blocks"
+    assert last_map_layer(model, channel("blocks.1.last", 0), (16, 16)) == "blocks.1.last"

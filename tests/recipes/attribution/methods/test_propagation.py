@@ -96,9 +96,9 @@ def written_in_place(x: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, bias: bool = True) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, bias=bias, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.attention(x, x, x)[0]
@@ -136,6 +136,7 @@ ON_TOKENS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "attention": lambda: lambda x: F.scaled_dot_product_attention(x, x, x),
     "attention by hand": lambda: lambda x: (x @ x.mT).softmax(-1) @ x,
     "attention module": Attention,
+    "attention module without biases": lambda: Attention(bias=False),
     "encoder": lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
 }
 
@@ -160,9 +161,9 @@ def test_a_missing_sum_is_said(pictures: Tensor) -> None:
         with pytest.warns(UserWarning, match=f"{method}: {message}") as caught:
             explain(model_of(traced), pictures, logit(1), method, layer="first" if "exc" in method else None)
         assert "\n" not in str(caught[0].message)
-    attention = model_of(seeded(lambda: Middle(Attention(), True, False)))
-    with pytest.warns(UserWarning, match="lrp: .* without a rule: multi_head_attention_forward"):
-        explain(attention, pictures, logit(1), "lrp:rule=epsilon,epsilon=0")
+    gated = model_of(seeded(lambda: Middle(ON_MAPS["glu"](), False, False)))
+    with pytest.warns(UserWarning, match="lrp: .* without a rule: glu"):
+        explain(gated, pictures, logit(1), "lrp:rule=epsilon,epsilon=0")
 
 
 def test_operations_that_depend_on_the_image_are_refused(pictures: Tensor) -> None:
@@ -233,7 +234,7 @@ def test_without_biases_relevance_is_kept(rule: str, pictures: Tensor) -> None:
         *("prelu", "clamp", "square", "quotient", "softsign", "adaptive max pooling", "maximum", "max over rows"),
         *("minimum over rows", "sorted", "group normalisation", "instance normalisation", "softmax", "in place"),
         *("product of maps", "another mask", "layer normalisation", "root mean square", "attention"),
-        "attention by hand",
+        *("attention by hand", "attention module without biases"),
     ],
 )
 def test_relevance_passes_operations_with_a_rule(name: str, pictures: Tensor) -> None:
@@ -243,6 +244,63 @@ def test_relevance_passes_operations_with_a_rule(name: str, pictures: Tensor) ->
     if name in ("group normalisation", "instance normalisation", "layer normalisation"):
         expected = maps.sum((1, 2))  # what the mean takes away is no relevance
     torch.testing.assert_close(maps.sum((1, 2)), expected, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["product of maps", "root mean square", "in place", "layer normalisation", "prelu"])
+@pytest.mark.parametrize("gamma", [0, 0.25])
+def test_attn_lrp_keeps_relevance_where_there_is_no_softmax(name: str, gamma: float, pictures: Tensor) -> None:
+    tokens = name in ON_TOKENS
+    model = model_of(seeded(lambda: Middle((ON_MAPS | ON_TOKENS)[name](), tokens, False)))
+    maps = explain(model, pictures, logit(3), f"attn-lrp:gamma={gamma},conv_gamma={gamma},epsilon=0")
+    expected = evaluate(model, logit(3), pictures)
+    if name == "layer normalisation":  # what the mean takes away is no relevance
+        tokens = model.module.first(model.normalize(pictures)).flatten(2).mT
+        gradient = model.module.head.weight[3] / tokens.shape[1] * tokens.std(2, correction=0, keepdim=True) ** -1
+        expected = ((tokens - tokens.mean(2, keepdim=True)) * gradient).sum((1, 2)).detach()
+    torch.testing.assert_close(maps.sum((1, 2)), expected, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_attn_lrp_is_the_papers_rules_by_hand(fused: bool) -> None:
+    """Propositions 3.1 (softmax) and 3.3 (products), one operation after the other, in relevances."""
+    random = torch.Generator().manual_seed(0)
+    query, key, value, given = (torch.randn(1, 2, 5, 4, generator=random) for _ in range(4))
+    leaves = [each.clone().requires_grad_() for each in (query, key, value)]
+    with Relevance(LRPRule(), bilinear=True):
+        if fused:
+            output = F.scaled_dot_product_attention(*leaves)
+        else:
+            output = torch.softmax(leaves[0] / 2 @ leaves[1].mT, -1) @ leaves[2]
+    found = torch.autograd.grad(output, leaves, given)
+
+    scores = query @ key.mT / 2
+    weights = scores.softmax(-1)
+    relevance = given * (weights @ value)
+    of_weights = torch.einsum("bhij,bhjp,bhip->bhij", weights, value, relevance / (2 * (weights @ value)))
+    of_value = torch.einsum("bhij,bhjp,bhip->bhjp", weights, value, relevance / (2 * (weights @ value)))
+    of_scores = scores * (of_weights - weights * of_weights.sum(-1, keepdim=True))
+    of_query = torch.einsum("bhip,bhjp,bhij->bhip", query / 2, key, of_scores / (2 * scores))
+    of_key = torch.einsum("bhip,bhjp,bhij->bhjp", query / 2, key, of_scores / (2 * scores))
+    for each, multiplier, expected in zip((query, key, value), found, (of_query, of_key, of_value), strict=True):
+        torch.testing.assert_close(each * multiplier, expected, rtol=1e-3, atol=1e-5)
+    for parts, total in (((of_weights, of_value), relevance), ((of_query, of_key), of_scores)):
+        torch.testing.assert_close(sum(part.sum() for part in parts), total.sum(), rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(0, 99), st.floats(0.01, 2))
+def test_contributions_of_the_outputs_sign_count_more_by_hand(seed: int, gamma: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    x, w, b, m = (torch.randn(*shape, generator=random) for shape in ((1, 4), (3, 4), (3,), (1, 3)))
+    with Relevance(LRPRule(gamma=gamma)):
+        leaf = x.clone().requires_grad_()
+        z = F.linear(leaf, w, b)
+    (found,) = torch.autograd.grad(z, leaf, m)
+    expected = torch.zeros(4)
+    for k in range(3):
+        parts = torch.cat([x[0] * w[k], b[k : k + 1]])
+        same = parts.clamp_min(0) if z[0, k] > 0 else parts.clamp_max(0)
+        expected += (m[0, k] * z[0, k] * (parts + gamma * same) / (parts + gamma * same).sum()).detach()[:4]
+    torch.testing.assert_close(found[0] * x[0], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_relevance_passes_branches_gates_and_odd_activations(pictures: Tensor) -> None:
@@ -333,6 +391,7 @@ def test_normalisation_is_folded_into_a_linear_layer_too(pictures: Tensor) -> No
     [
         ("lrp:rule=epsilom", "unknown rule 'epsilom'; did you mean epsilon"),
         ("lrp:beta=-1", "epsilon and beta of at least 0, got 0.01 and -1"),
+        ("attn-lrp:gamma=-1", "expected gamma, conv_gamma and epsilon of at least 0, got -1"),
         ("deep-shap:background=nowhere", "no picture or folder 'nowhere'"),
         ("excitation-backprop:contrastive=true", "no convolution or linear layer between 'mix' and channel"),
     ],
