@@ -40,7 +40,10 @@ RECIPES: dict[str, list[str]] = {
     "judge-maps": ["--image", "ARRAYS/a.npy", "--target", "logit:output:note:1", "--method", "saliency"],
     "dictionary": ["--image", "ARRAYS/a.npy", "--layer", "deep", "--icon", "16", "--positions", "1,2", "--count", "1"],
     "grid": ["--image", "ARRAYS/a.npy", "--layer", "deep", "--icon", "16"],
-    "atlas": ["--images", "ARRAYS", "--layer", "deep", "--icon", "16", "--grid", "2", "--min-members", "1", "--positions", "all", "--layout", "tsne", "--neighbors", "6"],
+    "atlas": [
+        *("--images", "ARRAYS", "--layer", "deep", "--icon", "16", "--grid", "2", "--min-members", "1"),
+        *("--positions", "all", "--layout", "tsne", "--neighbors", "6"),
+    ],
     "inpaint": ["--image", "ARRAYS/a.npy", "--missing", ".3", "--value-range", "-2,6"],
 }
 UNOPTIMISED = ("patches", "explain", "judge-maps")
