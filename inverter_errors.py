@@ -52,3 +52,14 @@ class RunFailed(InverterError, RuntimeError):
 
 class GuessedSizeWarning(UserWarning):
     """A network was run at an input size that is a guess. It is no error, and goes away with an `input_size`."""
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, for the texts of errors and reports.
+
+    Example:
+        >>> plural(1, "picture"), plural(2000, "class"), plural(0, "patch")
+        ('1 picture', '2,000 classes', '0 patches')
+    """
+    ending = "" if count == 1 else "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {noun}{ending}"

@@ -13,6 +13,9 @@ from inverter.warp import view_grid, warp
 from inverter_errors import BadInput, BadType
 from priors import cpu
 
+MOST_COLOR = 4.0
+"""The strongest colour shift: 55 times the contrast, offsets of 1."""
+
 
 class Transform(Protocol):
     """An augmentation with its random draws made, ready for one batch."""
@@ -33,7 +36,7 @@ class Transform(Protocol):
 
 @dataclass(frozen=True)
 class Augment:
-    """One geometric warp (shift, scale and rotation in a single resampling), a crop, and noise.
+    """One geometric warp (shift, scale, rotation, flip in a single resampling), a crop, a colour shift, and noise.
 
     Attributes:
         shift: largest shift in each direction, as a fraction of the picture's side.
@@ -42,6 +45,10 @@ class Augment:
         noise: standard deviation of the noise that is added, in pixel values of [0, 1].
         crop: side of the window that the network receives, as a fraction of the picture's side, at the picture's own
             scale; its position is uniform over the picture. 1 shows the full picture.
+        color: strength of ColorShift (Ghiasi et al. 2021, "Plug-In Inversion", section 3.3), >= 0: each channel's
+            contrast about mid-grey is multiplied by exp(u), and v / 4 is added to it, with u and v uniform within
+            +-color. The quarter is about the standard deviation of photographs; the paper takes strength 1.
+        flip: True mirrors half of the views.
 
     The picture is padded by reflection, so that no edge appears that could be optimised.
 
@@ -54,6 +61,8 @@ class Augment:
     rotate: float = 0.0
     noise: float = 0.0
     crop: float = 1.0
+    color: float = 0.0
+    flip: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -64,6 +73,8 @@ class Augment:
             )
         if not 0 < self.crop <= 1:
             raise BadInput(f"augmentation crop must be in (0, 1], got {self.crop}")
+        if not 0 <= self.color <= MOST_COLOR:
+            raise BadInput(f"augmentation color must be in [0, {MOST_COLOR:g}], got {self.color}")
 
     def cropped(self, size: tuple[int, int], window: tuple[int, int]) -> Augment:
         """The same augmentation on crops of a large canvas.
@@ -113,9 +124,13 @@ class Augment:
         """
         window = self.window(size)
         warps = None
-        if self.shift or self.rotate or self.scale != (1.0, 1.0) or self.crop < 1:
-            draws = torch.stack([cpu.rand(steps, 4, generator=g) for g in generators], dim=1)
+        if self.shift or self.rotate or self.scale != (1.0, 1.0) or self.crop < 1 or self.flip:
+            draws = torch.stack([cpu.rand(steps, 5 if self.flip else 4, generator=g) for g in generators], dim=1)
             warps = self._warps(draws.flatten(0, 1), size, window).unflatten(0, draws.shape[:2]).to(device)
+        colors = None
+        if self.color:
+            signed = torch.stack([2 * cpu.rand(steps, 2, channels, 1, 1, generator=g) - 1 for g in generators], dim=1)
+            colors = _color_shifts(self.color * signed).to(device)
         bank, places = None, []
         if self.noise:
             # One field of noise for each picture, read at another offset in each step: the same on every device, and
@@ -133,6 +148,9 @@ class Augment:
                 image = _views(image, warps[step : step + views], window)
             elif views > 1:
                 image = image.repeat(views, 1, 1, 1)
+            if colors is not None:
+                gain, offset = colors[step : step + views].flatten(0, 1).unbind(1)
+                image = torch.addcmul(offset, image, gain)
             if bank is not None:
                 noise = [bank[:, :, y : y + window[0], x : x + window[1]] for y, x in places[step : step + views]]
                 image = image + (noise[0] if views == 1 else torch.cat(noise))
@@ -141,7 +159,9 @@ class Augment:
         return transform
 
     def _warps(self, draws: Tensor, size: tuple[int, int], window: tuple[int, int]) -> Tensor:
-        """Draws (N, 4) in [0, 1) as `affine_grid`'s matrices (N, 2, 3), from the window's to the picture's coordinates.
+        """Draws (N, 4) in [0, 1), or (N, 5) with flips, as matrices of `affine_grid`, (N, 2, 3).
+
+        They map coordinates of the window to those of the picture.
 
         kornia composes scale, rotation and shift as a homography in pixels and normalises it.
         """
@@ -163,7 +183,16 @@ class Augment:
         matrix = normalize_homography(to_picture, window, size)
         outer = torch.diag(cpu.tensor([(window[1]) / max(window[1] - 1, 1), window[0] / max(window[0] - 1, 1), 1.0]))
         inner = torch.diag(cpu.tensor([max(size[1] - 1, 1) / size[1], max(size[0] - 1, 1) / size[0], 1.0]))
-        return (inner @ matrix @ outer)[:, :2]
+        maps = (inner @ matrix @ outer)[:, :2]
+        if self.flip:
+            maps[..., 0] *= torch.where(draws[:, 4] < 0.5, -1.0, 1.0)[:, None]
+        return maps
+
+
+def _color_shifts(strengths: Tensor) -> Tensor:
+    """Gains and offsets (..., 2, C, 1, 1) for the strengths u and v (..., 2, C, 1, 1): x -> gain * x + offset."""
+    gain = strengths[..., 0, :, :, :].exp()
+    return torch.stack([gain, (1 - gain) / 2 + strengths[..., 1, :, :, :] / 4], dim=-4)
 
 
 def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
@@ -179,7 +208,7 @@ def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
     return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
 
-AugmentPreset = Literal["none", "light", "standard", "strong", "wide"]
+AugmentPreset = Literal["none", "light", "standard", "strong", "wide", "tokens"]
 """Names of the presets."""
 
 PRESETS: dict[str, Augment] = {
@@ -188,9 +217,14 @@ PRESETS: dict[str, Augment] = {
     "standard": Augment(shift=0.036, scale=(0.9, 1.1), rotate=8.0),
     "strong": Augment(shift=0.1, scale=(0.75, 1.4), rotate=15.0, noise=0.05),
     "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=8.0, noise=0.03),
+    "tokens": Augment(shift=0.15, scale=(0.7, 3.0), rotate=10.0, noise=0.1, color=0.5, flip=True),
 }
+"""The presets by name, from none to strong; `wide` is for large canvases, `tokens` for networks that read patches.
 
-"""The presets by name, from none to strong; `wide` is for large canvases."""
+A network of patches sees a picture through a fixed grid, and noise inside of a patch may please it as much as a picture
+does. With `tokens`, a patch covers anything from twice its own area down to a ninth of it, at any place, mirrored or
+not, in shifted colours; the middle of the picture is seen closest.
+"""
 
 Augmentation = AugmentPreset | str | Augment | Callable[[Tensor], Tensor]
 """A preset's name, an `Augment`, or any callable (B, 3, H, W) -> (B, 3, h, w)."""

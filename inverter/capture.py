@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from inverter.attention import Attentions, is_attention, read_attention
 from inverter.device_faults import gpu_lost, out_of_memory
 from inverter.outputs import first_tensor, select_tensor
-from inverter.torchscript import Scripted
+from inverter.own_draws import OwnDraws
+from inverter.torchscript import Scripted, named_layers
 from inverter_errors import BadInput, InverterError, LayerNotFound
 
 FORWARD_ERRORS = (
@@ -101,7 +103,7 @@ def resolve(module: nn.Module, address: str) -> Address:
         >>> resolve(nn.Sequential(nn.ReLU()), "0:in@cls")
         Address(name='0', call=0, part='in', token='cls')
     """
-    names = [known for known, _ in module.named_modules()]
+    names = named_layers(module)
     layer, mark, token = address.rpartition("@")
     if not mark or address in names:
         layer, token = address, ""
@@ -118,6 +120,10 @@ def resolve(module: nn.Module, address: str) -> Address:
             "it was made from"
         )
     name, _ = split_address(first)
+    if name in dict(module.named_modules()):
+        raise LayerNotFound(
+            f"layer {name!r} is in TorchScript, where no layer can be read: read one before or after it"
+        )
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or [known for known in names if known][:5]
     raise LayerNotFound(f"no layer {address!r} in {type(module).__name__}; the nearest are: {', '.join(near)}")
 
@@ -135,6 +141,11 @@ def check_address(module: nn.Module, address: str) -> None:
     resolve(module, address)
 
 
+def _exactly(device: str) -> AbstractContextManager[Any]:
+    """A context without autocast."""
+    return torch.autocast(device, enabled=False)
+
+
 class Capture:
     """A context in which `capture(x)` runs `module` on x just as far as the deepest requested layer.
 
@@ -146,7 +157,7 @@ class Capture:
         module: the network (see `unwrap`).
         reads: addresses (see `resolve`).
         relaid: where a forward pass raises an error, it is tried once more on what this function makes of the input;
-            None: it is not.
+            None: it is not. Under autocast it is first tried without.
         arrange: makes of (address, tensor of the layer, input) what a call returns; None returns the tensor.
 
     Raises:
@@ -182,9 +193,11 @@ class Capture:
         self._calls: dict[tuple[str, bool], int] = {}
         self._thread, self._ends, self._hooks = 0, True, ExitStack()
         self._attention: Attentions | None = None
+        self._exact = False  # the network raises errors under autocast
+        self._draws = OwnDraws()
 
     def __enter__(self) -> Capture:
-        modules = dict(self.module.named_modules())
+        modules = named_layers(self.module)
         if any(is_attention(part) for calls in self._requested.values() for each in calls.values() for _, part in each):
             self._attention = self._hooks.enter_context(read_attention(self.module))
         for (name, entering), calls in self._requested.items():
@@ -218,6 +231,7 @@ class Capture:
                 return
             ends = self._ends and len(self._found) + len(requested[call]) == len(self.reads)
             for address, part in requested[call]:
+                tensor: Tensor | None
                 if self._attention is not None and is_attention(part):
                     tensor = self._attention.tensor(source[0], call, part)
                 else:
@@ -232,23 +246,36 @@ class Capture:
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Activations by address, of `x` as the network takes it: (B, C, H, W), normalised."""
-        try:
-            found = self._run(x)
-        except FORWARD_ERRORS as error:
-            again = self.relaid(x) if self.relaid is not None and may_be_memory_order(error) else None
-            if again is None:
-                raise
-            found = self._run(again)
+        found = self._run_somehow(x)
         if self.arrange is None:
             return found
         return {address: self.arrange(address, tensor, x) for address, tensor in found.items()}
+
+    def _run_somehow(self, x: Tensor) -> dict[str, Tensor]:
+        """As it is; if that raises an error, in the type of the weights; if that does too, in another memory order."""
+        try:
+            return self._run(x)
+        except FORWARD_ERRORS as error:
+            if not may_be_memory_order(error):
+                raise
+            if torch.is_autocast_enabled(x.device.type) and not self._exact:
+                self._exact = True
+                try:
+                    return self._run(x)
+                except FORWARD_ERRORS:
+                    self._exact = False
+            again = self.relaid(x) if self.relaid is not None else None
+            if again is None:
+                raise
+        return self._run_somehow(again)
 
     def _run(self, x: Tensor) -> dict[str, Tensor]:
         self._found, self._calls, self._thread = {}, {}, threading.get_ident()
         if not self.reads:
             return {}
         try:
-            self.module(x)
+            with self._draws.apply(x.device), _exactly(x.device.type) if self._exact else nullcontext():
+                self.module(x)
         except _StopForward:
             return self._take()
         except Exception:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from inverter.capture import unwrap
 from inverter.failures import first_line
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".th", ".pyth")
 """Endings of files that `torch.save` wrote."""
@@ -221,5 +221,5 @@ def _sharded(path: Path) -> Mapping[str, Tensor]:
             raise MissingFile(f"no shard {str(shard)!r} of {path.name}: all files of the checkpoint are needed")
         state |= read_state(shard)
     if absent := [name for name in where if name not in state]:
-        raise BadInput(f"{path}: its shards lack {len(absent)} tensors ({', '.join(absent[:3])})")
+        raise BadInput(f"{path}: its shards lack {plural(len(absent), 'tensor')} ({', '.join(absent[:3])})")
     return state

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inverter.adam import Adam
 from inverter.augment import Augment, Augmentation, Transform, as_augment
+from inverter.dips import Lift
 from inverter.folding import Folding
 from inverter.input_gradients import InputGradients
 from inverter.lbfgs import LBFGS
@@ -25,7 +26,7 @@ from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
 from inverter.switches import recording
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
@@ -78,7 +79,7 @@ def optimize(
         prior: B pictures. It is optimised in place: pass it again to continue from its state, use `from_image` to
             start at an image. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
-        augment: `none`, `light`, `standard`, `strong`, `wide`, an `Augment`, or any callable `image -> image`
+        augment: `none`, `light`, `standard`, `strong`, `wide`, `tokens`, an `Augment`, or any callable `image -> image`
             (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global generator, seeded by
             `settings.seed`.
         progress: called after every step with a `Progress`.
@@ -146,7 +147,7 @@ def _climb(
     count = prior.count
     if objective.count not in (1, count):
         raise BadInput(
-            f"{objective.name} has {objective.count} targets, but the prior has {count} pictures: "
+            f"{objective.name} has {plural(objective.count, 'target')}, but the prior has {plural(count, 'picture')}: "
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
@@ -217,7 +218,7 @@ def unit_seeds(labels: Sequence[str], seed: int, number: int = 0) -> list[int]:
     seeds = []
     for label in labels:
         text = f"{seed}/{label}/{seen[label]}" + (f"/{number}" if number else "")
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         seeds.append(int.from_bytes(digest) >> 1)
         seen[label] += 1
     return seeds
@@ -277,9 +278,11 @@ class _Batch:
                     view = transform(image, step * views + first, together)
                     entering = self.model.normalize(view)
                     rescue.watch(step, entering)
-                    with self.settings.autocast(device, self.model.dtype), quick, redirect, folding:
+                    lift = Lift(step < self.settings.redirect and self.settings.optimizer == "adam")
+                    with self.settings.autocast(device, self.model.dtype), quick, redirect, lift, folding:
                         seen = capture(entering)
                     part_of_it = scored(self.objective, Activations(seen, view, rows))
+                    lift.inactive = part_of_it.detach() <= 0
                     score = score + part_of_it.unflatten(0, (together, -1)).sum(0) / views
                 if not score.requires_grad:
                     raise no_gradient(self.objective)

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inverter.capture import FORWARD_ERRORS
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 
 if TYPE_CHECKING:
     from inverter.models import Model
 
 _OTHER_RANKS: dict[type[nn.Module], str] = {
-    nn.Conv3d: "(B, C, T, H, W), five dimensions",
-    nn.Conv1d: "(B, C, T), three dimensions",
+    nn.Conv3d: "video (B, C, T, H, W), five dimensions",
+    nn.Conv1d: "audio or other sequences (B, C, T), three dimensions",
+    nn.RNNBase: "sequences (B, T, C), three dimensions",
+    nn.Embedding: "indices of tokens, no pixels",
 }
+_NO_SUCH_TYPE = ("not implemented for", "precision dtypes not supported", "Unsupported dtype")
+"""How torch says that an operation does not take numbers of a type."""
+_UNPACKED = re.compile(r"values to unpack \(expected (\d)")
+"""Of a forward pass that begins with `b, c, t, h, w = x.shape`."""
+_FOUR, _WRAP = "pictures have four dimensions (B, C, H, W)", "wrap it in a module that takes pictures"
+
+
+class _Unbatched(ValueError):
+    """A convolution has taken the batch of pictures for channels."""
+
+
+@contextmanager
+def batched(module: nn.Module) -> Iterator[None]:
+    """A context in which a convolution raises where it would take a batch of pictures for a single video or sound.
+
+    Args:
+        module: the network.
+    """
+
+    def check(convolution: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor) and inputs[0].ndim == ranks[type(convolution)]:
+            raise _Unbatched(f"got an input of {inputs[0].ndim} dimensions without a batch")
+
+    ranks: dict[type[nn.Module], int] = {nn.Conv3d: 4, nn.Conv1d: 2}
+    with ExitStack() as stack:
+        for part in module.modules():
+            if type(part) in ranks:
+                stack.callback(part.register_forward_pre_hook(check).remove)
+        yield
 
 
 def first_line(error: Exception) -> str:
@@ -45,7 +78,7 @@ def cannot_process(
         The error, to be raised.
     """
     own, shown = model.own_size, "{}x{}".format(*size)
-    depth = f" as far as {', '.join(map(repr, reads))}" if reads else ""
+    depth = f" as far as {', '.join(map(repr, reads))}" if any(reads) else ""
     text = f"{model.spec} cannot process a picture of {shown} pixels{depth} ({first_line(error)})"
     if size != model.input_size:
         try:
@@ -60,7 +93,7 @@ def cannot_process(
 
 def _hint(model: Model, error: Exception) -> str:
     """What may be the cause other than the size."""
-    if "not implemented for" in str(error) and model.dtype in (torch.float16, torch.bfloat16):
+    if model.dtype in (torch.float16, torch.bfloat16) and any(text in str(error) for text in _NO_SUCH_TYPE):
         name, place = str(model.dtype).removeprefix("torch."), model.device.type.upper()
         return f"; the {place} does not compute all of it in {name}: load the network in float32 (`module.float()`)"
     known = (nn.Conv2d, nn.Linear, *_OTHER_RANKS)
@@ -68,20 +101,19 @@ def _hint(model: Model, error: Exception) -> str:
     if first is None:
         return ""
     entering = len(model.mean)
-    if isinstance(first, nn.Linear):
+    if (unpacked := _UNPACKED.search(str(error))) and unpacked[1] != "4":
+        return f"; {_FOUR}, and its forward pass takes an input of {unpacked[1]}: {_WRAP}"
+    if isinstance(first, nn.Linear) and "shapes cannot be multiplied" in str(error):
         return (
-            f"; its first layer is a Linear that takes {first.in_features} numbers: give the input size that has as "
-            "many, or wrap it in a module that flattens pictures"
+            f"; its first layer is a Linear that takes {plural(first.in_features, 'number')}: give the input size "
+            "that has as many, or wrap it in a module that flattens pictures"
         )
     if isinstance(first, nn.Conv2d) and first.in_channels != entering and "channels" in str(error):
         return (
-            f"; its first convolution takes {first.in_channels} channels and pictures have {entering}: give normalize "
-            "as that many means and deviations"
+            f"; its first convolution takes {plural(first.in_channels, 'channel')} and pictures have {entering}: "
+            "give normalize as that many means and deviations"
         )
     for kind, takes in _OTHER_RANKS.items():
-        if isinstance(first, kind):
-            return (
-                f"; pictures have four dimensions (B, C, H, W), and its first layer, a {kind.__name__}, takes {takes}: "
-                "wrap it in a module that takes pictures"
-            )
+        if isinstance(first, kind) and any(word in str(error) for word in ("input", "indices")):
+            return f"; {_FOUR}, and its first layer, a {type(first).__name__}, takes {takes}: {_WRAP}"
     return ""

@@ -92,6 +92,13 @@ class ReceptiveField(NamedTuple):
         """The longer side in pixels; `inf` if a unit depends on the full picture."""
         return math.inf if FULL in self else max(self.y.size, self.x.size)
 
+    def __str__(self) -> str:
+        """Its side in pixels; HxW where the sides differ; `all` if a unit depends on the full picture."""
+        if self.size == math.inf:
+            return "all"
+        high, wide = self.y.size, self.x.size
+        return f"{high:.0f}" if high == wide else f"{high:.0f}x{wide:.0f}"
+
     def window(self, y: int, x: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """The receptive field of the unit at (y, x), cut off at the picture's edges.
 

@@ -4,41 +4,63 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from inverter.module_state import ModuleState
 from inverter.switches import eager
 from inverter_errors import BadInput
 
-_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
-_GUARD = threading.Lock()
+
+class _Turns:
+    """Which thread reads which modules and tensors; networks may share some of them."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.readers: dict[int, int] = {}
+
+    @contextmanager
+    def take(self, module: nn.Module) -> Iterator[None]:
+        """Waits until no other thread reads any part of a network, and keeps others away from it meanwhile."""
+        me = threading.get_ident()
+        parts = {id(part): part for part in (*module.modules(), *module.parameters(), *module.buffers())}
+        with self.changed:
+            self.changed.wait_for(lambda: all(self.readers.get(part, me) == me for part in parts))
+            mine = [part for part in parts if part not in self.readers]
+            self.readers.update(dict.fromkeys(mine, me))
+        try:
+            yield
+        finally:
+            with self.changed:
+                for part in mine:
+                    self.readers.pop(part, None)
+                self.changed.notify_all()
+
+    def forget(self) -> None:
+        """In a forked process: the other threads that read are not there."""
+        self.changed.release()
+        self.changed, self.readers = threading.Condition(), {}
 
 
-def _forget_locks() -> None:
-    """In a forked process: the threads that held the locks are not there."""
-    _LOCKS.clear()
-    _GUARD.release()
-
+_TURNS = _Turns()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_GUARD.acquire, after_in_parent=_GUARD.release, after_in_child=_forget_locks)
-
-
-def _lock(module: nn.Module) -> threading.RLock:
-    with _GUARD:
-        return _LOCKS.setdefault(module, threading.RLock())
+    os.register_at_fork(
+        before=lambda: _TURNS.changed.acquire(),
+        after_in_parent=lambda: _TURNS.changed.release(),
+        after_in_child=_TURNS.forget,
+    )
 
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Holds `module` in eval mode, without parameter gradients and eager; then restores every flag and buffer exactly.
+    """Holds `module` in eval mode, without parameter gradients and eager; then puts everything back.
 
-    Forward passes may change buffers even in eval mode (observers, running statistics, power iterations). A second
-    thread that enters waits until the first one has left.
+    Forward passes may change buffers and other attributes even in eval mode (see `ModuleState`). A second thread that
+    enters waits until the first one has left, also with another network that shares modules, parameters or buffers.
 
     Args:
         module: the network.
@@ -51,52 +73,16 @@ def frozen(module: nn.Module) -> Iterator[None]:
             f"{type(module).__name__} was made in torch.inference_mode(), so no gradient passes through its weights: "
             "give copy.deepcopy(module), copied outside of it"
         )
-    with _lock(module), eager():
-        modes = [(part, part.training) for part in module.modules()]
-        gradients = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-        buffers = _Buffers(module)
+    with _TURNS.take(module), eager():
+        state, written = ModuleState(module), list[str]()
         try:
-            for part, _ in modes:
-                part.training = False  # not .eval(): a user's override of it might change more than the flag
-            for parameter, needs in gradients:
-                if needs:
-                    parameter.requires_grad_(False)
+            state.freeze()
             yield
         finally:
-            for part, training in modes:
-                part.training = training
-            for parameter, needs in gradients:
-                if parameter.requires_grad != needs:
-                    parameter.requires_grad_(needs)
-            buffers.restore()
-
-
-class _Buffers:
-    """The buffers of a module as they are now."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.parts = [(part, dict(part.named_buffers(recurse=False))) for part in module.modules()]
-        tensors = {id(tensor): tensor for _, known in self.parts for tensor in known.values()}
-        self.kept = [(tensor, _version(tensor), tensor.detach().clone()) for tensor in tensors.values()]
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        for part, known in self.parts:
-            for name, tensor in known.items():
-                # A script module returns another object for the same buffer each time, and can replace none.
-                if not isinstance(part, torch.jit.ScriptModule) and part._buffers.get(name) is not tensor:
-                    part._buffers[name] = tensor
-        for tensor, version, before in self.kept:
-            if _version(tensor) != version or _differs(tensor, before):
-                with torch.inference_mode(tensor.is_inference()):
-                    tensor.resize_(before.shape).copy_(before)
-
-
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
-
-
-def _differs(tensor: Tensor, before: Tensor) -> bool:
-    """True for a change that torch does not count; on other devices, to look for it would make the host wait."""
-    readable = tensor.device.type == "cpu" and tensor.layout == torch.strided
-    return readable and not torch.equal(tensor, before)
+            written = state.restore()
+    if written:
+        warnings.warn(
+            f"the forward pass of {type(module).__name__} writes into its parameters ({written[0]}), which are not put "
+            "back: give copy.deepcopy(module) to keep yours",
+            stacklevel=1,
+        )

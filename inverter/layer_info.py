@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from inverter.axes import Axes
+from inverter.field_geometry import ReceptiveField
 from inverter.models import Model
 from inverter.receptive_field import follow
 
@@ -22,9 +24,10 @@ class LayerInfo:
         calls: how often it runs in one forward pass.
         channels: of its activation, None if that has fewer than two dimensions.
         size: (height, width) of its map, None if it outputs no map. Tokens of patches lie on a map as well.
-        receptive_field: its side in pixels; `inf` if a unit sees the full picture, None if unknown.
+        receptive_field: its longer side in pixels; `inf` if a unit sees the full picture, None if unknown.
         stage: True for the children of the network's main sequence that output maps.
         axes: what each axis of its tensor is, such as `BCHW` or `BNC+1` (`Axes`); "" if that is not known.
+        field: the receptive field along both axes, None if unknown.
     """
 
     name: str
@@ -35,6 +38,7 @@ class LayerInfo:
     receptive_field: float | None
     stage: bool = False
     axes: str = ""
+    field: ReceptiveField | None = dataclasses.field(default=None, compare=False)
 
 
 def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]:
@@ -55,8 +59,8 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
     rows = []
     for name, calls in seen.items():
-        if not name:
-            continue  # the network itself
+        if not name or name not in types:
+            continue  # the network itself, and tensors inside of outputs
         tensor, fields = calls[0]
         axes = None if tensor is None else model.axes(name, size)
         shape = None if tensor is None else _arranged(tensor, axes, size)
@@ -72,6 +76,7 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
                 _map_size(shape) if on_grid else None,
                 side,
                 axes="" if axes is None else str(axes),
+                field=fields,
             )
         )
     stages = _stages(model.module, {row.name for row in rows if row.size})
@@ -83,6 +88,25 @@ def _arranged(tensor: Tensor, axes: Axes | None, size: tuple[int, int]) -> torch
     if axes is None or axes.rank != tensor.ndim:
         return tensor.shape
     return axes.maps(torch.empty(tensor.shape, device="meta"), 1, size).shape
+
+
+def outputs(model: Model, size: tuple[int, int] | None = None) -> dict[str, torch.Size]:
+    """The tensors that a network returns.
+
+    Args:
+        model: from `load_model`.
+        size: (height, width) of the picture in pixels; default: the model's own.
+
+    Returns:
+        Address -> shape for one picture, (1, ...); `output` where it is a single tensor.
+
+    Raises:
+        BadInput: if the network cannot process such a picture.
+    """
+    seen = follow(model, model.size_for(size))
+    found = {name: calls[0][0] for name, calls in seen.items() if name.startswith("output:")}
+    found = found or {"output": seen[""][0][0]}
+    return {name: tensor.shape for name, tensor in found.items() if tensor is not None}
 
 
 def _map_size(shape: torch.Size | None) -> tuple[int, int] | None:

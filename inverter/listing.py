@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import nn
 
 from inverter.layer_info import layers
 from inverter.loading import load_model
 from inverter.models import Model
+from inverter.sources.registry import SOURCES
 from inverter_errors import BadInput, MissingLibrary
 
-ModelSource = Literal["builtin", "torchvision", "timm"]
-SOURCES: tuple[ModelSource, ...] = get_args(ModelSource)
+ModelSource = Literal["builtin", "torchvision", "timm", "hf", "open_clip"]
+"""The sources that have names to list."""
 
 
 def list_models(pattern: str = "", *, source: ModelSource | None = None) -> list[str]:
@@ -23,16 +24,22 @@ def list_models(pattern: str = "", *, source: ModelSource | None = None) -> list
     Args:
         pattern: a wildcard for the full name (`*`, `?`, `[...]` as in `fnmatch`); text without a wildcard matches
             anywhere in the name. Default: all names.
-        source: `builtin` (the bundled network), `torchvision` (its classification models) or `timm` (its architectures;
-            `load_model` also takes them with the tag of their weights, `timm:NAME.TAG`). Default: all that are
-            installed.
+        source: one of these. Default: all that are installed, without a search of the hub.
+
+            - `builtin`: the bundled network.
+            - `torchvision`: its classification models.
+            - `timm`: its architectures; `load_model` also takes them with the tag of their weights, `timm:NAME.TAG`.
+            - `hf`: the repositories cached on this machine; with a pattern, also what the Hugging Face hub finds for it
+              (of each task, those that are downloaded most).
+            - `open_clip`: its architectures with the tags of their weights.
 
     Returns:
-        Sorted names: "builtin", "timm:NAME", "torchvision:NAME".
+        Sorted names: "builtin", "hf:ORG/NAME", "open_clip:ARCH/TAG", "timm:NAME", "torchvision:NAME".
 
     Raises:
         BadInput: for an unknown source.
-        MissingLibrary: for the source `timm` where it is not installed.
+        MissingLibrary: for a source whose library is not installed.
+        Unreachable: for the source `hf` with a pattern, if the hub cannot be reached.
 
     Example:
         >>> list_models("torchvision:squeezenet*")
@@ -40,23 +47,16 @@ def list_models(pattern: str = "", *, source: ModelSource | None = None) -> list
         >>> list_models(source="builtin")
         ['builtin']
     """
-    if source is not None and source not in SOURCES:
-        raise BadInput(f"unknown source {source!r}; expected one of {', '.join(SOURCES)}")
-    names: list[str] = []
-    if source in (None, "builtin"):
-        names.append("builtin")
-    if source in (None, "torchvision"):
-        from torchvision import models
-
-        names += [f"torchvision:{name}" for name in models.list_models(module=models)]
-    if source in (None, "timm"):
+    listed = {name: each.names for name, each in SOURCES.items() if each.names is not None}
+    if source is not None and source not in listed:
+        raise BadInput(f"unknown source {source!r}; expected one of {', '.join(listed)}")
+    names: set[str] = set()
+    for names_of in listed.values() if source is None else [listed[source]]:
         try:
-            import timm
-
-            names += [f"timm:{name}" for name in timm.list_models()]
-        except ModuleNotFoundError:
-            if source == "timm":
-                raise MissingLibrary("timm models need timm: pip install 'inverter-vis[timm]'") from None
+            names.update(names_of("" if source is None else pattern))
+        except MissingLibrary:
+            if source is not None:
+                raise
     return sorted(_matching(names, pattern))
 
 

@@ -1,66 +1,91 @@
-"""`load_model`: networks from torchvision, timm, a Python file, a module in memory, or the package itself."""
+"""`load_model`: a network by the name that one of the sources takes, or as a module in memory."""
 
 from __future__ import annotations
 
 import copy
-import difflib
-import importlib.util
-import io
-import logging
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from inverter.checkpoints import TORCH, find_weights, load_weights
+from inverter.checkpoints import find_weights, load_weights
+from inverter.input_values import (
+    Normalize,
+    ShowChannels,
+    ValueRange,
+    as_normalization,
+    as_show_channels,
+    as_value_range,
+    in_values,
+)
 from inverter.layouts import lay_out
-from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, described
-from inverter.models import Model, Normalize, as_device, as_normalization
+from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, with_text
+from inverter.models import Model, as_device
+from inverter.sources.python_file import SOURCE as PYTHON_FILE
+from inverter.sources.python_file import load_local
+from inverter.sources.registry import find, random_forms
+from inverter.sources.unknown import no_model
 from inverter.switches import recording
 from inverter.torchscript import as_layers
-from inverter_errors import BadInput, BadType, MissingFile, MissingLibrary, Unreachable
+from inverter_errors import BadInput
 
-Found = tuple[nn.Module, Known]
-"""A network, and its source's metadata."""
 RANDOM = "random"
 """In place of a file of weights: those that the architecture starts with, drawn from a fixed seed."""
 
 
 @recording()
 def load_model(
-    spec: str | nn.Module | Model,
+    spec: str | Path | nn.Module | Model,
     weights: str | Path | None = None,
     normalize: Normalize | None = None,
     device: str | torch.device | None = None,
     input_size: InputSize | None = None,
     categories: Categories | None = None,
     axes: Mapping[str, str] | None = None,
+    value_range: ValueRange | None = None,
+    show_channels: ShowChannels | None = None,
 ) -> Model:
     """The network under inspection, with its preprocessing.
 
     Args:
-        spec: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` (a function without arguments that returns an
-            `nn.Module`, or one with a dict of any of `input_size`, `normalize`, `categories`, or a `Model`), `builtin`
-            (the bundled network), or an `nn.Module` in memory; `list_models` lists the names. A `Model` is returned as
-            it is, or as a copy with the other arguments applied.
+        spec: an `nn.Module` in memory, a `Model` (returned as it is, or as a copy with the other arguments applied), or
+            a name (`list_models` lists them; docs/networks.md has the details):
+
+            - `builtin`: the bundled network.
+            - `torchvision:NAME`.
+            - `timm:NAME`, where NAME is any that timm takes: ARCH, ARCH.TAG, `hf-hub:ORG/NAME`, `local-dir:FOLDER`.
+            - `hf:ORG/NAME` or `hf:FOLDER`, for transformers: with its head if it classifies or segments pictures, else
+              the base model. One with an image and a text tower (CLIP, SigLIP) outputs the picture's embedding.
+            - `open_clip:ARCH/TAG`, `open_clip:ARCH` with `weights`, or with `hf-hub:ORG/NAME` or `local-dir:FOLDER` as
+              in timm. It outputs the picture's embedding.
+            - `path/to/file.py:factory`: a function without arguments that returns an `nn.Module`, or one with a dict of
+              any of `inverter.metadata.KEYS`, or a `Model`.
+            - A `.pt2` file of `torch.export`, or a file in TorchScript. Both hold code, which runs.
+
+            Of a network with an image and a text tower (`inverter.text`), the image tower is under inspection.
         weights: a `.safetensors` file, one that `torch.save` wrote (`.pt`, `.pth`, `.bin`, `.ckpt`, `.pth.tar`; loaded
             with `weights_only=True`: code in it is never run), the `.index.json` of one in several files, or a folder
-            with one of these as Hugging Face names them. `random`: the initial weights of a torchvision or timm
-            architecture, from a fixed seed. Without it, these fetch their own pretrained weights.
-        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) of three numbers each. Default: that of
-            the network's source, else imagenet.
+            with one of these as Hugging Face names them. `random`: the initial weights of an architecture of
+            torchvision, timm, transformers or open_clip, from a fixed seed. Without it, these fetch their own
+            pretrained weights.
+        normalize: `imagenet`, `half` (mean .5, std .5), `none`, or (mean, std) with a number for each channel, of the
+            network's values; one number stands for all channels of a network that takes other than three. Default: that
+            of the network's source, else imagenet, or none with a value range or other than three channels.
         device: `auto` (cuda, else mps, else cpu), or a torch device. A module in memory stays where it is unless
             `device` is another one; then a copy is made there.
         input_size: pixels: one number, (height, width), or text (`H` or `HxW`). Default: that of the network's source,
             or of its attribute `input_size`. Where that is not known either, 224 is a guess, and using it warns.
         categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
             those of the network's source, or of its attribute `categories`.
-        axes: what each axis of a layer's tensor is, where looking at a forward pass does not find it: `BCHW`, `BHWC`,
+        axes: what each axis of a layer's tensor is, where a forward pass does not show it: `BCHW`, `BHWC`,
             `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses.
+        value_range: (low, high) of the network's values before normalisation, as (-80, 0) for decibels: arrays are read
+            and written in it, and the 0 and 1 of pictures stand for its ends. Default: that of the network's source,
+            else (0, 1).
+        show_channels: channels that picture files show, in order: three as red, green and blue, one as grey, others
+            as grey tiles. Default: those of the network's source, else all.
 
     Returns:
         The frozen network with its metadata.
@@ -69,8 +94,8 @@ def load_model(
         BadInput: for an unknown spec or name, weights that do not fit or are damaged, a device that is not available.
         BadType: for a spec of another type.
         MissingFile: if there is no such file.
-        Unreachable: if the server of the pretrained weights cannot be reached.
-        MissingLibrary: if timm is required and not installed.
+        Unreachable: if the server of the pretrained weights cannot be reached, and they are not cached.
+        MissingLibrary: if timm, transformers or open_clip is required and not installed.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
@@ -79,31 +104,41 @@ def load_model(
     """
     given: Known = {}
     if normalize is not None:
-        given["normalize"] = as_normalization(normalize)
+        as_normalization(normalize)  # an unknown one is refused before the work
+        given["normalize"] = normalize
     if input_size is not None:
         given["input_size"] = as_input_size(input_size)
     if categories is not None:
         given["categories"] = as_categories(categories)
     if axes is not None:
         given["axes"] = dict(axes)
+    if value_range is not None:
+        given["value_range"] = as_value_range(value_range)
+    if show_channels is not None:
+        given["show_channels"] = as_show_channels(show_channels)
     if isinstance(spec, Model):
         if weights is not None:
             raise BadInput(f"{spec.spec} is loaded already: give weights where it is loaded first")
         model = _with(spec, given) if given else spec
         return model if device is None else model.on(device)
     file = None if weights is None or weights == RANDOM else find_weights(weights)
+    found = find(str(spec)) if isinstance(spec, str | Path) else None
+    name = "module" if isinstance(spec, nn.Module) else str(spec)
+    if weights == RANDOM and (isinstance(spec, nn.Module) or (found and not found[0].random)):
+        raise BadInput(f"weights {RANDOM}: for {random_forms()} alone; {name} has the weights it comes with")
+    put: Callable[[nn.Module, Path], None] = load_weights
     if isinstance(spec, nn.Module):
-        module, known, name = spec, attributes(spec), "module"
+        module, known = spec, attributes(spec)
+    elif found is not None:
+        source, inner = found
+        (module, known), put = source.load(inner, weights is None), source.put
     else:
-        module, known = _build(spec, pretrained=weights is None)
-        name = spec
-    if weights == RANDOM and not name.startswith(("torchvision:", "timm:")):
-        raise BadInput(
-            f"weights {RANDOM}: for torchvision:NAME and timm:NAME alone; {name} has the weights it comes with"
-        )
+        raise no_model(spec)
     if file is not None:
-        load_weights(module, file)
+        put(module, file)
         known["weights"] = file
+    _check_built(module)
+    module, known = with_text(module, known)
     if isinstance(spec, nn.Module):
         model = Model(module, spec=name, **(known | given))
         return model if device is None else model.on(device)
@@ -112,178 +147,28 @@ def load_model(
     return Model(module, spec=name, **(known | given))
 
 
+def _check_built(module: nn.Module) -> None:
+    """Raises a `BadInput` for lazy layers, whose weights a first forward pass makes."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise BadInput(
+                f"{type(module).__name__} has lazy layers without weights ({name}): run it on a picture first, as in "
+                "net(torch.zeros(1, 3, 224, 224)), or load its weights"
+            )
+
+
 def _with(model: Model, given: Known) -> Model:
     """A copy of a model that shares the network, with other metadata."""
     model = copy.copy(model)
-    if "normalize" in given:
-        model.mean, model.std = given["normalize"]
+    if any(key in given for key in ("normalize", "value_range", "show_channels")):
+        known = given.get("normalize", in_values(model.mean, model.std, model.value_range))
+        model.take(known, given.get("value_range"), given.get("show_channels"))
     if "input_size" in given:
         model.input_size, model.size_from = given["input_size"], "network"
     model.categories = given.get("categories", model.categories)
     if "axes" in given:
         model.declare(given["axes"])
     return model
-
-
-def _build(spec: object, pretrained: bool) -> Found:
-    if not isinstance(spec, str):
-        raise _no_model(spec)
-    kind, _, name = spec.rpartition(":") if spec.endswith(":") else spec.partition(":")
-    if spec == "builtin":
-        return _builtin()
-    if kind == "torchvision" and name:
-        return _torchvision(name, pretrained)
-    if kind == "timm" and name:
-        return _timm(name, pretrained)
-    path, _, factory = spec.rpartition(":")
-    if path.endswith(".py"):
-        return _local(Path(path), factory)
-    raise _no_model(spec)
-
-
-def _no_model(spec: object) -> BadInput | BadType:
-    """What to do about a spec that is no model."""
-    expected = "expected builtin, torchvision:NAME, timm:NAME, path/to/file.py:factory, or from Python an nn.Module"
-    if isinstance(spec, type) and issubclass(spec, nn.Module):
-        return BadType(
-            f"got the class {spec.__name__}, not a network: make one of it, as in load_model({spec.__name__}())"
-        )
-    if isinstance(spec, Mapping):
-        return BadType(
-            "a state dict has weights and no architecture: make the network, net.load_state_dict(...), load_model(net)"
-        )
-    if callable(spec):
-        name = getattr(spec, "__name__", type(spec).__name__)
-        return BadType(f"got the function {name}, not a network: call it, as in load_model({name}())")
-    if not isinstance(spec, str | Path):
-        return BadType(f"a model must be a name, an nn.Module or a Model, got {type(spec).__name__}; {expected}")
-    kind = f"unknown model {str(spec)!r}"
-    suffixes = Path(spec).suffixes
-    if ".py" in suffixes:
-        return BadInput(f"{kind}: say which function makes the network, as in {spec}:make")
-    if any(suffix in (*TORCH, ".safetensors", ".pkl", ".pickle", ".onnx", ".h5", ".keras") for suffix in suffixes):
-        return BadInput(
-            f"{kind}: a file of weights has no architecture that could be loaded safely; give the architecture "
-            f"(torchvision:NAME, timm:NAME or FILE.py:FACTORY) as the model, and {Path(spec).name} as its weights"
-        )
-    return BadInput(f"{kind}; {expected}{_namesakes(str(spec))}")
-
-
-def _namesakes(name: str) -> str:
-    """The torchvision model that is meant by a name without its source; no text if there is none."""
-    from torchvision import models
-
-    meant = name.rpartition(":")[2].rpartition("/")[2].lower()
-    return f"; did you mean torchvision:{meant}?" if meant in models.list_models() else ""
-
-
-def _builtin() -> Found:
-    from inverter import builtin
-
-    return builtin.load_builtin(), {
-        "normalize": (builtin.MEAN, builtin.STD),
-        "input_size": as_input_size(builtin.INPUT_SIZE),
-        "categories": builtin.categories(),
-        "weights": builtin.WEIGHTS,
-    }
-
-
-def _near(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
-    return f"; the nearest are: {', '.join(near)}" if near else ""
-
-
-def _torchvision(name: str, pretrained: bool) -> Found:
-    from torchvision import models
-
-    names = models.list_models()
-    if name not in names:
-        raise BadInput(f"torchvision has no model {name!r}{_near(name, names)}")
-    meta = models.get_model_weights(name).DEFAULT
-    try:
-        with _quiet(), _seeded():
-            module = models.get_model(name, weights=meta if pretrained else None)
-    except (URLError, OSError) as error:
-        raise _unreachable("torchvision", name, error) from error
-    known: Known = {"categories": meta.meta.get("categories", ())}
-    transforms = meta.transforms()
-    if hasattr(transforms, "mean"):
-        known["normalize"] = (tuple(transforms.mean), tuple(transforms.std))
-    if size := getattr(transforms, "crop_size", None):
-        known["input_size"] = (size[0], size[-1])
-    return module, known
-
-
-def _timm(name: str, pretrained: bool) -> Found:
-    try:
-        import timm
-    except ModuleNotFoundError:
-        raise MissingLibrary("timm models need timm: pip install 'inverter-vis[timm]'") from None
-    names = timm.list_models() + timm.list_pretrained()
-    if name not in names:
-        raise BadInput(f"timm has no model {name!r}{_near(name, names)}")
-    try:
-        with _quiet(), _seeded():
-            module = timm.create_model(name, pretrained=pretrained)
-    except (URLError, OSError, RuntimeError) as error:
-        raise _unreachable("timm", name, error) from error
-    config = timm.data.resolve_model_data_config(module)
-    known: Known = {"normalize": (config["mean"], config["std"])}
-    known["input_size"] = tuple(config["input_size"][-2:])
-    if subset := timm.data.infer_imagenet_subset(module):
-        known["categories"] = timm.data.ImageNetInfo(subset).label_descriptions()
-    return module, known
-
-
-@contextmanager
-def _seeded() -> Iterator[None]:
-    """Initial weights are the same each time; the caller's random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the hubs' messages about retries off the terminal: the error has the reason."""
-    hub = logging.getLogger("huggingface_hub")
-    before = hub.level
-    hub.setLevel(logging.CRITICAL)
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        hub.setLevel(before)
-
-
-def _unreachable(source: str, name: str, error: Exception) -> Unreachable:
-    reason = str(error).strip().splitlines()
-    return Unreachable(
-        f"the pretrained weights of {source}:{name} could not be fetched "
-        f"({reason[-1] if reason else type(error).__name__}); give a local file with weights="
-    )
-
-
-def _local(path: Path, factory: str) -> Found:
-    if not path.is_file():
-        raise MissingFile(f"no Python file {str(path)!r} to take a model from")
-    spec = importlib.util.spec_from_file_location(f"inverter_model_{path.stem}", path)
-    assert spec is not None and spec.loader is not None  # a .py file always has a loader
-    source = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = source  # pickled classes and dataclasses need their module there
-    try:
-        spec.loader.exec_module(source)
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{path} could not be imported: {type(error).__name__}: {error}") from error
-    make = getattr(source, factory, None)
-    if not callable(make):
-        names = [key for key, value in vars(source).items() if callable(value) and not key.startswith("_")]
-        raise BadInput(f"{path} has no function {factory!r}{_near(factory, names)}")
-    try:
-        made = make()
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{factory}() of {path} failed: {type(error).__name__}: {error}") from error
-    return described(made, make, f"{factory}() of {path}")
 
 
 def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
@@ -300,11 +185,10 @@ def load_module(spec: str, weights: str | Path | None = None) -> nn.Module:
         BadInput: for another spec, a factory that fails, weights that do not fit or are damaged.
         MissingFile: if there is no such file.
     """
-    path, _, factory = spec.rpartition(":")
-    if not path.endswith(".py"):
+    if PYTHON_FILE.takes(spec) is None:
         raise BadInput(f"expected path/to/file.py:factory, got {spec!r}")
     file = None if weights is None else find_weights(weights)
-    module, _ = _local(Path(path), factory)
+    module, _ = load_local(spec)
     if file is not None:
         load_weights(module, file)
     return module.eval()

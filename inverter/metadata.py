@@ -11,13 +11,18 @@ from typing import Any
 from torch import nn
 
 from inverter.capture import unwrap
-from inverter.models import Model, as_normalization
+from inverter.input_values import as_normalization, as_show_channels, as_value_range, in_values
+from inverter.models import Model
+from inverter.text import as_text_tower, as_tokenizer, has_towers, towers
 from inverter_errors import BadInput, BadType, MissingFile
 from priors.base import as_size
 
 Known = dict[str, Any]
-"""Any of the arguments `normalize`, `input_size`, `categories`, `weights` of `Model`."""
-KEYS = ("input_size", "normalize", "categories")
+"""Any of the arguments `weights` and `KEYS` of `Model`; or `tokenizer`, of a network with a text tower in it (see
+`with_text`)."""
+ATTRIBUTES = ("input_size", "normalize", "categories", "value_range", "show_channels")
+"""What a network may say of itself, as attributes."""
+KEYS = (*ATTRIBUTES, "text", "tokenizer")
 """What a factory may say of its network."""
 
 InputSize = int | str | Sequence[int]
@@ -115,7 +120,8 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
 
     Args:
         made: an `nn.Module`, (`nn.Module`, dict with any of `KEYS`), or a `Model`.
-        factory: that made it; attributes named as `KEYS`, of the network or of this, count where the dict has none.
+        factory: that made it; attributes named as `ATTRIBUTES`, of the network or of this, count where the dict has
+            none.
         where: names the factory, for errors.
 
     Raises:
@@ -125,9 +131,11 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping):
         made, given = made
     if isinstance(made, Model):
-        known: Known = {"normalize": (made.mean, made.std), "weights": made.weights}
+        known: Known = {"normalize": in_values(made.mean, made.std, made.value_range), "weights": made.weights}
+        known |= {"value_range": made.value_range, "show_channels": made.show_channels}
         known |= {"input_size": made.input_size} if made.size_from == "network" else {}
         known |= {"categories": made.categories} if made.categories else {}
+        known |= {"text": made.text} if made.text else {}
         made = made.module
     elif isinstance(made, nn.Module):
         known = attributes(made, factory)
@@ -142,10 +150,15 @@ def described(made: object, factory: object, where: str) -> tuple[nn.Module, Kno
 
 
 def attributes(module: nn.Module, factory: object = None) -> Known:
-    """What attributes of a network (or its factory) named as `KEYS` say; values of another form mean something else."""
+    """What attributes of a network (or its factory) say: `ATTRIBUTES`, and `tokenizer` of one with a text tower.
+
+    Values of another form mean something else.
+    """
     known: Known = {}
+    if has_towers(unwrap(module)) and callable(tokenizer := getattr(unwrap(module), "tokenizer", None)):
+        known["tokenizer"] = tokenizer
     for source in (factory, unwrap(module)):
-        for key in KEYS:
+        for key in ATTRIBUTES:
             value = getattr(source, key, None)
             if value is None or callable(value) or (key == "categories" and isinstance(value, str)):
                 continue
@@ -156,7 +169,38 @@ def attributes(module: nn.Module, factory: object = None) -> Known:
     return known
 
 
-_READ: Mapping[str, Any] = {"input_size": as_input_size, "normalize": as_normalization, "categories": as_categories}
+def with_text(module: nn.Module, known: Known) -> tuple[nn.Module, Known]:
+    """A network and what is known of it; of one with an image and a text tower the image tower, and `text`.
+
+    Args:
+        module: the network, with its weights.
+        known: of it.
+
+    Raises:
+        BadInput: for a tokenizer of a network without a text tower.
+    """
+    tokenizer = known.pop("tokenizer", None)
+    if "text" in known or not (tokenizer or has_towers(unwrap(module))):
+        return module, known
+    module, text = towers(unwrap(module), tokenizer)
+    return module, known | {"text": text}
+
+
+def _normalization(normalize: Any) -> Any:
+    """A normalisation as it is given, once it is known to be one: the network's channels complete it."""
+    as_normalization(normalize)
+    return normalize
+
+
+_READ: Mapping[str, Any] = {
+    "input_size": as_input_size,
+    "normalize": _normalization,
+    "categories": as_categories,
+    "value_range": as_value_range,
+    "show_channels": as_show_channels,
+    "text": as_text_tower,
+    "tokenizer": as_tokenizer,
+}
 
 
 def _of_three(size: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,62 +15,35 @@ from torch import Tensor, nn
 
 from inverter.axes import Axes
 from inverter.capture import FORWARD_ERRORS, Capture, check_address, may_be_memory_order, resolve, unwrap
-from inverter.failures import cannot_process
+from inverter.failures import batched, cannot_process
 from inverter.frozen import frozen
+from inverter.input_values import (
+    UNIT,
+    Normalize,
+    ShowChannels,
+    ValueRange,
+    as_normalization,
+    as_show_channels,
+    as_value_range,
+    check_shown,
+    in_unit_range,
+    taken_channels,
+)
 from inverter.layouts import as_channels_last, lay_out
 from inverter.memory import keep_memory
+from inverter.own_draws import OwnDraws
 from inverter.places import Places
 from inverter.switches import normal_tensors
+from inverter.text import TextTower, encoded
 from inverter.torchscript import as_layers
 from inverter.weights_hash import sha256_of
-from inverter_errors import BadInput, GuessedSizeWarning, InverterError
+from inverter_errors import BadInput, GuessedSizeWarning, InverterError, plural
 from priors.base import as_size
 
-Normalization = Literal["imagenet", "half", "none"]
-"""Names of the normalisations."""
-
-NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-}
-"""Mean and standard deviation of each colour channel, by name."""
 GUESSED_SIZE = (224, 224)
 """(height, width) in pixels of a network's input where nobody says it: that of most networks."""
 SizeFrom = Literal["network", "pictures", "guess"]
 """Where an input size comes from: the network's source or the user; the size of the pictures; or `GUESSED_SIZE`."""
-
-Normalize = Normalization | str | tuple[Sequence[float], Sequence[float]]
-"""A name, text as "m,m,m/s,s,s", or (mean, std)."""
-
-
-def as_normalization(normalize: Normalize) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each colour channel, from a name or from the numbers themselves.
-
-    Args:
-        normalize: `imagenet`, `half`, `none`, (mean, std), or the numbers as text, "0.5,0.5,0.5/0.5,0.5,0.5" (mean /
-            std).
-
-    Returns:
-        (mean, std), a number for each channel.
-
-    Raises:
-        BadInput: for an unknown name, or numbers that are not as many means as positive deviations.
-    """
-    expected = "expected imagenet, half, none, or mean/std as 'm,m,m/s,s,s' (a number for each colour channel, std > 0)"
-    if isinstance(normalize, str):
-        if normalize in NORMALIZATIONS:
-            return NORMALIZATIONS[normalize]
-        try:
-            parts = [tuple(float(number) for number in part.split(",")) for part in normalize.split("/")]
-        except ValueError:
-            parts = []
-    else:
-        parts = [tuple(float(number) for number in part) for part in normalize]
-    finite = all(math.isfinite(number) for part in parts for number in part)
-    if len(parts) != 2 or len(parts[0]) != len(parts[1]) or min(parts[1]) <= 0 or not finite:
-        raise BadInput(f"unknown normalization {normalize!r}; {expected}")
-    return parts[0], parts[1]
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
@@ -98,7 +70,7 @@ def as_device(device: str | torch.device | None) -> torch.device:
         raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise BadInput(
-            f"device {str(found)!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices; "
+            f"device {str(found)!r} is not available: torch sees {plural(torch.cuda.device_count(), 'CUDA device')}; "
             "use device auto or cpu"
         )
     if found.type == "mps" and not torch.backends.mps.is_available():
@@ -116,12 +88,15 @@ class Model:
     Args:
         module: the network; DataParallel and torch.compile are unwrapped.
         spec: how it was named, e.g. `torchvision:squeezenet1_0`.
-        normalize: see `load_model`.
+        normalize: see `load_model`; None for that of ImageNet, or none if the network does not take three channels.
         input_size: (height, width) in pixels that it was trained for; None if that is not known.
         categories: names of the classes, () if unknown.
         weights: the file of the weights, if there is one.
-        axes: of layers whose places are not found by looking: axes as `Axes.parse` reads them, by a pattern for
+        axes: of layers whose places a forward pass does not show: axes as `Axes.parse` reads them, by a pattern for
             addresses (as in `fnmatch`).
+        text: the text tower whose vectors lie in the space of the network's output, if there is one (CLIP, SigLIP).
+        value_range: see `load_model`.
+        show_channels: see `load_model`.
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
@@ -129,16 +104,19 @@ class Model:
         spec: as given.
         input_size: as given; `GUESSED_SIZE` if it is not known.
         size_from: where the input size comes from: `network` (its source, or the user), `pictures`, or `guess`.
-        mean: of each colour channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of the
-            channels the network takes: 3, or 1 for grey pictures.
-        std: standard deviation of each colour channel.
+        mean: of each channel; a picture x in [0, 1] enters as (x - mean) / std. Their number is that of the channels
+            the network takes: 3 for colours, 1 for grey pictures, or any other.
+        std: standard deviation of each channel.
+        value_range: (low, high), the values that the 0 and the 1 of a picture stand for in arrays.
+        show_channels: channels that a picture file shows, in order; () for all.
         layout: the memory order in which pictures enter: channels last, which is the fastest to convolve, until a
             forward pass raises an error that it does not raise in row-major order (a `view` of a map, for example).
         categories: as given, a tuple.
         weights: as given.
+        text: as given (`inverter.text`).
 
     Raises:
-        BadInput: for an unknown normalisation, or unknown axes.
+        BadInput: for an unknown normalisation, unknown axes, or a channel to be shown that pictures do not have.
     """
 
     layout: torch.memory_format = torch.channels_last
@@ -147,23 +125,28 @@ class Model:
         self,
         module: nn.Module,
         spec: str = "module",
-        normalize: Normalize = "imagenet",
+        normalize: Normalize | None = None,
         input_size: tuple[int, int] | None = None,
         categories: Sequence[str] = (),
         weights: Path | None = None,
         axes: Mapping[str, str] | None = None,
+        text: TextTower | None = None,
+        value_range: ValueRange = UNIT,
+        show_channels: ShowChannels = (),
     ) -> None:
         self.module = as_layers(unwrap(module))
         self.spec = spec
         self.weights = weights
         self.input_size = input_size or GUESSED_SIZE
         self.size_from: SizeFrom = "network" if input_size else "guess"
-        self.categories = tuple(categories)
-        self.mean, self.std = as_normalization(normalize)
+        self.categories, self.text = tuple(categories), text
+        self.value_range: tuple[float, float] = UNIT
+        self.show_channels: tuple[int, ...] = ()
+        self.take(normalize, value_range, show_channels)
         self.declare(axes or {})
 
     def declare(self, axes: Mapping[str, str]) -> None:
-        """Sets the axes of layers whose places are not found by looking.
+        """Sets the axes of layers whose places a forward pass does not show.
 
         Args:
             axes: see `load_model`.
@@ -176,6 +159,32 @@ class Model:
     def __repr__(self) -> str:
         height, width = self.input_size
         return f"Model({self.spec}, {self.parameters:,} parameters, {height}x{width}, on {self.device})"
+
+    def take(
+        self,
+        normalize: Normalize | None = None,
+        value_range: ValueRange | None = None,
+        show_channels: ShowChannels | None = None,
+    ) -> None:
+        """Sets what pictures the network takes: see `load_model`.
+
+        Args:
+            normalize: of the network's values; None for the default.
+            value_range: None for that it has.
+            show_channels: None for those it has.
+
+        Raises:
+            BadInput: for a value of another form, or a channel to be shown that pictures do not have.
+        """
+        if value_range is not None:
+            self.value_range = as_value_range(value_range)
+        channels = taken_channels(self)
+        photographs = channels == 3 and self.value_range == UNIT
+        known = as_normalization(normalize or ("imagenet" if photographs else "none"), channels)
+        self.mean, self.std = in_unit_range(*known, self.value_range)
+        if show_channels is not None:
+            self.show_channels = as_show_channels(show_channels) if show_channels != () else ()
+        check_shown(self.show_channels, len(self.mean), self.spec)
 
     @property
     def device(self) -> torch.device:
@@ -277,6 +286,25 @@ class Model:
                 return tensor.dtype
         return torch.float32
 
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts as directions in the space of the network's output.
+
+        Args:
+            texts: N of them.
+
+        Returns:
+            (N, D) float32 of length 1, on the CPU.
+
+        Raises:
+            BadInput: for a network without a text tower, no texts, an empty one, or a tower that fails.
+        """
+        if self.text is None:
+            raise BadInput(
+                f"{self.spec} has no text tower: give a network with one (CLIP, SigLIP), or a factory that returns "
+                "(network, {'text': texts -> (N, D)})"
+            )
+        return encoded(self.text, texts, self.spec)
+
     def relay(self) -> bool:
         """Has pictures enter in row-major memory order from now on; False if they did already."""
         if self.layout == torch.contiguous_format:
@@ -308,7 +336,7 @@ class Model:
     def _look(self, count: int, size: tuple[int, int]) -> None:
         """Runs the network on `count` grey pictures, in the memory order that it takes."""
         entering = self.normalize(self._grey(count, size))
-        with normal_tensors(), frozen(self.module):
+        with normal_tensors(), frozen(self.module), OwnDraws().apply(entering.device):
             try:
                 self.module(entering)
             except FORWARD_ERRORS as error:
@@ -379,9 +407,32 @@ class Model:
                 )
         return {address: tensor.shape for address, tensor in seen.items()}
 
+    def nearest_size(self, reads: Sequence[str], size: tuple[int, int]) -> tuple[int, int]:
+        """The size at which small pictures are made: many transformers take their own size alone.
+
+        Args:
+            reads: addresses of layers.
+            size: (height, width) of the picture in pixels that is requested.
+
+        Returns:
+            That size, or the input size if the network can process pictures only of that.
+
+        Raises:
+            LayerNotFound: for an unknown layer.
+            BadInput: if the network can process neither.
+        """
+        try:
+            self.shapes(reads, size)
+        except BadInput:
+            if size == self.input_size:
+                raise
+            self.shapes(reads, self.input_size)
+            return self.input_size
+        return size
+
     def _seen(self, reads: Sequence[str], size: tuple[int, int]) -> dict[str, Tensor]:
         """Activations of one grey picture of `size` (height, width)."""
-        with self.capture(reads) as capture:
+        with batched(self.module), self.capture(reads) as capture:
             return capture(self.normalize(self._grey(1, size)))
 
     def _grey(self, count: int, size: tuple[int, int]) -> Tensor:
@@ -397,11 +448,12 @@ class _NoNetwork(nn.Identity):
         self.register_buffer("place", torch.empty(0, dtype=torch.float32, device="cpu"), persistent=False)
 
 
-def no_network(device: str | torch.device | None = None) -> Model:
+def no_network(device: str | torch.device | None = None, channels: int = 3) -> Model:
     """The identity, Phi(x) = x: for objectives that read the picture itself.
 
     Args:
         device: where pictures are optimised: `auto` (also None), or a torch device.
+        channels: of the pictures.
 
     Returns:
         A model without parameters or normalisation.
@@ -413,7 +465,8 @@ def no_network(device: str | torch.device | None = None) -> Model:
         >>> no_network("cpu")
         Model(none, 0 parameters, 224x224, on cpu)
     """
-    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize="none", input_size=GUESSED_SIZE)
+    untouched = (0.0,) * channels, (1.0,) * channels
+    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize=untouched, input_size=GUESSED_SIZE)
 
 
 @cache

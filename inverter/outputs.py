@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, BadType
+from inverter_errors import BadInput, BadType, plural
 
-PREFERRED = ("logits", "out", "last_hidden_state")
-"""Names of the main tensor in outputs of several, in order: of classifiers, segmentation networks and encoders."""
+PREFERRED = ("logits", "out", "image_embeds", "last_hidden_state")
+"""Names of the main tensor in outputs of several, in order: of classifiers, segmentation networks, image towers and
+encoders."""
 
 
 def parts(output: Any) -> dict[str, Any]:
@@ -42,8 +44,8 @@ def named_tensors(output: Any) -> dict[str, Tensor]:
 def main_tensor(output: Any) -> Tensor | None:
     """The tensor that an output stands for; None if there is none, or several of which none is the main one.
 
-    It is the output itself, the only tensor, one named `logits`, `out` or `last_hidden_state`, or the first of a tuple
-    or list. Tensors without a batch (a loss) and of integers count only where there are no others.
+    It is the output itself, the only tensor, one named as in `PREFERRED`, or the first of a tuple or list. Tensors
+    without a batch (a loss) and of integers count only where there are no others.
     """
     if isinstance(output, Tensor):
         return output
@@ -73,12 +75,23 @@ def select_tensor(output: Any, name: str, layer: str) -> Tensor:
         layer: the layer's name, for errors.
 
     Returns:
-        The tensor.
+        The tensor; of a quantised or sparse one, its values.
 
     Raises:
         BadType: if the output holds no tensor.
-        BadInput: if it has none of this name, or several and no main one; the error lists the names.
+        BadInput: if it has none of this name, or several and no main one; the error lists the names. Also for complex
+            numbers.
     """
+    tensor = _select(output, name, layer)
+    if tensor.is_complex():
+        what = f"layer {layer!r}" if layer else "the network"
+        raise BadInput(f"{what} outputs complex numbers, which have no order: read a layer before or after it")
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def _select(output: Any, name: str, layer: str) -> Tensor:
     if not name and (main := main_tensor(output)) is not None:
         return main
     known, what = named_tensors(output), f"layer {layer!r}" if layer else "the network"
@@ -92,4 +105,4 @@ def select_tensor(output: Any, name: str, layer: str) -> Tensor:
     choice = ", ".join(f"{layer or 'output'}:{inner}" for inner in known if inner)
     if name:
         raise BadInput(f"{what} returned no tensor named {name!r}; expected {choice or 'no name: it is one tensor'}")
-    raise BadInput(f"{what} returned {len(known)} tensors: choose one by its address, {choice}")
+    raise BadInput(f"{what} returned {plural(len(known), 'tensor')}: choose one by its address, {choice}")

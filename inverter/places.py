@@ -1,4 +1,4 @@
-"""Finds the axes of every layer of a network by looking at one forward pass, or two of different picture sizes."""
+"""Finds the axes of every layer of a network in one forward pass, or two of different picture sizes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from inverter.attention import WEIGHTS, attended, is_attention
 from inverter.axes import Axes
 from inverter.capture import ALL, FORWARD_ERRORS, INPUT, Address, may_be_memory_order
 from inverter.outputs import first_tensor, main_tensor, named_tensors
+from inverter.torchscript import named_layers
 
 MOST_PREFIX = 8
 """The most tokens that are taken for class tokens and registers before those of the patches."""
@@ -105,7 +106,7 @@ def _shapes(module: nn.Module, run: ForwardPass, batch: int, size: Size) -> tupl
         return hook
 
     with ExitStack() as stack:
-        for name, part in module.named_modules():
+        for name, part in named_layers(module).items():
             stack.callback(part.register_forward_pre_hook(before(name), with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(after(name)).remove)
         try:
@@ -213,18 +214,18 @@ class _Context:
 
     def possible(self, shape: torch.Size) -> Iterator[Axes]:
         """All axes that a tensor of this shape might have, the likeliest first."""
-        whole, several = shape[:1] == (self.batch,), len(shape) > 0 and shape[0] % self.batch == 0
+        alone, several = shape[:1] == (self.batch,), len(shape) > 0 and shape[0] % self.batch == 0
         if len(shape) < 2:
             yield Axes("B")
         elif len(shape) == 2:
-            yield Axes("BC") if whole or not several else Axes("BNC", merged=True)
-        elif len(shape) == 3 and whole:
+            yield Axes("BC") if alone or not several else Axes("BNC", merged=True)
+        elif len(shape) == 3 and alone:
             yield from (Axes("BNC"), Axes("BCN"))
         elif len(shape) == 3 and shape[1] == self.batch:
             yield Axes("NBC")
         elif len(shape) == 3 and several:
             yield Axes("BMNC", merged=True, ordered=False)
-        elif len(shape) == 4 and whole:
+        elif len(shape) == 4 and alone:
             yield from (Axes("BAQK", ordered=False), Axes("BCHW"), Axes("BHWC"), Axes("BANC"))
         elif len(shape) == 4 and several:
             heads = "BMAQK" if shape[2] == shape[3] else "BMANC"

@@ -10,20 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture import FORWARD_ERRORS, may_be_memory_order, resolve
-from inverter.failures import cannot_process
+from inverter.failures import batched, cannot_process
 from inverter.field_geometry import Axis, PlaceWindow, ReceptiveField
 from inverter.field_tracker import FieldTracker
 from inverter.frozen import frozen
 from inverter.models import Model
-from inverter.outputs import first_tensor
+from inverter.outputs import first_tensor, named_tensors
+from inverter.own_draws import OwnDraws
 from inverter.switches import normal_tensors
-from inverter.torchscript import script_of
+from inverter.torchscript import named_layers, script_of
 from inverter_errors import InverterError
 
 __all__ = ["Axis", "Calls", "ReceptiveField", "follow", "receptive_fields"]
 
 Calls = dict[str, list[tuple[Tensor | None, ReceptiveField | None]]]
-"""Name of a module -> the output of each of its calls and its receptive field (None: unknown)."""
+"""Name of a module -> the main tensor of each of its calls' outputs, and its receptive field (None: unknown).
+
+Of an output of several tensors each is there too, under its address (`layer:NAME`, `output:NAME`)."""
 
 
 @torch.no_grad()
@@ -58,15 +61,21 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
     with ExitStack() as stack:
         picture = torch.full((1, len(model.mean), *size), 0.5, dtype=torch.float32, device=model.device)
         tracker = FieldTracker(picture)
-        for name, part in model.module.named_modules():
+        for name, part in named_layers(model.module).items():
 
             def hook(_part: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
                 tensor = first_tensor(output)
                 fields = tracker.field(tensor) if tensor is not None else None
                 seen.setdefault(name, []).append((tensor.detach() if tensor is not None else None, fields))
+                for part, each in named_tensors(output).items() if not isinstance(output, Tensor) else ():
+                    known = seen.setdefault(f"{name or 'output'}:{part}", [])
+                    known.append((each.detach(), tracker.field(each)))
 
             stack.callback(part.register_forward_hook(hook).remove)
-        with normal_tensors(), frozen(model.module), nullcontext() if script_of(model.module) else tracker:
+        stack.enter_context(normal_tensors())
+        stack.enter_context(batched(model.module))
+        stack.enter_context(frozen(model.module))
+        with OwnDraws().apply(picture.device), nullcontext() if script_of(model.module) else tracker:
             model.module(model.normalize(picture))
     return seen
 
@@ -102,8 +111,9 @@ def receptive_fields(
     found = {}
     for layer in layers:
         address = resolve(model.module, layer)
-        calls = seen.get(address.name, [])
-        traced = address.call < len(calls) and not address.part and not address.token
+        part = f"{address.name or 'output'}:{address.part}" if address.part else address.name
+        calls = seen.get(part, [])
+        traced = address.call < len(calls) and not address.token
         field = calls[address.call][1] if traced else None
         found[layer] = field or _patches(model, layer, size)
     return found

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from inverter_errors import BadInput
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pdf")
 """Suffixes that no folder has by accident, and that `save` does not write."""
 
+ACROSS = 4
+"""Tiles of channels in a row, at most."""
+
 
 def to_pil(image: Tensor, alpha: bool = False) -> Image.Image:
     """One picture as an 8-bit image.
@@ -28,8 +32,8 @@ def to_pil(image: Tensor, alpha: bool = False) -> Image.Image:
         alpha: True if the last channel is opacity.
 
     Returns:
-        A grey image for one channel, RGB for three; for any other number its channels as grey tiles side by side.
-        With alpha, the image has its opacity.
+        A grey image for one channel, RGB for three; for any other number its channels as grey tiles side by side, in
+        rows of at most four. With alpha, the image has its opacity.
 
     Raises:
         BadInput: for a tensor of another number of dimensions, or without channels.
@@ -38,16 +42,31 @@ def to_pil(image: Tensor, alpha: bool = False) -> Image.Image:
         raise BadInput(f"to_pil: expected one picture (C, H, W), got shape {tuple(image.shape)}")
     colours = image[:-1] if alpha else image
     if len(colours) not in (1, 3):
-        return to_pil(_strip(colours))
+        return to_pil(_tiles(colours))
     pixels = (image.detach().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _strip(image: Tensor) -> Tensor:
-    """The channels of a picture (C, H, W) side by side with white gaps, (1, H, W')."""
-    gap = image.new_ones(image.shape[1], max(1, image.shape[2] // 64))
-    parts = [part for channel in image for part in (gap, channel)]
-    return torch.cat(parts[1:], 1)[None]
+def tile_grid(channels: int) -> tuple[int, int]:
+    """Rows and columns of the tiles in which channels that are no colours are shown."""
+    rows = -(-channels // ACROSS)
+    return rows, -(-channels // rows)
+
+
+def _tiles(image: Tensor) -> Tensor:
+    """The channels of a picture (C, H, W) in rows with white gaps, (1, H', W')."""
+    (count, height, width), (rows, columns) = image.shape, tile_grid(len(image))
+    gap = tile_gap(width)
+    drawn = image.new_ones(rows * (height + gap) - gap, columns * (width + gap) - gap)
+    for place in range(count):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        drawn[top : top + height, left : left + width] = image[place]
+    return drawn[None]
+
+
+def tile_gap(width: int) -> int:
+    """Pixels between the tiles of channels of this width."""
+    return max(1, width // 64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +124,22 @@ class Inversion:
         )
         return chosen, better
 
-    def to_pil(self) -> list[Image.Image]:
-        """The pictures as 8-bit PIL images."""
-        return [to_pil(image) for image in self.images]
+    def to_pil(self, channels: Sequence[int] = ()) -> list[Image.Image]:
+        """The pictures as 8-bit PIL images.
 
-    def save(self, path: str | Path) -> list[Path]:
+        Args:
+            channels: those to show, in order: three as red, green and blue, one as grey; default: all.
+        """
+        shown = self.images[:, list(channels)] if len(channels) else self.images
+        return [to_pil(image) for image in shown]
+
+    def save(self, path: str | Path, channels: Sequence[int] = ()) -> list[Path]:
         """Writes the pictures.
 
         Args:
             path: a `.png` file, for one picture; several are numbered, `x.png` as `x-0000.png`, `x-0001.png`, ... Any
                 other path is a folder for `0000.png`, `0001.png`, ... Folders are made if they are missing.
+            channels: as in `to_pil`.
 
         Returns:
             The paths of the pictures, in order.
@@ -130,7 +155,7 @@ class Inversion:
         if place.suffix.lower() == ".png" and not place.is_dir():
             one = len(self) == 1
             paths = [place if one else place.with_stem(f"{place.stem}-{index:04d}") for index in range(len(self))]
-        for file, picture in zip(paths, self.to_pil(), strict=True):
+        for file, picture in zip(paths, self.to_pil(channels), strict=True):
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(
                 f"{file.name}.partial"

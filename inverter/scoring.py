@@ -14,7 +14,7 @@ from inverter.loading import load_model
 from inverter.models import Model
 from inverter.settings import Settings
 from inverter.switches import recording
-from inverter_errors import BadInput, BadType, InverterError
+from inverter_errors import BadInput, BadType, InverterError, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior
 
@@ -77,8 +77,8 @@ def scored(objective: Objective, activations: Activations) -> Tensor:
     if not isinstance(score, Tensor) or score.shape != (count,):
         found = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
         raise BadInput(
-            f"objective {objective.name} returned {found} for {count} pictures, expected one score for each, (B,): "
-            "reduce all dimensions but the first, e.g. by .flatten(1).mean(1)"
+            f"objective {objective.name} returned {found} for {plural(count, 'picture')}, expected one score for "
+            "each, (B,): reduce all dimensions but the first, e.g. by .flatten(1).mean(1)"
         )
     return score.float()
 
@@ -116,7 +116,8 @@ def no_gradient(objective: Objective) -> BadInput:
     """The error for an objective through which no gradient reaches the pictures, to be raised."""
     return BadInput(
         f"{objective.name} has no gradient with respect to the picture: what it reads does not depend on the picture, "
-        "or the network computes it under no_grad, detached, or by a step that has none (argmax, rounding)"
+        "or the network computes it under no_grad, detached, or by a step that has none (argmax, rounding, quantised "
+        "layers)"
     )
 
 

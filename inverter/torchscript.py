@@ -41,6 +41,11 @@ def as_layers(module: nn.Module) -> nn.Module:
     return Scripted(module) if isinstance(module, torch.jit.ScriptModule) else module
 
 
+def named_layers(module: nn.Module) -> dict[str, nn.Module]:
+    """The modules of a network whose forward hooks run, by name: all but those in TorchScript."""
+    return {name: part for name, part in module.named_modules() if not isinstance(part, torch.jit.ScriptModule)}
+
+
 def script_of(module: nn.Module) -> torch.jit.ScriptModule | None:
     """The TorchScript network in a `Scripted`, or as it is; None for any other network."""
     module = module.script if isinstance(module, Scripted) else module

@@ -8,6 +8,7 @@ from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
 from objectives.registry import list_objectives
+from objectives.text import text_match
 from objectives.units import channel, layer, neuron
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "logit",
     "neuron",
     "softmax",
+    "text_match",
 ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, BadType, NotFound
+from inverter_errors import BadInput, BadType, NotFound, plural
 
 OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
@@ -118,7 +118,7 @@ class Objective:
         counts = {self.count, other.count} - {1}
         if len(counts) > 1:
             raise BadInput(
-                f"cannot combine {self.name} of {self.count} targets with {other.name} of {other.count}: "
+                f"cannot combine {self.name} of {plural(self.count, 'target')} with {other.name} of {other.count}: "
                 "give both the same number of targets, or one of them a single target"
             )
         labels = tuple(f"({self.label(i)} {sign} {other.label(i)})" for i in range(max(self.count, other.count)))

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from objectives.units import by_device
 
@@ -67,11 +67,12 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
     targets = target.detach().float()
     names = [str(i) for i in range(len(targets))] if names is None else list(names)
     if len(names) != len(targets):
-        raise BadInput(f"code: got {len(names)} names for {len(targets)} targets; expected one for each")
+        got = f"{plural(len(names), 'name')} for {plural(len(targets), 'target')}"
+        raise BadInput(f"code: got {got}; expected one for each")
     for name, target in zip(names, targets, strict=True):
         if not bool(target.isfinite().all()):
             raise BadInput(f"code: target {name} for layer {layer!r} is not finite")
-        if not bool(target.any()):
+        if not bool(target.norm() > 0):  # of numbers below 1e-23 the squares are zero as well
             raise BadInput(
                 f"code: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
             )
@@ -87,7 +88,7 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
             )
         if expected.shape[0] not in (1, activation.shape[0]):
             raise BadInput(
-                f"{expected.shape[0]} targets for a batch of {activation.shape[0]} images: "
+                f"{plural(expected.shape[0], 'target')} for a batch of {plural(activation.shape[0], 'image')}: "
                 "give one target, or one per image"
             )
         return -measure(activation.float().flatten(1), expected.flatten(1))

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, OutOfRange
+from inverter_errors import BadInput, OutOfRange, plural
 from objectives.base import Activations, Objective
 from objectives.units import as_map, by_device
 
@@ -63,18 +63,20 @@ def direction(
         expected = activations.pick(on(maps.device))
         if expected.shape[1] != maps.shape[1]:
             raise BadInput(
-                f"direction has {expected.shape[1]} numbers, but layer {layer!r} has {maps.shape[1]} channels"
+                f"direction has {plural(expected.shape[1], 'number')}, but layer {layer!r} has "
+                f"{plural(maps.shape[1], 'channel')}"
             )
         if expected.shape[0] not in (1, maps.shape[0]):
             raise BadInput(
-                f"{expected.shape[0]} targets for a batch of {maps.shape[0]} images: give one target, or one per image"
+                f"{plural(expected.shape[0], 'target')} for a batch of "
+                f"{plural(maps.shape[0], 'image')}: give one target, or one per image"
             )
         if position is not None:
             y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
             if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):
                 raise OutOfRange(
                     f"position ({y}, {x}) is outside the map of layer {layer!r}, "
-                    f"which has {maps.shape[2]} rows and {maps.shape[3]} columns for this picture"
+                    f"which has {plural(maps.shape[2], 'row')} and {plural(maps.shape[3], 'column')} for this picture"
                 )
             maps = maps[:, :, y : y + 1, x : x + 1]
         dot = (maps * expected[:, :, None, None]).sum(1)

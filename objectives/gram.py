@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from objectives.units import as_map, by_device
 
@@ -47,7 +47,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
             of = numbers(gram.device)
             of = of if activations.rows is None else of[activations.rows.to(of.device)]
             if len(of) != images:
-                raise BadInput(f"diversity: {len(of)} group numbers for a batch of {images} images")
+                raise BadInput(f"diversity: {plural(len(of), 'group number')} for a batch of {plural(images, 'image')}")
             together = (of[:, None] == of[None]).float()
         together = together - torch.eye(images, dtype=gram.dtype, device=gram.device)
         return -(gram @ gram.T * together).sum(1) / together.sum(1).clamp_min(1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from objectives.units import by_device
 
@@ -18,7 +18,7 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
     number |m| of known values, so that scores are comparable between pictures and masks of any size.
 
     Args:
-        target: x0, (N, 3, H, W) in [0, 1], one for each image, or a single one for all.
+        target: x0, (N, C, H, W) in [0, 1], one for each image, or a single one for all.
         mask: m, (N, 1, H, W), weights >= 0: 1 where the picture is known, 0 where it is missing.
         names: names of the pictures for their labels; by default their indices.
 
@@ -38,12 +38,14 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
     """
     if target.ndim != 4 or mask.shape != (target.shape[0], 1, *target.shape[2:]):
         raise BadInput(
-            "known_pixels: expected targets (N, 3, H, W) and masks (N, 1, H, W), "
+            "known_pixels: expected targets (N, C, H, W) and masks (N, 1, H, W), "
             f"got shapes {tuple(target.shape)} and {tuple(mask.shape)}"
         )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
-        raise BadInput(f"known_pixels: got {len(names)} names for {len(target)} targets; expected one for each")
+        raise BadInput(
+            f"known_pixels: got {plural(len(names), 'name')} for {plural(len(target), 'target')}; expected one for each"
+        )
     weights = mask.detach().float()
     if not bool((weights >= 0).all()):
         raise BadInput("known_pixels: expected masks of weights >= 0, 1 where the picture is known")

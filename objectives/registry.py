@@ -14,6 +14,7 @@ from objectives.gram import diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
 from objectives.pixels import known_pixels
+from objectives.text import text_match
 from objectives.units import channel, layer, neuron
 
 OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
@@ -29,6 +30,7 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "code": code,
         "diversity": diversity,
         "known_pixels": known_pixels,
+        "text_match": text_match,
     }
 )
 """Name -> the function that builds the objective. `diverse`, which modifies another objective, is not listed."""

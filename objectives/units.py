@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, BadType, OutOfRange
+from inverter_errors import BadInput, BadType, OutOfRange, plural
 from objectives.base import Activations, Objective, as_targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
@@ -48,7 +48,7 @@ def check_channels(channels: Tensor, count: int, layer: str) -> None:
     """
     if (highest := int(channels.max())) >= count:
         what = f"layer {layer!r} has" if layer else "the model's output has"
-        raise OutOfRange(f"channel {highest} is out of range: {what} {count} channels (0 to {count - 1})")
+        raise OutOfRange(f"channel {highest} is out of range: {what} {plural(count, 'channel')} (0 to {count - 1})")
 
 
 def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
@@ -59,7 +59,10 @@ def select_channels(activation: Tensor, channels: Tensor, layer: str) -> Tensor:
     """
     images = activation.shape[0]
     if channels.shape[0] not in (1, images):
-        raise BadInput(f"{channels.shape[0]} targets for a batch of {images} images: give one target, or one per image")
+        raise BadInput(
+            f"{plural(channels.shape[0], 'target')} for a batch of {plural(images, 'image')}: give one "
+            "target, or one per image"
+        )
     if channels.shape[0] == 1:
         return activation.index_select(1, channels).squeeze(1).float()
     return activation[torch.arange(images, device=activation.device), channels].float()
@@ -145,8 +148,8 @@ def neuron(
         for axis, side in enumerate(maps.shape[1:]):
             if (limit := most[axis]) is not None and limit >= side:
                 raise OutOfRange(
-                    f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has {side} "
-                    f"{('rows', 'columns')[axis]} (0 to {side - 1}) for this picture"
+                    f"{'yx'[axis]}={limit} is out of range: the map of layer {layer!r} has "
+                    f"{plural(side, ('row', 'column')[axis])} (0 to {side - 1}) for this picture"
                 )
             given = on[axis]
             place.append(side // 2 if given is None else activations.pick(given(maps.device)))

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from priors.base import Prior, check_images
 from priors.fourier import Fourier
 from priors.frozen import Frozen, Shared
@@ -64,7 +64,9 @@ class Accentuate(Prior):
             self.features = Frozen(features) if isinstance(features, nn.Module) else Shared(features)
         self.prior = start(images)
         if not isinstance(self.prior, Prior) or self.prior.count != self.count or not self.prior.started:
-            raise BadInput(f"start made {self.prior!r}, expected a prior that has started with {self.count} pictures")
+            raise BadInput(
+                f"start made {self.prior!r}, expected a prior that has started with {plural(self.count, 'picture')}"
+            )
         self.batched = ("reference", *(f"prior.{name}" for name in self.prior.batched))  # type: ignore[misc]
         # A random start has a long way to go. Here, large first steps would leave the image before the distance pulls.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
@@ -90,7 +92,7 @@ class Accentuate(Prior):
             BadInput: for another number of generators.
         """
         if len(generators) != self.count:
-            raise BadInput(f"expected {self.count} generators, one for each picture, got {len(generators)}")
+            raise BadInput(f"expected {plural(self.count, 'generator')}, one for each picture, got {len(generators)}")
         fresh = self.start(self.reference.cpu())
         self.prior.load_state_dict(fresh.state_dict())
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 
 Size = int | tuple[int, int]
 
@@ -61,7 +61,7 @@ def check_picture(picture: Tensor, channels: int | None = None) -> Tensor:
     if picture.ndim != 3 or min(picture.shape) < 1 or min(picture.shape[1:]) < 8:
         raise BadInput(f"expected (C, H, W) with sides of 8 px or more, got shape {tuple(picture.shape)}")
     if channels not in (None, picture.shape[0]):
-        raise BadInput(f"expected {channels} channels, got {picture.shape[0]}")
+        raise BadInput(f"expected {plural(channels, 'channel')}, got {picture.shape[0]}")
     picture = picture.detach().cpu().float()
     if not bool(((picture >= 0) & (picture <= 1)).all()):
         raise BadInput("expected values in [0, 1]: divide 8-bit pictures by 255")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from priors import cpu
 from priors.base import Prior, Size, as_size, check_images
 from priors.penalties import alpha_norm, l2, total_variation
@@ -138,7 +138,7 @@ def _colour(mean: float | Sequence[float], channels: int | None) -> Tensor:
     values = [mean] * (channels or 3) if isinstance(mean, int | float) else list(mean)
     colour = cpu.tensor(values)
     if colour.shape != (channels or len(values),) or not bool(((colour >= 0) & (colour <= 1)).all()):
-        number = f"each of {channels} channels" if channels else "each channel"
+        number = f"each of {plural(channels, 'channel')}" if channels else "each channel"
         raise BadInput(f"mean must be a number in [0, 1] or one for {number}, got {mean!r}")
     return colour.view(-1, 1, 1)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from priors import cpu
 from priors.spectrum import radial_frequencies
 
@@ -64,8 +64,8 @@ class ImageStatistics:
         for name, shape in (shapes | {"magnitude": (channels, points)}).items():
             if tuple(getattr(self, name).shape) != shape:
                 raise BadInput(
-                    f"expected {name} of shape {shape} in image statistics of {channels} channels at {points} "
-                    f"frequencies, got {tuple(getattr(self, name).shape)}"
+                    f"expected {name} of shape {shape} in image statistics of {plural(channels, 'channel')} at "
+                    f"{points} frequencies, got {tuple(getattr(self, name).shape)}"
                 )
         if points < 2 or not bool((self.frequencies.diff() > 0).all() and self.frequencies[0] > 0):
             raise BadInput(f"expected two or more rising positive frequencies, got {self.frequencies.tolist()}")
@@ -244,14 +244,14 @@ def natural_statistics(channels: int = 3) -> ImageStatistics:
 
 def _luminance(natural: ImageStatistics, channels: int) -> ImageStatistics:
     """The statistics of the luminance y = w . colour of pictures, for each of some channels that do not correlate."""
-    weights = torch.tensor(LUMA)
+    weights = natural.mean.new_tensor(LUMA)
     # y = w . mean + (w . basis) t: the powers of decorrelated channels t add up.
     share = weights @ natural.color_basis()
     deviation = share.norm()
     magnitude = (share[:, None] * natural.magnitude).norm(dim=0) / deviation
     return ImageStatistics(
         mean=(weights @ natural.mean).expand(channels).clone(),
-        covariance=deviation.square() * torch.eye(channels),
+        covariance=deviation.square() * torch.eye(channels, dtype=weights.dtype, device=weights.device),
         frequencies=natural.frequencies,
         magnitude=magnitude.expand(channels, -1).clone(),
         images=natural.images,
@@ -277,7 +277,7 @@ def as_statistics(
     found = statistics if isinstance(statistics, ImageStatistics) else ImageStatistics.load(statistics)
     if image_channels not in (None, found.channels):
         raise BadInput(
-            f"got statistics of pictures of {found.channels} channels, expected {image_channels}, as the pictures have:"
-            f" measure them with channels {image_channels}"
+            f"got statistics of pictures of {plural(found.channels, 'channel')}, expected {image_channels}, as "
+            f"the pictures have: measure them with channels {image_channels}"
         )
     return found

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
+    from recipes.gallery.names import Names
     from recipes.gallery.patches import Patches
     from recipes.heatmaps.explain import Explain
     from recipes.heatmaps.judge_maps import JudgeMaps
@@ -35,6 +36,7 @@ __all__ = [
     "Inpaint",
     "Invert",
     "JudgeMaps",
+    "Names",
     "Patches",
     "Statistics",
     "list_methods",
@@ -107,6 +109,14 @@ CATALOGUE = (
         "Patches",
         "Top patches: the parts of real pictures that activate each unit most and least.",
         "inverter patches --model torchvision:squeezenet1_0 --images FOLDER --layer features.9 --out patches",
+    ),
+    Entry(
+        "names",
+        "recipes.gallery.names",
+        "Names",
+        "Names for units from a vocabulary, by a network that knows pictures and words (CLIP-Dissect).",
+        "inverter names --model torchvision:squeezenet1_0 --layer features.12 --images FOLDER --vocabulary WORDS.txt "
+        "--text-model CLIP.py:make --out names",
     ),
     Entry(
         "dictionary",

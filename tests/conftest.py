@@ -50,6 +50,7 @@ SLOW = (
     "recipes/options/test_priors.py",
     "recipes/robustness/",
     "recipes/runner/test_faults.py",
+    "recipes/runner/test_growing.py",
     "recipes/runner/test_run.py::test_memory_does_not_grow_with_the_number_of_channels",
     "recipes/statistics/test_statistics.py::test_the_bundled_file_is_reproduced",
     "recipes/test_on_device.py",

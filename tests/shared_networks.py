@@ -1,4 +1,4 @@
-"""Really trained networks of one and of eight input channels, built as the test data's description says.
+"""Really trained networks that no library has, built as the test data's description says.
 
 Each function is a factory for `--model tests/shared_networks.py:NAME`; the weights are files in the folder named by
 `INVERTER_TEST_DATA`.
@@ -6,6 +6,7 @@ Each function is a factory for `--model tests/shared_networks.py:NAME`; the weig
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -96,3 +97,82 @@ class _BasicPitch(nn.Module):
 def basic_pitch() -> nn.Module:
     """Notes of polyphonic music: eight harmonics of a constant-Q transform, 172x264; three dense outputs."""
     return _BasicPitch()
+
+
+class _FashionBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.ln1(x)
+        return x + self.mlp(self.ln2(self.attn(y, y, y, need_weights=False)[0]))
+
+
+class _FashionImage(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 32, 5, stride=5)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 32))
+        self.register_buffer("pos", torch.zeros(1, 257, 32))
+        self.blocks = nn.Sequential(*(_FashionBlock(32, 4) for _ in range(8)))
+        self.proj = nn.Parameter(torch.zeros(32, 128))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], 1) + self.pos
+        return F.normalize(self.blocks(tokens)[:, 0] @ self.proj, dim=-1)
+
+
+class _FashionText(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(256, 64)
+        self.register_buffer("pos", torch.zeros(1, 32, 64))
+        self.blocks = nn.Sequential(*(_FashionBlock(64, 8) for _ in range(8)))
+        self.proj = nn.Parameter(torch.zeros(64, 128))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        last = (tokens > 0).sum(1) - 1
+        found = self.blocks(self.embed(tokens) + self.pos)[torch.arange(len(tokens)), last]
+        return F.normalize(found @ self.proj, dim=-1)
+
+
+class _FashionClip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.text = _FashionImage(), _FashionText()
+        self.logit_scale = nn.Parameter(torch.zeros(()))
+
+    def encode_image(self, x: Tensor) -> Tensor:
+        return self.image(x)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        return self.text(tokens)
+
+
+def _bytes(texts: Sequence[str]) -> Tensor:
+    """Byte 2, the text's UTF-8 bytes in lower case, byte 3, zeros up to 32."""
+    tokens = torch.zeros(len(texts), 32, dtype=torch.long)
+    for row, text in zip(tokens, texts, strict=True):
+        content = [2, *text.lower().encode()[:30], 3]
+        row[: len(content)] = torch.tensor(content)
+    return tokens
+
+
+def fashion_clip_mira() -> tuple[nn.Module, dict[str, object]]:
+    """Product pictures and their captions (CLIP): RGB 80x80 in [0, 1], no normalisation; embeddings of length 128."""
+    return _FashionClip(), {"tokenizer": _bytes, "input_size": 80, "normalize": "none"}
+
+
+FASHION_CAPTIONS = [
+    "accessories", "apparel set", "bags", "bath and body", "beauty accessories", "belts", "bottomwear", "cufflinks",
+    "dress", "eyelash", "eyewear", "flip flops", "fragrance", "free gifts", "gloves", "hair", "headwear",
+    "home furnishing", "innerwear", "jewellery", "lipstick", "loungewear and nightwear", "makeup", "mufflers",
+    "nail polish", "perfumes", "sandal", "saree", "scarves", "shoe accessories", "shoes", "skin", "skin care",
+    "socks", "sports accessories", "sports equipment", "stoles", "ties", "topwear", "umbrellas", "vouchers",
+    "wallets", "watches", "water bottle", "wristbands",
+]  # fmt: skip
+"""The captions that `fashion_clip_mira` knows."""

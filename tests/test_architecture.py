@@ -129,7 +129,9 @@ def test_every_recipe_is_in_the_catalogue_and_every_entry_is_a_recipe() -> None:
             isinstance(each, ast.AnnAssign) and getattr(each.target, "id", "") == "name" and each.value
             for each in node.body
         )
-        and any(isinstance(base, ast.Name) and base.id.endswith(("Recipe", "PhotoIcons")) for base in node.bases)
+        and any(
+            isinstance(base, ast.Name) and base.id.endswith(("Recipe", "PhotoIcons", "Patches")) for base in node.bases
+        )
     }
     assert defined == {f"{entry.module}.{entry.class_name}" for entry in CATALOGUE}
     for entry in CATALOGUE:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
         "Activations DISTANCES Distance OUTPUT Objective Position attention attention_head channel code direction "
-        "diverse diversity known_pixels layer list_objectives logit neuron softmax"
+        "diverse diversity known_pixels layer list_objectives logit neuron softmax text_match"
     ),
     "priors": (
         "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid Span "
@@ -24,7 +24,7 @@ PUBLIC = {
         "load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Patches Statistics "
+        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches Statistics "
         "list_methods list_recipes"
     ),
 }

@@ -15,7 +15,7 @@ from torch import nn
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
-from inverter_errors import BadInput, MissingFile, NotFound
+from inverter_errors import BadInput, MissingFile, NotFound, plural
 from priors.base import as_size
 from recipes.activations.forward_pass import BatchRows, ForwardPass
 from recipes.activations.npy_writer import GrowingArray
@@ -93,7 +93,7 @@ class CollectedActivations:
             raise MissingFile(f"{folder} holds no activations (no {STATE})")
         state = _State.load(folder / STATE)
         if not state.finished:
-            raise BadInput(f"{folder} is not finished: {state.done} pictures are done; the same call resumes")
+            raise BadInput(f"{folder} is not finished, at {plural(state.done, 'picture')}; the same call resumes")
         names = json.loads((folder / NAMES).read_bytes())
         shapes = {layer: tuple(shape) for layer, shape in state.shapes.items()}
         size = (state.options["size"][0], state.options["size"][1])
@@ -102,19 +102,22 @@ class CollectedActivations:
 
 @dataclass
 class _State:
-    """Progress of a pass. `rows` counts the complete rows of each layer's arrays, after the first `done` pictures."""
+    """Progress of a pass: the rows of the `pending` layers' arrays are complete up to the first `done` pictures."""
 
     options: dict[str, Any]
     shapes: dict[str, list[int]]
     rows: dict[str, int]
     done: int = 0
     finished: bool = False
+    pending: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> _State:
         try:
-            return cls(**json.loads(path.read_bytes()))
+            state = cls(**json.loads(path.read_bytes()))
+            state.pending = state.pending or list(state.shapes)  # an earlier release took all layers in one pass
+            return state
         except (ValueError, TypeError) as error:
             raise BadInput(f"{path} is damaged ({error}); set fresh to start over, or give another folder") from error
 
@@ -138,7 +141,8 @@ def collect(
     """Collects the activations of a set of pictures at several layers, in one truncated pass that streams to disk.
 
     Memory holds two batches of pictures and one of activations, however large the set is. An interrupted pass resumes
-    from its last checkpoint, and leaves the same bytes as an uninterrupted one.
+    from its last checkpoint, and leaves the same bytes as an uninterrupted one. More layers than an earlier pass into
+    the folder had take a pass of their own; what is there stays.
 
     Args:
         model: from `load_model`, or what `load_model` accepts.
@@ -177,7 +181,7 @@ def collect(
         raise BadInput("collect: got no layers; expected at least one address")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise BadInput(f"batch must be an integer of at least 1, got {batch!r}")
-    found = picture_set(pictures, len(model.mean))
+    found = picture_set(pictures, len(model.mean), model.value_range)
     sides = model.size_for(None if size is None else as_size(size))
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}
@@ -196,20 +200,21 @@ def collect(
     }
     folder = Path(out)
     state = _begin(folder, options, shapes, found, fresh)
-    if not state.finished:
+    while not state.finished:  # twice where an unfinished pass comes before that of more layers
         with ExitStack() as stack:
             files: dict[str, dict[str, GrowingArray]] = {}
-            for layer, named in arrays.items():
+            for layer in state.pending:
                 files[layer] = {}
-                for name, (shape, dtype) in named.items():
+                for name, (shape, dtype) in arrays[layer].items():
                     array = GrowingArray(_path(folder, layer, name), shape, dtype, state.rows[layer])
                     files[layer][name] = array
                     stack.callback(array.close)
-            forward = ForwardPass(found, reducer, tuple(addresses), sides, batch)
+            forward = ForwardPass(found, reducer, tuple(state.pending), sides, batch)
             _Pass(forward, executor, state, files, folder).run(progress)
+        state = _begin(folder, options, shapes, found, False)
     if len(state.skipped) == len(found):
         reason = next(iter(state.skipped.values()))
-        raise BadInput(f"none of the {len(found)} pictures can be read; the first: {reason}")
+        raise BadInput(f"none of the {plural(len(found), 'picture')} can be read; the first: {reason}")
     return CollectedActivations.load(folder)
 
 
@@ -220,16 +225,22 @@ def _begin(folder: Path, options: dict[str, Any], shapes: dict[str, Any], pictur
     if (folder / STATE).exists() and not fresh:
         state = _State.load(folder / STATE)
         for key in state.options | options:
-            if state.options.get(key) != options.get(key):
+            grown = key == "layers" and set(state.options.get(key, ())) <= set(options[key])
+            if state.options.get(key) != options.get(key) and not grown:
                 raise BadInput(
                     f"{folder} holds activations with other settings: its {key} is {state.options.get(key)!r}, not "
                     f"{options.get(key)!r}; give another folder, or set fresh to start over"
                 )
+        more = [layer for layer in shapes if layer not in state.shapes]
+        if state.finished and more:
+            shapes, rows = state.shapes | shapes, state.rows | dict.fromkeys(more, 0)
+            state = _State(options, shapes, rows, pending=more, skipped=state.skipped)
+            state.save(folder)
         return state
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     write_text(folder / NAMES, json.dumps(list(pictures.names)))
-    state = _State(options, shapes, dict.fromkeys(shapes, 0))
+    state = _State(options, shapes, dict.fromkeys(shapes, 0), pending=list(shapes))
     state.save(folder)
     return state
 

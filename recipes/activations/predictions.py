@@ -32,7 +32,12 @@ class Guess:
 
 @torch.no_grad()
 def top_classes(
-    model: Model, images: Tensor, count: int = 5, batch: int = 16, size: tuple[int, int] | None = None
+    model: Model,
+    images: Tensor,
+    count: int = 5,
+    batch: int = 16,
+    size: tuple[int, int] | None = None,
+    output: str = OUTPUT,
 ) -> list[list[Guess]]:
     """The most probable classes of each picture, best first.
 
@@ -42,24 +47,26 @@ def top_classes(
         count: classes per picture, at most.
         batch: pictures per forward pass.
         size: (height, width) in pixels at which the model sees them; default: its input size.
+        output: address of the output; one with a score for each position (B, K, h, w) is averaged over them.
 
     Returns:
         For each picture, its `count` most probable classes.
 
     Raises:
-        BadInput: if the model's output is not a vector of class scores (B, K).
+        BadInput: if the output is neither (B, K) nor (B, K, h, w).
     """
     guesses: list[list[Guess]] = []
     size = model.size_for(size)
-    with model.capture([OUTPUT]) as capture:
+    with model.capture([output]) as capture:
         for part in images.split(batch):
             shown = part.to(model.device)
             if shown.shape[2:] != size:
                 shown = F.interpolate(shown, size, mode="bilinear", antialias=True, align_corners=False)
-            output = capture(model.normalize(shown))[OUTPUT].float()
-            if output.ndim != 2:
-                raise BadInput(f"{model.spec} outputs {tuple(output.shape)}, expected one number per class (B, K)")
-            best = output.softmax(1).topk(min(count, output.shape[1]), dim=1)
+            scores = capture(model.normalize(shown))[output].float()
+            scores = scores.mean((2, 3)) if scores.ndim == 4 else scores
+            if scores.ndim != 2:
+                raise BadInput(f"{model.spec} outputs {tuple(scores.shape)}, expected one number per class (B, K)")
+            best = scores.softmax(1).topk(min(count, scores.shape[1]), dim=1)
             guesses += [
                 [Guess(i, class_name(model.categories, i), p) for i, p in zip(indices, probabilities, strict=True)]
                 for indices, probabilities in zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -12,6 +12,7 @@ from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.atlas.layout_names import LAYOUTS, Layout
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
@@ -61,6 +62,7 @@ class Atlas(NetworkRecipe):
     """
 
     name: ClassVar[str] = "atlas"
+    merged: ClassVar[bool] = True
 
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True
@@ -82,7 +84,7 @@ class Atlas(NetworkRecipe):
     icon: int = option(96, "side of the icons in pixels", was="size")
     size: int | None = option(None, "", hidden=True)
     steps: int | None = option(48, "optimisation steps per icon")
-    augment: str = option("light", "none, light, standard, strong or wide")
+    augment: AugmentName = option("light", TRANSFORMS, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,8 +97,6 @@ class Atlas(NetworkRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
         if self.with_ is not None:
             LayerChoice.parse(self.with_)
-        if self.layout not in LAYOUTS:
-            raise BadInput(f"unknown layout {self.layout!r}; expected one of {', '.join(LAYOUTS)}")
         for key, lowest in (("min_members", 1), ("neighbors", 2)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
@@ -214,8 +214,7 @@ class Atlas(NetworkRecipe):
 
         index = self._class_index(context)
         for layer in self._layers(context):
-            PriorChoice.parse(self.prior).check((self.icon, self.icon), layer.model)
-            layer.model.shapes([layer.address], (self.icon, self.icon))
+            PriorChoice.parse(self.prior).check(self._icon_size(layer), layer.model)
         name = None if index is None else class_name(context.model.categories, index)
         return [
             Unit(
@@ -246,18 +245,24 @@ class Atlas(NetworkRecipe):
         objective = centre + SURROUND_WEIGHT / self._receptive_share(layer) ** 2 * surround
         choice = PriorChoice.parse(self.prior)
         defaults = ICON_PRIOR if choice.name == "fourier" else {}
-        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
+        size, written = self._icon_size(layer), (self.icon, self.icon)
+        prior = choice.make(len(units), size, model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
-        return Problem(objective, prior, centre, finish=choice.finish(prior), alpha=choice.alpha, model=model)
+        finish = choice.finish(prior, None if size == written else written)
+        return Problem(objective, prior, centre, finish=finish, alpha=choice.alpha, model=model)
+
+    def _icon_size(self, layer: AtlasLayer) -> tuple[int, int]:
+        """(height, width) in pixels at which the icons of a layer are made; they are written with sides of `icon`."""
+        return layer.model.nearest_size([layer.address], (self.icon, self.icon))
 
     def _receptive_share(self, layer: AtlasLayer) -> float:
         """The share of an icon's area in the receptive field of its centre, at most 1."""
         from inverter import receptive_fields
 
-        size = (self.icon, self.icon)
+        size = self._icon_size(layer)
         field = receptive_fields(layer.model, [layer.address], size)[layer.address]
-        return 1.0 if field is None else min(1.0, (field.size / max(size)) ** 2)
+        return 1.0 if field is None or not field.traced else min(1.0, (field.size / max(size)) ** 2)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import metrics

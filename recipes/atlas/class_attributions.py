@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.activations.collect import COMMIT_EVERY, CollectedActivations
 from recipes.activations.npy_writer import GrowingArray
 from recipes.executors.progress import RunProgress
@@ -118,7 +118,7 @@ def class_index(given: str | int, model: Model, layer: str) -> int:
         raise BadInput(f"class {given!r}: {reason}")
     found = parse_classes(given, count, model.categories, model.spec)
     if len(found) != 1:
-        raise BadInput(f"class {given!r} means {len(found)} classes; an atlas is about one")
+        raise BadInput(f"class {given!r} means {plural(len(found), 'class')}; an atlas is about one")
     return found[0]
 
 

@@ -17,6 +17,7 @@ from recipes.atlas.class_effects import class_effects
 from recipes.atlas.survey import Survey
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
+from recipes.outputs.showing import Showing
 
 PICTURES = "pictures"
 """Folder, below the output folder, of the images as the network receives them."""
@@ -60,7 +61,8 @@ def metrics(
         for picture, y, x in survey.where[examples[i]].tolist():
             file = f"{PICTURES}/{picture:06d}.jpg"
             if not (folder / file).exists():
-                write_jpeg(folder / file, survey.pictures.read(picture, survey.found.size))
+                image = survey.pictures.read(picture, survey.found.size)
+                write_jpeg(folder / file, Showing.of(model).picture(image))
             window = (0, 0, *survey.found.size) if field is None else field.window(y, x, survey.found.size)
             shown.append({"picture": file, "name": survey.found.names[picture], "at": [y, x], "window": list(window)})
         found.append(

@@ -155,7 +155,7 @@ def collect_joint(
         if own.folder not in passes:
             passes[own.folder] = collect(
                 own.model,
-                picture_set(pictures, len(own.model.mean)),
+                picture_set(pictures, len(own.model.mean), own.model.value_range),
                 [other.address for other in layers if other.model is own.model],
                 reducer,
                 out=out / own.folder / "activations",

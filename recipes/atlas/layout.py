@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inverter_errors import BadInput, MissingLibrary
+from inverter_errors import BadInput, MissingLibrary, plural
 from recipes.atlas.layout_names import LAYOUTS, Layout
 from recipes.outputs.atomic import write_bytes, write_text
 
@@ -51,15 +51,15 @@ def lay_out(vectors: Array, method: Layout, seed: int, neighbors: int = 20, min_
         raise BadInput(f"unknown layout {method!r}; expected one of {', '.join(LAYOUTS)}")
     if len(vectors) <= neighbors + 1:
         raise BadInput(
-            f"{len(vectors)} activations are too few for a layout with {neighbors} neighbors: "
+            f"got {plural(len(vectors), 'activation')}, too few for a layout with {plural(neighbors, 'neighbor')}: "
             "give more images, set positions to all, or set fewer neighbors"
         )
     vectors = np.asarray(vectors, dtype=np.float32)
     first, which = distinct_directions(vectors)
     if len(first) <= neighbors + 1:
         raise BadInput(
-            f"{len(vectors)} activations point in only {len(first)} directions, too few for a layout with {neighbors} "
-            "neighbors: give other images, or another layer"
+            f"{plural(len(vectors), 'activation')} point in only {plural(len(first), 'direction')}, too few for a "
+            f"layout with {plural(neighbors, 'neighbor')}: give other images, or another layer"
         )
     vectors = vectors[first]
     with _torch_threads_restored():

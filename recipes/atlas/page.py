@@ -59,7 +59,7 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
     """
     view = ManifestView(manifest)
     units = view.units
-    notices = view.notices("icons", RESUMES)
+    notices = view.notices("icon", RESUMES)
     if notice := class_notice([unit.get("metrics") or {} for unit in units]):
         notices.append(f"{notice[0].upper()}{notice[1:]}.")
     name = next((unit["name"] for unit in units if unit.get("name")), None)

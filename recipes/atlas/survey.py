@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import Cell, cells, mean_directions, second_moment, unit_square, whitened
 from recipes.atlas.class_attributions import collect_attributions, strongest
@@ -157,7 +157,7 @@ def surveys(
         raise BadInput(
             f"layer {first.address!r} outputs only zeros for these images: choose another layer or other images"
         )
-    pictures = {layer.folder: picture_set(images, len(layer.model.mean)) for layer in layers}
+    pictures = {layer.folder: picture_set(images, len(layer.model.mean), layer.model.value_range) for layer in layers}
     about = joint.about() | {"pictures": pictures[first.folder].digest, "positions": joint.reducer.about()}
     kind, more = "", "set positions to all"
     if class_index is not None:
@@ -177,8 +177,8 @@ def surveys(
     for side in grids:
         if len(kept) < side * side:
             raise BadInput(
-                f"{len(kept)} activations{kind} are fewer than the {side * side} cells of a {side}x{side} grid: "
-                f"give more images, {more}, or set a smaller grid"
+                f"got {plural(len(kept), 'activation')}{kind}, fewer than the {side * side} cells of a {side}x{side} "
+                f"grid: give more images, {more}, or set a smaller grid"
             )
     options = {"method": layout, "seed": seed, "neighbors": neighbors, "min_dist": min_dist}
     flat = unit_square(cached_layout(out / "layout", joint.vectors(), about, kept, **options))
@@ -187,7 +187,7 @@ def surveys(
         binned[side] = [Cell(cell.row, cell.column, kept[cell.members]) for cell in cells(flat, side, min_members)]
         if not binned[side]:
             raise BadInput(
-                f"no cell of a {side}x{side} grid has {min_members} of the {len(kept)} activations{kind}: "
+                f"no cell of a {side}x{side} grid has {min_members} of {plural(len(kept), 'activation')}{kind}: "
                 "give more images, or set a smaller grid or min_members"
             )
     made = {}

@@ -77,7 +77,9 @@ def heat_maps(
     where = resolve_layer(model, objective, choice, layer, (images.shape[2], images.shape[3]))
     function, found = choice.method().function, list[Tensor]()
     for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):
-        maps = function(model, images[rows], select_targets(objective, rows), layer=where, seed=seed, **choice.options)
+        chosen = select_targets(objective, rows)
+        with images.device:  # other libraries make tensors on torch's default device
+            maps = function(model, images[rows], chosen, layer=where, seed=seed, **choice.options)
         found.append(maps.detach().float())
     return upsample_maps(torch.cat(found), images).cpu()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
@@ -30,6 +31,10 @@ GROUPS = {
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, which names the command's own help and similar flags."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._negative_number_matcher = re.compile(r"-[\d.]")  # values like -80,0 are numbers, and no option
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
@@ -189,7 +194,7 @@ def _add_layers(commands: Any) -> None:
         "inverter layers --model torchvision:squeezenet1_0",
     )
     for field in fields(NetworkRecipe):
-        if field.name in ("model", "weights", "normalize", "input_size", "categories", "size", "device"):
+        if field.name in ("model", "weights", "normalize", "input_size", "categories", "value_range", "size", "device"):
             _add_field(command, field)
     _add_help(command)
 

@@ -11,14 +11,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import GuessedSizeWarning, InverterError, OutOfMemory, RunFailed
+from inverter_errors import GuessedSizeWarning, InverterError, OutOfMemory, RunFailed, plural
 from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
 from recipes.cli.streams import usable_streams
-from recipes.options.fields import LARGEST, check_integer
-from recipes.outputs.vocabulary import ORIGINAL
-from recipes.runner.base import Recipe
+from recipes.runner.base import Recipe, checked_size
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgress
@@ -113,7 +111,6 @@ def _terminate(_signal: int, _frame: Any) -> None:
 def _run(recipe: Recipe) -> int:
     from recipes.cli.tables import print_table
     from recipes.runner.progress_bar import clock, shown
-    from recipes.runner.report import plural
 
     last: list[RunProgress] = []
 
@@ -128,7 +125,7 @@ def _run(recipe: Recipe) -> int:
     except KeyboardInterrupt as stop:
         if last and last[0].noun is None and not str(stop):
             finished, units = last[0].finished + int(last[0].done), last[0].finished + last[0].units
-            print(f"{finished} of {units} {recipe.noun}s are finished in {recipe.out}", file=sys.stderr)
+            print(f"finished in {recipe.out}: {finished} of {plural(units, recipe.noun)}", file=sys.stderr)
         raise
     _print_skipped(report.skipped)
     if report.page is None:
@@ -138,8 +135,7 @@ def _run(recipe: Recipe) -> int:
         print(f"wrote {' and '.join(map(str, written))}")
         return 0
     made = f"{report.made} made in {clock(report.seconds)}" if report.made else "all were finished already"
-    count = sum(record.objective != ORIGINAL for record in report.records)
-    print(f"{plural(count, recipe.noun)} in {report.out} ({made})")
+    print(f"{plural(len(report.requested), recipe.noun)} in {report.out} ({made})")
     for record in report.failed:
         print(f"{record.file}: {record.status}", file=sys.stderr)
     print_table(report.manifest.table)
@@ -161,15 +157,17 @@ def _run_file(file: str, changes: Sequence[str] = (), **overrides: Any) -> int:
     return _run(load_recipe(file, changes, **overrides))
 
 
-def _layers(model: str = "builtin", size: int | None = None, **options: Any) -> int:
+def _layers(model: str = "builtin", size: str | None = None, **options: Any) -> int:
     from inverter import layers, load_model
+    from inverter.layer_info import outputs
     from priors.base import as_size
-    from recipes.cli.tables import print_layers
+    from recipes.cli.tables import print_ends, print_layers
 
-    if size is not None:
-        check_integer("size", size, 1, LARGEST)
-    loaded = load_model(model, **options).assuming(size)
-    print_layers(layers(loaded, as_size(size) if size is not None else None))
+    side = checked_size(size)
+    shown = None if side is None else as_size(side)
+    loaded = load_model(model, **options).assuming(shown)
+    print_layers(layers(loaded, shown))
+    print_ends(loaded, loaded.size_for(shown), outputs(loaded, shown))
     return 0
 
 

@@ -128,7 +128,8 @@ def _options(recipe: type[UnitRecipe], manifest: Manifest, path: Path) -> dict[s
     renamed = {field.metadata["was"]: key for key, field in known.items() if "was" in field.metadata}
     given = {renamed.get(key, key): value for key, value in manifest.settings.items()}
     foreign = [key for key in given if key not in known]
-    missing = [key for key, field in known.items() if key not in given and (field.default is MISSING or field.default)]
+    said = {key: field for key, field in known.items() if not field.metadata.get("hidden")}
+    missing = [key for key, field in said.items() if key not in given and (field.default is MISSING or field.default)]
     for keys, what in ((foreign, "has settings that this version does not know"), (missing, "lacks settings")):
         if any(key not in PASSING for key in keys):
             raise BadInput(f"{path} was made by another version of inverter: it {what} ({', '.join(keys)})")

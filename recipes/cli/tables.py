@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from inverter import LayerInfo
+    from inverter import LayerInfo, Model
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -55,7 +55,6 @@ def print_layers(rows: Sequence[LayerInfo]) -> None:
             title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
         )
     for row in rows:
-        field = row.receptive_field
         table.add_row(
             Text(row.name),
             Text(row.type),
@@ -63,7 +62,23 @@ def print_layers(rows: Sequence[LayerInfo]) -> None:
             row.axes,
             "" if row.channels is None else str(row.channels),
             "" if row.size is None else f"{row.size[0]}x{row.size[1]}",
-            "" if field is None else "all" if field == float("inf") else f"{field:.0f}",
+            "" if row.field is None else str(row.field),
             "*" if row.stage else "",
         )
     _print(table)
+
+
+def print_ends(model: Model, size: tuple[int, int], outputs: Mapping[str, Sequence[int]]) -> None:
+    """What the network takes and what it returns, on standard output.
+
+    Args:
+        model: the network.
+        size: (height, width) of its input.
+        outputs: address -> shape of each tensor.
+    """
+    channels, (low, high), (height, width) = len(model.mean), model.value_range, size
+    values = "" if (low, high) == (0, 1) else f", values {low:g} to {high:g}"
+    shown = f", shown: {', '.join(map(str, model.show_channels))}" if model.show_channels else ""
+    print(f"input: {channels} {'channel' if channels == 1 else 'channels'}, {height}x{width}{values}{shown}")
+    returned = ", ".join(f"{name} {'x'.join(map(str, shape[1:])) or '1'}" for name, shape in outputs.items())
+    print(f"{'outputs' if len(outputs) > 1 else 'output'}: {returned.removeprefix('output ')}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inverter.settings import Precision
     from objectives import Objective
     from recipes.executors.progress import RunProgressCallback
+    from recipes.outputs.showing import Showing
     from recipes.runner.report import Report
 
 OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
@@ -135,15 +136,15 @@ class DeepDream(NetworkFields, Recipe):
         for given in filter(None, (self.image, self.guide)):
             if "\0" in given:
                 raise MissingFile(f"no picture {given!r}")
-            if Path(given).resolve() in [path.resolve() for path in self.files]:
+            if Path(given).resolve() in [path.resolve() for path in (*self.files, self.path.with_suffix(".npy"))]:
                 raise BadInput(f"the dream would replace the picture it is made from, {given}: choose another file")
 
-    def _photo(self, channels: int) -> Tensor:
+    def _photo(self, model: Model) -> Tensor:
         """The photo (1, C, H, W) in [0, 1], at the size of the result."""
         from recipes.deepdream.octaves import resized
         from recipes.pictures.reading import read_picture
 
-        photo = read_picture(self.image, channels)[None]
+        photo = read_picture(self.image, len(model.mean), value_range=model.value_range)[None]
         if self.size is None:
             return photo
         height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
@@ -188,14 +189,15 @@ class DeepDream(NetworkFields, Recipe):
         import torch
 
         from recipes.deepdream.octaves import add_detail, colour_statistics, dream, match_colours, octave_sizes, zoomed
-        from recipes.executors.progress import RunProgress
-        from recipes.outputs.atomic import check_writable, unfinished, write_png
+        from recipes.deepdream.progress import DreamProgress
+        from recipes.outputs.atomic import check_writable, unfinished
+        from recipes.outputs.showing import Showing
         from recipes.outputs.video import open_video
 
         started = time.perf_counter()
         self._check_files()
         model = self.load()
-        photo = self._photo(len(model.mean))
+        photo, showing = self._photo(model), Showing.of(model)
         size = (photo.shape[2], photo.shape[3])
         parts = self.parts(model)
         for path in self.files:
@@ -203,11 +205,12 @@ class DeepDream(NetworkFields, Recipe):
         photo = photo.to(model.device)
         generator = torch.Generator("cpu").manual_seed(self.seed)
         frame_steps = [self.steps, *[max(1, round(LATER_STEPS * self.steps))] * self.zoom]
-        done, total = 0, sum(frame_steps) * len(octave_sizes(size, self.octaves, self.octave_scale))
+        sizes = octave_sizes(size, self.octaves, self.octave_scale)
+        done, total, counted = 0, sum(frame_steps) * len(sizes), DreamProgress(progress, sizes, frame_steps)
         colours = colour_statistics(photo)
         picture = photo
         with ExitStack() as stack:
-            write_frame = stack.enter_context(open_video(Path(self.video), self.fps)) if self.video else None
+            write_frame = stack.enter_context(open_video(Path(self.video), self.fps, showing)) if self.video else None
 
             def on_progress(shown: Tensor) -> None:
                 nonlocal done, picture
@@ -216,11 +219,8 @@ class DeepDream(NetworkFields, Recipe):
                     if done == 1:
                         write_frame(photo[0])
                     write_frame(add_detail(shown, photo, size)[0])
-                if progress is not None:
-                    progress(RunProgress(done, total, 0, "step"))
+                counted.step()
 
-            if progress is not None:
-                progress(RunProgress(0, total, 0, "step"))
             try:
                 for frame, steps in enumerate(frame_steps):
                     if frame:
@@ -246,11 +246,22 @@ class DeepDream(NetworkFields, Recipe):
                 picture = add_detail(picture, photo, size)
                 if write_frame and self.zoom:
                     write_frame(picture[0])
-                write_png(unfinished(self.path), picture[0], self._about())
+                self._write(unfinished(self.path), picture[0], showing)
                 files = " and ".join(str(unfinished(path)) for path in self.files)
                 raise KeyboardInterrupt(f"stopped after {done} of {total} steps; wrote {files}") from None
-        write_png(self.path, picture[0], self._about())
-        return self._report(model, sum(frame_steps), time.perf_counter() - started)
+        kept = self._write(self.path, picture[0], showing)
+        return self._report(model, sum(frame_steps), time.perf_counter() - started, kept)
+
+    def _write(self, path: Path, picture: Tensor, showing: Showing) -> dict[str, Path]:
+        """Writes the picture, and its array if the picture does not show all of it; returns the array by its kind."""
+        from recipes.outputs.atomic import write_npy, write_png
+
+        files = {}
+        if (values := showing.array(picture)) is not None:
+            files["channels"] = path.with_suffix(".npy")
+            write_npy(files["channels"], values)
+        write_png(path, showing.picture(picture), self._about())
+        return files
 
     def _about(self) -> dict[str, str]:
         """The text chunks of the picture."""
@@ -264,7 +275,7 @@ class DeepDream(NetworkFields, Recipe):
         folder = self.path.name == "dream.png" and self.path.parent == Path(self.out)
         return self.path.with_name("manifest.json") if folder else self.path.with_suffix(".json")
 
-    def _report(self, model: Model, steps: int, seconds: float) -> Report:
+    def _report(self, model: Model, steps: int, seconds: float, files: dict[str, Path]) -> Report:
         """Writes the record of the run."""
         from recipes.outputs.atomic import write_text
         from recipes.outputs.manifest import Manifest, Record, describe
@@ -282,10 +293,11 @@ class DeepDream(NetworkFields, Recipe):
             seconds=seconds,
             status="ok",
             image=Path(self.image).stem,
+            extra_files={kind: file.name for kind, file in files.items()},
         )
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=1, units={record.file: record})
         write_text(self.manifest_path, json.dumps(manifest.to_json(), indent=1))
-        files = {"video": Path(self.video)} if self.video is not None else {}
+        files |= {"video": Path(self.video)} if self.video is not None else {}
         return Report(self.path.parent, manifest, made=1, seconds=seconds, files=files)
 
     def settings(self) -> dict[str, Any]:
@@ -309,7 +321,8 @@ def _guided(model: Model, address: str, guide: str) -> Objective:
     from recipes.deepdream.octaves import guided
     from recipes.pictures.reading import fit, read_picture
 
-    shown = fit(read_picture(guide, len(model.mean)), model.size_for())[None].to(model.device)
+    photo = read_picture(guide, len(model.mean), value_range=model.value_range)
+    shown = fit(photo, model.size_for())[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
         maps = capture(model.normalize(shown))[address]
     if maps.ndim != 4:

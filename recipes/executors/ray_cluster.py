@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput, MissingLibrary
+from inverter_errors import BadInput, MissingLibrary, plural
 from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
 from recipes.executors.threads import default_threads, wait_passively
 from recipes.executors.worker import Worker, packed, portable
@@ -58,8 +58,8 @@ class RayCluster:
         self.device = torch.device("cuda") if self.gpus else device
         if self.threads > cores or self.gpus > gpus:
             raise BadInput(
-                f"one worker needs {self.threads} cores and {self.gpus:g} GPUs, but the entire Ray cluster has {cores} "
-                f"and {gpus:g}: set smaller threads or ray_gpus"
+                f"one worker needs {plural(self.threads, 'core')} and {self.gpus:g} GPUs, but the entire Ray "
+                f"cluster has {cores} and {gpus:g}: set smaller threads or ray_gpus"
             )
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
-from recipes.options.names import OUTPUT_LAYER
+from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.outputs.file_names import numbered
+from recipes.options.words import read_words
+from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
@@ -28,7 +30,7 @@ EDGE = 0.02
 TOP = 5
 """Number of the most probable classes that the manifest lists."""
 
-PresetName = Literal["best", "simonyan"]
+PresetName = Literal["auto", "best", "tokens", "simonyan"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Preset:
     """The values that a preset sets for fields without a value.
 
     Attributes:
-        prior: its name.
+        prior: its name, with options.
         steps: optimisation steps for each picture.
         learning_rate: peak learning rate; only with the preset's own prior.
         augment: name of the augmentation.
@@ -46,12 +48,13 @@ class Preset:
     prior: str
     steps: int
     learning_rate: float
-    augment: str
+    augment: AugmentName
     tries: int
 
 
 PRESETS: dict[PresetName, Preset] = {
     "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
+    "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.2, augment="tokens", tries=1),
     "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
 }
 SIMONYAN_L2 = 100.0
@@ -68,6 +71,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
     optimises it on raw pixels that start at the zero image, to which the data mean is added, without augmentation.
     Preset `best` maximises S_c(x) + 2 log p_c(x) from noise in the Fourier basis, with the spectrum of natural images
     and wide random shifts, scales, rotations and noise, which favour the object over a texture at one scale.
+    Preset `tokens` does so for networks that read patches, with wider transforms, mirrored, in shifted colours.
+
+    With `text`, the classes are texts, and the network is one with a text tower, such as CLIP: S_c is the cosine of the
+    picture's embedding with that of the text, times the network's scale (`inverter.zero_shot`).
 
     Raises:
         BadInput: for an unknown preset, options of a judge without a judge, or (in `run`) an unknown class.
@@ -85,9 +92,17 @@ class ClassModel(JudgeFields, NetworkRecipe):
         repeat=True,
         grows=True,
     )
+    text: str | Sequence[str] | None = option(
+        None,
+        "texts to make pictures of, with a network that has a text tower (CLIP, SigLIP): words, or a .txt file of "
+        "them, one a line; may be repeated",
+        repeat=True,
+    )
+    output: str | None = option(None, "name of the output with the classes, where the network returns several tensors")
     preset: PresetName = option(
-        "best",
-        "set of defaults: best, or simonyan (the paper's: raw pixels with an L2 penalty)",
+        "auto",
+        "set of defaults: best, tokens (for networks that read patches), auto (of these two by the network), or "
+        "simonyan (the paper's: raw pixels with an L2 penalty)",
         choices=get_args(PresetName),
     )
     prior: PriorLike | None = option(None, f"{HELP} (default: the preset's)")
@@ -96,41 +111,79 @@ class ClassModel(JudgeFields, NetworkRecipe):
     tries: int | None = option(
         None, "random restarts of each picture, of which the best is kept (default: the preset's)"
     )
-    augment: str = option("auto", "none, light, standard, strong, wide, or auto (the preset's)")
+    augment: AugmentName = option("auto", f"{TRANSFORMS}; auto: the preset's", choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.preset not in PRESETS:
-            raise BadInput(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         self.check_judge()
         if self.tries is not None:
             check_integer("tries", self.tries, 1, MOST)
+        if self.prior is not None:
+            PriorChoice.parse(self.prior)
+        if self.preset == "auto":
+            return  # the network decides: see `_chosen`
         preset = PRESETS[self.preset]
-        name = PriorChoice.parse(self.prior or preset.prior).name
+        own = PriorChoice.parse(preset.prior).name
         for key, value in asdict(preset).items():
-            if key == "learning_rate" and name != preset.prior:
+            if key == "learning_rate" and PriorChoice.parse(self.prior or own).name != own:
                 continue  # another prior has a learning rate of its own
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
 
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return () if self.text is None else read_words(self.text, "text")
+
+    def load(self) -> Model:
+        return self._classifier(super().load())
+
+    def _classifier(self, model: Model) -> Model:
+        """The network itself, or a zero-shot classifier of the texts."""
+        from inverter.zero_shot import zero_shot
+
+        return zero_shot(model, self._words) if self._words else model
+
+    def _chosen(self, context: RunContext) -> ClassModel:
+        """This recipe with the preset that `auto` stands for."""
+        if self.preset != "auto":
+            return self
+        from inverter.patches import reads_patches
+
+        return replace(self, preset="tokens" if reads_patches(context.model) else "best")
+
+    def transforms(self, context: RunContext) -> str:
+        return self._chosen(context).augment
+
     @once
     def _judge(self, context: RunContext) -> Model | None:
-        return self.load_judge(self.device, self.picture_size(context.model))
+        judge = self.load_judge(self.device, self.picture_size(context.model))
+        return judge if judge is None or judge.text is None else self._classifier(judge)
 
-    @property
-    def _choice(self) -> PriorChoice:
-        return PriorChoice.parse(self.prior or PRESETS[self.preset].prior)
+    def _choice(self, context: RunContext) -> PriorChoice:
+        chosen = self._chosen(context)
+        assert chosen.prior is not None  # its preset has set it
+        return PriorChoice.parse(chosen.prior)
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | self.judge_settings() | {"prior": str(self._choice)}
+        # One spelling of what has several, so that a run can be resumed with any of them.
+        prior = None if self.prior is None else str(PriorChoice.parse(self.prior))
+        return super().settings() | self.judge_settings() | {"prior": prior, "text": list(self._words) or None}
+
+    def recorded_settings(self, context: RunContext) -> dict[str, Any]:
+        return super().recorded_settings(context) | self._chosen(context).settings()
+
+    @property
+    def _output(self) -> str:
+        """The output's name in manifests; `address` makes it an address."""
+        return f"{OUTPUT_LAYER}:{self.output}" if self.output else OUTPUT_LAYER
 
     def units(self, context: RunContext) -> list[Unit]:
-        model = context.model
-        classes = count_classes(model)
-        self._choice.check(self.picture_size(model), model)
+        model, layer = context.model, self._output
+        classes = count_classes(model, address(layer))
+        self._choice(context).check(self.picture_size(model), model)
         if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
             raise BadInput(
-                f"the judge {judge.spec} has {known} classes and {model.spec} has {classes}: "
+                f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
                 "choose a judge that was trained on the same classes"
             )
         indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)
@@ -139,10 +192,10 @@ class ClassModel(JudgeFields, NetworkRecipe):
         names = {index: model.categories[index] for index in indices if index < len(model.categories)}
         return [
             Unit(
-                layer=OUTPUT_LAYER,
+                layer=layer,
                 channel=index,
                 objective="logit",
-                file=f"images/{OUTPUT_LAYER}/{numbered(index, names.get(index))}.png",
+                file=f"images/{safe_name(layer)}/{numbered(index, names.get(index))}.png",
                 name=names.get(index),
             )
             for index in indices
@@ -153,17 +206,19 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
         model = context.model
         classes = [unit.channel for unit in units if unit.channel is not None]
-        score = objective = logit(classes)
-        if self.preset == "best":
+        output = address(self._output)
+        score = objective = logit(classes, output)
+        chosen = self._chosen(context)
+        if chosen.preset != "simonyan":
             # The log-probability also lowers the logits of competing classes; once the class dominates, it vanishes.
-            objective = score + LOG_PROBABILITY * softmax(classes)
+            objective = score + LOG_PROBABILITY * softmax(classes, output)
         defaults: dict[str, Any] = {}
-        if self.preset == "simonyan" and self._choice.name == "pixels":
+        choice = self._choice(context)
+        if chosen.preset == "simonyan" and choice.name == "pixels":
             # The zero image of the normalised input is the data mean.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
-        choice = self._choice
         prior = choice.make(len(units), self.picture_size(model), model, **defaults)
-        stages = [{"tries": self.tries}]
+        stages = [{"tries": chosen.tries, "steps": chosen.steps, "learning_rate": chosen.learning_rate}]
         return Problem(objective, prior, score, stages, finish=choice.finish(prior), alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
@@ -171,10 +226,12 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
-        shown = self._choice.shown_size(self.picture_size(context.model), context.model)
-        for key, network, size in (("network", context.model, shown), ("judge", self._judge(context), None)):
+        shown = self._choice(context).shown_size(self.picture_size(context.model), context.model)
+        own = (context.model, shown, address(self._output))
+        for key, (network, size, output) in {"network": own, "judge": (self._judge(context), None, "")}.items():
             if network is not None:
-                for row, guesses in zip(rows, top_classes(network, images, TOP, size=size), strict=True):
+                best = top_classes(network, images, TOP, size=size, output=output)
+                for row, guesses in zip(rows, best, strict=True):
                     row[key] = [asdict(guess) for guess in guesses]
         return rows
 

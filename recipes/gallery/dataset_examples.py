@@ -13,6 +13,7 @@ from recipes.activations.responses import measured, percentile
 from recipes.gallery.patch_records import PICTURES, PatchRecords
 from recipes.options.names import address
 from recipes.outputs.atomic import write_jpeg
+from recipes.outputs.showing import Showing
 from recipes.pictures.sets import Pictures, picture_set
 from recipes.runner.units import Unit
 
@@ -54,7 +55,7 @@ class DatasetExamples:
         executor: Executor | None = None,
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
-        self.pictures = picture_set(pictures, len(model.mean))
+        self.pictures = picture_set(pictures, len(model.mean), model.value_range)
         layers = list(dict.fromkeys(address(unit.layer) for unit in units))
         self.fields = receptive_fields(model, layers, size)
         folder = out / "activations"
@@ -106,5 +107,5 @@ class DatasetExamples:
     def _save(self, picture: int) -> None:
         if picture not in self.saved:
             image = self.pictures.read(picture, self.collected.size)
-            write_jpeg(self.out / PICTURES / f"{picture:06d}.jpg", image)
+            write_jpeg(self.out / PICTURES / f"{picture:06d}.jpg", Showing.of(self.model).picture(image))
             self.saved.add(picture)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
@@ -35,6 +35,8 @@ CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
 """Objectives whose units are classes."""
 FOURIER_STEPS = 32
 """Default steps of the Fourier prior, which hardly gains from more (BENCHMARKS.md); others take the usual number."""
+PATCHES: Mapping[str, Any] = {"steps": 48, "learning_rate": 0.2}
+"""Settings of the Fourier prior on networks that read patches: wider transforms call for smaller steps."""
 REPULSION = 0.5
 """Weight of the diversity of several attempts, relative to the unit's own score."""
 
@@ -73,7 +75,9 @@ class Gallery(NetworkRecipe):
     )
     prior: PriorLike = option("fourier", HELP)
     steps: int | None = option(
-        None, "optimisation steps for each picture (default: 32 with the fourier prior, else 64)"
+        None,
+        "optimisation steps for each picture (default: 32 with the fourier prior, 48 on networks that read patches, "
+        "else 64)",
     )
     attempts: int = option(1, "number of different pictures of each unit, which repel each other")
     negative: bool = option(False, "add a picture that minimises each unit", grows=True)
@@ -86,8 +90,6 @@ class Gallery(NetworkRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective not in OBJECTIVES:
-            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         PriorChoice.parse(self.prior)
         check_integer("attempts", self.attempts, 1, MOST)
         if not self.layers:
@@ -182,6 +184,7 @@ class Gallery(NetworkRecipe):
         return units
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
+        from inverter.patches import reads_patches
         from objectives import channel, diverse, logit, neuron, softmax
 
         model = context.model
@@ -196,8 +199,11 @@ class Gallery(NetworkRecipe):
         if self.attempts > 1:
             objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
         choice = PriorChoice.parse(self.prior)
-        prior = choice.make(len(units), self.picture_size(model), model)
-        stage = {"steps": FOURIER_STEPS} if self.steps is None and choice.name == "fourier" else {}
+        patches = reads_patches(model)
+        own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
+        prior = choice.make(len(units), self.picture_size(model), model, **own)
+        settings = PATCHES if patches else {"steps": FOURIER_STEPS}
+        stage = {key: getattr(self, key) or value for key, value in settings.items() if choice.name == "fourier"}
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
         activation = units[0].direction == "max" and self.objective != "softmax"
         return Problem(
@@ -233,9 +239,9 @@ class Gallery(NetworkRecipe):
         if not silent:
             return None
         named = ", ".join(dict.fromkeys(f"{record.layer}/{record.channel}" for record in silent[:5]))
-        few = f"{len(silent)} pictures are" if len(silent) > 1 else "1 picture is"
-        units = "silent units" if len(silent) > 1 else "a silent unit"
-        return f"{few} of {units}, which no picture made active: {named}{', ...' if len(silent) > 5 else ''}"
+        which = "are of silent units" if len(silent) > 1 else "is of a silent unit"
+        more = ", ..." if len(silent) > 5 else ""
+        return f"{plural(len(silent), 'picture')} {which}, which no picture made active: {named}{more}"
 
     def _diversity_layer(self, model: Model, layer: str) -> str:
         """The layer in which attempts must differ: the unit's own, or for classes the last stage."""

@@ -34,7 +34,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         view,
         subtitle=f"{kind} · {view.spec}" if view.named else kind,
         stats=_stats(view, layers, len(groups)),
-        notices=view.notices("units"),
+        notices=view.notices("unit"),
         data={
             "layers": layers,
             "groups": groups,

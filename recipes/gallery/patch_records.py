@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from recipes.activations.responses import QUANTILES, PatchRecord, Response, resp
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
 from recipes.outputs.sheet import picture as picture_of
+from recipes.outputs.showing import Showing
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.pictures.sets import PictureSet
 from recipes.runner.units import Unit
@@ -70,12 +70,13 @@ class PatchRecords:
 
         Returns:
             JSON values: the numbers of `units`, `pictures`, `skipped` pictures and `silent` units (constant over all
-            pictures), and the `receptive_field`: `unknown`, `all` (the full picture), or its side such as `31 px`.
+            pictures), and the `receptive_field`: `unknown`, `all` (the full picture), or its side such as `31 px`
+            (`3x39 px` where height and width differ).
         """
-        side = None if self.field is None or not self.field.traced else self.field.size
+        field = "unknown" if self.field is None or not self.field.traced else str(self.field)
         return {
             "units": len(responses),
-            "receptive_field": "unknown" if side is None else "all" if side == math.inf else f"{side:.0f} px",
+            "receptive_field": field if field in ("unknown", "all") else f"{field} px",
             "pictures": len(self.collected.names) - len(self.collected.skipped),
             "skipped": len(self.collected.skipped),
             "silent": sum(not response.most for response in responses),
@@ -126,7 +127,7 @@ class PatchRecords:
                 by_picture.setdefault(record.picture, []).append((unit, slot))
         for picture, image, activation in self._activations(sorted(by_picture)):
             if picture not in saved:
-                write_jpeg(folder / PICTURES / f"{picture:06d}.jpg", image)
+                write_jpeg(folder / PICTURES / f"{picture:06d}.jpg", Showing.of(self.model).picture(image))
                 saved.add(picture)
             for unit, slot in by_picture[picture]:
                 strongest, weakest = responses[unit].most[0].value, responses[unit].least[0].value

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
 from recipes.options.names import address
-from recipes.runner.base import NetworkFields, Recipe
+from recipes.runner.base import NetworkFields, Recipe, checked_size
 from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from inverter import Model
+    from recipes.activations.collect import CollectedActivations
     from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.manifest import Record
+    from recipes.pictures.sets import PictureSet
     from recipes.runner.report import Report
 
 PatchObjective = Literal["channel", "neuron", "logit"]
@@ -51,8 +53,12 @@ class Patches(Machines, NetworkFields, Recipe):
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True, was="dataset"
     )
-    layer: str | Sequence[str] = option("all", "address of a layer, or all (every stage); may be repeated", repeat=True)
-    channels: str | int | Sequence[int] = option("all", "channels or classes: all, a list 3,17,42, or ranges 0-15")
+    layer: str | Sequence[str] = option(
+        "all", "address of a layer, or all (every stage); may be repeated", repeat=True, grows=True
+    )
+    channels: str | int | Sequence[int] = option(
+        "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
+    )
     objective: PatchObjective = option(
         "channel",
         "what to rank pictures by: channel (its maximum), neuron (the centre of the map) or logit",
@@ -60,7 +66,9 @@ class Patches(Machines, NetworkFields, Recipe):
     )
     count: int = option(8, "number of patches that activate a unit most, and of those that activate it least")
     out: str = option("patches", "output folder")
-    size: int | None = option(None, "side of the pictures in pixels (default: the model's input size)")
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the pictures in pixels, or HxW (default: the model's input size)"
+    )
     batch_size: int | None = option(
         None, "pictures in one forward pass (default: chosen for the device)", group=MACHINE
     )
@@ -69,9 +77,8 @@ class Patches(Machines, NetworkFields, Recipe):
     def __post_init__(self) -> None:
         Machines.__post_init__(self)
         Recipe.__post_init__(self)
+        object.__setattr__(self, "size", checked_size(self.size))
         check_integer("count", self.count, 1, MOST)
-        if self.objective not in OBJECTIVES:
-            raise BadInput(f"unknown objective {self.objective!r}; expected one of {', '.join(OBJECTIVES)}")
         _ = self._gallery
 
     @property
@@ -80,6 +87,8 @@ class Patches(Machines, NetworkFields, Recipe):
         return Gallery(
             model=self.model,
             input_size=self.input_size,
+            value_range=self.value_range,
+            show_channels=self.show_channels,
             layer=self.layer,  # by default all of them: one pass over the pictures serves any number of units
             channels=self.channels,
             objective=self.objective,
@@ -91,11 +100,12 @@ class Patches(Machines, NetworkFields, Recipe):
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         known = self._gallery.settings()
-        return super().settings() | {key: known[key] for key in ("model", "input_size", "layer", "channels", "images")}
+        own = {key: known[key] for key in ("layer", "channels", "images")}
+        return super().settings() | self.network_settings() | own
 
     @property
-    def shown_size(self) -> int | None:
-        return self.size
+    def shown_size(self) -> int | tuple[int, int] | None:
+        return checked_size(self.size)
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
         """One forward pass over all pictures, then another over those that are shown, for their heat maps."""
@@ -112,18 +122,21 @@ class Patches(Machines, NetworkFields, Recipe):
 
         started = time.perf_counter()
         model, gallery = self.load(), self._gallery
-        units, pictures = gallery.units(RunContext(gallery, model)), picture_set(self.images, len(model.mean))
+        units, pictures = (
+            gallery.units(RunContext(gallery, model)),
+            picture_set(self.images, len(model.mean), model.value_range),
+        )
         size = gallery.picture_size(model)
         layers = list(dict.fromkeys(unit.layer for unit in units))
         fields = receptive_fields(model, [address(layer) for layer in layers], size)
-        manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=len(units))
+        manifest = Manifest(self.name, self.settings(), dict(describe(model)), len(units), growing=self.growing)
         rows: dict[str, dict[str, Any]] = {}
-        files = [unit.file for unit in units]
+        sources = {unit.file: unit.made_from for unit in units}
 
         def table(records: Sequence[Record]) -> list[dict[str, Any]]:
             return [rows[layer] for layer in dict.fromkeys(record.layer for record in records) if layer in rows]
 
-        store = Store.open(Path(self.out), manifest, self.page, files, self.fresh, table)
+        store = Store.open(Path(self.out), manifest, self.page, sources, self.fresh, table)
         collected = collect(
             model,
             pictures,
@@ -136,6 +149,7 @@ class Patches(Machines, NetworkFields, Recipe):
             progress=progress,
             executor=executor(self, self.load, model, self.device),
         )
+        annotate = self._annotator(model, pictures, collected, progress)
         made, todo, saved = 0, sum(not store.has(unit.file) for unit in units), set[int]()
         try:
             for layer in layers:
@@ -145,7 +159,8 @@ class Patches(Machines, NetworkFields, Recipe):
                 rows[layer] = {"layer": layer, **patches.summary(list(responses.values()))}
                 missing = {unit: response for unit, response in responses.items() if not store.has(unit.file)}
                 if missing:
-                    store.add(patches.with_heat_maps(missing, Path(self.out), saved))
+                    found = patches.with_heat_maps(missing, Path(self.out), saved)
+                    store.add((annotate(record), maps) for record, maps in found)
                 made += len(missing)
                 if progress is not None and todo:
                     progress(RunProgress(made, todo, len(units) - todo, "unit"))
@@ -153,6 +168,16 @@ class Patches(Machines, NetworkFields, Recipe):
             page = store.finish(patch_tile)
         seconds = time.perf_counter() - started
         return Report(Path(self.out), store.manifest, made, seconds, page=page, skipped=collected.skipped)
+
+    def _annotator(
+        self,
+        model: Model,
+        pictures: PictureSet,
+        collected: CollectedActivations,
+        progress: RunProgressCallback | None,
+    ) -> Callable[[Record], Record]:
+        """What a recipe that derives from this one adds to the record of each unit."""
+        return lambda record: record
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""

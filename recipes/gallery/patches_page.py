@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from inverter_errors import plural
 from recipes.pages.html import located, picture_url, render_page
 from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, named
 
 __all__ = ["render_patches"]
 
 
-def render_patches(manifest: Mapping[str, Any]) -> str:
+def render_patches(manifest: Mapping[str, Any], kind: str = "Top patches") -> str:
     """Renders the complete `index.html` of top patches, from their manifest alone.
 
     Args:
         manifest: the content of `manifest.json`. Only `units` is required; a stat whose key is missing is left out.
+        kind: name of the page, for readers.
 
     Returns:
         One self-contained HTML document.
@@ -24,16 +26,18 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
     """
     view = ManifestView(manifest)
     settings, units, rows = view.settings, view.units, view.rows
-    notices = view.notices("units", RESUMES)
+    notices = view.notices("unit", RESUMES)
     if skipped := max((row.get("skipped") or 0 for row in rows), default=0):
-        notices.append(f"{skipped:,} pictures could not be read and were skipped.")
+        were = "was" if skipped == 1 else "were"
+        notices.append(f"{plural(skipped, 'picture')} could not be read and {were} skipped.")
     if any(row.get("receptive_field") == "unknown" for row in rows):
         unknown = ", ".join(str(row.get("layer")) for row in rows if row.get("receptive_field") == "unknown")
         notices.append(f"The receptive field of {unknown} is unknown: its units are shown with full pictures.")
     pictures = max((row.get("pictures") or 0 for row in rows), default=0)
     count = settings.get("count")
     if isinstance(count, int) and 0 < pictures < count:
-        notices.append(f"{count} patches were requested, but there are only {pictures} pictures.")
+        are = "is" if pictures == 1 else "are"
+        notices.append(f"{count} patches were requested, but there {are} only {plural(pictures, 'picture')}.")
     layers = list(dict.fromkeys(str(unit.get("layer")) for unit in units))
     stats = [Stat("Units", view.count)]
     if pictures:
@@ -44,12 +48,12 @@ def render_patches(manifest: Mapping[str, Any]) -> str:
         stats.append(Stat("Receptive field", str(rows[0].get("receptive_field"))))
     if silent := sum(row.get("silent") or 0 for row in rows):
         stats.append(Stat("Silent units", f"{silent:,}", "constant over all pictures"))
-    stats += view.settings_stats("objective") + view.weights()
+    stats += view.settings_stats("objective", "measure") + view.weights()
     return render_page(
         "patches",
         view,
         parts=["listing", "layers", "scale"],
-        subtitle="Top patches",
+        subtitle=kind,
         stats=stats,
         notices=notices,
         data={

@@ -13,7 +13,6 @@ from inverter_errors import BadInput
 from recipes.attribution.registry import MethodChoice
 from recipes.heatmaps.shared import HeatMapRecipe, map_units, original_units, with_channels
 from recipes.options.fields import check_integer, option, texts
-from recipes.options.suggest import nearest
 from recipes.options.targets import Target
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
@@ -49,10 +48,14 @@ class MapRequest:
     address: str
 
     @property
+    def method(self) -> str:
+        """The method, with the layer where one was named."""
+        return f"{self.choice}@{self.layer}" if self.layer else str(self.choice)
+
+    @property
     def folder(self) -> str:
         """The folder of its files, below the output folder."""
-        at = f"@{self.layer}" if self.layer else ""
-        return f"images/{safe_name(str(self.target))}/{safe_name(str(self.choice) + at)}"
+        return f"images/{safe_name(str(self.target))}/{safe_name(self.method)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,7 @@ class Explain(HeatMapRecipe):
         (),
         "layer of methods that need one (default: the last feature maps before the target); may be repeated",
         repeat=True,
+        grows=True,
     )
     box: BoxMode = option(
         "auto",
@@ -95,8 +99,6 @@ class Explain(HeatMapRecipe):
         super().__post_init__()
         if not all(isinstance(layer, str) and layer for layer in self._layers):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses of layers (inverter layers lists them)")
-        if self.box not in BOX_MODES:
-            raise BadInput(f"unknown box {self.box!r}{nearest(self.box, BOX_MODES)}")
         if self.perceive is not None:
             check_integer("perceive", self.perceive, 1, MOST_STEPS)
 
@@ -115,7 +117,7 @@ class Explain(HeatMapRecipe):
             open_cv()  # report a missing library before anything is written
         if self._layers and not any(choice.method().movable for choice in self._choices):
             raise BadInput(f"layer {self._layers[0]!r} is given, but none of the methods takes a layer: leave it out")
-        return list(self._in_batches(context.model, self._requests(context), list(self.pictures(context).files)))
+        return list(self._in_batches(context))
 
     @once
     def _requests(self, context: RunContext) -> dict[str, MapRequest]:
@@ -137,11 +139,12 @@ class Explain(HeatMapRecipe):
                     found[folder] = request
         return found
 
-    def _in_batches(self, model: Model, requests: Mapping[str, MapRequest], names: Sequence[str]) -> Iterator[Unit]:
-        for number, batch in enumerate(self._batches(model, names)):
+    def _in_batches(self, context: RunContext) -> Iterator[Unit]:
+        for number, batch in enumerate(self._batches(context)):
             units = original_units(batch)
-            for folder, request in requests.items():
-                units += (self._with_files(unit, request) for unit in map_units(folder, request.target, batch))
+            for folder, request in self._requests(context).items():
+                maps = map_units(folder, request.target, request.method, batch)
+                units += (self._with_files(unit, request) for unit in maps)
             yield from (replace(unit, batch=f"{number} {unit.batch}") for unit in units)
 
     def _with_files(self, unit: Unit, request: MapRequest) -> Unit:
@@ -166,8 +169,10 @@ class Explain(HeatMapRecipe):
 
         from recipes.attribution import explain
         from recipes.outputs.colormap import overlay
+        from recipes.outputs.showing import Showing
 
         model, names = context.model, tuple(str(unit.image) for unit in units)
+        showing = Showing.of(model)
         if units[0].objective == ORIGINAL:
             return Given(self._batch(context, names).images)
         request = self._requests(context)[units[0].file.rpartition("/")[0]]
@@ -188,10 +193,10 @@ class Explain(HeatMapRecipe):
             found = {"target": str(request.target), "method": str(choice), "at": request.address, "value": score}
             found |= {"signed": signed, "seconds": seconds}
             metrics.append(found | self._write_extra_files(unit, request, batch, row, heat, signed))
-            shown.append(overlay(batch.images[row], heat, signed))
+            shown.append(overlay(showing.picture(batch.images[row]), heat, signed))
         if target.channels:
             units = with_channels(model, request.target, units, target.channels)
-        return Given(torch.stack(shown), units, metrics)
+        return Given(torch.stack(shown), units, metrics, drawn=True)
 
     def _write_extra_files(
         self, unit: Unit, request: MapRequest, batch: PictureBatch, row: int, heat: Tensor, signed: bool
@@ -204,6 +209,7 @@ class Explain(HeatMapRecipe):
         from recipes.outputs.atomic import write_bytes, write_png
         from recipes.outputs.colormap import cut_out, plain
         from recipes.outputs.provenance import provenance
+        from recipes.outputs.showing import Showing
 
         about = provenance(self.name, self.settings(), unit, self.growing) | {"method": str(request.choice)}
         method, picture, buffer = request.choice.method(), batch.images[row], io.BytesIO()
@@ -217,7 +223,7 @@ class Explain(HeatMapRecipe):
             write_png(files["perception"], perception_visualization(preimage, heat), about)
         if self.box == "graph-cut":
             mask = graph_cut(picture, heat)
-            write_png(files["cutout"], cut_out(picture, mask), about, alpha=True)
+            write_png(files["cutout"], cut_out(Showing.of(batch.model).picture(picture), mask), about, alpha=True)
             metrics["cutout"] = float(mask.float().mean())
             box = box_of(mask)
         else:

@@ -34,7 +34,7 @@ def render_explain(manifest: Mapping[str, Any]) -> str:
         parts=["listing", "scale"],
         subtitle="Attribution heat maps",
         stats=_stats(view, made),
-        notices=view.notices("pictures"),
+        notices=view.notices("picture"),
         data={
             "aspect": shape[1] / shape[0] if shape else 1,
             "size": list(shape or (1, 1)),

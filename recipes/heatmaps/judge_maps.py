@@ -54,7 +54,7 @@ class JudgeMaps(HeatMapRecipe):
 
     name: ClassVar[str] = "judge-maps"
 
-    target: str = option(f"logit:{TOP}", TARGETS)
+    target: str = option(f"logit:{TOP}", TARGETS, grows=False)
     layer: str | None = option(
         None, "layer of methods that need one (default: the last feature maps before the target)"
     )
@@ -107,10 +107,10 @@ class JudgeMaps(HeatMapRecipe):
         for choice in self._choices:
             resolve_layer(model, objective, choice, self.layer if choice.method().movable else None, size)
         units: list[Unit] = []
-        for number, batch in enumerate(self._batches(model, names)):
+        for number, batch in enumerate(self._batches(context)):
             members = original_units(batch)
-            for folder in self._folders:
-                members += (_with_strip(unit) for unit in map_units(folder, target, batch))
+            for folder, choice in self._folders.items():
+                members += (_with_strip(unit) for unit in map_units(folder, target, str(choice), batch))
             units += (replace(unit, batch=f"{number} {unit.batch}") for unit in members)
         return units
 
@@ -139,7 +139,8 @@ class JudgeMaps(HeatMapRecipe):
         boxes, model = self._boxes(context).get(name, []), context.model
         if not boxes:
             return []
-        _, *shape = read_picture(self.pictures(context).files[name], len(model.mean)).shape
+        file = self.pictures(context).files[name]
+        _, *shape = read_picture(file, len(model.mean), value_range=model.value_range).shape
         moved = (fit_box(box, (shape[0], shape[1]), self.picture_size(model)) for box in boxes)
         return [box for box in moved if box]
 
@@ -147,7 +148,9 @@ class JudgeMaps(HeatMapRecipe):
         import torch
 
         from recipes.outputs.colormap import overlay
+        from recipes.outputs.showing import Showing
 
+        showing = Showing.of(context.model)
         judge, metrics = self._judge(context, tuple(str(unit.image) for unit in units)), list[dict[str, Any]]()
         if units[0].objective == ORIGINAL:
             files = self.pictures(context).files
@@ -161,10 +164,10 @@ class JudgeMaps(HeatMapRecipe):
             found = {"method": str(choice), "target": str(self._target), "value": score}
             metrics.append(found | verdict.metrics)
             self._write_strip(unit, verdict)
-            shown.append(overlay(image, verdict.map, verdict.metrics["signed"]))
+            shown.append(overlay(showing.picture(image), verdict.map, verdict.metrics["signed"]))
         if self._target.single:
             units = with_channels(context.model, self._target, units, judge.channels)
-        return Given(torch.stack(shown), units, metrics)
+        return Given(torch.stack(shown), units, metrics, drawn=True)
 
     def _write_strip(self, unit: Unit, verdict: Verdict) -> None:
         """Writes the strip of a unit, whose picture is written last."""

@@ -28,7 +28,7 @@ def render_judge_maps(manifest: Mapping[str, Any]) -> str:
     """
     view, units = ManifestView(manifest), [shown(unit) for unit in manifest.get("units") or []]
     methods = distinct([unit["metrics"] for unit in units if unit.get("objective") != ORIGINAL], "method")
-    notices = view.notices("pictures")
+    notices = view.notices("picture")
     if hardly := [str(row.get("method")) for row in view.rows if row.get("weights") == "hardly"]:
         notices.append(f"Hardly depends on the weights: {', '.join(hardly)}.")
     shape = view.shape

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
 from recipes.attribution.registry import HELP as METHODS
 from recipes.attribution.registry import MethodChoice
+from recipes.options.augmentations import AUGMENTS, AugmentName
 from recipes.options.fields import option, texts
 from recipes.options.targets import HELP as TARGETS
 from recipes.options.targets import TOP, Target
@@ -36,16 +38,16 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
 
     reserved: ClassVar[tuple[str, ...]] = ("-map", "-cutout", "-perception", "-randomised")
 
-    target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True)
-    method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True)
-    size: int | None = option(
-        None, "side of the images as the network receives them, in pixels (default: the model's input size)"
+    target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True, grows=True)
+    method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True, grows=True)
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the images as the network receives them in pixels, or HxW (default: the model's input size)"
     )
     batch_size: int | None = option(None, "images processed together (default: chosen for the device)")
     steps: int | None = option(None, "", hidden=True)
     learning_rate: float | None = option(None, "", hidden=True)
     precision: Precision = option("float32", "", hidden=True)
-    augment: str = option("none", "", hidden=True)
+    augment: AugmentName = option("none", "", hidden=True, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,24 +77,37 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
         """Images by name as the network receives them, (B, C, H, W) in [0, 1]."""
         return self.pictures(context).read(names, self.picture_size(context.model))
 
-    def _batches(self, model: Model, names: Sequence[str]) -> Iterator[Sequence[str]]:
-        """The names of the images, batch by batch."""
+    def _batches(self, context: RunContext) -> Iterator[dict[str, Path]]:
+        """The images by name, batch by batch."""
         from inverter.engine import default_batch
 
-        size = self.batch_size or default_batch(model.device)
-        return (names[start : start + size] for start in range(0, len(names), size))
+        size, files = self.batch_size or default_batch(context.model.device), self.pictures(context).files
+        names = list(files)
+        for start in range(0, len(names), size):
+            yield {name: files[name] for name in names[start : start + size]}
 
 
-def original_units(names: Sequence[str]) -> list[Unit]:
+def original_units(files: Mapping[str, Path]) -> list[Unit]:
     """The units of a batch of input images themselves, stored as the network receives them."""
-    return [Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in names]
-
-
-def map_units(folder: str, target: Target, names: Sequence[str]) -> list[Unit]:
-    """The units of the heat maps of a batch, one per image; the class of a target `top` is not known yet."""
-    layer, channel = target.layer, target.channel
     return [
-        Unit(layer, channel, target.kind, f"{folder}/{safe_name(name)}.png", image=name, batch=folder) for name in names
+        Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL, made_from=str(file))
+        for name, file in files.items()
+    ]
+
+
+def map_units(folder: str, target: Target, method: str, files: Mapping[str, Path]) -> list[Unit]:
+    """The units of the heat maps of a batch, one per image; the class of a target `top` is not known yet."""
+    return [
+        Unit(
+            target.layer,
+            target.channel,
+            target.kind,
+            f"{folder}/{safe_name(name)}.png",
+            image=name,
+            batch=folder,
+            made_from=f"{method} of {target} in {file}",
+        )
+        for name, file in files.items()
     ]
 
 

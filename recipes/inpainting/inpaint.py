@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.options.fields import option, texts
 from recipes.outputs.file_names import safe_name
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import MASKED, ORIGINAL
+from recipes.runner.base import written_values
 from recipes.runner.context import RunContext, once
 from recipes.runner.picture_fields import PictureFields
 from recipes.runner.recipe import UnitRecipe
@@ -20,10 +21,12 @@ from recipes.runner.units import Given, Problem, Unit
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from inverter import Model
     from recipes.outputs.manifest import Record
+    from recipes.pictures.inputs import InputPictures
 
-MASKED, RESTORED = "masked", "restored"
-"""The objectives of the masked picture and of the result in the manifest."""
+RESTORED = "restored"
+"""The objective of the result in the manifest."""
 LEARNING_RATE = 0.01
 SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
 """Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
@@ -38,6 +41,8 @@ SMALLEST = 8
 @dataclass(frozen=True, kw_only=True)
 class Inpaint(PictureFields, UnitRecipe):
     """Restores missing pixels of pictures with the deep image prior (Ulyanov et al. 2018).
+
+    Arrays may have any number of channels, all of which are missing where the mask is black.
 
     x* = net_theta*(z), theta* = argmin |(net_theta(z) - x0) * m|^2, with z noise and the mask m, which is 1 where the
     picture x0 is known. Known pixels stay as they are.
@@ -57,9 +62,14 @@ class Inpaint(PictureFields, UnitRecipe):
         "mask of the same size, white where the picture is known, black where it is missing: one for all, or "
         "(repeated, or a folder) one for each",
         repeat=True,
+        grows=True,
     )
     missing: float | None = option(None, "fraction of the pixels to hide at random, instead of a mask, e.g. 0.25")
     damaged: bool = option(False, "the masked pixels are no ground truth: do not compare the result with them")
+    value_range: str | Sequence[float] | None = option(None, "low,high: the values of arrays (default: 0,1)")
+    show_channels: str | int | Sequence[int] | None = option(
+        None, "channels that picture files show: three as red,green,blue, or one (default: all)"
+    )
     out: str = option("restored", "output folder")
     steps: int | None = option(400, "optimisation steps for each picture")
     size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
@@ -87,7 +97,25 @@ class Inpaint(PictureFields, UnitRecipe):
         return texts(self.mask)
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | {"image": list(self.images), "mask": list(self.masks)}
+        lists = {"image": list(self.images), "mask": list(self.masks)}
+        return super().settings() | lists | written_values(self.value_range, self.show_channels)
+
+    def load(self) -> Model:
+        """No network: what there is to know of the pictures."""
+        from inverter.input_values import as_show_channels, as_value_range
+        from inverter.models import no_network
+
+        model = no_network(self.device)
+        model.value_range = model.value_range if self.value_range is None else as_value_range(self.value_range)
+        model.show_channels = () if self.show_channels is None else as_show_channels(self.show_channels)
+        return model
+
+    @once
+    def pictures(self, context: RunContext) -> InputPictures:
+        """The pictures that can be read, each with the channels that it has, and why the others cannot."""
+        from recipes.pictures.inputs import InputPictures
+
+        return InputPictures.find(self.images, None, self.reserved, context.model.value_range)
 
     @once
     def _mask_files(self, context: RunContext) -> dict[str, Path]:
@@ -96,17 +124,22 @@ class Inpaint(PictureFields, UnitRecipe):
 
         pictures, masks = named_files(self.images), list(named_files(self.masks).values())
         if len(masks) not in (1, len(pictures)):
-            raise BadInput(f"got {len(masks)} masks for {len(pictures)} pictures; expected one for all, or each")
+            raise BadInput(
+                f"got {plural(len(masks), 'mask')} for {plural(len(pictures), 'picture')}; expected one for all, "
+                "or each"
+            )
         return dict(zip(pictures, masks if len(masks) > 1 else masks * len(pictures), strict=True))
 
     def _read(self, context: RunContext, name: str) -> tuple[Tensor, Tensor]:
-        """A picture (3, H, W) in [0, 1], and its mask (1, H, W) of zeros and ones."""
+        """A picture (C, H, W) in [0, 1], and its mask (1, H, W) of zeros and ones."""
         from inverter.engine import unit_seeds
+        from inverter.input_values import check_shown
         from recipes.inpainting.masks import check_mask, random_mask, read_mask, scaled, scaled_mask
         from recipes.pictures.reading import read_picture
 
         source = self.pictures(context).files[name]
-        picture = read_picture(source)
+        picture = read_picture(source, None, value_range=context.model.value_range)
+        check_shown(context.model.show_channels, len(picture), str(source))
         height, width = picture.shape[1:]
         factor = self.size / max(height, width) if self.size else 1
         size = max(1, round(height * factor)), max(1, round(width * factor))
@@ -123,7 +156,7 @@ class Inpaint(PictureFields, UnitRecipe):
         return scaled(picture, size), check_mask(mask, f"mask {file} at {size[1]}x{size[0]} pixels")
 
     def _batch(self, context: RunContext, units: Sequence[Unit]) -> tuple[Tensor, Tensor]:
-        """The pictures (B, 3, H, W) of these units, and their masks (B, 1, H, W)."""
+        """The pictures (B, C, H, W) of these units, and their masks (B, 1, H, W)."""
         import torch
 
         pictures, masks = zip(*(self._read(context, str(unit.image)) for unit in units), strict=True)
@@ -141,6 +174,7 @@ class Inpaint(PictureFields, UnitRecipe):
                 image=name,
                 prior=prior,
                 batch=f"{objective} {kind}",
+                made_from=self._made_from(context, name),
             )
             for objective, folder, prior in (
                 (ORIGINAL, "originals", None),
@@ -150,14 +184,20 @@ class Inpaint(PictureFields, UnitRecipe):
             for name, kind in kinds.items()
         ]
 
+    def _made_from(self, context: RunContext, name: str) -> str:
+        """The file of a picture, and of its mask."""
+        file = str(self.pictures(context).files[name])
+        return file if self.missing is not None else f"{file} with the mask {self._mask_files(context)[name]}"
+
     def _kind(self, context: RunContext, name: str) -> str:
-        """What the pictures of a batch have in common: the size, and whether areas or scattered pixels are missing."""
+        """What the pictures of a batch have in common: the shape, and whether areas or scattered pixels are missing."""
         from recipes.inpainting.masks import depth
 
         picture, mask = self._read(context, name)
-        return f"{picture.shape[1]}x{picture.shape[2]} {'holes' if depth(mask) > STROKE else 'scattered'}"
+        return f"{'x'.join(map(str, picture.shape))} {'holes' if depth(mask) > STROKE else 'scattered'}"
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
+        from inverter.models import no_network
         from objectives import known_pixels
         from priors import DeepImage
         from recipes.inpainting.masks import depth
@@ -169,11 +209,15 @@ class Inpaint(PictureFields, UnitRecipe):
         if units[0].objective == MASKED:
             return Given(known)
         objective = known_pixels(known, masks, [str(unit.image) for unit in units])
-        size, bfloat16 = (known.shape[2], known.shape[3]), {"float32": False, "bfloat16": True}.get(self.precision)
+        channels, size = known.shape[1], (known.shape[2], known.shape[3])
+        bfloat16 = {"float32": False, "bfloat16": True}.get(self.precision)
         options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED  # a batch is of one kind
-        prior = DeepImage(len(units), size, bfloat16=bfloat16, **options)
+        prior = DeepImage(len(units), size, bfloat16=bfloat16, image_channels=channels, **options)
         stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
-        return Problem(objective, prior, objective, [stage], finish=lambda restored: known + (1 - masks) * restored)
+        model = no_network(context.model.device, channels)
+        return Problem(
+            objective, prior, objective, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
+        )
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the missing pixels as they are in the files, with 8 bits a channel."""
@@ -210,7 +254,7 @@ class Inpaint(PictureFields, UnitRecipe):
 
 
 def _missing_psnr(images: Tensor, pictures: Tensor, masks: Tensor) -> Tensor:
-    """PSNR in dB, at most 99, of images (B, 3, H, W) to the pictures, on the pixels that the masks hide, as (B,)."""
+    """PSNR in dB, at most 99, of images (B, C, H, W) to the pictures, on the pixels that the masks hide, as (B,)."""
     missing = (1 - masks).expand_as(pictures)
     error = ((images - pictures).square() * missing).flatten(1).sum(1) / missing.flatten(1).sum(1)
     return (-10 * error.log10()).clamp(max=99.0)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import MASKED, ORIGINAL
 from recipes.pages.html import picture_url, render_page
 from recipes.pages.manifest_view import ManifestView, Stat, took
 
 __all__ = ["render_inpaint"]
 
-KINDS = ("masked", "restored", ORIGINAL)
+KINDS = (MASKED, "restored", ORIGINAL)
 
 
 def render_inpaint(manifest: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def render_inpaint(manifest: Mapping[str, Any]) -> str:
         title=view.named or "Inpainting",
         subtitle="Missing pixels restored with the deep image prior",
         stats=_stats(view, units, len(names)),
-        notices=view.notices("pictures", of=len(names)),
+        notices=view.notices("picture", of=len(names)),
         data=[
             {
                 "name": name,

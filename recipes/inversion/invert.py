@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, NotFound
 from recipes.inversion.schedules import AUTO
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MOST, check_integer, option, texts
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -59,10 +60,13 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
 
     code: str | None = option(None, "codes to invert instead of pictures: .safetensors file written by inverter.encode")
     layer: str | Sequence[str] = option(
-        "all", "address of a layer, output, or all (every stage, or all in the code file); may be repeated", repeat=True
+        "all",
+        "address of a layer, output, or all (every stage, or all in the code file); may be repeated",
+        repeat=True,
+        grows=True,
     )
     prior: PriorLike | Sequence[PriorLike] = option(
-        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True
+        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True, grows=True
     )
     attempts: int = option(1, "number of different pictures of each code, from different random draws")
     start: Start = option(
@@ -71,7 +75,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
     distance: Distance = option("l2", "distance between codes: l2, cosine or l1", choices=DISTANCES)
     out: str = option("preimages", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: by prior and depth of the layer)")
-    augment: str = option("none", "none, light, standard or strong")
+    augment: AugmentName = option("none", TRANSFORMS, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,10 +85,6 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         self.check_images(required=False)
         if not all(isinstance(value, str) and value for value in self.layers):
             raise BadInput(f"layer: expected text, or a list of texts, got {self.layer!r}")
-        if self.distance not in DISTANCES:
-            raise BadInput(f"unknown distance {self.distance!r}; expected one of {', '.join(DISTANCES)}")
-        if self.start not in STARTS:
-            raise BadInput(f"unknown start {self.start!r}; expected one of {', '.join(STARTS)}")
         if not self.priors:
             raise BadInput(f"prior: got none; expected auto, or {HELP}")
         if not self.layers:
@@ -144,12 +144,21 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         code, size = self._code(context), self._size(context)
         if code is not None:
             code.check(model)
-            if self.size is not None and (self.size, self.size) != code.size:
+            if self.size is not None and self.picture_size(model) != code.size:
                 raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
         files = self._files(context)  # bad pictures, and a bad judge, are errors before anything is written
         self._judge(context)
         units = [
-            Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL) for name in files
+            Unit(
+                "",
+                None,
+                ORIGINAL,
+                f"originals/{safe_name(name)}.png",
+                image=name,
+                batch=ORIGINAL,
+                made_from=str(file),
+            )
+            for name, file in files.items()
         ]
         for layer, shape in self._shapes(context, size).items():
             depth = stride(shape, size)
@@ -166,6 +175,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
                         prior=prior,
                         batch=f"{layer} {prior}",
                         group=f"{layer} {prior} {name}" if self.attempts > 1 else "",
+                        made_from=str(files[name]) if name in files else None,
                     )
                     for name in self._names(context)
                     for attempt in range(self.attempts)

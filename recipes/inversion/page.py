@@ -43,7 +43,7 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
             *view.settings_stats("distance", "attempts", "judge", "seed"),
             *view.weights(),
         ],
-        notices=view.notices("pictures"),
+        notices=view.notices("picture"),
         data={
             "aspect": view.aspect,
             "images": by_picture(units),

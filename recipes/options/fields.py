@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inverter_errors import BadInput
+from recipes.options.suggest import nearest
 
 NETWORK, OPTIMISATION, MACHINE, OUTPUT = "network", "optimisation", "machine", "output"
 """Groups of fields that recipes share; the command line lists a recipe's own fields first, then these."""
@@ -44,6 +45,12 @@ def group_of(recipe: type, field: Field[Any]) -> str | None:
             group: str = known.metadata["group"]
             return group
     return None
+
+
+def check_choice(field: Field[Any], value: object) -> None:
+    """Raises BadInput if the field has choices and the value is none of them; it suggests similar ones."""
+    if (choices := field.metadata.get("choices")) and value not in choices:
+        raise BadInput(f"unknown {key_of(field)} {value!r}{nearest(str(value), choices)}")
 
 
 def check_integer(name: str, value: object, least: int, most: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from inverter_errors import BadInput
 
 _LITERAL = re.compile(r"Literal\[[^\]]*\]")
-_PIECE = re.compile(r"""(?:[^,\["']|\[[^\]]*\]|"[^"]*"|'[^']*')+""")
+_PIECE = re.compile(r"""(?:[^,\["']|\[[^\]]*\]|"(?:\\.|[^"\\])*"|'[^']*')+""")
 
 
 def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
@@ -119,5 +119,5 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str | int | float | bool | list | tuple):
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", r"\u007f")  # TOML knows no pairs of surrogates
     return "none" if value is None else type(value).__name__

@@ -162,8 +162,15 @@ class PriorChoice:
         """True if the last channel of the pictures that are written is opacity."""
         return self.name == "maco" and bool(self.options.get("transparent"))
 
-    def finish(self, prior: Prior) -> Callable[[Tensor], Tensor] | None:
-        """The function from finished pictures (B, C, H, W) to those that are written; None if these are the same."""
+    def finish(self, prior: Prior, size: tuple[int, int] | None = None) -> Callable[[Tensor], Tensor] | None:
+        """The function from finished pictures (B, C, H, W) to those that are written; None if these are the same.
+
+        Args:
+            prior: of the pictures.
+            size: (height, width) in pixels of those that are written, if they are smaller.
+        """
+        if size is not None:
+            return _shrunk(self.finish(prior), size)
         from priors import Cppn, Maco
 
         if isinstance(prior, Cppn) and (size := self.options.get("render")):
@@ -173,6 +180,16 @@ class PriorChoice:
 
             return lambda images: torch.cat([images, prior.transparency().cpu()], 1)
         return None
+
+
+def _shrunk(finish: Callable[[Tensor], Tensor] | None, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+    from torch.nn import functional as F
+
+    def shrunk(images: Tensor) -> Tensor:
+        images = images if finish is None else finish(images)
+        return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+
+    return shrunk
 
 
 def _module(spec: str, weights: str | None) -> Any:
@@ -204,7 +221,8 @@ def _accentuate(
         "pyramid": priors.Pyramid.from_image,
         "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # as in the paper: only phases are optimised
     }
-    photo = fit(read_picture(Path(image), image_channels), size).expand(count, -1, -1, -1)
+    read = read_picture(Path(image), image_channels, value_range=model.value_range)
+    photo = fit(read, size).expand(count, -1, -1, -1)
     return priors.Accentuate(photo, starts[start], strength, None if layer is None else _features(model, layer))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.suggest import nearest
@@ -28,11 +28,14 @@ FORMS = {
     "neuron": "neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN",
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
+    "text": "text:WORDS",
+    "output": "output:NAME",
 }
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
-    "tensors, LAYER may be output:NAME, and logit:output:NAME:CLASS is a class of one of them"
+    "tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; "
+    "text is for networks with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+")
 
@@ -42,9 +45,9 @@ class Target:
     """A target of attribution.
 
     Attributes:
-        kind: logit, softmax, channel, neuron, direction or layer.
-        layer: address of the layer; for classes "output", or "output:NAME" for one of several outputs.
-        which: the class, channel, position or direction in it, as text.
+        kind: logit, softmax, channel, neuron, direction, layer or text.
+        layer: address of the layer; for classes and texts "output", or "output:NAME" for one of several outputs.
+        which: the class, channel, position or direction in it, or the words, as text.
 
     Raises:
         BadInput: for text of another form.
@@ -63,16 +66,19 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> Target:
         kind, _, rest = (part.strip() for part in text.partition(":"))
+        if kind == OUTPUT_LAYER and rest:
+            return cls("logit", f"{OUTPUT_LAYER}:{rest}", TOP)
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
-        for layer, which in _splits(rest, kind in ("logit", "softmax")):
+        for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind in ("logit", "softmax")):
             if _FITS[kind](which) and layer:
                 return cls(kind, layer, which)
         raise BadInput(f"target {text!r}: expected {FORMS[kind]}")
 
     def __str__(self) -> str:
         parts = [self.kind, self.layer, self.which]
-        return ":".join(parts[::2] if self.of_class and self.layer == OUTPUT_LAYER else filter(None, parts))
+        at_output = self.kind == "text" or (self.of_class and self.layer == OUTPUT_LAYER)
+        return ":".join(parts[::2] if at_output else filter(None, parts))
 
     @property
     def of_class(self) -> bool:
@@ -81,7 +87,7 @@ class Target:
     @property
     def single(self) -> bool:
         """True if it is one channel or class."""
-        return self.kind not in ("direction", "layer")
+        return self.kind not in ("direction", "layer", "text")
 
     @property
     def channel(self) -> int | None:
@@ -149,6 +155,8 @@ class Target:
             classes = known.channels(model, images)
             score = objectives.logit if self.kind == "logit" else objectives.softmax
             return score(classes if self.which == TOP else classes[0], where)
+        if self.kind == "text":
+            return objectives.text_match(model, self.which)
         if self.kind == "layer":
             return objectives.layer(where)
         if self.kind == "direction":
@@ -185,6 +193,8 @@ _FITS: dict[str, Callable[[str], object]] = {
     "neuron": _POSITION.fullmatch,
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,
+    "text": bool,
+    "output": lambda _which: False,
 }
 """For each kind, whether text says which unit of a layer it is."""
 
@@ -202,7 +212,8 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
             raise BadInput(f"target {target}: {error}") from error
         if array.shape != (count,) or array.dtype.kind not in "fiu":
             raise BadInput(
-                f"target {target}: {text} holds an array of shape {array.shape}, expected {count} numbers ({count},)"
+                f"target {target}: {text} holds an array of shape {array.shape}, expected "
+                f"{plural(count, 'number')} ({count},)"
             )
         return [float(value) for value in array]
     vector = [0.0] * count
@@ -215,5 +226,5 @@ def _vector(text: str, count: int, target: str) -> Sequence[float]:
         except ValueError:
             raise BadInput(f"target {target}: got {piece.strip()!r}, expected CHANNEL*WEIGHT or FILE.npy") from None
         except IndexError:
-            raise BadInput(f"target {target}: the layer has {count} channels (0 to {count - 1})") from None
+            raise BadInput(f"target {target}: the layer has {plural(count, 'channel')} (0 to {count - 1})") from None
     return vector

@@ -70,7 +70,7 @@ def write_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None, 
 
     Args:
         path: the file.
-        image: (C, H, W) in [0, 1]: grey for one channel, coloured for three, else a strip of grey tiles, one for each.
+        image: (C, H, W) in [0, 1]: grey for one channel, coloured for three, else grey tiles, one for each.
         text: keyword -> text of the file's text chunks, as `provenance` makes them.
         alpha: True if the last channel is opacity.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ class Record:
     Attributes:
         layer: address; "output" for classes.
         channel: index of the channel, or of the class; None for an entire layer.
-        objective: channel, neuron, logit, ...; `vocabulary.ORIGINAL` for an input image.
+        objective: channel, neuron, logit, ...; one of `vocabulary.INPUTS` for an input image.
         attempt: index among several pictures of the same unit.
         seed: of the run.
         file: path below the output folder, with `/`.
@@ -50,6 +50,7 @@ class Record:
         name: of the class, if known.
         image: name of the input image, if there is one.
         prior: name of the prior, if a run uses several.
+        made_from: what it was made from, where its file's name does not say all of it.
         batch: number of the batch in which the picture was made, and
         place: its place there; its last bits depend on the others in its batch.
         metrics: other measurements of the picture, by name.
@@ -70,6 +71,7 @@ class Record:
     name: str | None = None
     image: str | None = None
     prior: str | None = None
+    made_from: str | None = None
     batch: int | None = None
     place: int | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -191,14 +193,17 @@ class Manifest:
                 return f"{key} is {theirs!r}, not {mine!r}"
         return other_network(self.model, other.model)
 
-    def lost(self, other: Manifest, files: Collection[str]) -> str | None:
-        """The first setting that leaves out finished units of an earlier run, in words; None if the run grew or stays.
+    def lost(self, other: Manifest, sources: Mapping[str, str | None]) -> str | None:
+        """What of an earlier run's finished units this run leaves out or changes, in words; None if it grew or stays.
 
         Args:
             other: the earlier run.
-            files: of all units that this run will have.
+            sources: file of each unit that this run will have -> what it is made from.
         """
-        gone = [file for file in other.units if file not in files]
+        for file, unit in other.units.items():
+            if unit.made_from and (now := sources.get(file)) and now != unit.made_from:
+                return f"{file} is made from {unit.made_from}, not from {now}"
+        gone = [file for file in other.units if file not in sources]
         changed = [
             key for key in self.settings if key in self.growing and self.settings[key] != other.settings.get(key)
         ]
@@ -231,7 +236,12 @@ def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | N
     """
     if model.get("sha256") != other.get("sha256"):
         return "the model has other weights"
-    for key, what in (("input_size", "input size"), ("mean", "mean"), ("std", "standard deviation")):
+    for key, what in (
+        ("input_size", "input size"),
+        ("mean", "mean"),
+        ("std", "standard deviation"),
+        ("value_range", "value range"),
+    ):
         if key in model and key in other and model[key] != other[key]:
             return f"the model's {what} is {other[key]}, not {model[key]}"
     return None
@@ -248,5 +258,7 @@ def describe(model: Model) -> Mapping[str, Any]:
         "parameters": model.parameters,
         "mean": list(model.mean),
         "std": list(model.std),
+        "value_range": list(model.value_range),
+        "show_channels": list(model.show_channels),
         "device": str(model.device),
     }

@@ -21,7 +21,7 @@ class Described(Protocol):
     def objective(self) -> str: ...
 
 
-_ABOUT = ("layer", "channel", "name", "objective", "direction", "attempt", "image", "prior")
+_ABOUT = ("layer", "channel", "name", "objective", "direction", "attempt", "image", "prior", "made_from")
 
 
 def provenance(

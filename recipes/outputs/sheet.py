@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inverter_errors import plural
 from recipes.outputs.manifest import Record
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def contact_sheet(folder: Path, records: Sequence[Record], title: str, tile: Til
     wide = max(columns * pitch[0] + MARGIN, 320)
     sheet = Image.new("RGB", (wide, head + rows * high + MARGIN), "white")
     draw, font = ImageDraw.Draw(sheet), _font()
-    number = f"{len(tiles)} of {len(records)} pictures" if len(tiles) < len(records) else f"{len(tiles)} pictures"
+    number = plural(len(records), "picture")
+    number = f"{len(tiles):,} of {number}" if len(tiles) < len(records) else number
     _write(draw, (MARGIN, MARGIN), f"{title} · {number}", wide - 2 * MARGIN, "black", font)
     for place, (record, found) in enumerate(tiles):
         left, top = MARGIN + place % columns * pitch[0], head + place // columns * high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +15,14 @@ from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.provenance import provenance
 from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.showing import Showing
 from recipes.outputs.units_table import as_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TABLE, SHEET = "units.csv", "sheet.png"
+AS_THEY_ARE = Showing()
 
 Page = Callable[[Mapping[str, Any]], str]
 """Renders `index.html` from the manifest alone."""
@@ -58,7 +60,7 @@ class Store:
         folder: Path,
         manifest: Manifest,
         page: Page,
-        files: Iterable[str],
+        sources: Mapping[str, str | None],
         fresh: bool = False,
         table: Table = _no_table,
     ) -> Store:
@@ -68,7 +70,8 @@ class Store:
             folder: the output folder; created if it is missing.
             manifest: of the run, without units.
             page: renders `index.html`.
-            files: of all units that the run will have, in the order in which the manifest lists them.
+            sources: file of each unit that the run will have -> what it is made from, where its name does not say it;
+                in the order in which the manifest lists them.
             fresh: first removes the files of an earlier run (only those that its manifest lists).
             table: summarises the finished units for the manifest.
 
@@ -79,13 +82,12 @@ class Store:
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
-        files = tuple(files)
         if fresh:
             _clear(folder)
-        elif earlier := same_run(folder, manifest, files):
+        elif earlier := same_run(folder, manifest, sources):
             manifest.created = earlier.created
             manifest.units = {file: unit for file, unit in earlier.units.items() if _complete(folder, unit)}
-        store = cls(folder, manifest, page, {file: place for place, file in enumerate(files)}, table)
+        store = cls(folder, manifest, page, {file: place for place, file in enumerate(sources)}, table)
         store.write_manifest()  # an unwritable folder raises before the work, not after
         return store
 
@@ -93,14 +95,17 @@ class Store:
         """True if this picture is finished."""
         return file in self.manifest.units
 
-    def add(self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False) -> None:
+    def add(
+        self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False, showing: Showing = AS_THEY_ARE
+    ) -> None:
         """Writes a batch of finished pictures, and then one line for all of them in the journal.
 
-        A picture that is neither grey nor of three colours is kept as an array too, as the extra file `channels`.
+        A picture that its file does not show as it is, is kept as an array too, as the extra file `channels`.
 
         Args:
             finished: records with their pictures, (C, H, W) in [0, 1].
             alpha: True if the last channel is opacity.
+            showing: which channels the files show.
 
         Raises:
             OSError: if they cannot be written, or the folder was removed; finished units are kept.
@@ -108,12 +113,12 @@ class Store:
         self._check()
         records = {}
         for record, image in finished:
-            if len(image) - alpha not in (1, 3):
+            if (values := showing.array(image, alpha)) is not None:
                 array = f"{record.file.removesuffix('.png')}.npy"
-                write_npy(self.folder / array, image)
+                write_npy(self.folder / array, values)
                 record = replace(record, extra_files={**record.extra_files, "channels": array})
             about = provenance(self.manifest.recipe, self.manifest.settings, record, self.manifest.growing)
-            write_png(self.folder / record.file, image, about, alpha)
+            write_png(self.folder / record.file, showing.picture(image, alpha), about, alpha)
             records[record.file] = record
         self._added = True
         self.manifest.units |= records
@@ -160,13 +165,14 @@ class Store:
             )
 
 
-def same_run(folder: Path, manifest: Manifest, files: Collection[str] | None = None) -> Manifest | None:
+def same_run(folder: Path, manifest: Manifest, sources: Mapping[str, str | None] | None = None) -> Manifest | None:
     """The manifest that an earlier part of the same run left in a folder, if there is one.
 
     Args:
         folder: the output folder.
         manifest: of the run.
-        files: of all units that the run will have, once they are known: none of an earlier run may be missing.
+        sources: of all units that the run will have, by file, once they are known: none of an earlier run may be
+            missing, or made from something else.
 
     Raises:
         BadInput: if the folder holds a run with other settings; it names the difference.
@@ -177,8 +183,8 @@ def same_run(folder: Path, manifest: Manifest, files: Collection[str] | None = N
     earlier = Manifest.load(path)
     earlier.units |= noted(folder)
     difference = manifest.difference(earlier)
-    if difference is None and files is not None:
-        difference = manifest.lost(earlier, files)
+    if difference is None and sources is not None:
+        difference = manifest.lost(earlier, sources)
     if difference:
         raise BadInput(
             f"{folder} holds a run with other settings: its {difference}; "

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingLibrary
 from recipes.outputs.atomic import unfinished
+from recipes.outputs.showing import Showing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMATS = (".gif", ".mp4")
+AS_THEY_ARE = Showing()
 
 
 def check_video(path: Path) -> None:
@@ -42,8 +44,8 @@ def check_video(path: Path) -> None:
 
 
 @contextmanager
-def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
-    """Opens a video and yields a function that appends a frame (3, H, W) in [0, 1]; frames are not kept in memory.
+def open_video(path: Path, fps: int, showing: Showing = AS_THEY_ARE) -> Iterator[Callable[[Tensor], None]]:
+    """Opens a video and yields a function that appends a frame (C, H, W) in [0, 1]; frames are not kept in memory.
 
     The file is created when the context ends. After Ctrl-C the frames so far are saved as `unfinished(path)`; after
     any other error no file is left.
@@ -51,6 +53,7 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
     Args:
         path: the file, .mp4 or .gif.
         fps: frames per second.
+        showing: which channels of the frames are shown.
 
     Raises:
         BadInput: for another suffix.
@@ -71,7 +74,7 @@ def open_video(path: Path, fps: int) -> Iterator[Callable[[Tensor], None]]:
 
     def append(image: Tensor) -> None:
         nonlocal frames
-        writer.append_data(np.asarray(to_pil(image)))
+        writer.append_data(np.asarray(to_pil(showing.picture(image))))
         frames += 1
 
     try:

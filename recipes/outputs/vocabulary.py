@@ -1,7 +1,9 @@
 """Words that manifests use. Standard library only, so that pages can import them."""
 
-ORIGINAL = "original"
-"""The objective of a unit that is an input image."""
+ORIGINAL, MASKED = "original", "masked"
+"""The objectives of units that are input images, as they are and without the pixels under a mask."""
+INPUTS = frozenset({ORIGINAL, MASKED})
+"""Units with these objectives are in the folder only to be compared with; a run does not count them."""
 OK = "ok"
 """The status of a unit that completed normally."""
 SILENT = "silent"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from inverter_errors import plural
 from recipes.outputs.vocabulary import OK, SILENT
 
 RELOAD = "Reload the page to see more while it is running."
@@ -36,7 +37,7 @@ class ManifestView:
 
     Example:
         >>> view = ManifestView({"units": [{"status": "ok"}], "planned": 2, "settings": {"seed": 3, "steps": None}})
-        >>> view.count, view.notices("units")
+        >>> view.count, view.notices("unit")
         ('1 of 2', ['This run is not finished: 1 of 2 units. Reload the page to see more while it is running.'])
         >>> view.settings_stats("seed", "steps")
         [Stat(label='Seed', value='3', hint='')]
@@ -68,27 +69,33 @@ class ManifestView:
 
     @property
     def aspect(self) -> float:
-        """Width / height of the pictures as they are shown: channels that are no colours lie side by side."""
+        """Width / height of the pictures as they are shown: channels that are no colours are tiles in rows."""
+        from inverter.result import tile_gap, tile_grid
+
         height, width = self.shape or (1, 1)
-        channels = len(self.model.get("mean") or ()) or 3
-        return width / height if channels in (1, 3) else (channels * width + (channels - 1)) / height
+        channels = len(self.model.get("show_channels") or self.model.get("mean") or ()) or 3
+        rows, columns = (1, 1) if channels in (1, 3) else tile_grid(channels)
+        gap = tile_gap(width)
+        return (columns * (width + gap) - gap) / (rows * (height + gap) - gap)
 
     def notices(self, noun: str, then: str = RELOAD, why: str = MARKED, of: int | None = None) -> list[str]:
         """Notices about a run that is not finished, and about units that did not complete normally.
 
         Args:
-            noun: what a unit is called, in the plural.
+            noun: what a unit is called, in the singular.
             then: what to do about an unfinished run.
             why: where to find the reasons.
             of: total to count against, if it is not the number of units.
         """
-        found = [] if self.planned is None else [f"This run is not finished: {self.count} {noun}. {then}"]
+        found = []
+        if self.planned is not None:
+            found.append(f"This run is not finished: {len(self.units):,} of {plural(self.planned, noun)}. {then}")
         if stopped := sum(unit.get("status", OK) not in (OK, SILENT) for unit in self.units):
             total = len(self.units) if of is None else of
-            found.append(f"{stopped:,} of {total:,} {noun} did not complete normally; {why}")
+            found.append(f"{stopped:,} of {plural(total, noun)} did not complete normally; {why}")
         if silent := sum(unit.get("status") == SILENT for unit in self.units):
-            are = f"{noun} are" if silent > 1 else f"{noun.removesuffix('s')} is"
-            found.append(f"{silent:,} {are} silent: no picture activated {'them' if silent > 1 else 'it'}.")
+            are = "are" if silent > 1 else "is"
+            found.append(f"{plural(silent, noun)} {are} silent: no picture activated {'them' if silent > 1 else 'it'}.")
         return found
 
     def settings_stats(self, *names: str) -> list[Stat]:

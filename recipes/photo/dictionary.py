@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.options.fields import option
 from recipes.outputs.file_names import safe_name
 from recipes.photo.icons import Icon, PhotoIcons
@@ -48,8 +48,8 @@ def parse_positions(positions: str | Sequence[str], rows: int, columns: int, lay
         y, x = int(parts[0]), int(parts[1])
         if y >= rows or x >= columns:
             raise BadInput(
-                f"position {y},{x} is outside the map of layer {layer!r}, which has {rows} rows and {columns} columns "
-                f"(0,0 to {rows - 1},{columns - 1})"
+                f"position {y},{x} is outside the map of layer {layer!r}, which has {plural(rows, 'row')} and "
+                f"{plural(columns, 'column')} (0,0 to {rows - 1},{columns - 1})"
             )
         parsed.append((y, x))
     return list(dict.fromkeys(parsed))
@@ -73,7 +73,10 @@ class Dictionary(PhotoIcons):
     name: ClassVar[str] = "dictionary"
 
     positions: str | Sequence[str] = option(
-        ALL, "positions in the layer's map: all, or ROW,COLUMN from the upper left; may be repeated", repeat=True
+        ALL,
+        "positions in the layer's map: all, or ROW,COLUMN from the upper left; may be repeated",
+        repeat=True,
+        grows=True,
     )
     out: str = option("dictionary", "output folder")
 

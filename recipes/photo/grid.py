@@ -120,23 +120,17 @@ class Grid(PhotoIcons):
         from recipes.outputs.atomic import write_png
         from recipes.outputs.provenance import provenance
 
-        shapes: dict[str, tuple[int, int]] = next(
-            (record.metrics["maps"] for record in records if record.metrics.get("maps")), {}
-        )
+        positions = [record for record in records if record.metrics.get("position")]
+        shapes = {record.layer: record.metrics["map_size"] for record in positions}
         for layer, (rows, columns) in shapes.items():
-            cells = [
-                _cell(folder, record) for record in records if record.metrics.get("position") and record.layer == layer
-            ]
+            cells = [_cell(folder, record) for record in positions if record.layer == layer]
             about = provenance(self.name, self.settings(), growing=self.growing) | {"layer": layer}
             picture = compose(cells, rows, columns, self.icon)
             write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:
-    from recipes.outputs.colormap import visible
-    from recipes.pictures.reading import read_array, read_picture
+    from recipes.pictures.reading import read_picture
 
     y, x = record.metrics["position"]
-    channels = record.extra_files.get("channels")
-    icon = visible(read_array(out / channels)).expand(3, -1, -1) if channels else read_picture(out / record.file)
-    return y, x, record.metrics["magnitude"], icon
+    return y, x, record.metrics["magnitude"], read_picture(out / record.file)

@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
@@ -69,17 +70,19 @@ class PhotoIcons(NetworkRecipe):
         BadInput: for options out of their range.
     """
 
+    merged: ClassVar[bool] = True
+
     image: str = option("", "the photo")
-    layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True)
+    layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True, grows=True)
     count: int = option(4, "number of strongest channels to list for each position")
     icon: int = option(96, "side of the icons in pixels")
     power: float = option(2.0, "exponent of the cosine factor; 0 is the plain dot product")
     prior: PriorLike = option("fourier", HELP)
-    size: int | None = option(
-        None, "side of the photo at the network's input, in pixels (default: the model's input size)"
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the photo at the network's input in pixels, or HxW (default: the model's)"
     )
     steps: int | None = option(32, "optimisation steps for each icon")
-    augment: str = option("light", "none, light, standard, strong or wide")
+    augment: AugmentName = option("light", TRANSFORMS, choices=AUGMENTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +107,8 @@ class PhotoIcons(NetworkRecipe):
     def _photo(self, model: Model) -> Tensor:
         from recipes.pictures.reading import fit, read_picture
 
-        return fit(read_picture(self.image, len(model.mean)), self.picture_size(model))
+        photo = read_picture(self.image, len(model.mean), value_range=model.value_range)
+        return fit(photo, self.picture_size(model))
 
     @once
     def _maps(self, context: RunContext) -> dict[str, Tensor]:
@@ -116,11 +120,11 @@ class PhotoIcons(NetworkRecipe):
         from inverter import encode
 
         model = context.model
-        photo, side = self._photo(model), (self.icon, self.icon)
-        choice = PriorChoice.parse(self.prior)
-        choice.check(side, model)
+        photo, choice = self._photo(model), PriorChoice.parse(self.prior)
         for layer in self.layers:
             model.check_layer(layer)
+        side = self._icon_size(context)
+        choice.check(side, model)
         for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
             if len(shape) != 4:
                 raise BadInput(
@@ -132,6 +136,13 @@ class PhotoIcons(NetworkRecipe):
             if not bool(activations.any()):
                 raise BadInput(f"layer {layer!r} is all zero for {self.image}: choose another layer or photo")
         return maps
+
+    @once
+    def _icon_size(self, context: RunContext) -> tuple[int, int]:
+        """(height, width) in pixels at which the icons are made; they are written with sides of `icon`."""
+        model, side = context.model, (self.icon, self.icon)
+        window = PriorChoice.parse(self.prior).window(side, model)
+        return side if model.nearest_size(self.layers, window) == window else model.input_size
 
     @once
     def _icons(self, context: RunContext) -> dict[Unit, Icon]:
@@ -152,6 +163,7 @@ class PhotoIcons(NetworkRecipe):
         vector = maps[:, y, x]
         metrics = {
             "position": [y, x],
+            "map_size": list(maps.shape[1:]),
             "magnitude": float(vector.norm()),
             "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
         }
@@ -178,18 +190,19 @@ class PhotoIcons(NetworkRecipe):
             objective, measure = direction(layer, vectors, power=self.power), direction(layer, vectors)
         choice = PriorChoice.parse(self.prior)
         defaults = {"contrast": CONTRAST} if choice.name == "fourier" else {}
-        prior = choice.make(len(units), (self.icon, self.icon), model, **defaults)
-        return Problem(objective, prior, measure, finish=choice.finish(prior), alpha=choice.alpha)
+        size, written = self._icon_size(context), (self.icon, self.icon)
+        prior = choice.make(len(units), size, model, **defaults)
+        finish = choice.finish(prior, None if size == written else written)
+        return Problem(objective, prior, measure, finish=finish, alpha=choice.alpha)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
-        """Of the photo, the sizes of its maps; of an icon, the cosine between its mean activation and its vector."""
+        """Of an icon, the cosine between its mean activation and its vector."""
         from torch.nn import functional as F
 
         from inverter import encode
 
         if units[0].objective == ORIGINAL:
-            shapes = {layer: list(maps.shape[1:]) for layer, maps in self._maps(context).items()}
-            return [{"source": Path(self.image).name, "maps": shapes}]
+            return [{"source": Path(self.image).name}]
         layer = units[0].layer
         rows = []
         means = encode(context.model, images, layer)[layer].mean((2, 3))

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inverter_errors import BadInput, MissingLibrary
+from inverter_errors import BadInput, MissingLibrary, plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,8 @@ def factorise(activations: Tensor, groups: int, seed: int = 0) -> Factors:
     channels, rows, columns = activations.shape
     if groups > (most := min(channels, rows * columns)):
         raise BadInput(
-            f"groups {groups}: there are {channels} channels and {rows * columns} positions; expected at most {most}"
+            f"groups {groups}: there are {plural(channels, 'channel')} and "
+            f"{plural(rows * columns, 'position')}; expected at most {most}"
         )
     try:
         from sklearn.decomposition import NMF

@@ -28,14 +28,16 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
     view = ManifestView(manifest)
     photo: Mapping[str, Any] = next((unit for unit in view.units if unit.get("objective") == ORIGINAL), {})
     metrics = photo.get("metrics") or {}
-    layers = [_layer(str(name), size, view.units) for name, size in (metrics.get("maps") or {}).items()]
+    cells = [unit for unit in view.units if unit.get("objective") == "direction"]
+    sizes = {str(unit.get("layer")): (unit.get("metrics") or {}).get("map_size") or (1, 1) for unit in cells}
+    layers = [_layer(name, size, view.units) for name, size in sizes.items()]
     return render_page(
         "photo",
         view,
         title=view.named or str(metrics.get("source") or "photo"),
         subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {view.spec}",
         stats=_stats(view),
-        notices=view.notices("pictures", RESUMES, "manifest.json has the reasons."),
+        notices=view.notices("picture", RESUMES, "manifest.json has the reasons."),
         data={
             "photo": picture_url(photo.get("file")),
             "size": list(view.shape or (1, 1)),

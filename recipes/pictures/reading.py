@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 from priors.base import check_picture
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
@@ -37,6 +39,10 @@ _OTHERS = (
 """Of other formats that hold pictures, some of which Pillow may be able to read."""
 # fmt: on
 
+ARRAYS = (".npy", ".npz")
+"""Suffixes of files of arrays."""
+UNIT = (0.0, 1.0)
+
 Background = str | tuple[int, int, int]
 """A colour as Pillow knows it: a name, `#rrggbb`, or (red, green, blue) from 0 to 255."""
 
@@ -48,7 +54,7 @@ def picture_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    known = {*Image.registered_extensions(), ".npy", *_RAW, *_OTHERS}
+    known = {*Image.registered_extensions(), *ARRAYS, *_RAW, *_OTHERS}
     return sorted(file for file in path.rglob("*") if file.suffix.lower() in known and file.is_file())
 
 
@@ -108,7 +114,9 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
                 raise
             skipped[str(file)] = " ".join(str(error).split())
     if len(skipped) == len(named):
-        raise BadInput(f"none of the {len(named)} pictures can be read; the first: {next(iter(skipped.values()))}")
+        raise BadInput(
+            f"none of the {plural(len(named), 'picture')} can be read; the first: {next(iter(skipped.values()))}"
+        )
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
@@ -133,28 +141,39 @@ def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[
 
 
 def read_pictures(
-    path: Path, channels: int, near: tuple[int, int] | None = None, background: Background = "white"
+    path: Path,
+    channels: int | None,
+    near: tuple[int, int] | None = None,
+    background: Background = "white",
+    value_range: tuple[float, float] = UNIT,
 ) -> Iterable[Tensor]:
     """The pictures of one file as (channels, H, W) in [0, 1]: all of them, or an exception for the entire file.
 
     Args:
-        path: an image file, or an `.npy` file of shape (C, H, W) or (N, C, H, W).
-        channels: 3 for colour, 1 for grey; other numbers only for `.npy` files.
+        path: an image file, or an `.npy` or `.npz` file of shape (C, H, W) or (N, C, H, W), for one channel also
+            (H, W). In an archive of several arrays, the only one of such a shape is taken.
+        channels: 3 for colour, 1 for grey; other numbers only for arrays; None for those of the file (of an image
+            file: 3).
         near: the (height, width) that they will be cropped to. An 8-bit picture of at least four times that size is
             averaged down while it is read, to no less than twice that size, which saves memory.
         background: the colour behind a picture with transparency, whose hidden colours are not seen.
+        value_range: (low, high), the values of arrays that become 0 and 1. With (0, 1), integers from 0 to their type's
+            largest do; with another range, integers are values as well.
     """
     suffix = path.suffix.lower()
-    if suffix == ".npy":
-        array = load_array(path, mmap_mode="r")
+    if suffix in ARRAYS:
+        array = load_array(path, mmap_mode="r") if suffix == ".npy" else _archived(path, channels)
+        if array.ndim == 2 and channels in (1, None):
+            array = array[None]
         if array.ndim not in (3, 4):
             raise BadInput(f"expected an array (C, H, W) or (N, C, H, W), got shape {array.shape}")
         parts = array if array.ndim == 4 else array[None]
         for part in parts:  # check all of them before the first is returned: never more than one in memory
-            check_picture(_unit(part), channels)
-        return (_unit(part) for part in parts)
+            check_picture(from_values(part, value_range), channels)
+        return (from_values(part, value_range) for part in parts)
+    channels = 3 if channels is None else channels
     if channels not in _MODES:
-        raise BadInput(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays (N, {channels}, H, W)")
+        raise BadInput(f"a picture has 1 or 3 channels: for {channels}, give .npy arrays ({channels}, H, W)")
     if suffix in _RAW:
         raise BadInput(_unsupported(path))
     with _opened(path) as file:
@@ -198,9 +217,46 @@ def opaque(picture: Image.Image, background: Background = "white") -> Image.Imag
     return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture.convert("RGBA"))
 
 
-def read_array(path: Path) -> Tensor:
-    """An `.npy` file of one picture, as it is."""
-    return torch.from_numpy(load_array(path))
+def _archived(path: Path, channels: int | None) -> np.ndarray[Any, Any]:
+    """The array of an `.npz` file that holds pictures."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except NO_ARRAY as error:
+        raise BadInput(f"{path} is not an archive of NumPy arrays ({error})") from error
+    fitting = [array for array in arrays.values() if array.ndim in (3, 4) and channels in (None, array.shape[-3])]
+    if len(arrays) == 1:
+        fitting = list(arrays.values())
+    if len(fitting) != 1:
+        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise BadInput(f"expected one array ({channels or 'C'}, H, W), got {found or 'none'}: save it as .npy")
+    return fitting[0]
+
+
+def from_values(array: np.ndarray[Any, Any], value_range: tuple[float, float]) -> Tensor:
+    """An array of values as a picture in [0, 1], float32.
+
+    Args:
+        array: of any shape.
+        value_range: (low, high): see `read_pictures`.
+
+    Raises:
+        BadInput: for values outside of the range, or of a type that is no number.
+    """
+    if array.dtype.kind != "f" and (value_range == UNIT or array.dtype.kind not in "ui"):
+        return _unit(array)
+    low, high = value_range
+    if not array.size:
+        raise BadInput(f"expected a picture (C, H, W), got shape {array.shape}")
+    lowest, highest = float(array.min()), float(array.max())
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        raise BadInput("expected finite values, got NaN or infinity")
+    if lowest < low or highest > high:
+        raise BadInput(
+            f"expected values in [{low:g}, {high:g}], got some from {lowest:.4g} to {highest:.4g}: set "
+            "value_range low,high to the range of the network's values"
+        )
+    return torch.from_numpy((array.astype(np.float32) - np.float32(low)) / np.float32(high - low)).clamp(0, 1)
 
 
 def _unit(array: np.ndarray[Any, Any]) -> Tensor:
@@ -213,29 +269,33 @@ def _unit(array: np.ndarray[Any, Any]) -> Tensor:
 
 def read_picture(
     path: str | Path,
-    channels: int = 3,
+    channels: int | None = 3,
     near: tuple[int, int] | None = None,
     background: Background = "white",
+    value_range: tuple[float, float] = UNIT,
 ) -> Tensor:
     """One picture as (channels, H, W) in [0, 1]: of any mode (grey, alpha, 16 bits), rotated as its EXIF data says.
 
     Args:
         path: the file.
-        channels: 3 for colour, 1 for grey.
+        channels: as in `read_pictures`.
         near: as in `read_pictures`.
         background: as in `read_pictures`.
+        value_range: as in `read_pictures`.
 
     Raises:
         MissingFile: if the file does not exist.
         BadInput: if it cannot be read; the message names the file.
     """
     try:
-        (picture,) = read_pictures(Path(path), channels, near, background)
+        pictures = list(islice(read_pictures(Path(path), channels, near, background, value_range), 2))
+        if len(pictures) != 1:
+            raise BadInput("expected one picture (C, H, W), got several: save each to a file of its own")
     except FileNotFoundError:
         raise MissingFile(f"no picture {str(path)!r}") from None
     except UNREADABLE as error:
         raise BadInput(f"{path} cannot be read as a picture ({' '.join(str(error).split())})") from None
-    return picture
+    return pictures[0]
 
 
 def fit(picture: Tensor, size: tuple[int, int]) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from inverter_errors import BadInput
 from priors.base import check_picture
-from recipes.pictures.reading import UNREADABLE, fit, named_pictures, opaque, read_picture
+from recipes.pictures.reading import UNIT, UNREADABLE, fit, from_values, named_pictures, opaque, read_picture
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -133,13 +133,14 @@ class PictureSet:
             pool.shutdown(cancel_futures=True)
 
 
-def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
+def picture_set(pictures: Pictures, channels: int = 3, value_range: tuple[float, float] = UNIT) -> PictureSet:
     """A set of pictures from places or a Dataset.
 
     Args:
         pictures: a file, a folder (with all below it), several of them, or a map-style Dataset whose items are
-            pictures, or tuples that begin with one: tensors (C, H, W) in [0, 1] or uint8, or PIL images.
-        channels: 3 for colour, 1 for grey.
+            pictures, or tuples that begin with one: tensors (C, H, W) of values or uint8, or PIL images.
+        channels: 3 for colour, 1 for grey; any for arrays and tensors.
+        value_range: (low, high), the values of arrays and tensors that become 0 and 1.
 
     Returns:
         The set; a `PictureSet` is returned as it is.
@@ -158,14 +159,14 @@ def picture_set(pictures: Pictures, channels: int = 3) -> PictureSet:
         found = named_pictures(pictures)
         files = [str(file) for file in found.values()]
         readers = min(READERS, os.cpu_count() or 1)
-        return PictureSet(list(found), _Files(files, channels), readers)
+        return PictureSet(list(found), _Files(files, channels, value_range), readers)
     if not (hasattr(pictures, "__getitem__") and hasattr(pictures, "__len__")):
         kind = type(pictures).__name__
         raise BadInput(f"got a {kind}; expected a folder, files, or a Dataset with a length and items by index")
     dataset: Any = pictures
     if not len(dataset):
         raise BadInput(f"the {type(dataset).__name__} holds no pictures")
-    return PictureSet(_Numbers(len(dataset)), _Items(dataset, channels))
+    return PictureSet(_Numbers(len(dataset)), _Items(dataset, channels, value_range))
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,10 @@ class _Files:
 
     files: Sequence[str]
     channels: int
+    value_range: tuple[float, float]
 
     def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
-        return read_picture(self.files[index], self.channels, size)
+        return read_picture(self.files[index], self.channels, size, value_range=self.value_range)
 
 
 @dataclass(frozen=True)
@@ -185,21 +187,24 @@ class _Items:
 
     dataset: Any
     channels: int
+    value_range: tuple[float, float]
 
     def __call__(self, index: int, size: tuple[int, int]) -> Tensor:
-        return _item(self.dataset[index], self.channels)
+        return _item(self.dataset[index], self.channels, self.value_range)
 
 
-def _item(item: Any, channels: int) -> Tensor:
+def _item(item: Any, channels: int, value_range: tuple[float, float]) -> Tensor:
     """A Dataset's item as a picture; labels after it are ignored."""
     while isinstance(item, tuple | list) and item:
         item = item[0]
     if isinstance(item, Image.Image):
         array = np.asarray(opaque(item).convert("RGB" if channels == 3 else "L"))
-        item = torch.from_numpy(array.reshape(*array.shape[:2], channels).copy()).permute(2, 0, 1)
+        return check_picture(torch.from_numpy(array.reshape(*array.shape[:2], -1) / 255).permute(2, 0, 1), channels)
     if not isinstance(item, Tensor):
         raise BadInput(f"expected a tensor (C, H, W) or a PIL image, got {type(item).__name__}")
-    return check_picture(item.float() / 255 if item.dtype == torch.uint8 else item, channels)
+    if value_range == UNIT:
+        return check_picture(item.float() / 255 if item.dtype == torch.uint8 else item, channels)
+    return check_picture(from_values(item.numpy(force=True), value_range), channels)
 
 
 class _Numbers(Sequence[str]):

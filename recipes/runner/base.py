@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.options.fields import (
     LARGEST,
@@ -16,6 +17,7 @@ from recipes.options.fields import (
     NETWORK,
     OPTIMISATION,
     OUTPUT,
+    check_choice,
     check_integer,
     check_out,
     key_of,
@@ -47,6 +49,8 @@ class Recipe(ABC):
 
     def __post_init__(self) -> None:
         check_out(self.out)
+        for field in fields(self):
+            check_choice(field, getattr(self, field.name))
 
     def run(self, progress: RunProgressCallback | Literal["auto"] | None = "auto") -> Report:
         """Makes everything that is not finished yet.
@@ -99,12 +103,15 @@ class NetworkFields:
     """The fields of a recipe with a network under inspection."""
 
     model: str | nn.Module | Model = option(
-        "builtin", "torchvision:NAME, timm:NAME, FILE.py:FACTORY or builtin", group=NETWORK
+        "builtin",
+        "builtin, torchvision:NAME, timm:NAME, hf:ORG/NAME, hf:FOLDER, open_clip:ARCH/TAG, FILE.py:FACTORY, or an "
+        "exported file (FILE.pt2, TorchScript)",
+        group=NETWORK,
     )
     weights: str | None = option(
         None,
-        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that a torchvision or timm "
-        "architecture starts with",
+        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that an architecture "
+        "starts with",
         group=NETWORK,
     )
     normalize: str | None = option(
@@ -117,22 +124,38 @@ class NetworkFields:
         None, "file with the class names: one a line, or JSON (default: those of the model's source)", group=NETWORK
     )
 
+    value_range: str | Sequence[float] | None = option(
+        None, "low,high: the network's values before normalisation, in which arrays are (default: 0,1)", group=NETWORK
+    )
+    show_channels: str | int | Sequence[int] | None = option(
+        None, "channels that picture files show: three as red,green,blue, or one (default: all)", group=NETWORK
+    )
+
     def load(self) -> Model:
         """The network under inspection."""
         from inverter import load_model
 
-        device = getattr(self, "device", None)
-        model = load_model(self.model, self.weights, self.normalize, device, self.input_size, self.categories)
+        model = load_model(
+            self.model,
+            self.weights,
+            self.normalize,
+            getattr(self, "device", None),
+            self.input_size,
+            self.categories,
+            value_range=self.value_range,
+            show_channels=self.show_channels,
+        )
         return model.assuming(self.shown_size)
 
     @property
-    def shown_size(self) -> int | None:
-        """The side of the pictures that the network is shown, if it is given: its input size where none is known."""
+    def shown_size(self) -> int | tuple[int, int] | None:
+        """The size of the pictures that the network is shown, if it is given: its input size where none is known."""
         return None
 
     def network_settings(self) -> dict[str, Any]:
         """The fields as the manifest has them, each written in one way."""
-        return {"model": self.model_name, "input_size": written_size(self.input_size)}
+        network = {"model": self.model_name, "input_size": written_size(self.input_size)}
+        return network | written_values(self.value_range, self.show_channels)
 
     @property
     def model_name(self) -> str:
@@ -146,11 +169,16 @@ class UnitPlan(Machines, Recipe):
 
     `UnitRecipe` adds the run itself. What a recipe finds out while it runs is kept in the `RunContext` that its methods
     receive, by `once` and `latest`.
+
+    Attributes:
+        merged: True if a picture must be shown as one tile, however many channels it has (`recipes.outputs.showing`).
     """
 
+    merged: ClassVar[bool] = False
+
     steps: int | None = option(64, "optimisation steps for each picture", group=OPTIMISATION)
-    size: int | None = option(
-        None, "side of the pictures in pixels (default: the model's input size)", group=OPTIMISATION
+    size: str | int | Sequence[int] | None = option(
+        None, "side of the pictures in pixels, or HxW (default: the model's input size)", group=OPTIMISATION
     )
     seed: int = option(0, "seed of all random draws", group=OPTIMISATION)
     precision: Precision = option("auto", "auto, float32 or bfloat16", group=MACHINE)
@@ -166,8 +194,7 @@ class UnitPlan(Machines, Recipe):
     def __post_init__(self) -> None:
         Machines.__post_init__(self)
         Recipe.__post_init__(self)
-        if self.size is not None:
-            check_integer("size", self.size, 1, LARGEST)
+        object.__setattr__(self, "size", checked_size(self.size))
 
     def load(self) -> Model:
         """The network under inspection; by default none, for recipes about the picture itself."""
@@ -185,8 +212,7 @@ class UnitPlan(Machines, Recipe):
         """This recipe as another process gets it: there it neither starts over nor employs other processes."""
         return replace(self, fresh=False, workers=None, threads=None, ray=None, ray_gpus=None)
 
-    @property
-    def transforms(self) -> str:
+    def transforms(self, context: RunContext) -> str:
         """The random transforms of the pictures on their way to the network: a name of `inverter.augment`."""
         return "none"
 
@@ -240,6 +266,40 @@ class UnitPlan(Machines, Recipe):
     @abstractmethod
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
+
+
+def checked_size(size: str | int | Sequence[int] | None) -> int | tuple[int, int] | None:
+    """A size of pictures in one form: the side of a square, (height, width), or None.
+
+    Raises:
+        BadInput: for text of another form, or a side that is not from 1 to `LARGEST`.
+    """
+    if isinstance(size, str) and size.isdecimal() and size.isascii():
+        size = int(size[:9])
+    if size is None or isinstance(size, int):
+        if size is not None:
+            check_integer("size", size, 1, LARGEST)
+        return size
+    from inverter.metadata import as_input_size
+
+    try:
+        height, width = as_input_size(size)
+    except BadInput:
+        raise BadInput(f"size must be a positive integer, or HxW such as 172x264; got {size!r}") from None
+    check_integer("size", max(height, width), 1, LARGEST)
+    return height if height == width else (height, width)
+
+
+def written_values(
+    value_range: str | Sequence[float] | None, show_channels: str | int | Sequence[int] | None
+) -> dict[str, list[float] | list[int] | None]:
+    """The range of values, and the channels that are shown, as the manifest has them: lists, or None."""
+    from inverter.input_values import as_show_channels, as_value_range
+
+    return {
+        "value_range": None if value_range is None else list(as_value_range(value_range)),
+        "show_channels": None if show_channels is None else list(as_show_channels(show_channels)),
+    }
 
 
 def written_size(size: str | int | Sequence[int] | None) -> list[int] | None:

@@ -33,11 +33,13 @@ class Finished:
         records: of the pictures.
         images: the pictures.
         alpha: True if their last channel is opacity.
+        drawn: True for drawings, which are no pictures as the network takes them.
     """
 
     records: Sequence[Record]
     images: Tensor
     alpha: bool = False
+    drawn: bool = False
 
 
 def make(
@@ -86,12 +88,12 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(recipe, settings, model, work, count, on_progress)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
         if places := _silent(units, outcomes):
             again = recipe.problem(context, [units[place] for place in places])
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(recipe, other, model, again, len(places), _unreported)
+            rivals = _optimised(context, other, model, again, len(places), _unreported)
             for place, image, written, outcome in zip(places, *rivals, strict=True):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
@@ -99,11 +101,12 @@ def _made(
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
-    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], finished, alpha)
+    drawn = isinstance(work, Given) and work.drawn
+    return Finished([*map(partial(_record, seed=recipe.seed), units, outcomes, metrics)], finished, alpha, drawn)
 
 
 def _optimised(
-    recipe: UnitPlan,
+    context: RunContext,
     settings: Settings,
     model: Model,
     work: Problem,
@@ -111,25 +114,25 @@ def _optimised(
     on_progress: Callable[[float], None],
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
-    network = work.model or model
+    network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
     stages = [replace(settings, **stage) for stage in work.stages]
-    steps, seconds, status, constant = 0, 0.0, [OK] * count, [True] * count
+    steps, seconds, status = 0, 0.0, [OK] * count
+    levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
     for stage in stages:
         report = partial(_report, on_progress, steps / total, stage.steps / total)
-        result = optimize_in_halves(network, work.objective, work.prior, stage, recipe.transforms, report)
+        result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
-        lasting = (
-            (result.history == result.history[0]).all(0) if stage.steps > 1 else torch.zeros(count, dtype=torch.bool)
-        )
-        constant = [old and new for old, new in zip(constant, lasting.tolist(), strict=True)]
+        levels.append(result.history)
     images = result.images
     scores = result.scores
     if work.measure is not work.objective:
         scores = evaluate(network, work.measure, uncropped(network, work.prior, images))
     if work.activation:
         flat = (images.flatten(1).amax(1) - images.flatten(1).amin(1)) < GREY
+        history = torch.cat([*levels, scores.to(levels[0])[None]])
+        constant = torch.isclose(history, history[:1]).all(0)  # the finished picture too: the first steps may see none
         for place, score in enumerate(scores.tolist()):
             if status[place] == OK and (score == 0 or constant[place] or flat[place]):
                 status[place] = SILENT
@@ -188,6 +191,7 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         name=unit.name,
         image=unit.image,
         prior=unit.prior,
+        made_from=unit.made_from,
         metrics=dict(metrics) | ({"tries": outcome.tries} if outcome.tries > 1 else {}),
         extra_files=dict(unit.extra_files),
     )

@@ -25,7 +25,9 @@ class PictureFields:
 
     reserved: ClassVar[tuple[str, ...]] = ()
 
-    image: str | Sequence[str] = option((), "picture, or folder of pictures, to look at; may be repeated", repeat=True)
+    image: str | Sequence[str] = option(
+        (), "picture, or folder of pictures, to look at; may be repeated", repeat=True, grows=True
+    )
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -43,7 +45,8 @@ class PictureFields:
         """The pictures that can be read, as the network takes them, and why the others cannot."""
         from recipes.pictures.inputs import InputPictures
 
-        return InputPictures.find(self.images, len(context.model.mean), self.reserved)
+        model = context.model
+        return InputPictures.find(self.images, len(model.mean), self.reserved, model.value_range)
 
     def skipped(self, context: RunContext) -> Mapping[str, str]:
         return self.pictures(context).unreadable if self.images else {}

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from inverter_errors import plural
+
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgress, RunProgressCallback
 
@@ -37,7 +39,8 @@ def pace(seconds: float, noun: str) -> str:
     if seconds < 1:
         rate = 1 / max(seconds, 1e-9)
         return f"{rate:.1f} {noun}s/s" if rate < 10 else f"{rate:.0f} {noun}s/s"
-    return f"{seconds:.1f} s a {noun}" if seconds < 10 else f"{clock(seconds)} a {noun}"
+    each = f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"  # a unit, an octave
+    return f"{seconds:.1f} s {each}" if seconds < 10 else f"{clock(seconds)} {each}"
 
 
 class _Rate:
@@ -60,7 +63,7 @@ class _Rate:
 
     def text(self, update: RunProgress) -> str:
         noun = update.noun or self.noun
-        count = f"{update.finished + int(update.done)}/{update.units + update.finished} {noun}s"
+        count = f"{update.finished + int(update.done):,}/{plural(update.units + update.finished, noun)}"
         if update.done >= update.units:
             return f"{count}, all finished"
         share = update.done / update.units if update.share is None else update.share

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import OPTIMISATION, option
-from recipes.runner.base import NetworkFields, UnitPlan
+from recipes.runner.base import NetworkFields, UnitPlan, checked_size
+from recipes.runner.context import RunContext
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -26,21 +28,41 @@ class UnitRecipe(UnitPlan):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecipe(NetworkFields, UnitRecipe):
-    """A `UnitRecipe` with a network under inspection."""
+    """A `UnitRecipe` with a network under inspection.
 
-    augment: str = option("standard", "none, light, standard, strong or wide", group=OPTIMISATION)
+    Attributes:
+        usual_augment: the augmentation of `auto` for a network that does not read patches.
+    """
 
-    @property
-    def transforms(self) -> str:
-        return self.augment
+    usual_augment: ClassVar[AugmentName] = "standard"
+
+    augment: AugmentName = option(
+        "auto",
+        f"{TRANSFORMS}; auto: tokens for a network that reads patches, else standard",
+        choices=AUGMENTS,
+        group=OPTIMISATION,
+    )
+
+    def transforms(self, context: RunContext) -> str:
+        from inverter.patches import reads_patches
+
+        if self.augment != "auto":
+            return self.augment
+        return "tokens" if reads_patches(context.model) else self.usual_augment
+
+    def recorded_settings(self, context: RunContext) -> dict[str, Any]:
+        return super().recorded_settings(context) | {"augment": self.transforms(context)}
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | self.network_settings()
 
     @property
-    def shown_size(self) -> int | None:
-        return self.size
+    def shown_size(self) -> int | tuple[int, int] | None:
+        return checked_size(self.size)
 
     def picture_size(self, model: Model) -> tuple[int, int]:
         """(height, width) of the pictures in pixels: `size`, else the model's own."""
-        return model.size_for((self.size, self.size) if self.size else None)
+        from priors.base import as_size
+
+        size = checked_size(self.size)
+        return model.size_for(None if size is None else as_size(size))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inverter_errors import MissingLibrary
+from inverter_errors import MissingLibrary, plural
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.sheet import label, picture
 from recipes.outputs.units_table import row
-from recipes.outputs.vocabulary import OK, SILENT
+from recipes.outputs.vocabulary import INPUTS, OK, SILENT
 
 if TYPE_CHECKING:
     import pandas
@@ -54,6 +54,11 @@ class Report:
         return list(self.manifest.units.values())
 
     @property
+    def requested(self) -> list[Record]:
+        """Records of the pictures that the run is about, without its input images."""
+        return [record for record in self.records if record.objective not in INPUTS]
+
+    @property
     def failed(self) -> list[Record]:
         """Records of pictures whose optimisation stopped early; a silent unit is no failure."""
         return [record for record in self.records if record.status not in (OK, SILENT)]
@@ -81,7 +86,7 @@ class Report:
         return pandas.DataFrame([row(record) for record in self.records])
 
     def __repr__(self) -> str:
-        count = len(self.manifest.units)
+        count = len(self.requested)
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
             f"Report({self.manifest.recipe}: {plural(count, 'picture')} in {str(self.out)!r}, {self.made} new{failed})"
@@ -91,7 +96,7 @@ class Report:
         records = self.records[:SHOWN]
         cells = "".join(_cell(self.out, record) for record in records)
         more = len(self.manifest.units) - len(records)
-        lines = [f"{plural(len(self.manifest.units), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
+        lines = [f"{plural(len(self.requested), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
         if more > 0:
             lines.append(f"{more} more on the page")
         if self.failed:
@@ -126,8 +131,3 @@ def _cell(folder: Path, record: Record) -> str:
         f'<img src="data:image/png;base64,{source}" alt="{name}">'
         f"<figcaption>{name}{score}{status}</figcaption></figure>"
     )
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 picture`, `2,000 pictures`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -18,6 +18,7 @@ from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.manifest import Manifest, Record, describe
+from recipes.outputs.showing import Showing
 from recipes.outputs.store import Store, same_run
 from recipes.runner.base import UnitPlan
 from recipes.runner.batch import Finished, make
@@ -110,9 +111,9 @@ def run(
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
-    as_augment(recipe.transforms)  # an unknown name is refused before the work
     model = recipe.load() if model is None else model
     context, out = RunContext(recipe, model, progress), Path(recipe.out)
+    as_augment(recipe.transforms(context))  # an unknown name is refused before the work
     recorded, network = recipe.recorded_settings(context), dict(describe(model))
     if not recipe.fresh:  # refused now: to find its units, a recipe may write what does not belong to an earlier run
         earlier = same_run(out, Manifest(recipe.name, recorded, network, 0, growing=recipe.growing))
@@ -133,7 +134,7 @@ def run(
         out,
         manifest,
         recipe.page if complete else _no_page,
-        [unit.file for unit in units],
+        {unit.file: unit.made_from for unit in units},
         recipe.fresh,
         recipe.table if complete else _no_table,
     )
@@ -157,7 +158,7 @@ def run(
         shares[index] = share
         update()
 
-    made_now = 0
+    made_now, showing = 0, Showing.of(model, recipe.merged)
     try:
         if parts and complete:
             recipe.prepare(context, units)
@@ -165,7 +166,7 @@ def run(
         jobs = [part.batch for part in parts]
         with closing(executor.map(partial(make, context, settings, complete), jobs, on_progress)) as results:
             for index, finished in results:
-                store.add(parts[index].pick(finished), finished.alpha)
+                store.add(parts[index].pick(finished), finished.alpha, Showing() if finished.drawn else showing)
                 made_now += parts[index].requested
                 on_progress(index, 1.0)
                 if (now := time.perf_counter()) > due:

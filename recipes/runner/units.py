@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recipes.outputs.vocabulary import ORIGINAL
+from recipes.outputs.vocabulary import INPUTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,8 @@ class Unit:
         prior: of this picture, where a run has several.
         batch: units with the same value may be optimised in one batch.
         group: consecutive units with the same value must be (several attempts that repel each other).
+        made_from: what it is made from, as the user named it (the file of its picture, a target): more than its file's
+            name may say. A run that grows must not make a unit from something else.
         extra_files: files that the recipe writes with the picture: kind -> path relative to the output folder.
     """
 
@@ -46,12 +48,13 @@ class Unit:
     prior: str | None = None
     batch: str = ""
     group: str = ""
+    made_from: str | None = None
     extra_files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def requested(self) -> bool:
         """False for an input image, which is in the folder only to be compared with."""
-        return self.objective != ORIGINAL
+        return self.objective not in INPUTS
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,10 @@ class Given:
         images: the pictures, (B, C, H, W) in [0, 1].
         units: the units once more, where something about them depends on the picture (its class); else None.
         metrics: what was measured of each picture on the way; None lets the recipe's `metrics` measure.
+        drawn: True for drawings (heat maps over a photo), which are no pictures as the network takes them.
     """
 
     images: Tensor
     units: Sequence[Unit] | None = None
     metrics: Sequence[Mapping[str, Any]] | None = None
+    drawn: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from recipes.executors.progress import RunProgress, RunProgressCallback
-from recipes.pictures.reading import UNREADABLE, read_pictures
+from recipes.pictures.reading import UNIT, UNREADABLE, read_pictures
 
 
 class PictureStream:
@@ -17,6 +17,7 @@ class PictureStream:
     Args:
         files: the picture files.
         channels: of each picture.
+        value_range: (low, high), the values of arrays that become 0 and 1.
         progress: called after every file with the files done, of two iterations.
 
     Attributes:
@@ -24,8 +25,14 @@ class PictureStream:
         rounds: iterations that have begun.
     """
 
-    def __init__(self, files: list[Path], channels: int, progress: RunProgressCallback | None) -> None:
-        self.files, self.channels, self.progress = files, channels, progress
+    def __init__(
+        self,
+        files: list[Path],
+        channels: int,
+        progress: RunProgressCallback | None,
+        value_range: tuple[float, float] = UNIT,
+    ) -> None:
+        self.files, self.channels, self.progress, self.value_range = files, channels, progress, value_range
         self.skipped: dict[Path, str] = {}
         self.rounds = 0
 
@@ -34,7 +41,7 @@ class PictureStream:
         for done, path in enumerate(self.files, start + 1):
             if path not in self.skipped:
                 try:
-                    yield from read_pictures(path, self.channels)
+                    yield from read_pictures(path, self.channels, value_range=self.value_range)
                 except UNREADABLE as error:
                     self.skipped[path] = " ".join(str(error).split()) or type(error).__name__
             if self.progress:  # each file is read twice

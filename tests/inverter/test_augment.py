@@ -158,6 +158,42 @@ def test_noise_has_its_deviation_no_mean_and_is_new_in_each_step() -> None:
     assert (shown[:, 0] - shown[:, 1]).abs().amax((1, 2, 3)).min() > 0.1
 
 
+def test_a_colour_shift_is_one_gain_about_mid_grey_and_one_offset_for_each_channel() -> None:
+    image = smooth(9, 12, count=2)
+    transform = Augment(color=0.8).prepare(generators(1, 2), (9, 12), 40, CPU)
+    shown = torch.stack([transform(image, step) for step in range(40)])
+    lines = torch.stack([image.flatten(2), torch.ones_like(image).flatten(2)], dim=-1)  # of each picture and channel
+    fits = torch.linalg.lstsq(lines.expand(40, -1, -1, -1, -1), shown.flatten(3)[..., None]).solution[..., 0]
+    gain, offset = fits.unbind(-1)
+    assert torch.allclose(gain[..., None, None] * image + offset[..., None, None], shown, atol=1e-4)
+    contrast, brightness = gain.log(), offset + gain / 2 - 0.5
+    assert contrast.abs().max() <= 0.8 + 1e-4
+    assert brightness.abs().max() <= 0.2 + 1e-4
+    assert contrast.std().item() == pytest.approx(0.8 / 3**0.5, rel=0.15)
+    assert brightness.std().item() == pytest.approx(0.2 / 3**0.5, rel=0.15)
+    assert (gain[:, :, 0] - gain[:, :, 1]).abs().max() > 0.1  # each channel has its own
+    assert (gain[:, 0] - gain[:, 1]).abs().max() > 0.1  # and each picture
+
+
+def test_a_flip_mirrors_half_of_the_views() -> None:
+    image = smooth(10, 14)
+    transform = Augment(flip=True).prepare(generators(3), (10, 14), 60, CPU)
+    shown = torch.stack([transform(image, step) for step in range(60)])
+    mirrored = torch.isclose(shown, image.flip(3), atol=1e-5).flatten(1).all(1)
+    same = torch.isclose(shown, image, atol=1e-5).flatten(1).all(1)
+    assert bool((mirrored ^ same).all())
+    assert 15 < int(mirrored.sum()) < 45
+
+
+def test_a_flip_mirrors_the_view_that_the_same_warp_would_show() -> None:
+    image, plain = smooth(24, 24), Augment(shift=0.1, scale=(0.8, 1.2), rotate=10)
+    for seed in range(6):
+        flips = torch.rand(1, 5, generator=torch.Generator().manual_seed(seed))[0, 4] < 0.5
+        # With five draws a step, the first four are those of a plain warp.
+        other = once(plain, image, seed)
+        torch.testing.assert_close(once(replace(plain, flip=True), image, seed), other.flip(3) if flips else other)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_pictures_draws_do_not_depend_on_its_batch(name: str) -> None:
     image = smooth(12, 17, count=3)
@@ -179,6 +215,7 @@ def test_presets_grow_stronger() -> None:
     assert changes == sorted(changes)
     assert changes[0] == 0
     assert len(set(changes)) == 4
+    assert (once(PRESETS["tokens"], image, *range(16)) - image).abs().mean() > changes[-1]
 
 
 def test_gradients_reach_the_picture_through_a_warp() -> None:
@@ -201,6 +238,8 @@ def test_gradients_reach_the_picture_through_a_warp() -> None:
         {"noise": math.nan},
         {"crop": 0},
         {"crop": 1.1},
+        {"color": -0.1},
+        {"color": 4.5},
     ],
 )
 def test_a_value_out_of_range_is_refused(options: dict[str, float]) -> None:

@@ -127,7 +127,7 @@ def test_shards_that_are_missing_or_elsewhere_are_reported(tmp_path: Path) -> No
         read_state(index)
     index.write_text(json.dumps({"weight_map": dict.fromkeys([*TRAINED, "9.bias"], "one.safetensors")}))
     save_file(TRAINED, tmp_path / "one.safetensors")
-    with pytest.raises(ValueError, match=r"lack 1 tensors \(9.bias\)"):
+    with pytest.raises(ValueError, match=r"lack 1 tensor \(9.bias\)"):
         read_state(index)
     for text in ("{}", "[", "[1]"):
         index.write_text(text)

@@ -14,7 +14,7 @@ import inverter
 import inverter_errors
 from inverter import InverterError, LayerNotFound
 from inverter.augment import AugmentPreset
-from inverter.models import NORMALIZATIONS, Normalization
+from inverter.input_values import NORMALIZATIONS, Normalization
 from inverter.optimizer import Optimizer
 from inverter.relu_rules import ReLURule
 

@@ -286,6 +286,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line_that_says_what_to_do(monkeypat
     def offline(*_: object, **__: object) -> nn.Module:
         raise OSError("We couldn't connect\nCheck your connection")
 
+    monkeypatch.setattr("inverter.sources.hub._silence", lambda: None)
     monkeypatch.setattr(models, "get_model", unreachable)
     monkeypatch.setattr(timm, "create_model", offline)
     for spec, reason in (

@@ -124,7 +124,7 @@ def test_one_number_for_each_picture_is_a_logit(form, count: int) -> None:
         count,
     )
     assert explain(load_model(net, input_size=16), IMAGES[:count], "logit:0", "saliency").shape == (count, 16, 16)
-    with pytest.raises(LookupError, match="has 1 channels"):
+    with pytest.raises(LookupError, match=r"has 1 channel \(0 to 0\)"):
         evaluate(net, logit(1), IMAGES)
 
 

@@ -1,4 +1,4 @@
-"""The axes of layers: found by looking, arranged as maps, and put back."""
+"""The axes of layers: found in a forward pass, arranged as maps, and put back."""
 
 from __future__ import annotations
 

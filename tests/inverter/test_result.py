@@ -120,10 +120,28 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
         inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "x.jpg")
 
 
-@pytest.mark.parametrize(("channels", "mode", "width"), [(1, "L", 5), (2, "L", 11), (3, "RGB", 5), (8, "L", 47)])
-def test_channels_that_are_no_colours_are_tiles(channels: int, mode: str, width: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "mode", "size"),
+    [(1, "L", (5, 4)), (2, "L", (11, 4)), (3, "RGB", (5, 4)), (4, "L", (23, 4)), (6, "L", (17, 9)), (8, "L", (23, 9))],
+)
+def test_channels_that_are_no_colours_are_tiles_in_rows(channels: int, mode: str, size: tuple[int, int]) -> None:
     picture = to_pil(torch.rand(channels, 4, 5))
-    assert (picture.mode, picture.size) == (mode, (width, 4))
+    assert (picture.mode, picture.size) == (mode, size)
+
+
+def test_tiles_are_in_the_order_of_the_channels_and_what_is_left_is_white() -> None:
+    picture = to_pil(torch.arange(5)[:, None, None].expand(5, 4, 5) / 5)
+    assert picture.size == (17, 9)
+    corners = [picture.getpixel((6 * (place % 3), 5 * (place // 3))) for place in range(6)]
+    assert corners == [0, 51, 102, 153, 204, 255]
+
+
+def test_chosen_channels_are_colours(tmp_path: Path) -> None:
+    result = inversion(torch.rand(2, 8, 4, 5))
+    assert [picture.mode for picture in result.to_pil((5, 3, 1))] == ["RGB", "RGB"]
+    for image, path in zip(result.images, result.save(tmp_path, channels=(5, 3, 1)), strict=True):
+        with Image.open(path) as picture:
+            assert picture.getpixel((2, 1)) == tuple((image[[5, 3, 1], 1, 2] * 255).round().int().tolist())
 
 
 def test_opacity_must_be_said() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter import BadInput, Settings, encode, evaluate, layers, load_model, optimize, receptive_fields
+from inverter import BadInput, LayerNotFound, Settings, encode, evaluate, layers, load_model, optimize, receptive_fields
 from objectives import channel, logit
 from priors import Fourier
 from recipes.attribution import explain
@@ -123,12 +123,111 @@ def test_quantised_weights_work() -> None:
     assert evaluate(load_model(dynamic, input_size=32), channel("0", 1), IMAGES).isfinite().all()
 
 
+class Quantised(nn.Module):
+    """A network whose convolution and linear layer compute in eight bits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+        self.conv, self.relu, self.pool = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.conv(self.enter(x)))
+        return self.leave(self.fc(self.pool(x).flatten(1)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_statically_quantised_network_can_be_asked_but_has_no_gradient() -> None:
+    quantization = torch.ao.quantization
+    net = Quantised().eval()
+    net.qconfig = quantization.get_default_qconfig("fbgemm")
+    prepared = quantization.prepare(net)
+    prepared(IMAGES)
+    model = load_model(quantization.convert(prepared), input_size=32)
+    assert [row.name for row in layers(model)] == ["enter", "conv", "relu", "pool", "fc", "leave"]
+    assert evaluate(model, logit(1) + channel("conv", 2), IMAGES).isfinite().all()
+    code = encode(model, IMAGES, "conv")["conv"]
+    assert code.dtype == torch.float32
+    assert code.shape == (2, 8, 30, 30)
+    assert explain(model, IMAGES, logit(1), "occlusion:size=8,stride=8").isfinite().all()
+    for objective in (logit(1), channel("conv", 2)):
+        with pytest.raises(BadInput, match="quantised layers"):
+            optimize(model, objective, Fourier(1, size=32), SETTINGS)
+        with pytest.raises(BadInput, match="quantised layers"):
+            explain(model, IMAGES, objective, "saliency")
+
+
+def test_weights_in_integer_buffers_work() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weight", torch.randint(-8, 8, (4, 3, 3, 3), dtype=torch.int8))
+            self.register_buffer("scale", torch.tensor(0.1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, self.weight.to(x.dtype) * self.scale).mean((2, 3))
+
+    model = load_model(Packed(), input_size=32)
+    before = model.sha256
+    assert optimize(model, logit(1), Fourier(1, size=32), SETTINGS).scores.isfinite()
+    assert explain(model, IMAGES, logit(1), "saliency").any()
+    model.module.weight[0, 0, 0, 0] += 1
+    assert model.sha256 != before
+
+
+def test_lazy_layers_without_weights_are_reported() -> None:
+    net = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU())
+    with pytest.raises(BadInput, match=r"lazy layers without weights \(0.weight\): run it on a picture first"):
+        load_model(net, input_size=32)
+    net(IMAGES)
+    assert optimize(load_model(net, input_size=32), channel("0", 1), Fourier(1, size=32), SETTINGS).scores.isfinite()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("operation", [torch.linalg.svdvals, torch.linalg.inv, lambda x: torch.fft.rfft2(x).abs()])
+def test_what_the_processor_does_not_compute_in_half_precision_is_reported(operation, dtype: torch.dtype) -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return operation(self.conv(x)).flatten(1)
+
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(BadInput, match=f"the CPU does not compute all of it in {name}: load the network in float32"):
+        evaluate(load_model(Own().to(dtype), input_size=32), logit(1), IMAGES)
+    assert evaluate(load_model(Own(), input_size=32), logit(1), IMAGES).isfinite().all()
+
+
+def test_complex_numbers_are_reported() -> None:
+    class Spectrum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.fft.rfft2(x)
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), Spectrum())
+    with pytest.raises(BadInput, match="layer '1' outputs complex numbers"):
+        optimize(load_model(net, input_size=32), channel("1", 0), Fourier(1, size=32), SETTINGS)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_network_with_a_part_in_torchscript_works() -> None:
+    part = torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU()))
+    model = load_model(nn.Sequential(nn.Conv2d(3, 4, 3), part, nn.Conv2d(4, 4, 1)), input_size=32)
+    assert [row.name for row in layers(model)] == ["0", "2"]
+    assert optimize(model, channel("2", 1), Fourier(1, size=32), SETTINGS).scores.isfinite()
+    assert explain(model, IMAGES, channel("2", 1), "grad-cam").isfinite().all()
+    with pytest.raises(LayerNotFound, match="layer '1' is in TorchScript"):
+        evaluate(model, channel("1", 1), IMAGES)
+
+
 @pytest.mark.parametrize(
     ("net", "says"),
     [
         (nn.Sequential(nn.Conv3d(3, 4, 3)), r"four dimensions .* Conv3d, takes \(B, C, T, H, W\)"),
         (nn.Sequential(nn.Conv1d(3, 4, 3)), r"four dimensions .* Conv1d, takes \(B, C, T\)"),
-        (nn.Sequential(nn.Linear(3072, 4)), r"Linear that takes 3072 numbers"),
+        (nn.Sequential(nn.Linear(3072, 4)), r"Linear that takes 3,072 numbers"),
         (nn.Sequential(nn.Conv2d(4, 4, 3)), r"takes 4 channels and pictures have 3"),
     ],
 )
@@ -138,6 +237,20 @@ def test_a_network_of_another_rank_is_reported_in_one_line(net: nn.Module, says:
     assert "\n" not in str(caught.value)
     with pytest.raises(BadInput, match=says):
         layers(load_model(net, input_size=32))
+
+
+def test_a_fault_of_the_network_is_not_explained_by_its_first_layer() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.unknown
+
+    with pytest.raises(BadInput) as caught:
+        layers(load_model(Broken(), input_size=32))
+    assert "first layer" not in str(caught.value)
 
 
 def test_a_failure_at_any_size_is_not_called_a_matter_of_size() -> None:
@@ -165,3 +278,22 @@ def test_a_network_without_a_gradient_is_reported() -> None:
     for way in ("no_grad", "detach", "argmax"):
         with pytest.raises(BadInput, match="no gradient"):
             optimize(load_model(Frozen(way), input_size=16), logit(0), Fourier(1, size=16), SETTINGS)
+
+
+def test_a_network_that_fails_in_bfloat16_runs_in_the_type_of_its_weights() -> None:
+    class Strict(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            assert x.dtype == self.conv.weight.dtype
+            return x.mean((2, 3))
+
+    model, found = load_model(Strict(), input_size=32), []
+    for precision in ("float32", "bfloat16"):
+        settings = Settings(steps=3, precision=precision)
+        found.append(optimize(model, logit(1), Fourier(1, size=32), settings).images)
+        assert model.layout == torch.channels_last
+    assert torch.equal(*found)

@@ -71,7 +71,7 @@ def test_several_layers_by_algebra(maps: Tensor) -> None:
 def test_a_label_is_the_layer_and_the_codes_name(maps: Tensor) -> None:
     assert code("a", maps).labels == ("code(a:0)", "code(a:1)", "code(a:2)")
     assert code("b", maps[:2], names=["cat", "dog"]).labels == ("code(b:cat)", "code(b:dog)")
-    with pytest.raises(ValueError, match="1 names for 3 targets"):
+    with pytest.raises(ValueError, match="1 name for 3 targets"):
         code("a", maps, names=["cat"])
 
 

@@ -37,7 +37,7 @@ def test_an_objective_that_is_none(objective: object, says: str) -> None:
 @pytest.mark.parametrize(
     ("score", "says"),
     [
-        (lambda seen: seen["0"].mean(), r"returned shape \(\) for 1 pictures, expected one score for each, \(B,\)"),
+        (lambda seen: seen["0"].mean(), r"returned shape \(\) for 1 picture, expected one score for each, \(B,\)"),
         (lambda seen: seen["0"].mean((2, 3)), r"returned shape \(1, 4\)"),
         (lambda _: 3.0, r"returned float"),
         (lambda _: None, r"returned NoneType"),

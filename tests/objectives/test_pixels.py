@@ -63,7 +63,7 @@ def test_it_needs_no_network(target: Tensor, mask: Tensor) -> None:
         ((1, 3, 4, 4), (1, 1, 4, 5), None, "expected targets"),
         ((1, 3, 4, 4), (1, 3, 4, 4), None, "expected targets"),
         ((3, 4, 4), (1, 4, 4), None, "expected targets"),
-        ((2, 3, 4, 4), (2, 1, 4, 4), ["a"], "got 1 names for 2 targets"),
+        ((2, 3, 4, 4), (2, 1, 4, 4), ["a"], "got 1 name for 2 targets"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(

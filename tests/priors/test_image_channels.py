@@ -68,7 +68,7 @@ def test_less_than_one_channel_is_refused(channels) -> None:
 
 
 def test_statistics_of_another_number_of_channels_are_refused() -> None:
-    with pytest.raises(ValueError, match="of 1 channels, expected 3"):
+    with pytest.raises(ValueError, match="of 1 channel, expected 3"):
         as_statistics(natural_statistics(1), 3)
     with pytest.raises(ValueError, match="each of 4 channels"):
         Pixels(1, 8, mean=(0.1, 0.2), image_channels=4)

@@ -47,7 +47,7 @@ def _report(step: int, total: int, metrics: dict[str, float]) -> None:
 
 
 def _train_network(arguments: argparse.Namespace) -> None:
-    from inverter.builtin import WEIGHTS
+    from inverter.sources.builtin import WEIGHTS
     from tools.bundled.train_network import NetworkSettings, save_network, train_network
 
     out = arguments.out or WEIGHTS

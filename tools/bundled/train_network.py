@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inverter.builtin import INPUT_SIZE, MEAN, STD, BuiltinNet
+from inverter.sources.builtin import INPUT_SIZE, MEAN, STD, BuiltinNet
 from tools.bundled.chart import line_chart
 from tools.bundled.corruptions import CORRUPTIONS, Corruption
 from tools.bundled.files import load_checkpoint, save_checkpoint, save_json, save_weights, temporary_for

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
+from inverter.torchscript import named_layers
 from objectives import Objective
 from recipes.attribution.measures.similarity import rank_correlation, similarity
 
@@ -121,7 +122,7 @@ def weighted_layers(model: Model, target: Objective, size: tuple[int, int]) -> l
         size: (height, width) of the images.
     """
     ran: dict[str, int] = {}
-    names = {part: name for name, part in model.module.named_modules()}
+    names = {part: name for name, part in named_layers(model.module).items()}
 
     def record(part: nn.Module, _inputs: object, _output: object) -> None:
         ran.setdefault(names[part], len(ran))

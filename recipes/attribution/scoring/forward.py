@@ -15,6 +15,7 @@ from torch import Tensor
 from inverter import Model
 from inverter.engine import default_batch
 from inverter.input_gradients import InputGradients
+from inverter.scoring import no_gradient
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 
@@ -38,7 +39,8 @@ def score_function(model: Model, target: Objective) -> Iterator[Score]:
         target: an objective with one target, or with one for each image.
 
     Yields:
-        The function images (N, 3, H, W), rows -> scores (N,).
+        The function images (N, 3, H, W), rows -> scores (N,). It raises a `BadInput` for images that require a gradient
+        where the score has none.
 
     Example:
         >>> from inverter import load_model
@@ -50,7 +52,10 @@ def score_function(model: Model, target: Objective) -> Iterator[Score]:
     with model.capture(target.reads) as capture:
 
         def score(images: Tensor, rows: Tensor | None = None) -> Tensor:
-            return target.score(Activations(capture(model.normalize(images)), images, rows)).float()
+            found = target.score(Activations(capture(model.normalize(images)), images, rows)).float()
+            if images.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+                raise no_gradient(target)
+            return found
 
         yield score
 

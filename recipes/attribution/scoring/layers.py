@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from inverter import Model
 from inverter.attention import read_attention
-from inverter.axes import Axes
 from inverter.capture import resolve
 from inverter.outputs import main_tensor
+from inverter.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.scoring.forward import know_axes, score_function, select_targets
@@ -63,7 +63,8 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
     """Address of the last layer with feature maps that the target depends on.
 
     In a classifier that is the layer before global pooling; where a class token is read, the input of the last
-    attention, after which the tokens of the patches play no part; for a target inside the network, the layer it reads.
+    attention, after which the tokens of the patches play no part; for a target inside the network, the layer it reads;
+    for one of several outputs, the last layer of its branch.
 
     Args:
         model: the network.
@@ -122,7 +123,7 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
 
     noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0)).to(model.device)
     with ExitStack() as stack:
-        for name, part in model.module.named_modules():
+        for name, part in named_layers(model.module).items():
             stack.callback(part.register_forward_hook(hook(name)).remove)
         attentions = stack.enter_context(read_attention(model.module))
         capture = stack.enter_context(model.capture(target.reads))
@@ -130,13 +131,16 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
         inside = tuple(f"{each.layer}." for each in attentions)
         first = select_targets(target, torch.zeros(1, dtype=torch.long, device=model.device))
         total = first.score(Activations(read, noise)).sum()
-    for address, name, depth, tensor in ran:
+    gradients = _gradients(total, [tensor for _, _, _, tensor in ran])
+    for (address, name, depth, tensor), gradient in zip(ran, gradients, strict=True):
         axes = model.axes(address) or model.axes(address, size)
         maps = tensor if axes is None or axes.rank != tensor.ndim else axes.maps(tensor, 1, size)
         in_attention = name.startswith(inside) and address not in target.reads
         if in_attention or not has_maps(maps.shape) or (axes is not None and not axes.ordered):
             continue
-        if axes is not None and axes.prefix and not _reaches(total, tensor, axes, size):
+        if total.requires_grad and gradient is None:
+            continue  # of another output
+        if gradient is not None and axes is not None and axes.prefix and not axes.maps(gradient, 1, size).any():
             passed.unread.add(address)
             continue
         passed.layers.append(address)
@@ -144,12 +148,11 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
     return passed
 
 
-def _reaches(total: Tensor, tensor: Tensor, axes: Axes, size: tuple[int, int]) -> bool:
-    """Whether the score depends on the places of a layer."""
-    if not (total.requires_grad and tensor.requires_grad):
-        return False
-    (gradient,) = torch.autograd.grad(total, tensor, retain_graph=True, allow_unused=True)
-    return gradient is not None and bool(axes.maps(gradient, 1, size).any())
+def _gradients(total: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    """The gradient of a score with respect to each of some tensors; None where it does not depend on one."""
+    taking = [tensor for tensor in tensors if tensor.requires_grad] if total.requires_grad else []
+    found = iter(torch.autograd.grad(total, taking, allow_unused=True)) if taking else iter(())
+    return [next(found) if taking and tensor.requires_grad else None for tensor in tensors]
 
 
 @torch.no_grad()

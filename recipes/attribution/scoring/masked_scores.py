@@ -60,7 +60,7 @@ class _MixedPrecisionScore:
     """
 
     def __init__(self, model: Model, score: Score, fast: Folding, row: int) -> None:
-        self.device, self.score, self.fast, self.row = model.device, score, fast, row
+        self.device, self.dtype, self.score, self.fast, self.row = model.device, model.dtype, score, fast, row
         self.half: bool | None = None
         self.offset = torch.zeros((), device=model.device)  # of all scores in bfloat16
 
@@ -68,7 +68,7 @@ class _MixedPrecisionScore:
         if self.half is not None:
             return self._scores(copies, self.half) + self.offset
         exact, self.half = self._scores(copies, False), False
-        if len(copies) > 1 and has_bfloat16(self.device):
+        if len(copies) > 1 and self.dtype == torch.float32 and has_bfloat16(self.device):
             moved = exact - self._scores(copies, True)
             self.half = bool(moved.std() <= BFLOAT16_TOLERANCE * exact.std())
             if self.half:
@@ -77,5 +77,5 @@ class _MixedPrecisionScore:
 
     def _scores(self, copies: Tensor, half: bool) -> Tensor:
         rows = torch.full((len(copies),), self.row, device=copies.device)
-        with Settings(precision="bfloat16" if half else "float32").autocast(self.device), self.fast:
+        with Settings(precision="bfloat16" if half else "float32").autocast(self.device, self.dtype), self.fast:
             return self.score(copies, rows)

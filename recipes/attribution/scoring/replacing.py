@@ -58,6 +58,10 @@ def replaced_activation(
         tensor = first_tensor(held) if where.part == INPUT else select_tensor(held, where.part, where.name)
         if tensor is None:
             raise BadInput(f"no tensor goes into module {where.name!r}: choose another layer than {layer!r}")
+        if not tensor.is_floating_point():
+            raise BadInput(
+                f"layer {layer!r} outputs a tensor of {tensor.dtype}, expected one of real numbers: choose another"
+            )
         if axes is None or axes.rank != tensor.ndim:
             return exchanged(held, tensor, replace(tensor))
         return exchanged(held, tensor, axes.put(tensor, replace(axes.maps(tensor, batch[0], size)), size))

@@ -144,7 +144,8 @@ function showFull(full) {
 function rowsOf({ unit, patch, kind, rank }) {
   const { quantiles = {}, fires, active } = unit.metrics;
   return [
-    [kindOf(unit) === "class" ? "Class" : "Channel", unit.channel], ["Name", unit.name], ["Layer", unit.layer],
+    [kindOf(unit) === "class" ? "Class" : "Channel", unit.channel], ["Name", unit.name],
+    ["Words", unit.metrics.words?.map((word) => `${word.text} ${text(word.score)}`).join(", ")], ["Layer", unit.layer],
     [kind === "most" ? "Most" : "Least", rank], ["Activation", patch.value], ["Picture", patch.name],
     ["Position", patch.at?.join(", ")], ["Window", `${patch.window[3] - patch.window[1]} by ${patch.window[2] - patch.window[0]} px`],
     ["Fires in", share(fires)], ["Active at", share(active)],

@@ -262,7 +262,7 @@ def test_an_empty_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_too_few_activations_for_a_layout() -> None:
-    with pytest.raises(ValueError, match="5 activations are too few"):
+    with pytest.raises(ValueError, match="got 5 activations, too few"):
         lay_out(np.ones((5, 3)), "umap", seed=0)
 
 
@@ -277,7 +277,7 @@ def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, method: 
 def test_activations_of_one_direction_are_one_line(method: str) -> None:
     # t-SNE of equal vectors takes the process down.
     lengths = np.random.default_rng(0).uniform(0.5, 2, size=(50, 1))
-    with pytest.raises(ValueError, match="50 activations point in only 1 directions, too few"):
+    with pytest.raises(ValueError, match="50 activations point in only 1 direction, too few"):
         lay_out(lengths * np.array([0.3, 0.7, 0.2]), method, seed=0)
 
 

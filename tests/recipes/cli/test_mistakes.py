@@ -18,7 +18,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown flag": ((*MODEL, "--colour", "red"), "--colour"),
     "a flag that is nearly one": (
         ("gallery", "--chanels", "3"),
-        "did you mean --channels? (see inverter gallery --help)",
+        "did you mean --channels or --show-channels? (see inverter gallery --help)",
     ),
     "a flag that is nearly one, and another missing": (("repeat", "x", "--unt", "3"), "did you mean --unit?"),
     "a missing flag": (("atlas", "--layer", "conv"), "required: --images (see inverter atlas --help)"),

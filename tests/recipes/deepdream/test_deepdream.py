@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import count, pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -54,7 +55,7 @@ def test_a_run_writes_picture_and_frames(tiny_net: nn.Module, photo: Path, tmp_p
     with Image.open(video) as frames:
         assert frames.size == (90, 60)
         assert frames.n_frames == 1 + 4
-    assert [(update.done, update.units) for update in said] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [(update.done, update.units) for update in said] == [(0, 2), (0.5, 2), (1, 2), (1.5, 2), (2, 2)]
     assert list(video.parent.iterdir()) == [video]
 
 
@@ -80,8 +81,10 @@ def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: 
 
 
 def stop_after(steps: int) -> Callable[[RunProgress], None]:
-    def progress(update: RunProgress) -> None:
-        if update.done == steps:
+    calls = count(0)  # the first before any step
+
+    def progress(_update: RunProgress) -> None:
+        if next(calls) == steps:
             raise KeyboardInterrupt
 
     return progress
@@ -133,6 +136,25 @@ def test_a_stopped_dream_is_kept_next_to_the_finished_one(
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a-unfinished.gif", "a-unfinished.png", "a.gif", "a.png", "photo.png",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("zoom", "noun", "units"), [(0, "octave", 2), (3, "frame", 4)])
+def test_progress_counts_what_was_asked_for(
+    tiny_net: nn.Module, photo: Path, tmp_path: Path, zoom: int, noun: str, units: int
+) -> None:
+    seen: list[RunProgress] = []
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", out=str(tmp_path / "a.png"), steps=3, octaves=2,
+        octave_scale=1.2, video=str(tmp_path / "a.gif") if zoom else None, zoom=zoom,
+    ).run(seen.append)  # fmt: skip
+    assert {(update.noun, update.units) for update in seen} == {(noun, units)}
+    for values in ([update.done for update in seen], [update.share or 0 for update in seen]):
+        assert values[0] == 0
+        assert all(before < after for before, after in pairwise(values))
+    assert (seen[-1].done, seen[-1].share) == (units, 1)
+    if not zoom:
+        assert [update.done for update in seen] == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+        assert seen[3].share == pytest.approx(50 * 75 / (50 * 75 + 60 * 90))  # the work goes by pixels
 
 
 def test_a_stopped_zoom_dream_keeps_its_frames(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:

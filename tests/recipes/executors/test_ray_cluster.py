@@ -27,7 +27,7 @@ def test_two_actors_of_which_one_is_killed_leave_the_same_bytes(killed: Callable
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_does_not_fit_the_cluster_is_reported_in_one_line(killable_gallery: Any) -> None:
     with pytest.raises(
-        ValueError, match="one worker needs 1 cores and 2 GPUs, but the entire Ray cluster has"
+        ValueError, match="one worker needs 1 core and 2 GPUs, but the entire Ray cluster has"
     ) as caught:
         killable_gallery.recipe("there", ray="local", ray_gpus=2.0).run()
     assert "\n" not in str(caught.value)

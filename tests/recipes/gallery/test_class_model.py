@@ -65,7 +65,7 @@ def test_a_class_that_does_not_exist_is_an_error(given: Any, said: str) -> None:
 
 
 def test_a_preset_fills_in_only_what_was_not_given() -> None:
-    best = ClassModel()
+    best = ClassModel(preset="best")
     assert (best.steps, best.learning_rate, best.augment) == (
         PRESETS["best"].steps,
         PRESETS["best"].learning_rate,
@@ -74,7 +74,7 @@ def test_a_preset_fills_in_only_what_was_not_given() -> None:
     own = ClassModel(preset="simonyan", steps=7, learning_rate=0.3, augment="light")
     assert (own.steps, own.learning_rate, own.augment) == (7, 0.3, "light")
     assert ClassModel(preset="simonyan").augment == "none"
-    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of best, simonyan"):
+    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of auto, best, tokens, simonyan"):
         ClassModel(preset="worst")
 
 
@@ -150,13 +150,14 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--class", "56"], "out of range"),
         (["--judge-weights", "w.safetensors"], "judge_weights is given but no judge: set judge to a network"),
         (["--judge", "torchvision:missing"], "torchvision has no model 'missing'"),
-        (["--augment", "wild"], "unknown augmentation 'wild'"),
     ):
         assert main(["classes", "--steps", "1", *arguments, *out]) == 2
         error = capsys.readouterr().err.splitlines()
         assert len(error) == 1
         assert said in error[0]
     assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="unknown augment 'wild'; did you mean wide"):
+        ClassModel(augment="wild")
 
 
 def test_the_key_in_toml_is_the_flag(tmp_path: Path) -> None:
@@ -202,3 +203,25 @@ def test_progress_over_several_tries_goes_up_to_all_units_and_no_further(tiny_ne
 def test_an_invalid_number_of_tries_is_an_error(tiny_net: nn.Module, tmp_path: Path, tries: Any) -> None:
     with pytest.raises(ValueError, match=r"tries must be (an integer of at least 1|at most 1000)"):
         recipe(tiny_net, tmp_path / "out", tries=tries)
+
+
+def test_the_network_decides_between_the_presets_and_the_manifest_says_which(tmp_path: Path) -> None:
+    patches = nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    conv = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for net, name in ((patches, "tokens"), (conv, "best")):
+        one = recipe(net, tmp_path / name, class_="0", steps=None)
+        context = RunContext(one, one.load())
+        assert one.transforms(context) == PRESETS[name].augment
+        (stage,) = one.problem(context, one.units(context)).stages
+        assert stage == {
+            "tries": PRESETS[name].tries,
+            "steps": PRESETS[name].steps,
+            "learning_rate": PRESETS[name].learning_rate,
+        }
+        settings = one.recorded_settings(context)
+        assert settings["preset"] == name
+        assert settings["prior"] == PRESETS[name].prior
+        assert settings["augment"] == PRESETS[name].augment
+        own = recipe(net, tmp_path / name, class_="0", prior="pixels", augment="light")
+        assert own.transforms(context) == "light"
+        assert own.recorded_settings(RunContext(own, own.load()))["learning_rate"] is None  # that of the prior

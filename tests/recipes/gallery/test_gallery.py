@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from inverter import Model, evaluate, load_model
 from objectives import channel, diversity
 from recipes import Gallery
+from recipes.gallery.gallery import FOURIER_STEPS, PATCHES
 from recipes.options.indices import parse_channels
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.store import Store
@@ -265,6 +266,8 @@ def test_no_file_is_written_before_all_units_are_known_to_exist(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"augment": "standart"}, "unknown augment 'standart'; did you mean standard?"),
+        ({"augment": ["light"]}, "unknown augment ['light']"),
         ({"objective": "loss"}, "unknown objective 'loss'; expected one of channel, neuron, logit, softmax"),
         ({"prior": "wavelet"}, "unknown prior 'wavelet'"),
         ({"attempts": 0}, "attempts must be an integer of at least 1, got 0"),
@@ -280,6 +283,24 @@ def test_a_gallery_that_cannot_be_is_refused_when_it_is_made(options: dict[str, 
     with pytest.raises(ValueError) as caught:
         Gallery(**options)
     assert says in str(caught.value)
+
+
+def test_a_network_that_reads_patches_has_defaults_of_its_own() -> None:
+    patches = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.GELU())
+    for net, augment, stage, mean in (
+        (patches, "tokens", PATCHES, True),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU()), "standard", {"steps": FOURIER_STEPS}, False),
+    ):
+        recipe = gallery(Model(net, input_size=(16, 16)), layer="1", channels="0", steps=None)
+        context = RunContext(recipe, recipe.load())
+        problem = recipe.problem(context, recipe.units(context))
+        assert recipe.recorded_settings(context)["augment"] == recipe.transforms(context) == augment
+        assert problem.stages == [stage]
+        assert bool(problem.prior.mean.any()) == mean  # of natural images, or grey
+        own = gallery(recipe.model, layer="1", channels="0", steps=9, learning_rate=0.5, augment="light")
+        (given,) = own.problem(context, recipe.units(context)).stages
+        assert {"steps": 9, "learning_rate": 0.5}.items() >= given.items()
+        assert own.transforms(context) == "light"
 
 
 def test_it_is_a_frozen_value_of_json_settings(tiny: Model) -> None:

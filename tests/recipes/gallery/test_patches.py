@@ -209,7 +209,7 @@ def command(*flags: str) -> list[str]:
         (("--images", "photos", "--layer", "missing"), "no layer 'missing'"),
         (("--images", "photos", "--objective", "logit", "--layer", "features.stem"), "leave out layer"),
         (("--images", "photos", "--size", "0"), "size must be"),
-        ((*STEM, "--images", "bad"), "none of the 1 pictures can be read"),
+        ((*STEM, "--images", "bad"), "none of the 1 picture can be read"),
     ],
     ids=str,
 )

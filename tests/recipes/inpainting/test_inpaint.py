@@ -199,6 +199,23 @@ def test_a_picture_does_not_depend_on_its_batch(run: Callable[..., Report], phot
     assert all(abs(one[file].astype(int) - two[file]).max() <= 1 for file in one)
 
 
+def test_only_restored_pictures_are_counted(
+    run: Callable[..., Report], photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(photo.with_name("b.png"), 1)
+    seen: list[RunProgress] = []
+    report = run(seen.append, image=str(photo.parent))
+    assert {update.units for update in seen} == {2}
+    assert report.made == len(report.requested) == 2
+    assert "2 pictures in" in repr(report)
+    shares = [update.share for update in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    arguments = ["--image", str(photo), "--missing", "0.25", "--steps", "1", "--out", str(photo.with_name("out"))]
+    assert main(["inpaint", *arguments]) == 0
+    assert "1 picture in" in capsys.readouterr().out
+
+
 def test_longest_side(run: Callable[..., Report]) -> None:
     assert pictures(run(size=10).out)["images/a.png"].shape == (8, 10, 3)
 
@@ -209,7 +226,7 @@ def test_an_interrupted_run_resumes(run: Callable[..., Report], photo: Path, tmp
     complete = pictures(run(image=folder, out=str(tmp_path / "complete")).out)
 
     def stop(update: RunProgress) -> None:
-        if update.done > 3:  # at 3 its last step is done, but it is not written yet
+        if update.done > 1:  # at 1 its last step is done, but it is not written yet
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -259,7 +276,7 @@ def test_invalid_options_are_errors_before_anything_is_written(
         ((20, 16), (0, 0, 0, 0), "masks no pixel; expected some missing (black) and some known (white) ones"),
         ((20, 16), (0, 0, 20, 16), "masks all pixels"),
         (None, None, "cannot be read as a picture"),
-        ("two", None, "got 2 masks for 1 pictures"),
+        ("two", None, "got 2 masks for 1 picture;"),
     ],
 )
 def test_the_command_line_says_what_is_wrong_with_a_mask_in_one_line(
@@ -284,7 +301,7 @@ def test_the_command_line_ends_with_the_psnr(photo: Path, tmp_path: Path, capsys
     arguments = ["--image", str(photo), "--missing", "0.25", "--steps", "2", "--out", str(tmp_path / "out")]
     assert main(["inpaint", *arguments]) == 0
     said = capsys.readouterr().out
-    assert "2 pictures in" in said
+    assert "1 picture in" in said
     assert "PSNR of the missing pixels: " in said
     assert said.strip().endswith("index.html")
 

@@ -299,7 +299,7 @@ def test_a_picture_that_cannot_be_read_is_named(run: Callable[..., Report], phot
         run(image=str(photos / "broken.png"))
     (tmp_path / "damaged").mkdir()
     (photos / "broken.png").rename(tmp_path / "damaged" / "broken.png")
-    with pytest.raises(ValueError, match=r"none of the 1 pictures can be read; .*broken\.png"):
+    with pytest.raises(ValueError, match=r"none of the 1 picture can be read; .*broken\.png"):
         run(image=str(tmp_path / "damaged"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"there is no picture in '.*empty'"):

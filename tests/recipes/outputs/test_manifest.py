@@ -89,6 +89,8 @@ def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:
         "parameters": 8,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
+        "value_range": [0.0, 1.0],
+        "show_channels": [],
         "device": "cpu",
     }
 

@@ -28,7 +28,7 @@ def record(file: str) -> Record:
 
 
 def open_store(folder: Path, steps: int = 4, fresh: bool = False) -> Store:
-    return Store.open(folder, manifest(steps), page, FILES, fresh)
+    return Store.open(folder, manifest(steps), page, dict.fromkeys(FILES), fresh)
 
 
 def add(store: Store, *files: str) -> None:

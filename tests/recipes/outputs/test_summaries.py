@@ -24,7 +24,7 @@ def record(number: int, **more) -> Record:
 
 def store(folder: Path) -> Store:
     manifest = Manifest("gallery", SETTINGS, {"spec": "net"}, planned=2)
-    return Store.open(folder, manifest, lambda _: "page", ["images/0000.png", "images/0001.png"])
+    return Store.open(folder, manifest, lambda _: "page", dict.fromkeys(["images/0000.png", "images/0001.png"]))
 
 
 def test_a_finished_folder_has_a_sheet_and_a_table(tmp_path: Path) -> None:

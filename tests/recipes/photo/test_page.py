@@ -20,16 +20,18 @@ def unit(objective: str, file: str, layer: str = "", channel: int | None = None,
     return {**place, "score": None, "steps": 32, "seconds": 0.5, "status": "ok", "metrics": metrics}
 
 
-def cell(layer: str, y: int, x: int, columns: int) -> dict[str, Any]:
+def cell(layer: str, y: int, x: int) -> dict[str, Any]:
+    rows, columns = LAYERS[layer]
     channels = [{"channel": 7, "value": 4.0}, {"channel": y, "value": 2.0}]
-    metrics = {"position": [y, x], "magnitude": 1.0 + y * columns + x, "channels": channels, "cosine": 0.75}
+    metrics = {"position": [y, x], "map_size": [rows, columns], "magnitude": 1.0 + y * columns + x}
+    metrics |= {"channels": channels, "cosine": 0.75}
     return unit("direction", f"images/{layer}/position-{y}-{x}.png", layer, **metrics)
 
 
 def units(source: str = "fish.png") -> list[dict[str, Any]]:
-    found = [unit("original", "originals/fish.png", source=source, maps=LAYERS)]
+    found = [unit("original", "originals/fish.png", source=source)]
     for layer, (rows, columns) in LAYERS.items():
-        found += [cell(layer, y, x, columns) for y in range(rows) for x in range(columns)]
+        found += [cell(layer, y, x) for y in range(rows) for x in range(columns)]
         found.append(unit("channel", f"images/{layer}/channel-7.png", layer, 7))
     return found
 
@@ -84,7 +86,6 @@ def test_layers_are_chosen_and_the_fragment_keeps_the_view(visit: Callable[..., 
 
 def test_what_a_manifest_says_is_text(visit: Callable[..., Any], tmp_path: Path) -> None:
     made = units(source=HOSTILE)
-    made[0]["metrics"]["maps"] = {HOSTILE: [1, 1]}
     made[1]["layer"] = HOSTILE
     seen = visit(write_page(tmp_path, made))
     expect(seen.page.locator("h1")).to_have_text(HOSTILE)

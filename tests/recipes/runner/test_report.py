@@ -81,7 +81,7 @@ def test_progress_is_shown_by_default_and_silent_on_request(
     Gallery(model=model, layer="body", channels="0", steps=2, out=str(tmp_path / "b")).run()
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.search(r"^gallery: 1/1 pictures, all finished$", err, re.MULTILINE)
+    assert re.search(r"^gallery: 1/1 picture, all finished$", err, re.MULTILINE)
 
 
 def test_a_dream_returns_a_report_too(tiny_net: nn.Module, photos: Path, tmp_path: Path) -> None:

@@ -385,3 +385,13 @@ def test_a_silent_unit_is_tried_once_more_and_is_no_failure(tmp_path: Path) -> N
     assert report.failed == []
     assert len(report.silent) == 2
     assert str(report.closing).startswith("2 pictures are of silent units")
+
+
+def test_a_unit_that_only_wakes_after_the_first_steps_is_not_silent(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Model(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()), input_size=(32, 32))
+    report = gallery(model, tmp_path, layer="1", channels="0", size=32, steps=2).run()
+    (record,) = report.records
+    assert record.status == "ok"
+    assert record.score is not None
+    assert record.score > 0

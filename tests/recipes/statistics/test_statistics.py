@@ -109,7 +109,7 @@ def test_arrays_of_any_channels(tmp_path: Path, kind: str) -> None:
 )
 def test_wrong_arrays_are_skipped_with_a_reason(tmp_path: Path, array: np.ndarray, reason: str) -> None:
     np.save(tmp_path / "wrong.npy", array, allow_pickle=True)
-    with pytest.raises(ValueError, match=r"got none \(1 of 1 files skipped: wrong\.npy: .*" + reason):
+    with pytest.raises(ValueError, match=r"got none \(1 of 1 file skipped: wrong\.npy: .*" + reason):
         Statistics(images=str(tmp_path), out=str(tmp_path / "out.json")).run(None)
     assert not (tmp_path / "out.json").exists()
 

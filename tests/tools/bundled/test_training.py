@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter.builtin import BuiltinNet
+from inverter.sources.builtin import BuiltinNet
 from tools.bundled.__main__ import main
 from tools.bundled.chart import line_chart
 from tools.bundled.corruptions import CORRUPTIONS

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inverter.builtin import categories
+from inverter.sources.builtin import categories
 from tools.bundled import world
 from tools.bundled.stream import Chunks, stream
 

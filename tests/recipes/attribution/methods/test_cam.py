@@ -204,9 +204,7 @@ def test_the_default_layer_of_tokens_is_the_last_whose_places_are_read(transform
 
 
 def test_places_that_no_target_reads_are_refused(transformer: Model, pictures: Tensor) -> None:
-    message = (
-        r"does not depend on the places of layer 'blocks\.2\.fc1', but on other tokens.*such as blocks\.2\.norm1"
-    )
+    message = r"does not depend on the places of layer 'blocks\.2\.fc1', but on other tokens.*such as blocks\.2\.norm1"
     with pytest.raises(ValueError, match=message) as caught:
         explain(transformer, pictures, logit(0), "grad-cam", layer="blocks.2.fc1")
     assert "\n" not in str(caught.value)

@@ -15,9 +15,11 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter.metadata import as_input_size
+from inverter.sources.source import Found, Source
 from inverter_errors import MissingFile
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 WEIGHTS = DATA / "builtin.safetensors"
 RECORD = DATA / "builtin.json"
 INPUT_SIZE = 128
@@ -128,3 +130,25 @@ def _installed(path: Path) -> Path:
     if not path.is_file():
         raise MissingFile(f"the bundled network's file {str(path)!r} is missing: install the package with its data")
     return path
+
+
+def _load(name: str, pretrained: bool) -> Found:
+    return load_builtin(), {
+        "normalize": (MEAN, STD),
+        "input_size": as_input_size(INPUT_SIZE),
+        "categories": categories(),
+        "weights": WEIGHTS,
+    }
+
+
+def _names(pattern: str) -> list[str]:
+    return ["builtin"]
+
+
+SOURCE = Source(
+    name="builtin",
+    form="builtin",
+    takes=lambda spec: spec if spec == "builtin" else None,
+    load=_load,
+    names=_names,
+)

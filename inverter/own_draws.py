@@ -1,0 +1,72 @@
+"""Random numbers that networks draw in their forward passes: from a fixed seed, and apart from everybody else's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SEED = 0
+
+
+class OwnDraws:
+    """The global generators of torch, Python and NumPy as a network sees them, from one forward pass to the next.
+
+    A network may draw in eval mode too: random masks, stochastic depth, dropout that is always on. Its draws start at
+    a fixed seed, so that a result can be repeated, and the caller's generators are left as they were.
+
+    Example:
+        >>> draws, before = OwnDraws(), torch.get_rng_state()
+        >>> with draws.apply(torch.device("cpu")):
+        ...     one = torch.rand(1)
+        >>> with draws.apply(torch.device("cpu")):
+        ...     other = torch.rand(1)
+        >>> bool(one == other), torch.equal(torch.get_rng_state(), before)
+        (False, True)
+    """
+
+    def __init__(self) -> None:
+        self._torch: dict[torch.device, Tensor] = {}
+        self._python: Any = random.Random(SEED).getstate()
+        self._numpy: Any = np.random.MT19937(SEED)
+
+    @contextmanager
+    def apply(self, device: torch.device) -> Iterator[None]:
+        """A context in which the global generators are the network's.
+
+        Args:
+            device: where the network is; its generator and the CPU's are meant.
+        """
+        generators = [_generator(place) for place in dict.fromkeys((torch.device("cpu"), device))]
+        theirs = [(generator, generator.get_state()) for generator in generators if generator is not None]
+        python, numpy = random.getstate(), np.random.get_bit_generator()
+        for generator, _ in theirs:
+            if generator.device in self._torch:
+                generator.set_state(self._torch[generator.device])
+            else:
+                generator.manual_seed(SEED)
+        random.setstate(self._python)
+        np.random.set_bit_generator(self._numpy)
+        try:
+            yield
+        finally:
+            self._python, self._numpy = random.getstate(), np.random.get_bit_generator()
+            random.setstate(python)
+            np.random.set_bit_generator(numpy)
+            for generator, state in theirs:
+                self._torch[generator.device] = generator.get_state()
+                generator.set_state(state)
+
+
+def _generator(device: torch.device) -> torch.Generator | None:
+    """The global generator of a device; None where there is none, or none that is ready."""
+    if device.type == "cpu":
+        return torch.default_generator
+    if device.type == "cuda" and torch.cuda.is_initialized():
+        return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+    return None

@@ -1,0 +1,75 @@
+"""Networks of any architecture pass the layer table, a gallery, an inversion and an explanation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from inverter import Model, layers, load_model, stages
+from recipes import Explain, Gallery, Invert
+from recipes.activations.predictions import classifies
+from tests.recipes.robustness.architectures import NETWORKS
+
+LEAST = 40
+
+
+def test_there_are_many() -> None:
+    assert len(NETWORKS) >= LEAST
+
+
+@pytest.fixture(params=NETWORKS.items(), ids=NETWORKS)
+def network(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, int]:
+    """A network with random weights, the side of its pictures, and a picture in the working folder."""
+    name, (make, side) = request.param
+    if name.startswith("transformers"):
+        pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("picture.png")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make(), side
+
+
+def held(model: Model) -> tuple[object, ...]:
+    """What the use of a network may not change."""
+    parts = [
+        (name, part.training, len(part._forward_hooks), sorted(vars(part)))
+        for name, part in model.module.named_modules()
+    ]
+    return model.sha256, parts, [parameter.requires_grad for parameter in model.module.parameters()]
+
+
+def chosen_layer(model: Model) -> str:
+    """A stage in the middle; of a network without stages, a layer with maps."""
+    if found := stages(model):
+        return found[len(found) // 2]
+    rows = [row.name for row in layers(model) if row.size]
+    return rows[len(rows) // 2]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning:timm")
+def test_an_architecture_passes_every_recipe(network: tuple[nn.Module, int]) -> None:
+    net, side = network
+    model = load_model(net, input_size=side)
+    before, layer = held(model), chosen_layer(model)
+    (row,) = [row for row in layers(model) if row.name == layer]
+    methods = {"saliency": (), "grad-cam": layer} if row.axes == "BCHW" else {"saliency": ()}
+    target = "logit:top" if classifies(model) else f"channel:{layer}:0"
+    recipes = (
+        Gallery(model=model, layer=layer, channels=0, steps=2, out="gallery"),
+        Invert(model=model, layer=layer, image="picture.png", prior="fourier", start="noise", steps=2, out="inverted"),
+        *(
+            Explain(model=model, image="picture.png", target=target, method=method, layer=at, out=method)
+            for method, at in methods.items()
+        ),
+    )
+    for recipe in recipes:
+        records = recipe.run(None).records
+        assert {record.status for record in records} <= {"ok", "silent"}
+        assert len(records) >= (recipe.name != "gallery") + 1
+        assert all((Path(recipe.out) / record.file).is_file() for record in records)
+    assert held(model) == before
