@@ -43,7 +43,7 @@ class RescaleRule(Rules):
     With the differences dx = x - x' and dy = y - y' between input and reference, an activation function propagates the
     multiplier m dy / dx: the Rescale rule of Shrikumar et al. 2017 (section 3.5.2). A maximum assigns dy to the
     position of the larger value. All other operations that are not linear (products, attention, normalisation, softmax,
-    quotients, a complete `multi_head_attention_forward`) propagate the mean of their gradient on the straight path from
+    quotients) propagate the mean of their gradient on the straight path from
     the reference to the input, as integrated gradients do for the network: a product assigns half of dy to each factor.
     The sum over the inputs of m dx is always the difference of the output (summation to delta, eq. 1).
     """

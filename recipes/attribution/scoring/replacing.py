@@ -86,6 +86,7 @@ def exchanged(held: Any, old: Tensor, new: Tensor) -> Any:
         new: what takes its place.
 
     Example:
+        >>> import torch
         >>> one, other = torch.zeros(1), torch.ones(1)
         >>> exchanged({"a": (one, 3)}, one, other)
         {'a': (tensor([1.]), 3)}
