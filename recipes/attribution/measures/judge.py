@@ -205,7 +205,7 @@ class Judge:
 
         objective, images = self._objective, self.images.to(self.model.device)
         if self.target.of_class:
-            objective = objectives.softmax(self.channels)
+            objective = objectives.softmax(self.channels, self.target.address)
         removed, blurred = (baseline_image(self.model, images, name) for name in (REMOVED, BLURRED))
         with score_function(self.model, objective) as score:
             at_once = copies_at_once(self.model, images)

@@ -128,6 +128,7 @@ OPTIONS: dict[str, Callable[[Path], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*the bundled generator makes grey")
 @pytest.mark.parametrize("prior", PRIORS)
 def test_every_prior_makes_spectrograms(prior: str, place: Path, tmp_path: Path) -> None:
     text = OPTIONS.get(prior, lambda _place: prior)(place)
@@ -139,6 +140,13 @@ def test_every_prior_makes_spectrograms(prior: str, place: Path, tmp_path: Path)
     assert LOW <= values.min() < values.max() <= HIGH
 
 
+@pytest.mark.filterwarnings("default:.*the bundled generator makes grey")
+def test_a_generator_of_natural_pictures_says_what_it_cannot(place: Path, tmp_path: Path, capsys) -> None:
+    flags = ["--layer", "deep", "--channels", "0", "--prior", "gan", "--steps", "1", "--out", str(tmp_path)]
+    assert main(["gallery", "--model", f"{place}/net.py:net", *flags]) == 0
+    assert "the bundled generator makes grey pictures, the same in each of 8 channels" in capsys.readouterr().err
+
+
 def test_a_dream_keeps_its_array_and_never_replaces_its_photo(place: Path, tmp_path: Path) -> None:
     network, photo = ["--model", f"{place}/net.py:net", "--layer", "stem"], place / "arrays" / "a.npy"
     flags = ["--image", str(photo), "--octaves", "1", "--steps", "1", "--show-channels", "0"]
@@ -147,6 +155,22 @@ def test_a_dream_keeps_its_array_and_never_replaces_its_photo(place: Path, tmp_p
     assert pictures(tmp_path) == {Path("dream.png"): (SIZE[1], SIZE[0])}
     assert main(["dream", *network, *flags, "--out", str(place / "arrays" / "a.png")]) == 2
     assert not (place / "arrays" / "a.png").exists()
+
+
+def test_a_map_of_very_many_positions_is_pooled(place: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("recipes.photo.icons.MANY_POSITIONS", 900)
+    photo = ["--image", str(place / "arrays" / "a.npy"), "--layer", "stem", "--icon", "8", "--steps", "1"]
+    network = ["--model", f"{place}/net.py:net", "--out", str(tmp_path / "grid")]
+    assert main(["grid", *network, *photo]) == 2
+    assert "24x40 positions, which makes 9" in (line := capsys.readouterr().err)
+    assert "set pool to N or HxW" in line
+    assert main(["grid", *network, *photo, "--pool", "8x10"]) == 0
+    manifest = json.loads((tmp_path / "grid" / "manifest.json").read_text())
+    cells = [unit["metrics"] for unit in manifest["units"] if unit["objective"] == "direction"]
+    assert [cell["map_size"] for cell in cells] == [[3, 4]] * 12
+    assert [cell["position"] for cell in cells] == [[y, x] for y in range(3) for x in range(4)]
+    with Image.open(tmp_path / "grid" / "grids" / "stem.png") as picture:
+        assert picture.size == (4 * 8, 3 * 8)
 
 
 def test_pictures_of_another_size(place: Path, tmp_path: Path) -> None:
