@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import OUTPUT, Activations, Objective
 from objectives.units import as_map, by_device
 
@@ -53,7 +53,9 @@ def text_match(
         output = as_map(activations[OUTPUT], OUTPUT).float().mean((2, 3))
         expected = activations.pick(targets(output.device))
         if expected.shape[1] != output.shape[1]:
-            raise BadInput(f"the texts' vectors have {expected.shape[1]} numbers, the model's output {output.shape[1]}")
+            raise BadInput(
+                f"the texts' vectors have {plural(expected.shape[1], 'number')}, the model's output {output.shape[1]}"
+            )
         cosine = F.cosine_similarity(output, expected, dim=1)
         if others is None:
             return cosine

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.activations.unit_names import MEASURES, Measure
 from recipes.gallery.patches import Patches
 from recipes.options.fields import check_integer, option
@@ -160,7 +160,7 @@ class Names(Patches):
         vectors = torch.from_numpy(np.array(embedded.array(OUTPUT, "mean")))
         if vectors.shape[1] != words.shape[1]:
             raise BadInput(
-                f"{text.spec} outputs {vectors.shape[1]} numbers for a picture and its text tower {words.shape[1]} for "
+                f"{text.spec} outputs {plural(vectors.shape[1], 'number')} for a picture and its text tower {words.shape[1]} for "
                 "a text: expected vectors of one space"
             )
         similarities = F.normalize(vectors, dim=1) @ words.T
