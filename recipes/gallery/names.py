@@ -160,8 +160,8 @@ class Names(Patches):
         vectors = torch.from_numpy(np.array(embedded.array(OUTPUT, "mean")))
         if vectors.shape[1] != words.shape[1]:
             raise BadInput(
-                f"{text.spec} outputs {plural(vectors.shape[1], 'number')} for a picture and its text tower {words.shape[1]} for "
-                "a text: expected vectors of one space"
+                f"{text.spec} outputs {plural(vectors.shape[1], 'number')} for a picture and its text tower "
+                f"{words.shape[1]} for a text: expected vectors of one space"
             )
         similarities = F.normalize(vectors, dim=1) @ words.T
         top = self.top or min(MOST_PICTURES, max(LEAST, len(similarities) // 10))

@@ -38,7 +38,7 @@ def test_it_is_silent_after_a_second_attempt_and_the_page_lists_it_last(
     assert report.closing == "1 picture is of a silent unit, which no picture made active: features.9/19"
     page = visit(tmp_path / "out/index.html").page
     expect(page.locator("body")).to_contain_text("1 unit is silent: no picture activated it.")
-    expect(page.locator(".unit h3")).to_have_text(["18", "20", "19"])
+    expect(page.locator(".unit .what")).to_have_text(["18", "20", "19"])
 
 
 def test_patches_call_it_silent_and_no_error(squeezenet: Model, photographs_folder: Path, tmp_path: Path) -> None:
