@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inverter.failures import first_line
 from inverter.sources.quiet import quiet
 from inverter.sources.source import Found, Source
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 
 EXPORTED = ".pt2"
 SCRIPTED = (".pt", ".pth", ".ts", ".torchscript", ".jit", ".zip")
@@ -69,7 +69,9 @@ def _sides(program: torch.export.ExportedProgram, name: str) -> tuple[int | None
     inputs = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     shape: Any = inputs[0].meta["val"].shape if inputs and "val" in inputs[0].meta else ()
     if len(inputs) != 1 or len(shape) != 4:
-        raise BadInput(f"{name} takes {len(inputs)} inputs, the first of shape {tuple(shape)}; expected (B, C, H, W)")
+        raise BadInput(
+            f"{name} takes {plural(len(inputs), 'input')}, the first of shape {tuple(shape)}; expected (B, C, H, W)"
+        )
     if isinstance(shape[0], int):
         raise BadInput(
             f"{name} was exported for batches of {shape[0]}: export it with dynamic_shapes, "
