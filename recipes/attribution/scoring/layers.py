@@ -222,8 +222,7 @@ def layer_gradient(
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
     size = (images.shape[2], images.shape[3])
-    for read in target.reads:  # found out now: it may take a forward pass, which must not be seen below
-        _ = model.axes(read) or model.axes(read, size)
+    know_axes(model, target, size)
 
     def begin_here(activation: Tensor) -> Tensor:
         under.close()
@@ -232,7 +231,7 @@ def layer_gradient(
 
     with (
         torch.enable_grad(),
-        replaced_activation(model, layer, (images.shape[2], images.shape[3]), begin_here),
+        replaced_activation(model, layer, size, begin_here),
         score_function(model, target) as score,
         under,
     ):

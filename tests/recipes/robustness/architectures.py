@@ -240,8 +240,8 @@ NETWORKS: dict[str, tuple[Make, int]] = {
         32,
     ),
     "timm dinov2 with registers": (
-        _timm("vit_small_patch14_reg4_dinov2", img_size=28, depth=2, embed_dim=16, num_heads=2),
-        28,
+        _timm("vit_small_patch14_reg4_dinov2", img_size=42, depth=2, embed_dim=16, num_heads=2),
+        42,
     ),
     "timm eva": (_timm("eva02_tiny_patch14_224", img_size=28, depth=2, embed_dim=24, num_heads=2), 28),
     "timm swin": (
