@@ -177,7 +177,9 @@ class Judge:
         if not self.target.of_class:
             return None
         score = objectives.logit if self.target.kind == "logit" else objectives.softmax
-        return score(runner_up_classes(self.model, self.images, self.channels))
+        output = self.target.address
+        rivals = runner_up_classes(self.model, self.images, self.channels, output)
+        return None if rivals is None else score(rivals, output)
 
     @cached_property
     def channels(self) -> list[int]:
