@@ -159,7 +159,7 @@ class Experts(nn.Module):
         super().__init__()
         self.gate, self.weights = nn.Linear(3, 2), nn.Linear(3, 8 * 27)
         self.experts = nn.ModuleList([nn.Conv2d(8, 8, 3, 1, 1), nn.Conv2d(8, 8, 1)])
-        self.last, self.head = nn.Identity(), nn.Linear(8, 4)
+        self.last, self.head = nn.BatchNorm2d(8), nn.Linear(8, 4)
         self.calls, self.seen = 0, []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ NETWORKS: dict[str, tuple[Make, int]] = {
     "torchvision convnext": (_torchvision(_convnext), 32),
     "torchvision fcn": (_torchvision(_fcn), 32),
     "torchvision vit": (
-        _torchvision(lambda m: m.VisionTransformer(32, 8, 2, 2, hidden_dim=16, mlp_dim=32, num_classes=8)),
+        _torchvision(lambda m: m.VisionTransformer(32, 8, 3, 2, hidden_dim=16, mlp_dim=32, num_classes=8)),
         32,
     ),
     "torchvision swin": (
