@@ -55,6 +55,12 @@ def _vgg(models: Any) -> nn.Module:
     return net
 
 
+def _vit(models: Any) -> nn.Module:
+    net = models.VisionTransformer(32, 8, 3, 2, hidden_dim=16, mlp_dim=32, num_classes=8)
+    nn.init.normal_(net.heads.head.weight)  # zero at first, so that no logit would depend on the picture
+    return net
+
+
 def _regnet(models: Any) -> nn.Module:
     blocks = models.regnet.BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8, se_ratio=0.25)
     return models.RegNet(blocks, num_classes=8, stem_width=8)
@@ -212,7 +218,7 @@ NETWORKS: dict[str, tuple[Make, int]] = {
     "torchvision convnext": (_torchvision(_convnext), 32),
     "torchvision fcn": (_torchvision(_fcn), 32),
     "torchvision vit": (
-        _torchvision(lambda m: m.VisionTransformer(32, 8, 3, 2, hidden_dim=16, mlp_dim=32, num_classes=8)),
+        _torchvision(_vit),
         32,
     ),
     "torchvision swin": (
