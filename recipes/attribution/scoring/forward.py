@@ -114,6 +114,13 @@ def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
         raise BadInput(f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}")
 
 
+def fixed_noise(model: Model, size: tuple[int, int]) -> Tensor:
+    """A picture of uniform noise (1, C, height, width), the same each time, for looks at how a network works."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    noise = torch.rand(1, len(model.mean), *size, generator=generator, dtype=torch.float32, device="cpu")
+    return noise.to(model.device)
+
+
 def noise_level(images: Tensor, share: float) -> Tensor:
     """The standard deviation of each image's noise, a share of its range of values: (B, 1, 1, 1)."""
     return share * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))

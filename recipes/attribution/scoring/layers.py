@@ -19,7 +19,7 @@ from inverter.outputs import main_tensor
 from inverter.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Activations, Objective
-from recipes.attribution.scoring.forward import know_axes, score_function, select_targets
+from recipes.attribution.scoring.forward import fixed_noise, know_axes, score_function, select_targets
 from recipes.attribution.scoring.replacing import replaced_activation
 
 _CACHE: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
@@ -140,7 +140,7 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
 
         return record
 
-    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0)).to(model.device)
+    noise = fixed_noise(model, size)
     with ExitStack() as stack:
         for name, part in named_layers(model.module).items():
             stack.callback(part.register_forward_hook(hook(name)).remove)
@@ -241,8 +241,7 @@ def layer_gradient(
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
     size = (images.shape[2], images.shape[3])
-    for read in target.reads:  # found out now: it may take a forward pass, which must not be seen below
-        _ = model.axes(read) or model.axes(read, size)
+    know_axes(model, target, size)
 
     def begin_here(activation: Tensor) -> Tensor:
         under.close()
@@ -251,7 +250,7 @@ def layer_gradient(
 
     with (
         torch.enable_grad(),
-        replaced_activation(model, layer, (images.shape[2], images.shape[3]), begin_here),
+        replaced_activation(model, layer, size, begin_here),
         score_function(model, target) as score,
         under,
     ):
