@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -140,6 +141,34 @@ class Axes:
         channels = [axis for axis, letter in enumerate(self.letters) if letter in "AC"]
         places = [axis for axis, letter in enumerate(self.letters) if letter not in "ABC"]
         return tensor.permute(self.letters.index("B"), *channels, *places).flatten(1, len(channels))
+
+
+AxesByPattern = Mapping[str, str] | Sequence[str] | str
+"""Axes by a pattern for addresses: a mapping, or texts PATTERN=AXES."""
+
+
+def as_axes(axes: AxesByPattern | None) -> dict[str, Axes]:
+    """Axes by a pattern for addresses.
+
+    Args:
+        axes: {pattern: axes}, or one or several texts `PATTERN=AXES`, with axes as in `Axes.parse`.
+
+    Raises:
+        BadInput: for anything else.
+
+    Example:
+        >>> as_axes("blocks.*=BNC+1") == as_axes({"blocks.*": "BNC+1"}) == {"blocks.*": Axes("BNC", prefix=1)}
+        True
+    """
+    if isinstance(axes, Mapping):
+        pairs = list(axes.items())
+    else:
+        texts = [] if axes is None else [axes] if isinstance(axes, str) else list(axes)
+        parted = [text.rpartition("=") if isinstance(text, str) else ("", "", "") for text in texts]
+        pairs = [(pattern, letters) for pattern, _, letters in parted]
+    if not all(isinstance(text, str) and text for pair in pairs for text in pair):
+        raise BadInput(f"axes: got {axes!r}; expected PATTERN=AXES, such as 'blocks.*=BNC+1'")
+    return {pattern: Axes.parse(text) for pattern, text in pairs}
 
 
 @lru_cache(maxsize=1024)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from inverter.axes import AxesByPattern
 from inverter.checkpoints import find_weights, load_weights
 from inverter.input_values import (
     Normalize,
@@ -43,7 +44,7 @@ def load_model(
     device: str | torch.device | None = None,
     input_size: InputSize | None = None,
     categories: Categories | None = None,
-    axes: Mapping[str, str] | None = None,
+    axes: AxesByPattern | None = None,
     value_range: ValueRange | None = None,
     show_channels: ShowChannels | None = None,
 ) -> Model:
@@ -80,7 +81,8 @@ def load_model(
         categories: names of the classes, or a file of them: one a line, or JSON (see `inverter.metadata`). Default:
             those of the network's source, or of its attribute `categories`.
         axes: what each axis of a layer's tensor is, where a forward pass does not show it: `BCHW`, `BHWC`,
-            `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses.
+            `BNC`, `NBC`, `BCN`, `BNC+1` (one class token before those of the patches), by a pattern for addresses; also
+            as texts `PATTERN=AXES`.
         value_range: (low, high) of the network's values before normalisation, as (-80, 0) for decibels: arrays are read
             and written in it, and the 0 and 1 of pictures stand for its ends. Default: that of the network's source,
             else (0, 1).
@@ -111,7 +113,7 @@ def load_model(
     if categories is not None:
         given["categories"] = as_categories(categories)
     if axes is not None:
-        given["axes"] = dict(axes)
+        given["axes"] = axes
     if value_range is not None:
         given["value_range"] = as_value_range(value_range)
     if show_channels is not None:

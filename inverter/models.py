@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inverter.axes import Axes
+from inverter.axes import Axes, AxesByPattern, as_axes
 from inverter.capture import FORWARD_ERRORS, Capture, check_address, may_be_memory_order, resolve, unwrap
 from inverter.failures import batched, cannot_process
 from inverter.frozen import frozen
@@ -129,7 +129,7 @@ class Model:
         input_size: tuple[int, int] | None = None,
         categories: Sequence[str] = (),
         weights: Path | None = None,
-        axes: Mapping[str, str] | None = None,
+        axes: AxesByPattern | None = None,
         text: TextTower | None = None,
         value_range: ValueRange = UNIT,
         show_channels: ShowChannels = (),
@@ -143,9 +143,9 @@ class Model:
         self.value_range: tuple[float, float] = UNIT
         self.show_channels: tuple[int, ...] = ()
         self.take(normalize, value_range, show_channels)
-        self.declare(axes or {})
+        self.declare(axes)
 
-    def declare(self, axes: Mapping[str, str]) -> None:
+    def declare(self, axes: AxesByPattern | None) -> None:
         """Sets the axes of layers whose places a forward pass does not show.
 
         Args:
@@ -154,7 +154,7 @@ class Model:
         Raises:
             BadInput: for unknown axes.
         """
-        self._places = Places({pattern: Axes.parse(text) for pattern, text in axes.items()})
+        self._places = Places(as_axes(axes))
 
     def __repr__(self) -> str:
         height, width = self.input_size

@@ -268,9 +268,11 @@ class Places:
             tokens = self.axes(module, address._replace(part=""), run, size)
             return None if tokens is None else Axes("BNC", prefix=tokens.prefix, ordered=tokens.ordered)
         address = address._replace(token="")
-        for pattern, axes in self.given.items():
-            if fnmatchcase(address.name, pattern):
-                return axes
+        found = self._find(module, address, run, size)
+        given = next((axes for pattern, axes in self.given.items() if fnmatchcase(address.name, pattern)), None)
+        return given if given and (found is None or found.rank == given.rank) else found
+
+    def _find(self, module: nn.Module, address: Address, run: ForwardPass, size: Size) -> Axes | None:
         if address not in self._known and not address.part and outputs_maps(module.get_submodule(address.name)):
             return Axes("BCHW")
         if address not in self._known and size not in self._looked:

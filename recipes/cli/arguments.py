@@ -185,6 +185,9 @@ def _add_run(commands: Any) -> None:
     _add_help(command)
 
 
+_OF_LAYERS = ("model", "weights", "normalize", "input_size", "categories", "axes", "value_range", "size", "device")
+
+
 def _add_layers(commands: Any) -> None:
     command = _command(
         commands,
@@ -194,7 +197,7 @@ def _add_layers(commands: Any) -> None:
         "inverter layers --model torchvision:squeezenet1_0",
     )
     for field in fields(NetworkRecipe):
-        if field.name in ("model", "weights", "normalize", "input_size", "categories", "value_range", "size", "device"):
+        if field.name in _OF_LAYERS:
             _add_field(command, field)
     _add_help(command)
 

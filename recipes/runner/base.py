@@ -123,7 +123,13 @@ class NetworkFields:
     categories: str | Sequence[str] | None = option(
         None, "file with the class names: one a line, or JSON (default: those of the model's source)", group=NETWORK
     )
-
+    axes: str | Sequence[str] | None = option(
+        None,
+        "PATTERN=AXES: which axes of a layer's tensor are channels and places, where they are not found, such as "
+        "'blocks.*=BNC+1' (default: found; inverter layers shows them); may be repeated",
+        repeat=True,
+        group=NETWORK,
+    )
     value_range: str | Sequence[float] | None = option(
         None, "low,high: the network's values before normalisation, in which arrays are (default: 0,1)", group=NETWORK
     )
@@ -144,6 +150,7 @@ class NetworkFields:
             self.categories,
             value_range=self.value_range,
             show_channels=self.show_channels,
+            axes=self.axes,
         )
         return model.assuming(self.shown_size)
 

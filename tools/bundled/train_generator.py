@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inverter import builtin
+from inverter.sources import builtin
 from priors.generator_net import CLASSES, SIZE, WEIGHTS, BundledGenerator
 from tools.bundled import world
 from tools.bundled.chart import line_chart

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter import builtin
+from inverter.sources import builtin
 from priors import generator_net
 from tools.bundled.corruptions import CORRUPTIONS
 from tools.bundled.lessons import target
