@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inverter import Model
 from inverter.attention import read_attention
 from inverter.capture import resolve
-from inverter.outputs import main_tensor
+from inverter.outputs import main_tensor, named_tensors
 from inverter.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Activations, Objective
@@ -128,14 +128,16 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
 
     What the modules inside of an attention compute (queries, keys, values) is left out.
     """
-    passed, calls, ran = PassedMaps(), Counter[str](), list[tuple[str, str, int, Tensor]]()
+    passed, calls, ran = PassedMaps(), Counter[str](), list[tuple[str, str, int, Tensor, list[Tensor]]]()
     know_axes(model, target, size)
 
     def hook(name: str) -> Callable[..., None]:
         def record(module: nn.Module, _inputs: Any, output: Any) -> None:
             passed.weighted += any(True for _ in module.parameters(recurse=False))
             if name and (tensor := main_tensor(output)) is not None:
-                ran.append((f"{name}#{calls[name]}" if calls[name] else name, name, passed.weighted, tensor))
+                others = [other for other in named_tensors(output).values() if other is not tensor]
+                address = f"{name}#{calls[name]}" if calls[name] else name
+                ran.append((address, name, passed.weighted, tensor, others))
             calls[name] += 1
 
         return record
@@ -150,8 +152,12 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
         inside = tuple(f"{each.layer}." for each in attentions)
         first = select_targets(target, torch.zeros(1, dtype=torch.long, device=model.device))
         total = first.score(Activations(read, noise)).sum()
-    gradients = _gradients(total, [tensor for _, _, _, tensor in ran])
-    for (address, name, depth, tensor), gradient in zip(ran, gradients, strict=True):
+    apart = [other for *_, others in ran for other in others]
+    gradients = _gradients(total, [*(tensor for _, _, _, tensor, _ in ran), *apart])
+    read_apart = {
+        id(other) for other, gradient in zip(apart, gradients[len(ran) :], strict=True) if gradient is not None
+    }
+    for (address, name, depth, tensor, others), gradient in zip(ran, gradients[: len(ran)], strict=True):
         axes = model.axes(address) or model.axes(address, size)
         maps = tensor if axes is None or axes.rank != tensor.ndim else axes.maps(tensor, 1, size)
         in_attention = name.startswith(inside) and address not in target.reads
@@ -159,6 +165,8 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
             continue
         if total.requires_grad and gradient is None:
             continue  # of another output
+        if any(id(other) in read_apart for other in others):
+            continue  # the target passes by the maps, through another tensor of the same output (pooled inside)
         if gradient is not None and axes is not None and axes.prefix and not axes.maps(gradient, 1, size).any():
             passed.unread.add(address)
             continue

@@ -58,6 +58,31 @@ def test_the_default_layer_is_the_last_with_maps_before_the_target(tiny: Model) 
     assert last_map_layer(tiny, channel("stem.0", 0), (16, 16)) == "stem.0"
 
 
+def test_the_default_layer_is_none_that_pools_its_maps_itself() -> None:
+    """As the base models of transformers do: what comes after them reads the pooled vector, not the maps."""
+
+    class Base(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            maps = self.conv(x).relu()
+            return {"last_hidden_state": maps, "pooler_output": maps.mean((2, 3))}
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base, self.head = Base(), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.base(x)["pooler_output"])
+
+    model = load_model(Classifier(), input_size=16, device="cpu")
+    assert last_map_layer(model, logit(0), (16, 16)) == "base.conv"
+    assert last_map_layer(model, channel("base", 1), (16, 16)) == "base"
+
+
 @pytest.mark.parametrize("call", ["relu", "relu#1"])
 def test_a_module_that_runs_twice_has_a_gradient_for_each_call(call: str, tiny: Model, pictures: Tensor) -> None:
     maps, gradient = layer_gradient(tiny, pictures, logit(2), call)
