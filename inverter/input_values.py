@@ -170,4 +170,6 @@ def taken_channels(model: Model) -> int:
         for part in convolutions:
             hooks.callback(part.register_forward_pre_hook(reached).remove)
         model.module(picture)
+    if not found and not any(part.in_channels == 3 for part in convolutions):
+        found = [convolutions[0].in_channels]  # what runs before it does not take three
     return found[0] or 3 if found else 3

@@ -36,7 +36,7 @@ class ModuleState:
         changeable = [value for value in found.values() if isinstance(value, _CHANGEABLE)]
         self.empty = [value for value in changeable if not value]  # most of them: tables of hooks
         self.contents = [(value, _copied(value)) for value in changeable if value]
-        tensors = [value for value in found.values() if isinstance(value, _TENSOR)]
+        tensors: list[Tensor] = [value for value in found.values() if isinstance(value, _TENSOR)]
         self.parameters = [(name, value, _version(value)) for name, value in module.named_parameters()]
         leaves = [value for value in tensors if value.is_leaf]
         self.trained = [value for value in leaves if value.requires_grad]

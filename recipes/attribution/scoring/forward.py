@@ -105,7 +105,7 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
     """Yields `count` draws of standard normal noise (3, H, W), the same for all images and in any grouping."""
     generator = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
-        yield torch.randn(images.shape[1:], generator=generator).to(images.device)
+        yield torch.randn(images.shape[1:], generator=generator, dtype=torch.float32).to(images.device)
 
 
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:

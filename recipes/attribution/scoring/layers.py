@@ -77,7 +77,12 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
     passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target, size))
     if not passed.layers:
         raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
-    layer, depth = passed.layers[-1], passed.depths[-1]
+    runs = list(zip(passed.layers, passed.depths, strict=True))
+
+    def depends(layer: str) -> bool:
+        return bool(_cached(model, (layer, target.reads, size), lambda: _depends(model, target.reads, layer, size)))
+
+    layer, depth = next((run for run in reversed(runs) if depends(run[0])), runs[-1])
     if depth < LEAST_DEPTH * passed.weighted:
         raise BadInput(
             f"the last layer of {model.spec} with maps is {layer!r}, after {depth} of {passed.weighted} layers with "
@@ -101,6 +106,20 @@ class PassedMaps:
     depths: list[int] = field(default_factory=list)
     weighted: int = 0
     unread: set[str] = field(default_factory=set)
+
+
+def _depends(model: Model, reads: Sequence[str], layer: str, size: tuple[int, int]) -> bool:
+    """False if what is read goes on from another tensor of a layer's output than the main one."""
+    added: list[Tensor] = []
+
+    def replace(activation: Tensor) -> Tensor:
+        added.append(torch.zeros_like(activation).requires_grad_())
+        return activation + added[0]
+
+    picture = model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device))
+    with torch.enable_grad(), replaced_activation(model, layer, size, replace), model.capture(reads) as capture:
+        read = [tensor.sum() for tensor in capture(picture).values() if tensor.requires_grad]
+        return bool(read) and torch.autograd.grad(read, added, allow_unused=True)[0] is not None
 
 
 @torch.enable_grad()
@@ -221,6 +240,9 @@ def layer_gradient(
     """
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
+    size = (images.shape[2], images.shape[3])
+    for read in target.reads:  # found out now: it may take a forward pass, which must not be seen below
+        _ = model.axes(read) or model.axes(read, size)
 
     def begin_here(activation: Tensor) -> Tensor:
         under.close()
@@ -238,6 +260,6 @@ def layer_gradient(
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
             raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-        ((activation, leaf),) = seen
+        activation, leaf = seen[-1]  # a forward pass that a network kept from ending is run twice
         (gradient,) = torch.autograd.grad(total, leaf)
     return activation, gradient
