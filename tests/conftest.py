@@ -44,6 +44,7 @@ SLOW = (
     "recipes/attribution/methods/test_propagation.py",
     "recipes/attribution/test_on_device.py",
     "recipes/attribution/test_weights.py",
+    "recipes/cli/test_module.py",
     "recipes/cli/test_repeat.py",
     "recipes/cli/test_streams.py",
     "recipes/executors/test_processes.py",
