@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from inverter.attention_functions import explicit_attention, opened
 from inverter.axes import CLASS_TOKEN, Axes
 from inverter.relu_spellings import function_name
+from inverter.torchscript import named_layers
 from inverter_errors import BadInput, OutOfRange
 
 WEIGHTS = "attention"
@@ -243,7 +244,7 @@ def read_attention(module: nn.Module) -> Iterator[Attentions]:
         return leave
 
     with ExitStack() as stack:
-        for name, part in module.named_modules():
+        for name, part in named_layers(module).items():
             stack.callback(part.register_forward_pre_hook(begin(name), with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(end(name)).remove)
         stack.enter_context(reader)

@@ -90,7 +90,7 @@ class Augment:
 
         Example:
             >>> Augment().cropped((1120, 1120), (224, 224))
-            Augment(shift=0.0, scale=(0.4, 1.0), rotate=0.0, noise=0.0, crop=0.2)
+            Augment(shift=0.0, scale=(0.4, 1.0), rotate=0.0, noise=0.0, crop=0.2, color=0.0, flip=False)
         """
         crop = min(1.0, max(window[0] / size[0], window[1] / size[1]))
         low, high = self.scale

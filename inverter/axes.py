@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from inverter_errors import BadInput, OutOfRange
+from inverter_errors import BadInput, OutOfRange, plural
 
 CLASS_TOKEN = "cls"
 """The name of the first token of a layer that has tokens before those of the patches."""
@@ -126,7 +126,7 @@ class Axes:
             raise BadInput(f"unknown token {token!r} of layer {layer!r}: expected cls, all, or the index of a token")
         index = 0 if token == CLASS_TOKEN else int(token)
         if index >= tokens.shape[2]:
-            raise OutOfRange(f"token {index} is out of range: layer {layer!r} has {tokens.shape[2]} tokens")
+            raise OutOfRange(f"token {index} is out of range: layer {layer!r} has {plural(tokens.shape[2], 'token')}")
         return tokens[:, :, index]
 
     @property

@@ -151,7 +151,12 @@ def _climb(
             f"make it {type(prior).__name__}({objective.count}, ...) or give one target"
         )
     with torch.no_grad():
-        size = prior.take(torch.tensor([0], device="cpu"))().shape[2:]
+        _, channels, *size = prior.take(torch.tensor([0], device="cpu"))().shape
+    if channels != len(model.mean):
+        raise BadInput(
+            f"{model.spec} takes pictures of {len(model.mean)} channels and {type(prior).__name__} has {channels}: "
+            f"set its image_channels={len(model.mean)}"
+        )
     size = (size[0], size[1])
     if prior.cropped and isinstance(transform, Augment) and transform.crop == 1:
         transform = transform.cropped(size, model.size_for())

@@ -91,6 +91,12 @@ def cannot_process(
     return BadInput(f"{text}{_hint(model, error) or f'; its own size is {own}'}")
 
 
+def _named(layer: nn.Module) -> str:
+    """The type of a layer with its article."""
+    name = type(layer).__name__
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
+
+
 def _hint(model: Model, error: Exception) -> str:
     """What may be the cause other than the size."""
     if model.dtype in (torch.float16, torch.bfloat16) and any(text in str(error) for text in _NO_SUCH_TYPE):
@@ -115,5 +121,5 @@ def _hint(model: Model, error: Exception) -> str:
         )
     for kind, takes in _OTHER_RANKS.items():
         if isinstance(first, kind) and any(word in str(error) for word in ("input", "indices")):
-            return f"; {_FOUR}, and its first layer, a {type(first).__name__}, takes {takes}: {_WRAP}"
+            return f"; {_FOUR}, and its first layer, {_named(first)}, takes {takes}: {_WRAP}"
     return ""

@@ -147,8 +147,11 @@ def fixed_statistics(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    cudnn_enabled: bool | None = None,
 ) -> Fixed | None:
     """Mean, variance, scale, shift and eps of a `batch_norm` with these arguments; None if its statistics change."""
+    if cudnn_enabled is not None:  # `torch.batch_norm`, as in exported networks: weight and bias come first
+        running_mean, running_var, weight, bias = weight, bias, running_mean, running_var
     if training or running_mean is None or running_var is None or _learns((weight, bias)):
         return None
     return running_mean, running_var, weight, bias, eps

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.frozen import frozen
+from inverter.own_draws import OwnDraws
 from inverter_errors import BadInput
 
 if TYPE_CHECKING:
@@ -169,5 +170,8 @@ def taken_channels(model: Model) -> int:
     with suppress(_Reached, Exception), torch.no_grad(), frozen(model.module), ExitStack() as hooks:
         for part in convolutions:
             hooks.callback(part.register_forward_pre_hook(reached).remove)
+        hooks.enter_context(OwnDraws().apply(picture.device))
         model.module(picture)
+    if not found and not any(part.in_channels == 3 for part in convolutions):
+        found = [convolutions[0].in_channels]  # what runs before it does not take three
     return found[0] or 3 if found else 3

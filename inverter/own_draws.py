@@ -44,20 +44,20 @@ class OwnDraws:
         """
         generators = [_generator(place) for place in dict.fromkeys((torch.device("cpu"), device))]
         theirs = [(generator, generator.get_state()) for generator in generators if generator is not None]
-        python, numpy = random.getstate(), np.random.get_bit_generator()
+        python, numpy = random.getstate(), np.random.get_bit_generator()  # type: ignore[attr-defined]
         for generator, _ in theirs:
             if generator.device in self._torch:
                 generator.set_state(self._torch[generator.device])
             else:
                 generator.manual_seed(SEED)
         random.setstate(self._python)
-        np.random.set_bit_generator(self._numpy)
+        np.random.set_bit_generator(self._numpy)  # type: ignore[attr-defined]
         try:
             yield
         finally:
-            self._python, self._numpy = random.getstate(), np.random.get_bit_generator()
+            self._python, self._numpy = random.getstate(), np.random.get_bit_generator()  # type: ignore[attr-defined]
             random.setstate(python)
-            np.random.set_bit_generator(numpy)
+            np.random.set_bit_generator(numpy)  # type: ignore[attr-defined]
             for generator, state in theirs:
                 self._torch[generator.device] = generator.get_state()
                 generator.set_state(state)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import FORWARD_ERRORS, may_be_memory_order, resolve
+from inverter.capture import FORWARD_ERRORS, Address, may_be_memory_order, resolve
 from inverter.failures import batched, cannot_process
 from inverter.field_geometry import Axis, PlaceWindow, ReceptiveField
 from inverter.field_tracker import FieldTracker
@@ -30,12 +30,13 @@ Of an output of several tensors each is there too, under its address (`layer:NAM
 
 
 @torch.no_grad()
-def follow(model: Model, size: tuple[int, int]) -> Calls:
+def follow(model: Model, size: tuple[int, int], needed: Sequence[Address] = ()) -> Calls:
     """Traces a forward pass of one picture.
 
     Args:
         model: the network.
         size: (height, width) of the picture in pixels.
+        needed: layers; once they have run, what comes after may fail: a head that takes pictures of one size only.
 
     Returns:
         Outputs and receptive fields of all modules that run, in the order of their first calls.
@@ -45,18 +46,18 @@ def follow(model: Model, size: tuple[int, int]) -> Calls:
     """
     try:
         try:
-            return _calls(model, size)
+            return _calls(model, size, needed)
         except FORWARD_ERRORS as error:
             if not (may_be_memory_order(error) and model.relay()):
                 raise
-            return _calls(model, size)
+            return _calls(model, size, needed)
     except InverterError:
         raise
     except FORWARD_ERRORS as error:
         raise cannot_process(model, error, size, (), lambda _, own: _calls(model, own)) from error
 
 
-def _calls(model: Model, size: tuple[int, int]) -> Calls:
+def _calls(model: Model, size: tuple[int, int], needed: Sequence[Address] = ()) -> Calls:
     seen: Calls = {}
     with ExitStack() as stack:
         picture = torch.full((1, len(model.mean), *size), 0.5, dtype=torch.float32, device=model.device)
@@ -76,7 +77,11 @@ def _calls(model: Model, size: tuple[int, int]) -> Calls:
         stack.enter_context(batched(model.module))
         stack.enter_context(frozen(model.module))
         with OwnDraws().apply(picture.device), nullcontext() if script_of(model.module) else tracker:
-            model.module(model.normalize(picture))
+            try:
+                model.module(model.normalize(picture))
+            except FORWARD_ERRORS:
+                if not needed or any(each.call >= len(seen.get(each.name, ())) for each in needed):
+                    raise
     return seen
 
 
@@ -96,7 +101,7 @@ def receptive_fields(
 
     Raises:
         LayerNotFound: for an address that names no layer.
-        BadInput: if the network cannot process such a picture.
+        BadInput: if the network cannot process such a picture as far as the layers.
 
     Example:
         >>> from inverter import load_model
@@ -107,10 +112,10 @@ def receptive_fields(
     for layer in layers:
         model.check_layer(layer)
     size = model.size_for(size)
-    seen = follow(model, size)
+    addresses = {layer: resolve(model.module, layer) for layer in layers}
+    seen = follow(model, size, list(addresses.values()))
     found = {}
-    for layer in layers:
-        address = resolve(model.module, layer)
+    for layer, address in addresses.items():
         part = f"{address.name or 'output'}:{address.part}" if address.part else address.name
         calls = seen.get(part, [])
         traced = address.call < len(calls) and not address.token

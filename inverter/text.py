@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from inverter.capture import FORWARD_ERRORS
 from inverter.frozen import frozen
 from inverter.switches import normal_tensors
-from inverter_errors import BadInput, InverterError
+from inverter_errors import BadInput, InverterError, plural
 
 SCALE = 100.0
 """Factor of similarities before a softmax, where a network does not say its own: that of CLIP."""
@@ -202,7 +202,9 @@ def encoded(text: TextTower, texts: Sequence[str], spec: str) -> Tensor:
         raise BadInput(f"the text tower of {spec} failed on {texts[0]!r}: {reason}") from error
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(texts) or not found.isfinite().all():
         got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-        raise BadInput(f"the text tower of {spec} returned {got} for {len(texts)} texts; expected finite (N, D)")
+        raise BadInput(
+            f"the text tower of {spec} returned {got} for {plural(len(texts), 'text')}; expected finite (N, D)"
+        )
     return F.normalize(found.detach().float().cpu(), dim=1)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from objectives.base import OUTPUT, Activations, Objective
 from objectives.units import as_map, by_device
 
@@ -63,7 +63,7 @@ def text_match(
         expected = activations.pick(targets(output.device))
         if expected.shape[1] != output.shape[1]:
             raise BadInput(
-                f"the texts' vectors have {expected.shape[1]} numbers, the model's output has {output.shape[1]}"
+                f"the texts' vectors have {plural(expected.shape[1], 'number')}, the model's output {output.shape[1]}"
             )
         if expected.shape[0] not in (1, output.shape[0]):
             raise BadInput(

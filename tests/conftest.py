@@ -22,6 +22,10 @@ hypothesis.settings.load_profile("inverter")
 SLOW_FIXTURES = {"browser", "cluster", "shared_data"}
 """A test that uses one of these, directly or through another fixture like `squeezenet`, is not `quick`."""
 SLOW = (
+    "inverter/sources/test_exported.py",
+    "inverter/sources/test_hub.py",
+    "inverter/sources/test_huggingface.py",
+    "inverter/sources/test_open_clip.py",
     "inverter/test_contexts.py",
     "inverter/test_lbfgs.py",
     "inverter/test_memory.py",

@@ -27,3 +27,20 @@ def test_every_text_installs_this_distribution_with_an_extra_that_exists() -> No
             for extra in match["extra"].split(","):
                 assert extra in PROJECT["optional-dependencies"], f"{name}: {match[0]}"
     assert found > 10
+
+
+def test_every_file_of_the_packages_is_in_the_wheel() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = [pattern.removesuffix("*") for pattern in tools["packages"]["find"]["include"]]
+    listed = subprocess.run(["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    data = {
+        path
+        for package, patterns in tools["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    for name in listed.splitlines():
+        path = ROOT / name
+        assert path in data or (path.suffix == ".py" and (path.parent / "__init__.py").is_file()), name
+    assert all((ROOT / package / "py.typed") in data for package in packages)
+    assert f"{tools['py-modules'][0]}.py" == "inverter_errors.py"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inverter.failures import first_line
 from inverter.sources.quiet import quiet
 from inverter.sources.source import Found, Source
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 
 EXPORTED = ".pt2"
 SCRIPTED = (".pt", ".pth", ".ts", ".torchscript", ".jit", ".zip")
@@ -49,18 +49,15 @@ def _load(name: str, pretrained: bool) -> Found:
         for node in getattr(getattr(part, "graph", None), "nodes", ()):
             node.meta.clear()  # traced shapes, which cannot be copied; instead of torch by these, `_check` checks
     sides = _sides(program, name)
-    module.register_forward_pre_hook(partial(_check, name, sides))
+    module.register_forward_pre_hook(partial(_check, sides))
     return module, {"input_size": sides} if None not in sides else {}
 
 
-def _check(name: str, sides: tuple[int | None, int | None], module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def _check(sides: tuple[int | None, int | None], module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     """Refuses pictures of another size than the exported one: their layers may have it in their code."""
     height, width = inputs[0].shape[2:]
     if any(side not in (None, given) for side, given in zip(sides, (height, width), strict=True)):
-        raise BadInput(
-            f"{name} is exported for pictures of {sides[0] or 'any'}x{sides[1] or 'any'} pixels, got {height}x{width}: "
-            "give that size, or export it with dynamic ones"
-        )
+        raise ValueError(f"it was exported for {sides[0] or 'any'}x{sides[1] or 'any'}: export it with dynamic sides")
 
 
 def _sides(program: torch.export.ExportedProgram, name: str) -> tuple[int | None, int | None]:
@@ -72,7 +69,9 @@ def _sides(program: torch.export.ExportedProgram, name: str) -> tuple[int | None
     inputs = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     shape: Any = inputs[0].meta["val"].shape if inputs and "val" in inputs[0].meta else ()
     if len(inputs) != 1 or len(shape) != 4:
-        raise BadInput(f"{name} takes {len(inputs)} inputs, the first of shape {tuple(shape)}; expected (B, C, H, W)")
+        raise BadInput(
+            f"{name} takes {plural(len(inputs), 'input')}, the first of shape {tuple(shape)}; expected (B, C, H, W)"
+        )
     if isinstance(shape[0], int):
         raise BadInput(
             f"{name} was exported for batches of {shape[0]}: export it with dynamic_shapes, "

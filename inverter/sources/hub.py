@@ -20,8 +20,8 @@ REMOTE_CODE = ("trust_remote_code", "custom code", "execute the")
 def hub(spec: str, asks: bool = True, instead: str = LOCAL, fetched: str = "") -> Iterator[None]:
     """A context for the libraries that fetch from the Hugging Face hub.
 
-    The hub is asked once whether it answers. If it does not, only files that are cached are used: the libraries would
-    retry for half a minute for each file.
+    One request finds out whether the hub answers. If it does not, only files that are cached are used: the libraries
+    would retry for half a minute for each file.
 
     Args:
         spec: of the network, for errors.

@@ -46,7 +46,7 @@ def searched(pattern: str) -> Iterable[str]:
     """Names that the hub's search finds for a pattern; none without one.
 
     Args:
-        pattern: as for `list_models`: the hub is asked for its longest part without wildcards.
+        pattern: as for `list_models`: its longest part without wildcards is searched for.
 
     Raises:
         Unreachable: if the hub cannot be reached.

@@ -18,7 +18,7 @@ from inverter.sources.hub import hub
 from inverter.sources.hub_names import cached, searched
 from inverter.sources.source import Found, Source, library, prefixed, seeded
 from inverter.text import LaterTokenizer, has_towers
-from inverter_errors import BadInput, MissingFile
+from inverter_errors import BadInput, MissingFile, plural
 
 KEPT = (
     "ForImageClassification",
@@ -61,8 +61,8 @@ def _load(name: str, pretrained: bool) -> Found:
     module = _with_pictures(module.float(), name, bool(processor.get("do_flip_channel_order")))
     if missing := sorted(report.get("missing_keys", ())):
         warnings.warn(
-            f"hf:{name} has no weights for {len(missing)} tensors of {type(module).__name__}, which are random: "
-            f"{', '.join(missing[:3])}",
+            f"hf:{name} has no weights for {plural(len(missing), 'tensor')} of {type(module).__name__}, which are "
+            f"random: {', '.join(missing[:3])}",
             stacklevel=2,
         )
     known = _preprocessing(processor, config) | _labels(module, config)

@@ -78,7 +78,7 @@ def heat_maps(
     function, found = choice.method().function, list[Tensor]()
     for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):
         chosen = select_targets(objective, rows)
-        with images.device:  # other libraries make tensors on torch's default device
+        with torch.device("cpu"):  # whatever torch's default device is: other libraries rely on it
             maps = function(model, images[rows], chosen, layer=where, seed=seed, **choice.options)
         found.append(maps.detach().float())
     return upsample_maps(torch.cat(found), images).cpu()

@@ -43,8 +43,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "spatial": ("spatial-attribution",),
     "surrogate": ("lime", "kernel-shap", "linear-shap"),
     "propagation": ("lrp", "attn-lrp", "excitation-backprop", "deeplift", "deep-shap"),
-    "rollout": ("attention-rollout", "gradient-rollout"),
-    "legrad": ("legrad",),
+    "attention": ("attention-rollout", "gradient-rollout", "legrad"),
 }
 """Module in `recipes.attribution.methods` -> the methods that it registers."""
 

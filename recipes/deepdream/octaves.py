@@ -29,7 +29,7 @@ CHUNK = 1024
 
 # The symmetric square root of the covariance of colours in photographs (Lucid's matrix, Olah et al. 2017), scaled to a
 # mean diagonal of 1. The covariance itself would make dreams grey; without it, they are as saturated as raw gradients.
-COLORS = torch.tensor([[1.016, 0.615, 0.455], [0.615, 0.914, 0.624], [0.455, 0.624, 1.070]])
+COLORS = torch.tensor([[1.016, 0.615, 0.455], [0.615, 0.914, 0.624], [0.455, 0.624, 1.070]], dtype=torch.float32)
 
 
 def dream(
@@ -227,7 +227,7 @@ def add_detail(picture: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
 def zoomed(image: Tensor, zoom: float) -> Tensor:
     """The centre of a picture (1, C, H, W), magnified by `zoom` >= 1 to its size."""
     height, width = image.shape[2:]
-    theta = torch.tensor([[[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]]], device=image.device)
+    theta = torch.tensor([[[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]]], dtype=torch.float32, device=image.device)
     grid = F.affine_grid(theta, [1, 3, height, width], align_corners=False)
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""The progress of a dream, counted in what the user asked for: octaves of a picture, or frames of a zoom."""
+"""The progress of a dream, counted in what the user gets: octaves of a picture, or frames of a zoom."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, plural
 from recipes.gallery.patches import Patches
 from recipes.options.fields import check_integer, option
 from recipes.options.names import address
@@ -160,8 +160,8 @@ class Names(Patches):
         vectors = torch.from_numpy(np.array(embedded.array(OUTPUT, "mean")))
         if vectors.shape[1] != words.shape[1]:
             raise BadInput(
-                f"{text.spec} outputs {vectors.shape[1]} numbers for a picture and its text tower {words.shape[1]} for "
-                "a text: expected vectors of one space"
+                f"{text.spec} outputs {plural(vectors.shape[1], 'number')} for a picture and its text tower "
+                f"{words.shape[1]} for a text: expected vectors of one space"
             )
         similarities = F.normalize(vectors, dim=1) @ words.T
         top = self.top or min(MOST_PICTURES, max(LEAST, len(similarities) // 10))

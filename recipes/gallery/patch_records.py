@@ -176,7 +176,7 @@ def patch_tile(folder: Path, record: Record) -> Image.Image:
         folder: the output folder.
         record: of the unit.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     patches = record.metrics.get("most", [])[:ON_SHEET]
     if not patches:
@@ -186,7 +186,7 @@ def patch_tile(folder: Path, record: Record) -> Image.Image:
     for place, patch in enumerate(patches):
         top, left, bottom, right = patch["window"]
         with Image.open(folder / patch["picture"]) as full:
-            part = full.convert("RGB").crop((left, top, right, bottom)).resize((side, side))
+            part = ImageOps.pad(full.convert("RGB").crop((left, top, right, bottom)), (side, side), color="white")
         tile.paste(part, (side * (place % across), side * (place // across)))
     return tile
 

@@ -40,7 +40,7 @@ def preimages(
     target = encode(model, images, layer)[layer]
     active = target.flatten(1).any(1).cpu()
     if not active.all():
-        found = torch.zeros(images.shape)
+        found = torch.zeros(images.shape, dtype=torch.float32)
         if active.any():
             active_names = [name for name, kept in zip(names, active, strict=True) if kept] if names else None
             found[active] = preimages(model, images[active], layer, steps, seed, active_names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ PriorLike = str | Mapping[str, Any]
 
 NAMES = ("fourier", "pixels", "pyramid", "maco", "deep-image", "cppn", "gan", "plug-and-play", "accentuate")
 """The keys of `priors.registry.PRIORS`, written out: help texts do not wait for torch."""
+BUNDLED = ("gan", "plug-and-play")
+"""Priors with a generator of their own, of natural pictures."""
 STARTS = ("fourier", "pixels", "pyramid", "maco")
 """Priors that can start from an image."""
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
@@ -156,6 +159,13 @@ class PriorChoice:
     def check(self, size: tuple[int, int], model: Model) -> None:
         """Raises what `make` raises, before anything is written."""
         self.make(1, size, model)
+        channels = len(model.mean)
+        if self.name in BUNDLED and "generator" not in self.options and channels not in (1, 3):
+            warnings.warn(
+                f"prior {self.name}: the bundled generator makes grey pictures, the same in each of {channels} "
+                "channels; give another with generator=FILE.py:FACTORY",
+                stacklevel=1,  # one place for all, so that it is shown once
+            )
 
     @property
     def alpha(self) -> bool:

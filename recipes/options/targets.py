@@ -85,6 +85,11 @@ class Target:
         return self.kind in ("logit", "softmax")
 
     @property
+    def address(self) -> str:
+        """The address of its layer, as `Model` takes it."""
+        return address(self.layer)
+
+    @property
     def single(self) -> bool:
         """True if it is one channel or class."""
         return self.kind not in ("direction", "layer", "text")

@@ -47,7 +47,8 @@ def colours(strengths: Tensor, signed: bool) -> Tensor:
     """Applies the colour map to strengths (H, W) from `strength`: (3, H, W) in [0, 1]."""
     import torch
 
-    table = torch.tensor([list(bytes.fromhex(colour)) for colour in (SIGNED if signed else UNSIGNED).split()]) / 255
+    parts = [list(bytes.fromhex(colour)) for colour in (SIGNED if signed else UNSIGNED).split()]
+    table = torch.tensor(parts, dtype=torch.float32) / 255
     where = ((strengths + 1) / 2 if signed else strengths) * (len(table) - 1)
     low = where.floor().long().clamp(0, len(table) - 2)
     part = (where - low)[..., None]

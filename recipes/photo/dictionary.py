@@ -109,4 +109,4 @@ class Dictionary(PhotoIcons):
 def _unit(channel: int, channels: int) -> Tensor:
     import torch
 
-    return torch.eye(channels)[channel]
+    return torch.eye(channels, dtype=torch.float32)[channel]

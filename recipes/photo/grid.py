@@ -55,7 +55,7 @@ def compose(cells: Sequence[tuple[int, int, float, Tensor]], rows: int, columns:
     import torch
     from torch.nn import functional as F
 
-    picture = torch.full((3, rows * pitch, columns * pitch), BACKGROUND)
+    picture = torch.full((3, rows * pitch, columns * pitch), BACKGROUND, dtype=torch.float32)
     largest = max((magnitude for *_, magnitude, _ in cells), default=1.0)
     for y, x, magnitude, icon in cells:
         side = cell_side(magnitude, largest, pitch)

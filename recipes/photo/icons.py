@@ -14,6 +14,7 @@ from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.base import checked_size
 from recipes.runner.context import RunContext, once
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from inverter import Model
 
+MANY_POSITIONS = 4096
+"""More icons of a layer than these, 64 by 64, are made only with `pool`."""
 CONTRAST = 1.2
 """Contrast of icons with the Fourier prior, at most that of photographs, so that a small picture stays readable."""
 
@@ -76,6 +79,9 @@ class PhotoIcons(NetworkRecipe):
     layer: str | Sequence[str] = option("", "address of a layer with maps; may be repeated", repeat=True, grows=True)
     count: int = option(4, "number of strongest channels to list for each position")
     icon: int = option(96, "side of the icons in pixels")
+    pool: str | int | Sequence[int] | None = option(
+        None, "N or HxW: icons of the mean over as many positions of the map (default: of each position)"
+    )
     power: float = option(2.0, "exponent of the cosine factor; 0 is the plain dot product")
     prior: PriorLike = option("fourier", HELP)
     size: str | int | Sequence[int] | None = option(
@@ -92,6 +98,7 @@ class PhotoIcons(NetworkRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers lists them)")
         check_integer("count", self.count, 1, MOST)
         check_integer("icon", self.icon, 1, LARGEST)
+        object.__setattr__(self, "pool", checked_size(self.pool, "pool"))
         if not 0 <= self.power <= 100:
             raise BadInput(f"power must be in [0, 100], got {self.power!r}")
         PriorChoice.parse(self.prior)
@@ -131,11 +138,18 @@ class PhotoIcons(NetworkRecipe):
                     f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
                     "another layer (inverter layers lists them)"
                 )
-        maps = {layer: code[0] for layer, code in encode(model, photo[None], self.layers).items()}
+        maps = {layer: self._pooled(code)[0] for layer, code in encode(model, photo[None], self.layers).items()}
         for layer, activations in maps.items():
             if not bool(activations.any()):
                 raise BadInput(f"layer {layer!r} is all zero for {self.image}: choose another layer or photo")
         return maps
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        """Maps (B, C, H, W), or means over their positions."""
+        from torch.nn import functional as F
+
+        pool = checked_size(self.pool, "pool")
+        return maps if pool is None else F.avg_pool2d(maps, pool, ceil_mode=True)
 
     @once
     def _icon_size(self, context: RunContext) -> tuple[int, int]:
@@ -146,8 +160,21 @@ class PhotoIcons(NetworkRecipe):
 
     @once
     def _icons(self, context: RunContext) -> dict[Unit, Icon]:
-        """All icons by unit, in order."""
-        return {unit: icon for layer, maps in self._maps(context).items() for unit, icon in self.icons(layer, maps)}
+        """All icons by unit, in order.
+
+        Raises:
+            BadInput: for a layer with very many positions, unless `pool` is given.
+        """
+        found: dict[Unit, Icon] = {}
+        for layer, maps in self._maps(context).items():
+            icons = dict(self.icons(layer, maps))
+            if len(icons) > MANY_POSITIONS and self.pool is None:
+                raise BadInput(
+                    f"layer {layer!r} has {maps.shape[1]}x{maps.shape[2]} positions, which makes {len(icons):,} "
+                    "pictures: set pool to N or HxW for means over as many positions, or to 1 to make them all"
+                )
+            found |= icons
+        return found
 
     @abstractmethod
     def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:

@@ -268,8 +268,12 @@ class UnitPlan(Machines, Recipe):
         """`index.html` of a manifest."""
 
 
-def checked_size(size: str | int | Sequence[int] | None) -> int | tuple[int, int] | None:
+def checked_size(size: str | int | Sequence[int] | None, name: str = "size") -> int | tuple[int, int] | None:
     """A size of pictures in one form: the side of a square, (height, width), or None.
+
+    Args:
+        size: one number, (height, width), or text: `H` or `HxW`.
+        name: of the field, for errors.
 
     Raises:
         BadInput: for text of another form, or a side that is not from 1 to `LARGEST`.
@@ -278,15 +282,15 @@ def checked_size(size: str | int | Sequence[int] | None) -> int | tuple[int, int
         size = int(size[:9])
     if size is None or isinstance(size, int):
         if size is not None:
-            check_integer("size", size, 1, LARGEST)
+            check_integer(name, size, 1, LARGEST)
         return size
     from inverter.metadata import as_input_size
 
     try:
         height, width = as_input_size(size)
     except BadInput:
-        raise BadInput(f"size must be a positive integer, or HxW such as 172x264; got {size!r}") from None
-    check_integer("size", max(height, width), 1, LARGEST)
+        raise BadInput(f"{name} must be a positive integer, or HxW such as 172x264; got {size!r}") from None
+    check_integer(name, max(height, width), 1, LARGEST)
     return height if height == width else (height, width)
 
 

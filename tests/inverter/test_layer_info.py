@@ -271,7 +271,7 @@ def bundled() -> Model:
 
 
 def test_the_bundled_networks_stages_are_those_of_its_documentation(bundled: Model) -> None:
-    from inverter import builtin
+    from inverter.sources import builtin
 
     fields = {row.name: row.receptive_field for row in layers(bundled)}
     documented = {}

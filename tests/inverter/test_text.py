@@ -110,8 +110,8 @@ def test_mistakes_are_one_line(joint: Any) -> None:
         model.encode_text(["a text of many letters"])
     with pytest.raises(ValueError, match="builtin has no text tower: give a network with one"):
         load_model("builtin").encode_text(["red"])
-    odd = Model(nn.Sequential(), text=as_text_tower(lambda _: torch.ones(3)))
-    with pytest.raises(ValueError, match=r"returned shape \(3,\) for 1 texts; expected finite \(N, D\)"):
+    odd = Model(nn.Sequential(), text=as_text_tower(lambda _texts: torch.ones(3)))
+    with pytest.raises(ValueError, match=r"returned shape \(3,\) for 1 text; expected finite \(N, D\)"):
         odd.encode_text(["red"])
 
 

@@ -138,7 +138,7 @@ class Quantised(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_statically_quantised_network_can_be_asked_but_has_no_gradient() -> None:
+def test_a_statically_quantised_network_works_but_has_no_gradient() -> None:
     quantization = torch.ao.quantization
     net = Quantised().eval()
     net.qconfig = quantization.get_default_qconfig("fbgemm")
@@ -225,10 +225,9 @@ def test_a_network_with_a_part_in_torchscript_works() -> None:
 @pytest.mark.parametrize(
     ("net", "says"),
     [
-        (nn.Sequential(nn.Conv3d(3, 4, 3)), r"four dimensions .* Conv3d, takes \(B, C, T, H, W\)"),
-        (nn.Sequential(nn.Conv1d(3, 4, 3)), r"four dimensions .* Conv1d, takes \(B, C, T\)"),
+        (nn.Sequential(nn.Conv3d(3, 4, 3)), r"four dimensions .* Conv3d, takes video \(B, C, T, H, W\)"),
+        (nn.Sequential(nn.Conv1d(3, 4, 3)), r"four dimensions .* Conv1d, takes audio or other sequences \(B, C, T\)"),
         (nn.Sequential(nn.Linear(3072, 4)), r"Linear that takes 3,072 numbers"),
-        (nn.Sequential(nn.Conv2d(4, 4, 3)), r"takes 4 channels and pictures have 3"),
     ],
 )
 def test_a_network_of_another_rank_is_reported_in_one_line(net: nn.Module, says: str) -> None:
@@ -237,6 +236,12 @@ def test_a_network_of_another_rank_is_reported_in_one_line(net: nn.Module, says:
     assert "\n" not in str(caught.value)
     with pytest.raises(BadInput, match=says):
         layers(load_model(net, input_size=32))
+
+
+def test_a_prior_of_other_channels_than_the_network_takes_is_reported_in_one_line() -> None:
+    net = load_model(nn.Sequential(nn.Conv2d(4, 4, 3)), input_size=32)
+    with pytest.raises(BadInput, match=r"takes pictures of 4 channels and Fourier has 3: set its image_channels=4"):
+        optimize(net, channel("0", 1), Fourier(1, size=32), SETTINGS)
 
 
 def test_a_fault_of_the_network_is_not_explained_by_its_first_layer() -> None:

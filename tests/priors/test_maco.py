@@ -191,7 +191,7 @@ def test_pictures_have_the_channels_of_their_statistics(channels: int) -> None:
     assert image.shape == (2, channels, 64, 64)
     torch.testing.assert_close(image.transpose(0, 1).flatten(1).std(1), torch.full((channels,), 0.2), atol=0.02, rtol=0)
     assert bool((psnr(Maco.from_image(image, statistics)(), image) > 50).all())
-    with pytest.raises(ValueError, match=rf"statistics of pictures of {channels} channels, expected 3"):
+    with pytest.raises(ValueError, match=rf"statistics of pictures of {channels} channels?, expected 3"):
         Maco.from_image(torch.rand(1, 3, 8, 8), statistics)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter.scoring import no_gradient
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.backward.function_rules import Rules
@@ -80,6 +81,8 @@ def target_score(target: Objective, read: Mapping[str, Tensor], images: Tensor) 
 
 def target_gradient(target: Objective, read: Mapping[str, Tensor], images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """dS/dA of the activations that a target reads, by address, and dS/dx of the images if it reads them directly."""
+    if not all(activation.is_floating_point() for activation in read.values()):
+        raise no_gradient(target)
     leaves = {address: activation.detach().requires_grad_() for address, activation in read.items()}
     images = images.detach().requires_grad_()
     with torch.enable_grad():

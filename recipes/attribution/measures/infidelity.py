@@ -18,7 +18,7 @@ def random_squares(count: int, size: tuple[int, int], seed: int) -> Tensor:
     """Masks (count, H, W) with a random square each; True is removed. The tensor is cached: do not modify it."""
     height, width = size
     masks = torch.zeros(count, height, width, dtype=torch.bool)
-    draws = torch.rand(count, 3, generator=torch.Generator("cpu").manual_seed(seed)).tolist()
+    draws = torch.rand(count, 3, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32).tolist()
     for mask, (side, y, x) in zip(masks, draws, strict=True):
         share = SIDES[0] + side * (SIDES[1] - SIDES[0])
         tall, wide = max(1, round(share * height)), max(1, round(share * width))

@@ -143,7 +143,7 @@ class Judge:
     def random_baseline(self) -> list[dict[str, Any]]:
         """The metrics of a map of uniform noise on each image, for measures whose random baseline is not obvious."""
         generator = torch.Generator("cpu").manual_seed(self.seed)
-        noise = torch.rand(self._size, generator=generator).expand(len(self.images), -1, -1)
+        noise = torch.rand(self._size, generator=generator, dtype=torch.float32).expand(len(self.images), -1, -1)
         columns = self._curves(noise)
         found: list[dict[str, Any]] = []
         for row in range(len(self.images)):
@@ -177,7 +177,9 @@ class Judge:
         if not self.target.of_class:
             return None
         score = objectives.logit if self.target.kind == "logit" else objectives.softmax
-        return score(runner_up_classes(self.model, self.images, self.channels))
+        output = self.target.address
+        rivals = runner_up_classes(self.model, self.images, self.channels, output)
+        return None if rivals is None else score(rivals, output)
 
     @cached_property
     def channels(self) -> list[int]:
@@ -203,7 +205,7 @@ class Judge:
 
         objective, images = self._objective, self.images.to(self.model.device)
         if self.target.of_class:
-            objective = objectives.softmax(self.channels)
+            objective = objectives.softmax(self.channels, self.target.address)
         removed, blurred = (baseline_image(self.model, images, name) for name in (REMOVED, BLURRED))
         with score_function(self.model, objective) as score:
             at_once = copies_at_once(self.model, images)

@@ -106,7 +106,7 @@ def cascade(model: Model, layers: Sequence[str], depths: Sequence[int], seed: in
 @torch.no_grad()
 def _randomise(part: nn.Module, generator: torch.Generator) -> None:
     for parameter in part.parameters(recurse=False):
-        drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
+        drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float32).to(parameter)
         parameter.copy_(parameter.square().mean().sqrt() * drawn)
 
 

@@ -12,7 +12,7 @@ from objectives import OUTPUT
 from recipes.attribution.measures.similarity import rank_correlation
 
 
-def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int]) -> list[int]:
+def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int], output: str = OUTPUT) -> list[int] | None:
     """The highest scoring class of each image other than the given one.
 
     The nearest rival makes the test hard. For a class that the network rules out, a score behind a ReLU may have no
@@ -20,13 +20,17 @@ def runner_up_classes(model: Model, images: Tensor, classes: Sequence[int]) -> l
 
     Args:
         model: a classifier.
-        images: (B, 3, H, W) in [0, 1].
+        images: (B, C, H, W) in [0, 1].
         classes: (B,), the class that is excluded for each image.
+        output: address of the output with the classes; one with positions is averaged over them.
 
     Returns:
-        (B,) class indices.
+        (B,) class indices; None if there is a single class.
     """
-    scores = encode(model, images, OUTPUT)[OUTPUT].clone()
+    scores = encode(model, images, output)[output].clone()
+    scores = scores.mean((2, 3)) if scores.ndim == 4 else scores
+    if scores.ndim < 2 or scores.shape[1] < 2:
+        return None
     scores[torch.arange(len(classes)), torch.tensor(classes)] = -torch.inf
     return scores.argmax(1).tolist()
 

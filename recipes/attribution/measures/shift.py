@@ -43,7 +43,7 @@ def shift_change(explainer: Explainer, model: Model, images: Tensor, own: Tensor
         own: M, the maps of `images`, (B, H, W). For a map of zeros the change is 0 if it stays zero, else 1.
         by: the shift in units of the normalised input.
     """
-    step = by * torch.tensor(model.std, device=images.device)[:, None, None]
+    step = by * torch.tensor(model.std, dtype=torch.float32, device=images.device)[:, None, None]
     with compensated_shift(model, by):
         moved = explainer(model, images + step)
     size = own.flatten(1).norm(dim=1)

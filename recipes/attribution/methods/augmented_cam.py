@@ -84,10 +84,10 @@ def _warps(seed: int, views: int) -> Iterator[Tensor]:
     """Affine maps (2, 3) from a view to the image, in the coordinates of `affine_grid`; the first is the identity."""
     generator = torch.Generator("cpu").manual_seed(seed)
     for view in range(views):
-        angle, x, y = ((torch.rand(3, generator=generator) * 2 - 1) * (view > 0)).tolist()
+        angle, x, y = ((torch.rand(3, generator=generator, dtype=torch.float32) * 2 - 1) * (view > 0)).tolist()
         angle *= math.radians(ROTATE)
         cos, sin = math.cos(angle), math.sin(angle)
-        yield torch.tensor([[cos, -sin, 2 * SHIFT * x], [sin, cos, 2 * SHIFT * y]])
+        yield torch.tensor([[cos, -sin, 2 * SHIFT * x], [sin, cos, 2 * SHIFT * y]], dtype=torch.float32)
 
 
 def _warped(images: Tensor, warps: Tensor, padding: str) -> Tensor:

@@ -46,7 +46,7 @@ def rank_penalty(values: Tensor, share: float | Tensor) -> Tensor:
     """
     count = values.shape[1]
     ordered = values.sort(dim=1, descending=True, stable=True).values
-    ones = torch.as_tensor(share, device=values.device).view(-1, 1) * count
+    ones = torch.as_tensor(share, dtype=values.dtype, device=values.device).view(-1, 1) * count
     template = (torch.arange(count, device=values.device) < ones.round()).to(values.dtype)
     return (ordered - template).square().mean(1)
 

@@ -85,7 +85,7 @@ def centred(scored: MaskScores) -> MaskScores:
 
 def weighted_mean(scored: MaskScores) -> Tensor:
     """The mean score weighted by a pixel's visibility, minus the mean score, (B, H, W)."""
-    weighted, seen, total, count = torch.zeros(()), torch.zeros(()), torch.zeros(()), 0
+    weighted, seen, total, count = *torch.zeros(3, dtype=torch.float32), 0
     for kept, scores in scored:
         weighted = weighted + torch.einsum("bn,nhw->bhw", scores, kept)
         seen, total, count = seen + kept.sum(0), total + scores.sum(1), count + len(kept)
@@ -123,7 +123,8 @@ def covariance(side: int, cells: int) -> Tensor:
                 [1., 1.]])
     """
     cell = math.ceil(side / cells)
-    hats = F.interpolate(torch.eye(cells)[:, None], (cells + 1) * cell, mode="linear", align_corners=False)[:, 0]
+    alone = torch.eye(cells, dtype=torch.float32)
+    hats = F.interpolate(alone[:, None], (cells + 1) * cell, mode="linear", align_corners=False)[:, 0]
     shifted = hats.unfold(1, side, 1)[:, :cell]  # contribution of each cell at each shift, (cells, shifts, side)
     return torch.einsum("csp,csq->pq", shifted, shifted) / cell
 
@@ -165,7 +166,7 @@ def random_masks(images: Tensor, masks: int, cells: int, keep: float, seed: int,
         seed: of the draws.
         count: largest number of masks in a group.
     """
-    drawn = torch.quasirandom.SobolEngine(cells * cells + 2, scramble=True, seed=seed).draw(masks)
+    drawn = torch.quasirandom.SobolEngine(cells * cells + 2, scramble=True, seed=seed).draw(masks, dtype=torch.float32)
     return place_masks(drawn.to(images.device), (images.shape[2], images.shape[3]), cells, keep, count)
 
 

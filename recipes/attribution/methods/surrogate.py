@@ -44,7 +44,7 @@ class Ridge:
     """
 
     def __init__(self, penalty: float) -> None:
-        self.penalty, self._slopes = penalty, torch.zeros(0)
+        self.penalty, self._slopes = penalty, torch.zeros(0, dtype=torch.float32)
 
     def fit(self, data: Any, **_: Any) -> dict[str, Any]:
         z, y, weight = (torch.cat([batch[i] for batch in data]).cpu().double() for i in range(3))

@@ -51,7 +51,8 @@ def baseline_image(model: Model, images: Tensor, name: Baseline) -> Tensor:
         side = 2 * min(int(3 * sigma), (min(images.shape[2:]) - 1) // 2) + 1
         return gaussian_blur2d(images, (side, side), (sigma, sigma))
     if name == "mean":
-        return torch.tensor(model.mean, device=images.device)[:, None, None].expand_as(images).contiguous()
+        mean = torch.tensor(model.mean, dtype=torch.float32, device=images.device)
+        return mean[:, None, None].expand_as(images).contiguous()
     return torch.full_like(images, {"black": 0.0, "white": 1.0}[name])
 
 

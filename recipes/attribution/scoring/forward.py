@@ -105,13 +105,20 @@ def noise(seed: int, count: int, images: Tensor) -> Iterator[Tensor]:
     """Yields `count` draws of standard normal noise (3, H, W), the same for all images and in any grouping."""
     generator = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
-        yield torch.randn(images.shape[1:], generator=generator).to(images.device)
+        yield torch.randn(images.shape[1:], generator=generator, dtype=torch.float32).to(images.device)
 
 
 def check_noise(*, samples: int, noise: float, **_others: Any) -> None:
     """Raises a `BadInput` for fewer than one noisy copy, or negative or infinite noise."""
     if samples < 1 or not 0 <= noise < math.inf:
         raise BadInput(f"expected samples of at least 1 and a finite noise of at least 0, got {samples} and {noise:g}")
+
+
+def fixed_noise(model: Model, size: tuple[int, int]) -> Tensor:
+    """A picture of uniform noise (1, C, height, width), the same each time, for looks at how a network works."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    noise = torch.rand(1, len(model.mean), *size, generator=generator, dtype=torch.float32, device="cpu")
+    return noise.to(model.device)
 
 
 def noise_level(images: Tensor, share: float) -> Tensor:

@@ -19,7 +19,7 @@ from inverter.outputs import main_tensor
 from inverter.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Activations, Objective
-from recipes.attribution.scoring.forward import know_axes, score_function, select_targets
+from recipes.attribution.scoring.forward import fixed_noise, know_axes, score_function, select_targets
 from recipes.attribution.scoring.replacing import replaced_activation
 
 _CACHE: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
@@ -77,7 +77,12 @@ def last_map_layer(model: Model, target: Objective, size: tuple[int, int]) -> st
     passed = _cached(model, (target.reads, size), lambda: _passed_maps(model, target, size))
     if not passed.layers:
         raise BadInput(f"{model.spec} has no layer with maps before {target.label(0)}: choose a method without a layer")
-    layer, depth = passed.layers[-1], passed.depths[-1]
+    runs = list(zip(passed.layers, passed.depths, strict=True))
+
+    def depends(layer: str) -> bool:
+        return bool(_cached(model, (layer, target.reads, size), lambda: _depends(model, target.reads, layer, size)))
+
+    layer, depth = next((run for run in reversed(runs) if depends(run[0])), runs[-1])
     if depth < LEAST_DEPTH * passed.weighted:
         raise BadInput(
             f"the last layer of {model.spec} with maps is {layer!r}, after {depth} of {passed.weighted} layers with "
@@ -103,6 +108,20 @@ class PassedMaps:
     unread: set[str] = field(default_factory=set)
 
 
+def _depends(model: Model, reads: Sequence[str], layer: str, size: tuple[int, int]) -> bool:
+    """False if what is read goes on from another tensor of a layer's output than the main one."""
+    added: list[Tensor] = []
+
+    def replace(activation: Tensor) -> Tensor:
+        added.append(torch.zeros_like(activation).requires_grad_())
+        return activation + added[0]
+
+    picture = model.normalize(torch.full((1, len(model.mean), *size), 0.5, device=model.device))
+    with torch.enable_grad(), replaced_activation(model, layer, size, replace), model.capture(reads) as capture:
+        read = [tensor.sum() for tensor in capture(picture).values() if tensor.requires_grad]
+        return bool(read) and torch.autograd.grad(read, added, allow_unused=True)[0] is not None
+
+
 @torch.enable_grad()
 def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> PassedMaps:
     """The layers with feature maps that run before the activations are read, found on a picture of noise.
@@ -121,7 +140,7 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
 
         return record
 
-    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0)).to(model.device)
+    noise = fixed_noise(model, size)
     with ExitStack() as stack:
         for name, part in named_layers(model.module).items():
             stack.callback(part.register_forward_hook(hook(name)).remove)
@@ -221,6 +240,8 @@ def layer_gradient(
     """
     seen: list[tuple[Tensor, Tensor]] = []
     under = ExitStack()
+    size = (images.shape[2], images.shape[3])
+    know_axes(model, target, size)
 
     def begin_here(activation: Tensor) -> Tensor:
         under.close()
@@ -229,7 +250,7 @@ def layer_gradient(
 
     with (
         torch.enable_grad(),
-        replaced_activation(model, layer, (images.shape[2], images.shape[3]), begin_here),
+        replaced_activation(model, layer, size, begin_here),
         score_function(model, target) as score,
         under,
     ):
@@ -238,6 +259,6 @@ def layer_gradient(
         total = score(images, rows).sum()
         if not seen or not total.requires_grad:
             raise BadInput(f"{target.name} does not depend on layer {layer!r}: choose one before it")
-        ((activation, leaf),) = seen
+        activation, leaf = seen[-1]  # a forward pass that a network kept from ending is run twice
         (gradient,) = torch.autograd.grad(total, leaf)
     return activation, gradient

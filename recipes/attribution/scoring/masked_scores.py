@@ -62,7 +62,7 @@ class _MixedPrecisionScore:
     def __init__(self, model: Model, score: Score, fast: Folding, row: int) -> None:
         self.device, self.dtype, self.score, self.fast, self.row = model.device, model.dtype, score, fast, row
         self.half: bool | None = None
-        self.offset = torch.zeros((), device=model.device)  # of all scores in bfloat16
+        self.offset = torch.zeros((), dtype=torch.float32, device=model.device)  # of all scores in bfloat16
 
     def __call__(self, copies: Tensor) -> Tensor:
         if self.half is not None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from inverter import Model
 from inverter_errors import BadInput
 from objectives import OUTPUT, Activations, Objective
+from recipes.attribution.scoring.forward import fixed_noise
 from recipes.attribution.scoring.layers import last_map_layer
 
 TOLERANCE = 1e-3
@@ -55,9 +56,8 @@ def pooled_layer(model: Model, target: Objective, size: tuple[int, int]) -> str:
         BadInput: as `pooled_weights`.
     """
     where = _pooled_layer(model, target, size)
-    noise = torch.rand(1, len(model.mean), *size, generator=torch.Generator("cpu").manual_seed(0))
     with model.capture([where, OUTPUT]) as capture:
-        seen = capture(model.normalize(noise.to(model.device)))
+        seen = capture(model.normalize(fixed_noise(model, size)))
     _head(model, seen[where], seen[OUTPUT])
     return where
 

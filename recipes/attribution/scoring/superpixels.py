@@ -40,14 +40,15 @@ def superpixels(picture: Tensor, count: int, compactness: float = 20.0) -> Tenso
         raise BadInput(f"superpixels: expected 1 to {height * width} segments, got {count}")
     pitch = math.sqrt(height * width / count)
     rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    sides = (torch.arange(side, dtype=torch.float32) + 0.5 for side in (height, width))
+    y, x = torch.meshgrid(*sides, indexing="ij")
     scale = compactness / pitch
     points = torch.cat([_lab(picture.cpu(), SMOOTH * pitch), torch.stack([y, x]) * scale]).flatten(1).T  # (H W, 5)
     home = (y * rows / height).long() * columns + (x * columns / width).long()
     weighted = torch.cat([points, torch.ones_like(points[:, :1])], 1)
     labels, near = home.flatten(), _neighbours(rows, columns)[home.flatten()]  # (H W, 9)
     for _ in range(ROUNDS):
-        total = torch.zeros(rows * columns, 6).index_add(0, labels, weighted)
+        total = torch.zeros(rows * columns, 6, dtype=torch.float32).index_add(0, labels, weighted)
         centres = total[:, :5] / total[:, 5:].clamp_min(1)
         # An empty superpixel has no centre, and stays empty.
         distance = (points[:, None] - centres[near]).square().sum(2).masked_fill(total[near, 5] == 0, torch.inf)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inverter import BadInput, MissingFile, Settings, layers, load_model, optimize
-from objectives import channel
+from objectives import channel, logit
 from priors import Fourier
+from recipes.attribution import explain
 
 BATCH = torch.export.Dim("batch", min=1, max=1024)
 
@@ -56,6 +57,20 @@ def test_a_layer_is_maximised_as_that_of_the_network_it_was_made_from(exported: 
     assert torch.allclose(*scores, rtol=1e-3)
 
 
+def test_relevance_passes_through_its_batch_normalisation(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+    picture = torch.rand(2, 3, 8, 8)
+    path = export(tmp_path / "net.pt2", picture, network=network)
+    for method in ("lrp", "deeplift"):
+        maps = [explain(load_model(net, input_size=8), picture, logit(1), method) for net in (path, network)]
+        assert maps[0].abs().max() > 1e-3
+        assert torch.allclose(*maps, atol=1e-6), method
+
+
 def test_a_copy_and_other_weights(exported: str, tmp_path: Path) -> None:
     model = load_model(exported, device="cpu")
     copied, picture = deepcopy(model), torch.rand(2, 3, 24, 32)
@@ -77,7 +92,9 @@ def test_a_dynamic_size_is_not_known(tmp_path: Path) -> None:
 
 
 def test_another_size_than_the_exported_one_is_one_line(exported: str) -> None:
-    with pytest.raises(BadInput, match="exported for pictures of 24x32 pixels, got 16x16") as caught:
+    with pytest.raises(
+        BadInput, match=r"a picture of 16x16 pixels .*exported for 24x32: .* its own size is 24x32"
+    ) as caught:
         load_model(exported, device="cpu").shapes(["head"], size=(16, 16))
     assert "\n" not in str(caught.value)
 

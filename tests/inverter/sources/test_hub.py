@@ -111,18 +111,18 @@ def test_a_search_without_a_hub_is_one_line() -> None:
 
 def test_a_search_asks_the_hub_for_the_longest_part_of_the_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     class Api:
         def list_models(self, **options: Any) -> Iterator[SimpleNamespace]:
-            asked.append(options)
+            requests.append(options)
             yield from (SimpleNamespace(id=name) for name in ("facebook/dinov2-base", "other/dinov2-base"))
 
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     monkeypatch.setattr(hub_module, "_silence", lambda: None)
     assert list_models("hf:facebook/*dinov2-bas?", source="hf") == ["hf:facebook/dinov2-base"]
-    assert {each["pipeline_tag"] for each in asked} == set(hub_names.TASKS)
-    assert {each["search"] for each in asked} == {"dinov2-bas"}
+    assert {each["pipeline_tag"] for each in requests} == set(hub_names.TASKS)
+    assert {each["search"] for each in requests} == {"dinov2-bas"}
 
 
 def test_a_source_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,8 +90,8 @@ def load(saved: Callable[[str], Path]) -> Callable[..., Model]:
 
 
 def output(model: Model, picture: Tensor) -> Tensor:
-    with torch.no_grad(), model.capture(["@all"]) as capture:
-        return capture(model.normalize(picture))["@all"]
+    with torch.no_grad(), model.capture(["output@all"]) as capture:
+        return capture(model.normalize(picture))["output@all"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -177,10 +177,11 @@ def test_weights_are_read_by_both_names_that_transformers_have_for_them(
         load("vit", saved("resnet"))
 
 
-@pytest.mark.parametrize("kind", ["resnet", "convnextv2"])
-def test_recipes_run_on_its_maps(kind: str, saved: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["resnet", "convnextv2", "vit"])
+def test_recipes_run_on_its_layers(kind: str, saved: Callable[[str], Path], tmp_path: Path) -> None:
     common = {"model": f"hf:{saved(kind)}", "device": "cpu", "steps": 2, "size": 32}
-    layer = next(row.name for row in layers(load_model(common["model"])) if row.name.endswith("encoder.stages.1"))
+    ends = ("encoder.stages.1", ".layers.1", ".layer.1")  # the blocks of a ViT by transformers' version
+    layer = next(row.name for row in layers(load_model(common["model"])) if row.name.endswith(ends) and row.size)
     gallery = Gallery(layer=layer, channels="0,3", out=str(tmp_path / "gallery"), **common).run()
     classes = ClassModel(class_="cat,2", out=str(tmp_path / "classes"), **common).run()
     assert gallery.made == classes.made == 2
@@ -189,7 +190,7 @@ def test_recipes_run_on_its_maps(kind: str, saved: Callable[[str], Path], tmp_pa
         model=common["model"],
         image=str(tmp_path / "photo.png"),
         target="logit:bird",
-        method="grad-cam",
+        method="saliency" if kind == "vit" else "grad-cam",
         out=str(tmp_path / "explain"),
     ).run()
     assert explained.made == 1

@@ -84,9 +84,9 @@ def test_layers_are_shown_as_a_table(command: Command) -> None:
     code, out, err = command("layers", "--model", "nets.py:net", "--size", "24")
     assert (code, err) == (0, "")
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
-    assert rows["conv"] == ["Conv2d", "1", "4", "20x20", "5", "*"]
-    assert rows["wide"] == ["Conv2d", "1", "6", "12x12", "13", "*"]
-    assert rows["head"] == ["Linear", "1", "3", "all"]
+    assert rows["conv"] == ["Conv2d", "1", "BCHW", "4", "20x20", "5", "*"]
+    assert rows["wide"] == ["Conv2d", "1", "BCHW", "6", "12x12", "13", "*"]
+    assert rows["head"] == ["Linear", "1", "BC", "3", "all"]
 
 
 def test_the_version_is_the_packages(command: Command) -> None:

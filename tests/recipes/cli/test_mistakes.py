@@ -42,7 +42,6 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown layer": ((*MODEL, "--layer", "cnv"), "conv"),
     "empty layer": ((*MODEL, "--layer", ""), "''"),
     "a call that is never made": ((*MODEL, "--layer", "conv#4"), "conv#4"),
-    "a layer of tokens": (("gallery", "--model", "nets.py:sequence", *SIZED, "--layer", "tokens"), "tokens"),
     "a layer for a class": ((*MODEL, "--layer", "conv", "--objective", "logit"), "logit"),
     "channel out of range": ((*MODEL, "--layer", "conv", "--channels", "0,4"), "channel 4"),
     "no layer has the channel": ((*MODEL, "--channels", "500"), "500"),

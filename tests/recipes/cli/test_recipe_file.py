@@ -134,7 +134,7 @@ def test_an_integer_is_a_number(tmp_path: Path) -> None:
         ("layer = []", "layer: got none"),
         ("layer = ''", "layer: got ''"),
         ("learning_rate = 'fast'", "learning_rate must be a number"),
-        ("size = [32, 32]", "size must be an integer"),
+        ("size = [32, 32, 3]", "size must be a positive integer, or HxW"),
         ("size = 0", "size must be an integer of at least 1, got 0"),
         ("channels = 2.5", "channels must be text"),
         ("channels = true", "channels must be text"),
@@ -160,7 +160,7 @@ def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path) -> None:
 
 def test_a_fields_kind_is_that_of_its_value() -> None:
     kinds = {field.name: kind(field) for field in fields(Gallery)}
-    assert kinds["steps"] is kinds["size"] is kinds["batch_size"] is int
+    assert kinds["steps"] is kinds["batch_size"] is int
     assert kinds["learning_rate"] is float
     assert kinds["negative"] is kinds["fresh"] is bool
-    assert kinds["layer"] is kinds["channels"] is kinds["model"] is str
+    assert kinds["layer"] is kinds["channels"] is kinds["size"] is kinds["model"] is str

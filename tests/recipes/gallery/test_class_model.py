@@ -138,9 +138,9 @@ def test_a_judge_must_know_the_same_classes(tiny_net: nn.Module, tmp_path: Path)
     with pytest.raises(ValueError, match="the judge builtin has 56 classes and module has 5"):
         recipe(tiny_net, tmp_path / "out", judge="builtin").run()
     assert not (tmp_path / "out").exists()
-    maps = nn.Conv2d(3, 5, 3)
+    tokens = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(1), nn.Unflatten(1, (5, 1, 1, -1)))
     with pytest.raises(ValueError, match="expected one number per class"):
-        recipe(maps, tmp_path / "out").run()
+        recipe(tokens, tmp_path / "out").run()
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,7 +162,15 @@ def test_words_are_targets_of_heat_maps(tmp_path: Path) -> None:
 
 def test_pictures_of_trained_words_are_recognised(fashion_clip: Model, tmp_path: Path) -> None:
     recipe = ClassModel(
-        model=fashion_clip, text=FASHION_CAPTIONS, class_="shoes,ties,bottomwear", steps=24, tries=1, out=str(tmp_path)
+        model=fashion_clip,
+        text=FASHION_CAPTIONS,
+        class_="shoes,ties,bottomwear",
+        prior="fourier:decay=2",
+        augment="standard",
+        learning_rate=0.4,
+        steps=32,
+        tries=1,
+        out=str(tmp_path),
     )
     report = recipe.run(None)
     for record in report.records:

@@ -55,6 +55,12 @@ def _vgg(models: Any) -> nn.Module:
     return net
 
 
+def _vit(models: Any) -> nn.Module:
+    net = models.VisionTransformer(32, 8, 3, 2, hidden_dim=16, mlp_dim=32, num_classes=8)
+    nn.init.normal_(net.heads.head.weight)  # zero at first, so that no logit would depend on the picture
+    return net
+
+
 def _regnet(models: Any) -> nn.Module:
     blocks = models.regnet.BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8, se_ratio=0.25)
     return models.RegNet(blocks, num_classes=8, stem_width=8)
@@ -159,7 +165,7 @@ class Experts(nn.Module):
         super().__init__()
         self.gate, self.weights = nn.Linear(3, 2), nn.Linear(3, 8 * 27)
         self.experts = nn.ModuleList([nn.Conv2d(8, 8, 3, 1, 1), nn.Conv2d(8, 8, 1)])
-        self.last, self.head = nn.Identity(), nn.Linear(8, 4)
+        self.last, self.head = nn.BatchNorm2d(8), nn.Linear(8, 4)
         self.calls, self.seen = 0, []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -212,7 +218,7 @@ NETWORKS: dict[str, tuple[Make, int]] = {
     "torchvision convnext": (_torchvision(_convnext), 32),
     "torchvision fcn": (_torchvision(_fcn), 32),
     "torchvision vit": (
-        _torchvision(lambda m: m.VisionTransformer(32, 8, 2, 2, hidden_dim=16, mlp_dim=32, num_classes=8)),
+        _torchvision(_vit),
         32,
     ),
     "torchvision swin": (
@@ -240,8 +246,8 @@ NETWORKS: dict[str, tuple[Make, int]] = {
         32,
     ),
     "timm dinov2 with registers": (
-        _timm("vit_small_patch14_reg4_dinov2", img_size=28, depth=2, embed_dim=16, num_heads=2),
-        28,
+        _timm("vit_small_patch14_reg4_dinov2", img_size=42, depth=2, embed_dim=16, num_heads=2),
+        42,
     ),
     "timm eva": (_timm("eva02_tiny_patch14_224", img_size=28, depth=2, embed_dim=24, num_heads=2), 28),
     "timm swin": (

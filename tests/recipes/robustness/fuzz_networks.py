@@ -4,7 +4,7 @@
 
 Hypothesis draws a network (blocks in any order, type of weights, mode, wrapper, output), a context of torch and a
 question. An `InverterError` is an answer. Any other exception must be the network's own: raised in its forward pass, or
-by the same network without the engine. Whatever happens, nothing of the network may have changed, and none of the
+by the same network without the engine. Whatever happens, the network must be as it was before, and so must the
 global switches and random generators.
 """
 
@@ -349,7 +349,7 @@ QUESTIONS = ("layers", "optimize", "invert", "evaluate", "explain", "fields")
 
 @dataclass(frozen=True)
 class Case:
-    """A network, where it is asked, and what."""
+    """A network, its context, and a question."""
 
     channels: int
     size: tuple[int, int]

@@ -14,16 +14,33 @@ from recipes.activations.predictions import classifies
 from tests.recipes.robustness.architectures import NETWORKS
 
 LEAST = 40
+OF_TOKENS = {
+    "torchvision vit",
+    "torchvision swin",
+    "timm vit",
+    "timm deit, distilled",
+    "timm dinov2 with registers",
+    "timm eva",
+    "timm swin",
+    "transformers vit",
+    "transformers dinov2",
+    "transformers clip",
+    "transformers siglip",
+    "transformers vit mae",
+    "transformers swin",
+    "transformers convnext v2",
+}
+"""Those that are read in layers of tokens, or of channels-last maps."""
 
 
 def test_there_are_many() -> None:
     assert len(NETWORKS) >= LEAST
+    assert len(OF_TOKENS) >= 12
 
 
-@pytest.fixture(params=NETWORKS.items(), ids=NETWORKS)
-def network(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, int]:
-    """A network with random weights, the side of its pictures, and a picture in the working folder."""
-    name, (make, side) = request.param
+def made(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, int]:
+    """A network with random weights, and the side of its pictures; there is one in the working folder."""
+    make, side = NETWORKS[name]
     if name.startswith("transformers"):
         pytest.importorskip("transformers")
     monkeypatch.chdir(tmp_path)
@@ -46,25 +63,26 @@ def held(model: Model) -> tuple[object, ...]:
 def chosen_layer(model: Model) -> str:
     """A stage in the middle; of a network without stages, a layer with maps."""
     if found := stages(model):
-        return found[len(found) // 2]
+        return found[(len(found) - 1) // 2]
     rows = [row.name for row in layers(model) if row.size]
     return rows[len(rows) // 2]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning:timm")
-def test_an_architecture_passes_every_recipe(network: tuple[nn.Module, int]) -> None:
-    net, side = network
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_architecture_passes_every_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, side = made(name, tmp_path, monkeypatch)
     model = load_model(net, input_size=side)
     before, layer = held(model), chosen_layer(model)
     (row,) = [row for row in layers(model) if row.name == layer]
-    methods = {"saliency": (), "grad-cam": layer} if row.axes == "BCHW" else {"saliency": ()}
+    assert (row.axes not in ("BCHW", "")) == (name in OF_TOKENS)
     target = "logit:top" if classifies(model) else f"channel:{layer}:0"
     recipes = (
         Gallery(model=model, layer=layer, channels=0, steps=2, out="gallery"),
         Invert(model=model, layer=layer, image="picture.png", prior="fourier", start="noise", steps=2, out="inverted"),
         *(
             Explain(model=model, image="picture.png", target=target, method=method, layer=at, out=method)
-            for method, at in methods.items()
+            for method, at in {"saliency": (), "grad-cam": layer}.items()
         ),
     )
     for recipe in recipes:

@@ -193,7 +193,7 @@ def test_the_default_layer_is_never_a_patch_embedding(method: str, pictures: Ten
 
 
 def test_the_default_layer_of_tokens_is_the_last_whose_places_are_read(transformer: Model) -> None:
-    """The class token takes no more from the patches after the last attention, whose input is a normalisation's."""
+    """The class token takes no part of the patches after the last attention, whose input is a normalisation's."""
     assert last_map_layer(transformer, logit(0), (16, 16)) == "blocks.2.norm1"
     assert last_map_layer(transformer, channel("blocks.1.fc1", 3), (16, 16)) == "blocks.1.fc1"
     assert last_map_layer(transformer, neuron("blocks.1.fc1", 3, token="cls"), (16, 16)) == "blocks.1.norm1"
