@@ -15,7 +15,7 @@ from contest import Contest, FullNetwork, mine
 from torch import Tensor
 
 from inverter import Model
-from recipes.attribution.methods.superpixels import superpixels
+from recipes.attribution.scoring.superpixels import superpixels
 
 SAMPLES, SEGMENTS = 200, 30
 WIDTH = 0.25 * 2**0.5

@@ -13,7 +13,6 @@ from inverter.engine import default_batch
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import import_library, method
-from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.scoring.baselines import (
     BACKGROUND_HELP,
     BASELINE_HELP,
@@ -24,6 +23,7 @@ from recipes.attribution.scoring.baselines import (
     check_baseline,
 )
 from recipes.attribution.scoring.forward import input_gradient, score_function, select_targets
+from recipes.attribution.scoring.superpixels import superpixels
 
 TOLERANCE = 1e-3
 """Largest difference of the gradient between two images for a score to count as linear, relative to its maximum."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from inverter import Model, evaluate, no_network
 from objectives import Objective, channel, logit
 from recipes.attribution import explain
-from recipes.attribution.methods.superpixels import superpixels
 from recipes.attribution.methods.surrogate import Ridge
 from recipes.attribution.scoring.baselines import BASELINES, baseline_image
+from recipes.attribution.scoring.superpixels import superpixels
 
 
 def linear(weights: Tensor) -> Objective:
