@@ -53,7 +53,7 @@ def test_the_gradient_leads_towards_the_text() -> None:
 
 
 def test_an_output_of_another_space_is_one_line() -> None:
-    with pytest.raises(ValueError, match="the texts' vectors have 3 numbers, the model's output has 2"):
+    with pytest.raises(ValueError, match="the texts' vectors have 3 numbers, the model's output 2"):
         text_match(Speaker(), "red").score(seen((1.0, 0.0)))
     with pytest.raises(ValueError, match="2 targets for a batch of 3 images"):
         text_match(Speaker(), ["red", "dark"]).score(seen((1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
