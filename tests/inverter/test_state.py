@@ -289,7 +289,7 @@ def test_torchvision_that_saves_memory() -> None:
     assert torch.equal(*found)
 
 
-@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
 def test_transformers_with_checkpointing() -> None:
     transformers = pytest.importorskip("transformers")
     small = {"image_size": 32, "patch_size": 8, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
