@@ -322,7 +322,8 @@ class Model:
 
         Args:
             address: of the layer.
-            size: (height, width) in pixels at which the network is run to find out; default: `input_size`.
+            size: (height, width) in pixels at which the network is run to find out if its own size is a guess, or
+                does not reach the layer; default: `input_size`.
 
         Returns:
             The axes; None if the layer does not run, or outputs no tensor.
@@ -330,7 +331,12 @@ class Model:
         Raises:
             LayerNotFound: for an unknown layer.
         """
-        return self._places.axes(self.module, resolve(self.module, address), self._look, size or self.input_size)
+        own = [self.input_size] if size is None or self.size_from != "guess" else []
+        where = resolve(self.module, address)
+        for each in dict.fromkeys([*own, size or self.input_size]):
+            if (found := self._places.axes(self.module, where, self._look, each)) is not None:
+                return found
+        return None
 
     @torch.no_grad()
     def _look(self, count: int, size: tuple[int, int]) -> None:
@@ -366,9 +372,7 @@ class Model:
 
         def arrange(read: str, tensor: Tensor, entering: Tensor) -> Tensor:
             size, address = (entering.shape[2], entering.shape[3]), addresses[read]
-            return self._places.arrange(
-                tensor, len(entering), size, address, lambda: self.axes(read) or self.axes(read, size)
-            )
+            return self._places.arrange(tensor, len(entering), size, address, lambda: self.axes(read, size))
 
         with (
             normal_tensors(),

@@ -164,6 +164,8 @@ class _Context:
             self.counts.add(shape[1])
 
     def _see(self, grid: Size) -> None:
+        if grid == self.size:
+            return  # the picture itself
         while grid not in self.grids and min(grid) > 0:
             self.grids.append(grid)
             grid = grid[0] // 2, grid[1] // 2  # tokens of two by two patches are merged in hierarchical networks

@@ -48,7 +48,9 @@ def to_pil(image: Tensor, alpha: bool = False) -> Image.Image:
 
 
 def tile_grid(channels: int) -> tuple[int, int]:
-    """Rows and columns of the tiles in which channels that are no colours are shown."""
+    """Rows and columns of the tiles in which a picture's channels are shown; one tile for a grey or coloured one."""
+    if channels in (1, 3):
+        return 1, 1
     rows = -(-channels // ACROSS)
     return rows, -(-channels // rows)
 

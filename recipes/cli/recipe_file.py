@@ -127,7 +127,8 @@ def _checked(where: str, field: Field[Any], value: Any) -> Any:
     if expected is str and isinstance(value, int) and " int" in str(field.type) and not isinstance(value, bool):
         return value
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        raise BadInput(f"{where} must be {_NAMES[expected]}, got {value!r}")
+        integers = expected is str and " int" in str(field.type)
+        raise BadInput(f"{where} must be {'an integer or ' * integers}{_NAMES[expected]}, got {value!r}")
     return value
 
 

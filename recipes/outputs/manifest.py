@@ -248,7 +248,12 @@ def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | N
 
 
 def describe(model: Model) -> Mapping[str, Any]:
-    """Describes a model, as it is now, for the manifest: source, weights, input size and normalisation."""
+    """Describes a model, as it is now, for the manifest: source, weights, input size and normalisation.
+
+    Its `tiles` are the rows and columns in which a picture file shows the channels.
+    """
+    from inverter.result import tile_grid
+
     return {
         "spec": model.spec,
         "weights": None if model.weights is None else model.weights.name,
@@ -260,5 +265,6 @@ def describe(model: Model) -> Mapping[str, Any]:
         "std": list(model.std),
         "value_range": list(model.value_range),
         "show_channels": list(model.show_channels),
+        "tiles": list(tile_grid(len(model.show_channels or model.mean))),
         "device": str(model.device),
     }

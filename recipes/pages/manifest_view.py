@@ -70,13 +70,9 @@ class ManifestView:
     @property
     def aspect(self) -> float:
         """Width / height of the pictures as they are shown: channels that are no colours are tiles in rows."""
-        from inverter.result import tile_gap, tile_grid
-
         height, width = self.shape or (1, 1)
-        channels = len(self.model.get("show_channels") or self.model.get("mean") or ()) or 3
-        rows, columns = (1, 1) if channels in (1, 3) else tile_grid(channels)
-        gap = tile_gap(width)
-        return (columns * (width + gap) - gap) / (rows * (height + gap) - gap)
+        rows, columns = self.model.get("tiles") or (1, 1)
+        return columns * width / (rows * height)
 
     def notices(self, noun: str, then: str = RELOAD, why: str = MARKED, of: int | None = None) -> list[str]:
         """Notices about a run that is not finished, and about units that did not complete normally.

@@ -286,7 +286,7 @@ def checked_size(size: str | int | Sequence[int] | None, name: str = "size") -> 
         BadInput: for text of another form, or a side that is not from 1 to `LARGEST`.
     """
     if isinstance(size, str) and size.isdecimal() and size.isascii():
-        size = int(size[:9])
+        size = int(size[:40])
     if size is None or isinstance(size, int):
         if size is not None:
             check_integer(name, size, 1, LARGEST)

@@ -51,7 +51,8 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         return "tokens" if reads_patches(context.model) else self.usual_augment
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
-        return super().recorded_settings(context) | {"augment": self.transforms(context)}
+        settings = super().recorded_settings(context)
+        return settings | {"augment": self.transforms(context)} if "augment" in settings else settings
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | self.network_settings()

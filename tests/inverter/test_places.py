@@ -90,6 +90,13 @@ def test_tokens_lie_on_the_grid_of_their_patches(prefix: int, order: str) -> Non
     assert torch.equal(found["out"].flatten(2), raw[order][:, prefix:].transpose(1, 2))
 
 
+def test_tokens_that_would_fill_another_grid_are_those_of_the_patches() -> None:
+    network = Transformer(prefix=5)
+    network.embed = nn.Conv2d(3, WIDTH, 14, 14)
+    network.positions = nn.Parameter(torch.randn(1, 9, WIDTH))
+    assert str(load_model(network, input_size=28).axes("out")) == "BNC+5"  # four patches, not a grid of three by three
+
+
 def test_a_place_of_a_token_is_that_of_its_patch() -> None:
     model = load_model(Transformer(), normalize="none", input_size=SIDE)
     picture = torch.zeros(1, 3, SIDE, SIDE)

@@ -105,7 +105,7 @@ def token_maps(model: Model, first: Weighted, relevance: Tensor, size: tuple[int
     Raises:
         BadInput: if the places of the tokens are not known.
     """
-    axes = model.axes(first.layer) or model.axes(first.layer, size)
+    axes = model.axes(first.layer, size)
     if axes is None or not axes.tokens or not axes.ordered:
         raise BadInput(
             f"the places of the {relevance.shape[1]} tokens of {first.layer!r} in {model.spec} are not known: load the "

@@ -69,7 +69,7 @@ def know_axes(model: Model, target: Objective, size: tuple[int, int]) -> None:
         size: (height, width) of the images.
     """
     for layer in target.reads:
-        model.axes(layer) or model.axes(layer, size)
+        model.axes(layer, size)
 
 
 def select_targets(target: Objective, rows: Tensor) -> Objective:

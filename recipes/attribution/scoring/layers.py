@@ -158,7 +158,7 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
         id(other) for other, gradient in zip(apart, gradients[len(ran) :], strict=True) if gradient is not None
     }
     for (address, name, depth, tensor, others), gradient in zip(ran, gradients[: len(ran)], strict=True):
-        axes = model.axes(address) or model.axes(address, size)
+        axes = model.axes(address, size)
         maps = tensor if axes is None or axes.rank != tensor.ndim else axes.maps(tensor, 1, size)
         in_attention = name.startswith(inside) and address not in target.reads
         if in_attention or not has_maps(maps.shape) or (axes is not None and not axes.ordered):

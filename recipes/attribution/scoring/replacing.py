@@ -44,7 +44,7 @@ def replaced_activation(
         raise BadInput(
             f"{layer!r} can be read, but not replaced in a forward pass: choose the layer that it is part of"
         )
-    axes = None if where.token == ALL else model.axes(layer) or model.axes(layer, size)
+    axes = None if where.token == ALL else model.axes(layer, size)
     calls, batch = Counter[str](), list[int]()
 
     def begin(_module: nn.Module, inputs: tuple[Any, ...]) -> None:

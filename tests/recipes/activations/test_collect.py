@@ -249,7 +249,7 @@ def test_the_network_is_as_it_was(tiny_net: nn.Module, folder: Path, tmp_path: P
 class Tokens(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = nn.Flatten(2)
+        self.tokens = nn.Unflatten(1, (3, 1))  # (B, C, T, H, W)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.tokens(x)

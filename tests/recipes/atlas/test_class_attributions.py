@@ -156,7 +156,7 @@ def test_another_class_is_rejected_and_leaves_the_output_unchanged(atlas: Callab
         ({"class_": "cat", "share": 0.005}, "activations that support the class, fewer than the 4 cells"),
         (
             {"class_": "cat", "share": 0.2, "min_members": 300},
-            "has 300 of the .* activations that support the class",
+            "has 300 of .* activations that support the class",
         ),
     ],
 )

@@ -113,6 +113,6 @@ def test_an_array_of_another_shape_is_rejected(model: Model, pictures: Tensor, t
 
 
 def test_top_needs_a_classifier(pictures: Tensor) -> None:
-    maps = load_model(nn.Sequential(nn.Flatten(2)), input_size=12)
+    maps = load_model(nn.Sequential(nn.Unflatten(1, (3, 1))), input_size=12)
     with pytest.raises(ValueError, match="expected one number per class"):
         Target.parse("logit:top").objective(maps, pictures)

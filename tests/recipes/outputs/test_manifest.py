@@ -91,6 +91,7 @@ def test_a_model_is_described_by_its_weights_and_preprocessing() -> None:
         "std": [0.5, 0.5, 0.5],
         "value_range": [0.0, 1.0],
         "show_channels": [],
+        "tiles": [1, 1],
         "device": "cpu",
     }
 

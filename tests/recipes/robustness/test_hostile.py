@@ -69,7 +69,7 @@ UNIT = {
 }
 
 
-PROGRESS = re.compile(r"\w+: \d+/\d+ (input pictures|pictures|files)")
+PROGRESS = re.compile(r"\w+: \d+/\d+ (input pictures?|pictures?|files?)")
 """A line of progress: errors in a set of pictures are known only after they have been read."""
 
 
@@ -443,7 +443,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
             "date": "steps must be an integer",
             "bool": "steps must be an integer, got True",
             "nan": "learning_rate",
-            "float": "size must be an integer, got 24.5",
+            "float": "size must be an integer or text, got 24.5",
             "table": "layer",
             "twice": "twice.toml is no TOML",
             "html": "unknown key '<script>alert(1)</script>'",
