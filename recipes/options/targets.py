@@ -28,16 +28,20 @@ FORMS = {
     "neuron": "neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN",
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
+    "head": "head:LAYER:HEAD",
+    "attention": "attention:LAYER:HEAD[:TOKEN[:TO]]",
     "text": "text:WORDS",
     "output": "output:NAME",
 }
 HELP = (
     ", ".join(FORMS.values())
-    + "; CLASS is a name, an index, or top: the predicted class of each image; where the network returns several "
+    + "; CLASS is a name, an index, or top: the predicted class of each image; TOKEN and TO are cls, an index, or "
+    "ROW,COLUMN (default: cls and the centre); LAYER may be one token, LAYER@cls or LAYER@INDEX; where the network returns several "
     "tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; "
     "text is for networks with a text tower (CLIP, SigLIP)"
 )
-_POSITION = re.compile(r"\d+:\d+,\d+|\d+")
+_POSITION = re.compile(r"\d+:\d+,\d+|\d+", re.ASCII)
+_ATTENTION = re.compile(r"\d+(:(cls|\d+(,\d+)?)){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class Target:
     """A target of attribution.
 
     Attributes:
-        kind: logit, softmax, channel, neuron, direction, layer or text.
+        kind: logit, softmax, channel, neuron, direction, layer, head, attention or text.
         layer: address of the layer; for classes and texts "output", or "output:NAME" for one of several outputs.
-        which: the class, channel, position or direction in it, or the words, as text.
+        which: the class, channel, position, direction, head or tokens in it, or the words, as text.
 
     Raises:
         BadInput: for text of another form.
@@ -91,12 +95,12 @@ class Target:
 
     @property
     def single(self) -> bool:
-        """True if it is one channel or class."""
+        """True if it is one channel, head or class."""
         return self.kind not in ("direction", "layer", "text")
 
     @property
     def channel(self) -> int | None:
-        """Index of the channel or class; None for a class by name or `top`, and for a target that is not single."""
+        """Index of the channel, head or class; None for a class by name or `top`, and for a target that is not single."""
         first = self.which.partition(":")[0]
         return int(first) if self.single and _is_number(first) else None
 
@@ -122,14 +126,14 @@ class Target:
         return replace(self, which=str(found[0]))
 
     def channels(self, model: Model, images: Tensor) -> list[int]:
-        """The class or channel of a resolved target, for each image.
+        """The class, channel or head of a resolved target, for each image.
 
         Args:
             model: the network.
             images: (B, 3, H, W) in [0, 1].
 
         Raises:
-            BadInput: for a target that is not a single class or channel.
+            BadInput: for a target that is not a single class, channel or head.
         """
         if self.which == TOP:
             from inverter import encode
@@ -138,7 +142,7 @@ class Target:
             where = address(self.layer)
             return as_map(encode(model, images, where)[where], where).mean((2, 3)).argmax(1).tolist()
         if self.channel is None:
-            raise BadInput(f"target {self} is not a single class or channel")
+            raise BadInput(f"target {self} is not a single class, channel or head")
         return [self.channel] * len(images)
 
     def objective(self, model: Model, images: Tensor) -> Objective:
@@ -167,18 +171,34 @@ class Target:
         if self.kind == "direction":
             count = model.shapes([where], (images.shape[2], images.shape[3]))[where][1]
             return objectives.direction(where, _vector(self.which, count, str(self)))
-        channel, _, position = self.which.partition(":")
+        number, *places = self.which.split(":")
         if self.kind == "channel":
-            return objectives.channel(where, int(channel))
-        return objectives.neuron(where, int(channel), *(int(number) for number in position.split(",") if number))
+            return objectives.channel(where, int(number))
+        if self.kind == "head":
+            return objectives.attention_head(where, int(number))
+        if self.kind == "attention":
+            return objectives.attention(where, int(number), *map(_token, places))
+        return objectives.neuron(where, int(number), *(_numbers(places[0]) if places else ()))
 
 
 def _is_number(text: str) -> bool:
     return text.isdecimal() and text.isascii()
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+def _token(text: str) -> str | int | tuple[int, int]:
+    """The token that an objective of attention takes: `cls`, its index, or its place."""
+    if text == "cls":
+        return text
+    first, *second = _numbers(text)
+    return (first, second[0]) if second else first
+
+
 def _splits(text: str, of_class: bool) -> Iterator[tuple[str, str]]:
-    """The ways to read `LAYER:WHICH`; the layer may be `output:NAME`, one of several tensors that a network returns."""
+    """The ways to read `LAYER:WHICH`; the layer may be `NAME:PART`, one of several tensors in a module's output."""
     first, _, rest = (part.strip() for part in text.partition(":"))
     second, _, last = (part.strip() for part in rest.partition(":"))
     if of_class:
@@ -187,7 +207,7 @@ def _splits(text: str, of_class: bool) -> Iterator[tuple[str, str]]:
         yield OUTPUT_LAYER, text
         return
     yield first, rest
-    if first == OUTPUT_LAYER and second:
+    if second:
         yield f"{first}:{second}", last
 
 
@@ -198,6 +218,8 @@ _FITS: dict[str, Callable[[str], object]] = {
     "neuron": _POSITION.fullmatch,
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,
+    "head": _is_number,
+    "attention": _ATTENTION.fullmatch,
     "text": bool,
     "output": lambda _which: False,
 }

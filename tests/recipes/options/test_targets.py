@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from inverter import Model, evaluate, load_model
-from objectives import channel, direction, layer, logit, neuron, softmax
+from objectives import Objective, attention, attention_head, channel, direction, layer, logit, neuron, softmax
 from recipes.options.targets import FORMS, Target
+from tests.recipes.attribution.conftest import TinyTransformer
 
 CATEGORIES = ("ant", "bee, honey", "cat", "dog", "eel")
 
@@ -44,6 +45,35 @@ def pictures() -> Tensor:
 def test_a_text_means_the_objective(text: str, expected: object, model: Model, pictures: Tensor) -> None:
     meant = Target.parse(text).objective(model, pictures)
     assert torch.equal(evaluate(model, meant, pictures), evaluate(model, expected, pictures))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("head:blocks.1:2", attention_head("blocks.1", 2)),
+        ("channel:blocks.1.attn:head.2:3", attention_head("blocks.1.attn", 2, channel=3)),
+        ("attention:blocks.1:2", attention("blocks.1", 2)),
+        ("attention:blocks.1:2:cls:1,3", attention("blocks.1", 2, "cls", (1, 3))),
+        ("attention:blocks.1:0:3,0:2,2", attention("blocks.1", 0, (3, 0), (2, 2))),
+        ("attention:blocks.1:0:5", attention("blocks.1", 0, 5)),
+        ("attention:blocks.1:1:3:16", attention("blocks.1", 1, 3, 16)),
+        ("neuron:blocks.1@cls:3", neuron("blocks.1", 3, token="cls")),
+        ("neuron:blocks.1@5:3", neuron("blocks.1", 3, token=5)),
+        ("neuron:blocks.1.attn.proj:in:3:0,1", neuron("blocks.1.attn.proj:in", 3, 0, 1)),
+        ("direction:blocks.1.attn:head.0:1*2", direction("blocks.1.attn:head.0", [0, 2, 0, 0])),
+        ("layer:blocks.1.attn:head.0", attention_head("blocks.1.attn", 0)),
+    ],
+)
+def test_units_of_transformers(text: str, expected: Objective) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = load_model(TinyTransformer().eval(), normalize="none", input_size=16, device="cpu")
+    pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    meant = Target.parse(text)
+    assert str(meant) == text
+    found = evaluate(model, meant.objective(model, pictures), pictures)
+    assert torch.equal(found, evaluate(model, expected, pictures))
+    assert found.abs().min() > 0
 
 
 def test_a_direction_from_a_file(model: Model, pictures: Tensor, tmp_path: Path) -> None:
@@ -86,8 +116,16 @@ def test_texts_are_written_as_they_are_read(kind: str, number: int, place: int, 
         ("logit:", f"expected {FORMS['logit']}"),
         ("channel:mix", f"expected {FORMS['channel']}"),
         ("channel:mix:x", f"expected {FORMS['channel']}"),
-        ("neuron:mix:3:4", "expected neuron:LAYER:CHANNEL or"),
-        ("layer:mix:3", f"expected {FORMS['layer']}"),
+        ("neuron:mix:3:4", "layer 'mix' returned no tensor named '3'"),
+        ("neuron:mix:3:4:5", "expected neuron:LAYER:CHANNEL or"),
+        ("layer:mix:3", "layer 'mix' returned no tensor named '3'"),
+        ("layer:mix:3:4", f"expected {FORMS['layer']}"),
+        ("head:mix", "expected head:LAYER:HEAD"),
+        ("head:mix:1", "no attention is computed in layer 'mix'"),
+        ("attention:mix:1:class", "expected attention:LAYER:HEAD"),
+        ("attention:mix:1:cls:3:4", "expected attention:LAYER:HEAD"),
+        ("attention:mix:1:2,3:4", "expected cls or the index of a token"),
+        ("neuron:mix@cls:3", "layer 'mix' has no tokens"),
         ("logit:7", "7 is out of range: the output of .* has 5"),
         ("logit:0-2", "expected one class"),
         ("logit:doge", "no class of .* is named 'doge'; did you mean dog"),
@@ -99,7 +137,7 @@ def test_texts_are_written_as_they_are_read(kind: str, number: int, place: int, 
 )
 def test_bad_input_is_one_line(text: str, message: str, model: Model, pictures: Tensor) -> None:
     with pytest.raises((ValueError, LookupError, OSError), match=message) as caught:
-        Target.parse(text).objective(model, pictures)
+        evaluate(model, Target.parse(text).objective(model, pictures), pictures)
     assert "\n" not in str(caught.value)
 
 
@@ -113,6 +151,6 @@ def test_an_array_of_another_shape_is_rejected(model: Model, pictures: Tensor, t
 
 
 def test_top_needs_a_classifier(pictures: Tensor) -> None:
-    maps = load_model(nn.Sequential(nn.Unflatten(1, (3, 1))), input_size=12)
+    volumes = load_model(nn.Sequential(nn.Unflatten(3, (3, 4))), input_size=12)
     with pytest.raises(ValueError, match="expected one number per class"):
-        Target.parse("logit:top").objective(maps, pictures)
+        Target.parse("logit:top").objective(volumes, pictures)
