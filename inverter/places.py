@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from inverter.attention import WEIGHTS, attended, is_attention
 from inverter.axes import Axes
 from inverter.capture import ALL, FORWARD_ERRORS, INPUT, Address, may_be_memory_order
+from inverter.frozen import frozen
 from inverter.outputs import first_tensor, main_tensor, named_tensors
 from inverter.torchscript import named_layers
 
@@ -279,7 +280,8 @@ class Places:
             return Axes("BCHW")
         if address not in self._known and size not in self._looked:
             self._looked.add(size)
-            self._known = find_axes(module, run, size) | self._known
+            with frozen(module):  # other threads wait while there are hooks
+                self._known = find_axes(module, run, size) | self._known
         return self._known.get(address)
 
     def arrange(
