@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, layers, load_model, stages
-from recipes import Explain, Gallery, Invert
+from recipes import Explain, Gallery, Invert, Patches
 from recipes.activations.predictions import classifies
 from tests.recipes.robustness.architectures import NETWORKS
 
@@ -79,6 +79,7 @@ def test_an_architecture_passes_every_recipe(name: str, tmp_path: Path, monkeypa
     target = "logit:top" if classifies(model) else f"channel:{layer}:0"
     recipes = (
         Gallery(model=model, layer=layer, channels=0, steps=2, out="gallery"),
+        Patches(model=model, layer=layer, channels=0, images="picture.png", out="patches"),
         Invert(model=model, layer=layer, image="picture.png", prior="fourier", start="noise", steps=2, out="inverted"),
         *(
             Explain(model=model, image="picture.png", target=target, method=method, layer=at, out=method)
@@ -88,6 +89,6 @@ def test_an_architecture_passes_every_recipe(name: str, tmp_path: Path, monkeypa
     for recipe in recipes:
         records = recipe.run(None).records
         assert {record.status for record in records} <= {"ok", "silent"}
-        assert len(records) >= (recipe.name != "gallery") + 1
+        assert len(records) >= (recipe.name not in ("gallery", "patches")) + 1
         assert all((Path(recipe.out) / record.file).is_file() for record in records)
     assert held(model) == before
