@@ -36,9 +36,9 @@ FORMS = {
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; TOKEN and TO are cls, an index, or "
-    "ROW,COLUMN (default: cls and the centre); LAYER may be one token, LAYER@cls or LAYER@INDEX; where the network returns several "
-    "tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; "
-    "text is for networks with a text tower (CLIP, SigLIP)"
+    "ROW,COLUMN (default: cls and the centre); LAYER may be one token, LAYER@cls or LAYER@INDEX; where the network "
+    "returns several tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME "
+    "its top class; text is for networks with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+", re.ASCII)
 _ATTENTION = re.compile(r"\d+(:(cls|\d+(,\d+)?)){0,2}", re.ASCII)
@@ -100,7 +100,7 @@ class Target:
 
     @property
     def channel(self) -> int | None:
-        """Index of the channel, head or class; None for a class by name or `top`, and for a target that is not single."""
+        """Index of the channel, head or class; None for a class by name or `top`, or a target that is not single."""
         first = self.which.partition(":")[0]
         return int(first) if self.single and _is_number(first) else None
 

@@ -21,6 +21,7 @@ from recipes.outputs.file_names import safe_name
 from recipes.outputs.store import Store
 from recipes.runner.context import RunContext
 from recipes.runner.report import Report
+from tests.recipes.attribution.conftest import TinyTransformer
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8))
@@ -312,3 +313,15 @@ def test_it_is_a_frozen_value_of_json_settings(tiny: Model) -> None:
     assert settings["channels"] == "0,1,2"
     with pytest.raises(AttributeError):
         recipe.steps = 3  # type: ignore[misc]
+
+
+def test_the_channels_of_one_attention_head(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = Model(TinyTransformer().eval(), input_size=(16, 16))
+    report = Gallery(model=model, layer="blocks.1.attn:head.2", channels="all", size=16, out=str(tmp_path)).run()
+    assert [record.channel for record in report.manifest.units.values()] == [0, 1, 2, 3]
+    pictures = shown(report, *report.manifest.units)
+    start = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    unit = channel("blocks.1.attn:head.2", range(4))
+    assert (evaluate(model, unit, pictures) > evaluate(model, unit, start) + 0.1).all()

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter import Model
+from inverter import Model, evaluate
+from objectives import attention, attention_head
 from recipes import Explain, JudgeMaps
 from recipes.cli.entry import main
 from recipes.pictures.inputs import InputPictures
+from recipes.pictures.reading import read_picture
 from recipes.runner.report import Report
+from tests.recipes.attribution.conftest import TinyTransformer
 
 QUICK = {"points": 2, "depths": 1, "squares": 2}
 RECIPES: dict[str, tuple[Any, dict[str, Any]]] = {"explain": (Explain, {}), "judge-maps": (JudgeMaps, QUICK)}
@@ -43,6 +47,30 @@ def test_the_first_batch_is_finished_before_the_second_begins(
     assert [unit.image for unit in report.manifest.units.values()] == ["a"] * 3 + ["b"] * 3
     full = run(name, insects, str(photos), tmp_path / "full", method=["saliency", "grad-cam"], batch_size=2)
     assert [unit.image for unit in full.manifest.units.values()] == ["a", "b"] * 3
+
+
+@both
+@pytest.mark.parametrize("target", ["head:blocks.1.attn:2", "attention:blocks.1:1:cls:0,1", "neuron:blocks.1@cls:3"])
+def test_units_of_transformers_are_targets(name: str, target: str, photos: Path, tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = Model(TinyTransformer().eval(), input_size=(16, 16))
+    report = run(name, model, str(photos), tmp_path / "out", target=target, method=["saliency", "grad-cam"])
+    maps = [unit for unit in report.manifest.units.values() if unit.objective != "original"]
+    assert len(maps) == 4
+    assert {unit.channel for unit in maps} == {int(target.split(":")[2])}
+    assert {unit.layer for unit in maps} == {target.split(":")[1]}
+    if name == "explain":
+        expected = {"head": attention_head("blocks.1", 2), "attention": attention("blocks.1", 1, "cls", (0, 1))}
+        for unit in maps:
+            heat, value = np.load(report.out / unit.extra_files["array"]), unit.metrics["value"]
+            assert heat.max() > 0
+            if (objective := expected.get(unit.objective)) is not None:
+                shown = read_picture(report.out / f"originals/{unit.image}.png")[None]
+                assert value == pytest.approx(float(evaluate(model, objective, shown)), rel=0.02)
+    else:
+        assert {row["method"] for row in report.manifest.table} == {"saliency", "grad-cam", "random"}
+        assert all(np.isfinite(row["infidelity"]) for row in report.manifest.table if row["method"] != "random")
 
 
 @both
