@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from inverter.png import png, software
 from inverter.settings import Settings
 from inverter_errors import BadInput
 
@@ -136,7 +138,7 @@ class Inversion:
         return [to_pil(image) for image in shown]
 
     def save(self, path: str | Path, channels: Sequence[int] = ()) -> list[Path]:
-        """Writes the pictures.
+        """Writes the pictures; each file says in text chunks what made it.
 
         Args:
             path: a `.png` file, for one picture; several are numbered, `x.png` as `x-0000.png`, `x-0001.png`, ... Any
@@ -157,14 +159,25 @@ class Inversion:
         if place.suffix.lower() == ".png" and not place.is_dir():
             one = len(self) == 1
             paths = [place if one else place.with_stem(f"{place.stem}-{index:04d}") for index in range(len(self))]
-        for file, picture in zip(paths, self.to_pil(channels), strict=True):
+        for index, (file, picture) in enumerate(zip(paths, self.to_pil(channels), strict=True)):
             file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(
-                f"{file.name}.partial"
-            )  # a crash must not leave half a picture under the real name
-            picture.save(partial, format="PNG")
+            # a crash must not leave half a picture under the real name
+            partial = file.with_name(f"{file.name}.partial")
+            partial.write_bytes(png(picture, self._about(index)))
             partial.replace(file)
         return paths
+
+    def _about(self, index: int) -> dict[str, str]:
+        """The text chunks of a picture; those of settings that do not affect it are left out."""
+        settings = {key: value for key, value in asdict(self.settings).items() if key not in ("device", "batch_size")}
+        return {
+            "Software": software(),
+            "objective": self.labels[index],
+            "score": f"{self.scores[index].item():.6g}",
+            "status": self.status[index],
+            "seed": str(self.settings.seed),
+            "settings": json.dumps(settings),
+        }
 
     def _repr_html_(self) -> str:
         """The pictures with their targets and scores, for notebooks."""

@@ -11,6 +11,7 @@ from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.outputs.atomic import write_text
 from recipes.outputs.manifest import Manifest
+from recipes.outputs.provenance import provenance
 from recipes.pages.html import located, picture_url, render_page
 from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, took
 
@@ -37,7 +38,7 @@ def write_atlas(folder: Path) -> None:
         grids = []
         for side, units in _by_grid(manifest["units"], below).items():
             icons = {(unit["metrics"]["row"], unit["metrics"]["column"]): folder / unit["file"] for unit in units}
-            write_grid(folder / below, side, icons)
+            write_grid(folder / below, side, icons, provenance(known.recipe, known.settings))
             listed = [{"icon": unit["file"].removeprefix(below), **unit["metrics"]} for unit in units]
             grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
         content = {**made, **settings, **about, "grids": grids}

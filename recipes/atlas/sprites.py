@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from inverter.png import png
 from recipes.outputs.atomic import write_bytes, write_text
 
 ACROSS = 16
@@ -32,7 +33,7 @@ def tile_size(side: int, icon: int) -> int:
     return max(8, min(icon, LARGEST, WIDEST // side))
 
 
-def write_grid(folder: Path, side: int, icons: Icons) -> None:
+def write_grid(folder: Path, side: int, icons: Icons, about: Mapping[str, str] | None = None) -> None:
     """Writes `atlas-SIDE.png` and the grid's sheets, each atomically; places without an icon are transparent.
 
     A sheet contains a square of neighbouring cells, so that a page draws many icons at once and fetches only those in
@@ -42,6 +43,7 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
         folder: the output folder.
         side: cells along each side of the grid.
         icons: (row, column) -> picture file.
+        about: text chunks of the picture, as `provenance` makes them.
     """
     if not icons:
         return
@@ -64,8 +66,10 @@ def write_grid(folder: Path, side: int, icons: Icons) -> None:
         sheet.paste(icon, (column % ACROSS * tile, row % ACROSS * tile))
         full.paste(icon, (column * tile, row * tile))
     for name, sheet in sheets.items():
-        _write(folder / name, sheet, "WEBP")
-    _write(folder / f"atlas-{side}.png", full, "PNG")
+        buffer = io.BytesIO()
+        sheet.save(buffer, format="WEBP", quality=88, method=2)
+        write_bytes(folder / name, buffer.getvalue())
+    write_bytes(folder / f"atlas-{side}.png", png(full, about))
     write_text(note, made_of)
 
 
@@ -75,9 +79,3 @@ def _digest(icons: Icons) -> str:
     for place, file in sorted(icons.items()):
         digest.update(f"{place}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _write(path: Path, picture: Image.Image, kind: str) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=kind, **({"quality": 88, "method": 2} if kind == "WEBP" else {}))
-    write_bytes(path, buffer.getvalue())

@@ -279,6 +279,7 @@ class DeepDream(NetworkFields, Recipe):
         """Writes the record of the run."""
         from recipes.outputs.atomic import write_text
         from recipes.outputs.manifest import Manifest, Record, describe
+        from recipes.outputs.summaries import write_summaries
         from recipes.runner.report import Report
 
         record = Record(
@@ -297,6 +298,8 @@ class DeepDream(NetworkFields, Recipe):
         )
         manifest = Manifest(self.name, self.settings(), dict(describe(model)), planned=1, units={record.file: record})
         write_text(self.manifest_path, json.dumps(manifest.to_json(), indent=1))
+        if self.manifest_path.name == "manifest.json":
+            write_summaries(self.path.parent, manifest)
         files |= {"video": Path(self.video)} if self.video is not None else {}
         return Report(self.path.parent, manifest, made=1, seconds=seconds, files=files)
 

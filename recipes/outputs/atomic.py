@@ -74,16 +74,10 @@ def write_png(path: Path, image: Tensor, text: Mapping[str, str] | None = None, 
         text: keyword -> text of the file's text chunks, as `provenance` makes them.
         alpha: True if the last channel is opacity.
     """
-    from PIL.PngImagePlugin import PngInfo
-
+    from inverter.png import png
     from inverter.result import to_pil
 
-    chunks = PngInfo()
-    for keyword, value in (text or {}).items():
-        chunks.add_text(keyword, value)
-    buffer = io.BytesIO()
-    to_pil(image, alpha).save(buffer, format="PNG", pnginfo=chunks)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, png(to_pil(image, alpha), text))
 
 
 def write_npy(path: Path, image: Tensor) -> None:

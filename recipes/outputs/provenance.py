@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from inverter import __version__
+from inverter.png import software
 from recipes.outputs.manifest import PASSING
 
 
@@ -45,10 +45,10 @@ def provenance(
         '{"steps": 32, "seed": 0}'
     """
     made = {key: value for key, value in settings.items() if key not in PASSING and key not in growing}
-    found = {"Software": f"inverter {__version__}", "recipe": recipe}
+    found = {"Software": software(), "recipe": recipe}
     for key in _ABOUT:
         if (value := getattr(unit, key, None)) not in (None, ""):
             found[key] = str(value)
     found["seed"] = str(settings.get("seed", ""))
     found["settings"] = json.dumps(made, default=str)
-    return {key: value.encode("utf-8", "replace").decode() for key, value in found.items() if value}
+    return {key: value for key, value in found.items() if value}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,15 +78,14 @@ def contact_sheet(folder: Path, records: Sequence[Record], title: str, tile: Til
     return sheet
 
 
-def encoded(sheet: Image.Image) -> bytes:
-    """A sheet as a PNG of 256 colours, a third of the size of one of all."""
+def encoded(sheet: Image.Image, about: Mapping[str, str] | None = None) -> bytes:
+    """A sheet as a PNG of 256 colours, a third of the size of one of all, with the text chunks `about`."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    sheet.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG).save(
-        buffer, "PNG", optimize=True
-    )
-    return buffer.getvalue()
+    from inverter.png import png
+
+    few = sheet.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG)
+    return png(few, about, optimize=True)
 
 
 def _kind(record: Record) -> str:

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingFile
-from recipes.outputs.atomic import write_bytes, write_npy, write_png, write_text
+from recipes.outputs.atomic import write_npy, write_png, write_text
 from recipes.outputs.journal import forget, note, noted
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.provenance import provenance
-from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.sheet import Tile, picture
 from recipes.outputs.showing import Showing
-from recipes.outputs.units_table import as_csv
+from recipes.outputs.summaries import SHEET, TABLE, write_summaries
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TABLE, SHEET = "units.csv", "sheet.png"
 AS_THEY_ARE = Showing()
 
 Page = Callable[[Mapping[str, Any]], str]
@@ -149,11 +148,8 @@ class Store:
         Args:
             tile: the picture of a record on the sheet.
         """
-        page, records = self.write_page(), list(self.manifest.units.values())
-        write_text(self.folder / TABLE, as_csv(records))
-        if records and (self._added or not (self.folder / SHEET).is_file()):
-            title = f"{self.manifest.recipe} · {self.manifest.model.get('spec', 'network')}"
-            write_bytes(self.folder / SHEET, encoded(contact_sheet(self.folder, records, title, tile)))
+        page = self.write_page()
+        write_summaries(self.folder, self.manifest, tile, self._added)
         return page
 
     def _check(self) -> None:

@@ -1,5 +1,6 @@
 """An inversion: rounding to 8 bits, saved files, and representations with escaped text."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,15 @@ def test_one_picture_is_saved_as_a_file(tmp_path: Path) -> None:
     assert inversion(torch.rand(1, 3, 2, 2)).save(tmp_path / "new" / "x.png") == [tmp_path / "new" / "x.png"]
     with Image.open(tmp_path / "new" / "x.png") as picture:
         assert picture.size == (2, 2)
+
+
+def test_a_saved_picture_says_what_made_it(tmp_path: Path) -> None:
+    (path,) = inversion(torch.rand(1, 3, 2, 2), "channel a:3 \udcff").save(tmp_path / "x.png")
+    with Image.open(path) as picture:
+        about = picture.text
+    assert about["Software"].startswith("inverter ")
+    assert (about["objective"], about["status"], about["seed"]) == ("channel a:3 ?", "ok", "0")
+    assert json.loads(about["settings"])["steps"] == 4
 
 
 def test_several_pictures_are_numbered(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ const compared = data.groups.some((group) => group.units.some((unit) => Number.i
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
 const usualSize = Math.round((guessed || compared ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 
+const tried = data.groups.some((group) => group.units.some((unit) => unit.attempt > 0));
+
 const kindOf = (unit) => (["logit", "softmax"].includes(unit.objective) ? "class" : "channel");
+const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} attempt`;
 
 // ---- Building the cards, once ----
 
@@ -17,7 +20,7 @@ function makeUnit(unit, group) {
   const alone = group.units.length === 1;
   const way = unit.direction === "min" ? "min" : "max";
   const alike = group.units.filter((other) => (other.direction === "min") === (way === "min"));
-  const label = alone ? text(group.channel) : alike.length > 1 ? `${way} ${text(unit.attempt)}` : way;
+  const label = alone ? text(group.channel) : alike.length > 1 ? `${way} · ${nth((unit.attempt ?? 0) + 1)}` : way;
   return makeShot(unit, { "aria-label": spoken(unit) }, pictureOf(unit),
     element("span", { class: "caption" },
       element("span", { class: "what" }, alone && way === "min" ? `${label} min` : label),
@@ -53,7 +56,8 @@ function makeDataset(unit) {
 function rankOf({ direction, score, metrics: { percentile, dataset_highest: best } }) {
   const share = direction === "min" ? 100 - percentile : percentile;
   const times = direction !== "min" && best > 0 && score > best ? `, ${(score / best).toFixed(score < 10 * best ? 1 : 0)}×` : "";
-  return `${direction === "min" ? "below" : "above"} ${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} % of dataset${times}`;
+  const part = share === 100 ? "all" : `${Math.floor(share > 99 ? 10 * share : share) / (share > 99 ? 10 : 1)} %`;
+  return `${direction === "min" ? "below" : "above"} ${part} of dataset${times}`;
 }
 
 function comparison({ score, metrics }) {
@@ -66,9 +70,9 @@ function titleOf(unit) {
 }
 
 function spoken(unit) {
-  const parts = [titleOf(unit), unit.direction === "min" ? "negative" : `attempt ${text(unit.attempt)}`, `score ${text(unit.score)}`];
+  const parts = [titleOf(unit), unit.direction === "min" ? "minimised" : null, tried ? attemptOf(unit) : null, `score ${text(unit.score)}`];
   if (isStopped(unit)) parts.push(text(unit.status));
-  return parts.join(", ");
+  return parts.filter(Boolean).join(", ");
 }
 
 function makeCard(group) {
@@ -125,15 +129,19 @@ function measure() {
 // ---- Lightbox and events ----
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
+// Not listed: what only `inverter repeat` needs, and what is shown next to the picture.
+const unlisted = new Set(["batch", "place", "source", "metrics", "patches", ...(tried ? [] : ["attempt"])]);
 
 const words = {
   percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
-  extra_files: "Other files", seconds: "Time",
+  extra_files: "Other files", seconds: "Time", made_from: "Made from",
 };
 
 /** A value as a reader writes it, with its unit. */
 function worded(key, value, unit) {
   if (key === "percentile") return rankOf(unit);
+  if (key === "direction") return value === "min" ? "minimised" : "maximised";
+  if (key === "attempt") return attemptOf(unit);
   if (key === "burnt" && Number.isFinite(value)) return `${(100 * value).toFixed(1)} % of the values`;
   if (key === "seconds" && Number.isFinite(value)) return `${text(value)} s`;
   if (key === "extra_files" && value) return Object.values(value).join(", ");
@@ -154,8 +162,7 @@ function makeEnlarged(unit) {
 function rowsOf(unit) {
   const predictions = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
   const all = { ...unit, ...unit.metrics, ...Object.fromEntries(predictions) };
-  const others = Object.keys(all).filter((key) => ![...known, "source", "metrics", "patches"].includes(key));
-  return [...known, ...others].filter((key) => key in all).map((key) => [
+  return [...new Set([...known, ...Object.keys(all)])].filter((key) => key in all && !unlisted.has(key)).map((key) => [
     key === "channel" && kindOf(unit) === "class" ? "Class" : words[key] ?? key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
     worded(key, all[key], unit),
     key === "status" && isStopped(unit),

@@ -2,6 +2,8 @@
 "use strict";
 // Pre-images: a chart and a table of the run, then a strip for each picture, with the layers from shallow to deep.
 
+const tried = data.images.some((image) => image.units.some((unit) => unit.attempt > 0));
+const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} attempt`;
 const best = (guesses) => guesses?.[0]?.name ?? null;
 const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}`;
 
@@ -21,7 +23,7 @@ function makeFilmShot(unit) {
 
 function titleOf(unit) {
   if (isOriginal(unit)) return `${text(unit.image)} · original`;
-  return [unit.layer, unit.prior, unit.attempt ? `attempt ${unit.attempt}` : null, unit.image].filter(Boolean).map(text).join(" · ");
+  return [unit.layer, unit.prior, unit.attempt ? attemptOf(unit) : null, unit.image].filter(Boolean).map(text).join(" · ");
 }
 
 function spoken(unit) {
@@ -146,7 +148,7 @@ function guesses(list) {
 function rowsOf(unit) {
   const { top5, judge_top5: judge, ...metrics } = metricsOf(unit);
   const rows = isOriginal(unit) ? [["Picture", unit.image]] : [
-    ["Layer", unit.layer], ["Prior", unit.prior], ["Attempt", unit.attempt], ["Picture", unit.image],
+    ["Layer", unit.layer], ["Prior", unit.prior], ...(tried ? [["Attempt", attemptOf(unit)]] : []), ["Picture", unit.image],
   ];
   for (const [name, value] of Object.entries(metrics)) {
     const label = headings[name] ?? name.replaceAll("_", " ");

@@ -46,6 +46,20 @@ function plural(count, noun, nouns = `${noun}s`) {
   return `${grouped.format(count)} ${count === 1 ? noun : nouns}`;
 }
 
+const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+const suffixes = { one: "st", two: "nd", few: "rd", other: "th" };
+const suffixOf = new Intl.PluralRules("en", { type: "ordinal" });
+
+/** An ordinal number in digits: 1st, 2nd, 33rd. */
+function nth(number) {
+  return `${number}${suffixes[suffixOf.select(number)]}`;
+}
+
+/** The ordinal of an index that counts from 0, in words up to the tenth. */
+function ordinal(index) {
+  return ORDINALS[index] ?? nth(index + 1);
+}
+
 /** The state of the view, kept in the URL fragment so that it can be linked. */
 const fragment = {
   timer: 0,

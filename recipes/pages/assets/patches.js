@@ -4,6 +4,10 @@
 // own file, with the maps of all its patches side by side.
 
 const kindOf = (unit) => (unit.objective === "logit" ? "class" : "channel");
+/** The rank of a patch in words: "highest", "third lowest". */
+const rankOf = ({ kind, rank }) => [rank > 1 ? ordinal(rank - 1) : null, kind === "most" ? "highest" : "lowest"].filter(Boolean).join(" ");
+/** The name of a quantile, from its percentage. */
+const quantileOf = (at) => ({ 0: "Lowest", 50: "Median", 100: "Highest" })[at] ?? `${nth(Number(at))} percentile`;
 const share = (part) => (Number.isFinite(part) ? `${part > 0 && part < 0.01 ? "<1" : Math.round(100 * part)} %` : "–");
 const keyOf = ({ unit, slot }) => [unit.file, slot].join("#");
 const named = data.units.some((unit) => unit.name);
@@ -24,7 +28,7 @@ function titleOf(unit) {
 }
 
 function makePatch(item) {
-  const label = `${titleOf(item.unit)}, ${item.kind} ${item.rank}, ${text(item.patch.value)}, ${item.patch.name}`;
+  const label = `${titleOf(item.unit)}, ${rankOf(item)} activation ${text(item.patch.value)}, ${item.patch.name}`;
   return makeShot(item, { "aria-label": label, title: `${text(item.patch.value)} · ${item.patch.name}` }, patchTile(item.patch, data.size));
 }
 
@@ -146,10 +150,10 @@ function rowsOf({ unit, patch, kind, rank }) {
   return [
     [kindOf(unit) === "class" ? "Class" : "Channel", unit.channel], ["Name", unit.name],
     ["Words", unit.metrics.words?.map((word) => `${word.text} ${text(word.score)}`).join(", ")], ["Layer", unit.layer],
-    [kind === "most" ? "Most" : "Least", rank], ["Activation", patch.value], ["Picture", patch.name],
-    ["Position", patch.at?.join(", ")], ["Window", `${patch.window[3] - patch.window[1]} by ${patch.window[2] - patch.window[0]} px`],
+    ["Activation", patch.value], ["Rank", rankOf({ kind, rank })], ["Picture", patch.name],
+    ["Position", patch.at && `row ${patch.at[0]}, column ${patch.at[1]}`], ["Window", `${patch.window[3] - patch.window[1]} by ${patch.window[2] - patch.window[0]} px`],
     ["Fires in", share(fires)], ["Active at", share(active)],
-    ...Object.entries(quantiles).map(([at, value]) => [at === "0" ? "Lowest" : at === "100" ? "Highest" : at === "50" ? "Median" : `${at} %`, value]),
+    ...Object.entries(quantiles).map(([at, value]) => [quantileOf(at), value]),
   ].filter(([, value]) => value !== null && value !== undefined);
 }
 

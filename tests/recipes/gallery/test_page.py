@@ -145,7 +145,7 @@ def test_a_click_enlarges(visit: Callable[..., Any], two_layers: Path) -> None:
     box = seen.page.get_by_role("dialog")
     expect(box.locator("h2")).to_have_text("channel 3 · features.9")
     expect(box.locator(".position")).to_have_text("4 of 128")
-    target = {"Layer": "features.9", "Channel": "3", "Objective": "channel", "Direction": "max", "Attempt": "0"}
+    target = {"Layer": "features.9", "Channel": "3", "Objective": "channel", "Direction": "maximised"}
     metrics = {"Score": "103", "Steps": "64", "Time": "0.5 s", "Seed": "0", "Status": "ok"}
     assert seen.rows(".particulars") == {**target, **metrics, "File": "images/features.9/0003.png"}
     assert box.get_by_role("link").get_attribute("href") == "images/features.9/0003.png"
@@ -289,9 +289,14 @@ def test_attempts_and_the_negative_stand_together(visit: Callable[..., Any], tmp
     for channel in (0, 1):
         units.append(unit("a", channel, direction="min", score=-3.0, file=f"images/a/{channel}-negative.png"))
         units += [unit("a", channel, attempt=attempt, file=f"images/a/{channel}-{attempt}.png") for attempt in (1, 0)]
+    for place, each in enumerate(units):
+        each |= {"batch": 0, "place": place}
     seen = visit(write_gallery(tmp_path, units))
     expect(seen.page.locator(".unit h3")).to_have_text(["0", "1"])
-    assert channels_of(seen) == ["max 0", "max 1", "min"] * 2
+    assert channels_of(seen) == ["max · 1st", "max · 2nd", "min"] * 2
+    seen.page.locator(".shot").nth(1).click()
+    assert seen.rows(".particulars")["Attempt"] == "second attempt"
+    assert not {"Batch", "Place"} & set(seen.rows(".particulars"))
     tops = {shot.bounding_box()["y"] for shot in seen.page.locator(".unit").first.locator(".shot").all()}
     assert len(tops) == 1
     expect(seen.page.locator(".stats")).to_contain_text("Channels")

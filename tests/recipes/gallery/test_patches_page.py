@@ -147,13 +147,13 @@ def test_a_patch_opens_large_with_its_metrics_and_the_keys_move_on(visit: Callab
     expect(dialog.locator(".position")).to_have_text("1 of 6")
     expect(dialog.locator(".full .field")).to_have_count(1)
     rows = seen.rows("dialog.lightbox")
-    assert (rows["Most"], rows["Picture"], rows["Window"], rows["Median"]) == ("1", "fish", "10 by 10 px", "1.5")
+    assert (rows["Rank"], rows["Picture"], rows["Window"], rows["Median"]) == ("highest", "fish", "10 by 10 px", "1.5")
     seen.page.keyboard.press("End")
-    assert seen.rows("dialog.lightbox")["Least"] == "3"
+    assert seen.rows("dialog.lightbox")["Rank"] == "third lowest"
     seen.until("location.hash.endsWith('%235')")
     address = seen.page.url
     seen.page.keyboard.press("Escape")
-    assert seen.focuses("channel 3 · features.4, least 3")
+    assert seen.focuses("channel 3 · features.4, third lowest")
     again = visit(run, "#" + address.split("#", 1)[1])
     expect(again.page.locator("dialog.lightbox .position")).to_have_text("6 of 6")
 
@@ -211,7 +211,7 @@ def test_a_gallery_shows_real_patches_and_the_percentile_below_each_picture(
     assert seen.said == []
     expect(seen.page.locator(".unit").first.locator(".dataset .patch")).to_have_count(4)
     expect(seen.page.locator(".dataset .label").first).to_have_text("above 99.7 % of dataset, 3.5×")
-    expect(seen.page.locator(".dataset .label").last).to_have_text("below 100 % of dataset")
+    expect(seen.page.locator(".dataset .label").last).to_have_text("below all of dataset")
     found = colours(seen, ".dataset .patch")
     assert any(green > 150 > red for red, green, _ in found)
     seen.page.locator(".shot").first.click()

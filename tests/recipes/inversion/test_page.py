@@ -133,7 +133,7 @@ def test_the_chart_and_the_table_say_what_the_manifest_says(visit: Callable[...,
 def test_a_picture_opens_with_all_its_metrics(visit: Callable[..., Any], run: Path) -> None:
     seen = visit(run)
     seen.page.locator(".film").first.locator(".shot").nth(2).click()
-    expect(seen.page.locator("#lightbox-title")).to_have_text("features.0 · pixels · attempt 1 · fish")
+    expect(seen.page.locator("#lightbox-title")).to_have_text("features.0 · pixels · second attempt · fish")
     rows = seen.rows(".particulars")
     assert rows["Relative error"] == "0.02"
     assert rows["Top 5"] == "tench 90\u00a0% · carp 45\u00a0%"

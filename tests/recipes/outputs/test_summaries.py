@@ -33,6 +33,7 @@ def test_a_finished_folder_has_a_sheet_and_a_table(tmp_path: Path) -> None:
     opened.finish()
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width <= 1400
+        assert (sheet.text["recipe"], json.loads(sheet.text["settings"])["steps"]) == ("gallery", 4)
     rows = list(csv.DictReader((tmp_path / "units.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["channel"] for row in rows] == ["0", "1"]
 

@@ -1,0 +1,33 @@
+"""What sums up an output folder for people: `units.csv`, a row for each picture, and `sheet.png`, all with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.outputs.atomic import write_bytes, write_text
+from recipes.outputs.manifest import Manifest
+from recipes.outputs.provenance import provenance
+from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.units_table import as_csv
+
+TABLE, SHEET = "units.csv", "sheet.png"
+
+
+def write_summaries(folder: Path, manifest: Manifest, tile: Tile = picture, changed: bool = True) -> None:
+    """Writes the table and the sheet of the finished units.
+
+    Args:
+        folder: the output folder.
+        manifest: of the run.
+        tile: the picture of a record on the sheet.
+        changed: False if no picture is newer than the sheet, which is then left as it is.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    records = list(manifest.units.values())
+    write_text(folder / TABLE, as_csv(records))
+    if records and (changed or not (folder / SHEET).is_file()):
+        title = f"{manifest.recipe} · {manifest.model.get('spec', 'network')}"
+        sheet = contact_sheet(folder, records, title, tile)
+        write_bytes(folder / SHEET, encoded(sheet, provenance(manifest.recipe, manifest.settings)))
