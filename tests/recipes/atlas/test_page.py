@@ -75,7 +75,9 @@ def title(seen: Any) -> str:
 
 
 def test_sheets_and_full_grids_hold_every_icon_in_its_place(page: Path) -> None:
-    full = np.asarray(Image.open(page.parent / "atlas-20.png"))
+    picture = Image.open(page.parent / "atlas-20.png")
+    assert picture.text["recipe"] == "atlas"
+    full = np.asarray(picture)
     sheet = np.asarray(Image.open(page.parent / sheet_file(20, 17, 3)).convert("RGB")).astype(int)
     assert full.shape == (320, 320, 4)
     assert tuple(full[17 * 16 + 8, 3 * 16 + 8]) == (*colour(20, 17, 3), 255)

@@ -232,6 +232,7 @@ def test_a_dream_leaves_its_settings_and_replaces_no_other_file(photo: Path, tmp
     dream.run(None)
     data = json.loads(record.read_text())
     assert (data["recipe"], data["settings"]["layer"]) == ("dream", ["features.stage1"])
+    assert [(out / name).is_file() for name in ("sheet.png", "units.csv")] == [folder, folder]
     dream.run(None)
     record.write_text('{"mine": 1}')
     with pytest.raises(ValueError, match="is there and not of a dream"):
