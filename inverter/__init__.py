@@ -3,11 +3,12 @@
 from inverter.augment import PRESETS, Augment
 from inverter.codes import Code, encode, load_code
 from inverter.engine import Progress, ProgressCallback, optimize
+from inverter.fields.receptive_field import ReceptiveField, receptive_fields
+from inverter.identity import no_network
 from inverter.layer_info import LayerInfo, layers, stages
 from inverter.listing import list_layers, list_models
 from inverter.loading import load_model
-from inverter.models import Model, no_network
-from inverter.receptive_field import ReceptiveField, receptive_fields
+from inverter.models import Model
 from inverter.result import Inversion, to_pil
 from inverter.scoring import evaluate
 from inverter.settings import Settings

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import unwrap
 from inverter.failures import first_line
+from inverter.isolation.wrappers import unwrap
 from inverter_errors import BadInput, MissingFile, plural
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".th", ".pyth")

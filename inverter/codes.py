@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from inverter.isolation.switches import recording
 from inverter.loading import load_model
 from inverter.models import Model
-from inverter.switches import recording
 from inverter_errors import BadInput, MissingFile
 
 TOGETHER = 16

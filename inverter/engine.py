@@ -12,20 +12,20 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from inverter.adam import Adam
+from inverter.ascent.adam import Adam
+from inverter.ascent.dips import Lift
+from inverter.ascent.folding import Folding
+from inverter.ascent.input_gradients import InputGradients
+from inverter.ascent.lbfgs import LBFGS
+from inverter.ascent.optimizer import Optimizer
+from inverter.ascent.rescue import Rescue
 from inverter.augment import Augment, Augmentation, Transform, as_augment
-from inverter.dips import Lift
-from inverter.folding import Folding
-from inverter.input_gradients import InputGradients
-from inverter.lbfgs import LBFGS
+from inverter.isolation.switches import recording
 from inverter.loading import load_model
 from inverter.models import Model
-from inverter.optimizer import Optimizer
-from inverter.rescue import Rescue
 from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start, measured, no_gradient, scored, uncropped
 from inverter.settings import Settings
-from inverter.switches import recording
 from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior

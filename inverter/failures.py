@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from inverter.capture import FORWARD_ERRORS
+from inverter.isolation.forward_errors import FORWARD_ERRORS
 from inverter_errors import BadInput, plural
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from inverter.frozen import frozen
-from inverter.own_draws import OwnDraws
+from inverter.isolation.frozen import frozen
+from inverter.isolation.own_draws import OwnDraws
 from inverter_errors import BadInput
 
 if TYPE_CHECKING:

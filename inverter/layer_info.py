@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from inverter.axes import Axes
-from inverter.field_geometry import ReceptiveField
+from inverter.capture.axes import Axes
+from inverter.fields.geometry import ReceptiveField
+from inverter.fields.receptive_field import follow
 from inverter.models import Model
-from inverter.receptive_field import follow
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from inverter.axes import AxesByPattern
+from inverter.capture.axes import AxesByPattern
 from inverter.checkpoints import find_weights, load_weights
+from inverter.devices import as_device
 from inverter.input_values import (
     Normalize,
     ShowChannels,
@@ -21,15 +22,15 @@ from inverter.input_values import (
     as_value_range,
     in_values,
 )
-from inverter.layouts import lay_out
+from inverter.isolation.layouts import lay_out
+from inverter.isolation.switches import recording
+from inverter.isolation.torchscript import as_layers
 from inverter.metadata import Categories, InputSize, Known, as_categories, as_input_size, attributes, with_text
-from inverter.models import Model, as_device
+from inverter.models import Model
 from inverter.sources.python_file import SOURCE as PYTHON_FILE
 from inverter.sources.python_file import load_local
 from inverter.sources.registry import find, random_forms
 from inverter.sources.unknown import no_model
-from inverter.switches import recording
-from inverter.torchscript import as_layers
 from inverter_errors import BadInput
 
 RANDOM = "random"

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from inverter.capture import unwrap
 from inverter.input_values import as_normalization, as_show_channels, as_value_range, in_values
+from inverter.isolation.wrappers import unwrap
 from inverter.models import Model
 from inverter.text import as_text_tower, as_tokenizer, has_towers, towers
 from inverter_errors import BadInput, BadType, MissingFile

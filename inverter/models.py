@@ -13,10 +13,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inverter.axes import Axes, AxesByPattern, as_axes
-from inverter.capture import FORWARD_ERRORS, Capture, check_address, may_be_memory_order, resolve, unwrap
+from inverter.capture.addresses import check_address, resolve
+from inverter.capture.axes import Axes, AxesByPattern, as_axes
+from inverter.capture.capture import Capture
+from inverter.capture.places import Places
+from inverter.devices import as_device
 from inverter.failures import batched, cannot_process
-from inverter.frozen import frozen
 from inverter.input_values import (
     UNIT,
     Normalize,
@@ -29,55 +31,23 @@ from inverter.input_values import (
     in_unit_range,
     taken_channels,
 )
-from inverter.layouts import as_channels_last, lay_out
-from inverter.memory import keep_memory
-from inverter.own_draws import OwnDraws
-from inverter.places import Places
-from inverter.switches import normal_tensors
+from inverter.isolation.forward_errors import FORWARD_ERRORS, may_be_memory_order
+from inverter.isolation.frozen import frozen
+from inverter.isolation.layouts import as_channels_last, lay_out
+from inverter.isolation.memory import keep_memory
+from inverter.isolation.own_draws import OwnDraws
+from inverter.isolation.switches import normal_tensors
+from inverter.isolation.torchscript import as_layers
+from inverter.isolation.weights_hash import sha256_of
+from inverter.isolation.wrappers import unwrap
 from inverter.text import TextTower, encoded
-from inverter.torchscript import as_layers
-from inverter.weights_hash import sha256_of
-from inverter_errors import BadInput, GuessedSizeWarning, InverterError, plural
+from inverter_errors import BadInput, GuessedSizeWarning, InverterError
 from priors.base import as_size
 
 GUESSED_SIZE = (224, 224)
 """(height, width) in pixels of a network's input where nobody says it: that of most networks."""
 SizeFrom = Literal["network", "pictures", "guess"]
 """Where an input size comes from: the network's source or the user; the size of the pictures; or `GUESSED_SIZE`."""
-
-
-def as_device(device: str | torch.device | None) -> torch.device:
-    """A device that is available.
-
-    Args:
-        device: a torch device or its name; None and "auto" mean cuda, else mps, else cpu.
-
-    Returns:
-        The torch device.
-
-    Raises:
-        BadInput: for a device that torch does not know, or that this machine does not have.
-    """
-    if device is None or device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps") from None
-    if isinstance(device, str) and found.type not in ("cpu", "cuda", "mps"):
-        raise BadInput(f"unknown device {device!r}; expected auto, cpu, cuda, cuda:N or mps")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise BadInput(
-            f"device {str(found)!r} is not available: torch sees {plural(torch.cuda.device_count(), 'CUDA device')}; "
-            "use device auto or cpu"
-        )
-    if found.type == "mps" and not torch.backends.mps.is_available():
-        raise BadInput("device 'mps' is not available: this machine has none; use device auto or cpu")
-    return found
-
-
 _TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """Types of weights that pictures can have as well."""
 
@@ -100,7 +70,7 @@ class Model:
 
     Attributes:
         module: the network itself. It comes back from every use exactly as it was: mode, requires_grad, hooks, weights.
-            One in TorchScript is wrapped (`inverter.torchscript`): only its output can be read.
+            One in TorchScript is wrapped (`inverter.isolation.torchscript`): only its output can be read.
         spec: as given.
         input_size: as given; `GUESSED_SIZE` if it is not known.
         size_from: where the input size comes from: `network` (its source, or the user), `pictures`, or `guess`.
@@ -200,7 +170,7 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the weights as they are now (`inverter.weights_hash`); 100 MB take about 0.1 s."""
+        """Hex digest of the weights as they are now (`inverter.isolation.weights_hash`); 100 MB take about 0.1 s."""
         return sha256_of(self.module)
 
     def size_for(self, size: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -318,7 +288,7 @@ class Model:
         return entering.clone(memory_format=self.layout) if self.relay() else None
 
     def axes(self, address: str, size: tuple[int, int] | None = None) -> Axes | None:
-        """What each axis of a layer's tensor is: pictures, channels, places (see `inverter.places`).
+        """What each axis of a layer's tensor is: pictures, channels, places (see `inverter.capture.places`).
 
         Args:
             address: of the layer.
@@ -355,7 +325,7 @@ class Model:
         """A context in which the network is frozen and `capture(x)` returns activations by address.
 
         An activation is a map (B, C, H, W) or a vector (B, C), whatever the order of axes in the network: tokens of
-        patches lie on their grid, and those before them (the class token) are left out (see `inverter.axes`).
+        patches lie on their grid, and those before them (the class token) are left out (see `inverter.capture.axes`).
 
         Args:
             reads: addresses of layers; "" is the network's output. With `@cls` or `@k` the vector of one token, with
@@ -370,9 +340,16 @@ class Model:
         keep_memory()
         addresses = {address: resolve(self.module, address) for address in reads}
 
+        known: dict[str, Axes] = {}
+
+        def axes(read: str, size: tuple[int, int]) -> Axes | None:
+            if read not in known and (found := self.axes(read, size)) is not None:
+                known[read] = found
+            return known.get(read)
+
         def arrange(read: str, tensor: Tensor, entering: Tensor) -> Tensor:
             size, address = (entering.shape[2], entering.shape[3]), addresses[read]
-            return self._places.arrange(tensor, len(entering), size, address, lambda: self.axes(read, size))
+            return self._places.arrange(tensor, len(entering), size, address, lambda: axes(read, size))
 
         with (
             normal_tensors(),
@@ -442,35 +419,6 @@ class Model:
     def _grey(self, count: int, size: tuple[int, int]) -> Tensor:
         """(count, C, height, width), grey pictures."""
         return torch.full((count, len(self.mean), *size), 0.5, dtype=torch.float32, device=self.device)
-
-
-class _NoNetwork(nn.Identity):
-    """Passes pictures on. A buffer marks the device where they are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("place", torch.empty(0, dtype=torch.float32, device="cpu"), persistent=False)
-
-
-def no_network(device: str | torch.device | None = None, channels: int = 3) -> Model:
-    """The identity, Phi(x) = x: for objectives that read the picture itself.
-
-    Args:
-        device: where pictures are optimised: `auto` (also None), or a torch device.
-        channels: of the pictures.
-
-    Returns:
-        A model without parameters or normalisation.
-
-    Raises:
-        BadInput: for a device that is not available.
-
-    Example:
-        >>> no_network("cpu")
-        Model(none, 0 parameters, 224x224, on cpu)
-    """
-    untouched = (0.0,) * channels, (1.0,) * channels
-    return Model(_NoNetwork().to(as_device(device)), spec="none", normalize=untouched, input_size=GUESSED_SIZE)
 
 
 @cache

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.capture import FORWARD_ERRORS
+from inverter.isolation.forward_errors import FORWARD_ERRORS
+from inverter.isolation.switches import recording
 from inverter.loading import load_model
 from inverter.models import Model
 from inverter.settings import Settings
-from inverter.switches import recording
 from inverter_errors import BadInput, BadType, InverterError, plural
 from objectives.base import Activations, Objective
 from priors.base import Prior

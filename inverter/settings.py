@@ -44,7 +44,7 @@ class Settings:
         tries: complete optimisations of each picture from different random starts; the one with the highest final score
             is kept. A prior that has started has only one.
         redirect: steps at the start in which a picture without a gradient gets a redirected one (`RedirectedReLU`), and
-            with Adam one that leads below the dip of a GELU a reversed one (`inverter.dips.Lift`).
+            with Adam one that leads below the dip of a GELU a reversed one (`inverter.ascent.dips.Lift`).
         precision: `float32`, `bfloat16` (autocast), or `auto`: bfloat16 where the hardware computes in it.
         batch_size: pictures optimised together; None chooses by the device.
         seed: of all random draws. A unit draws the same with the same seed, in any batch.

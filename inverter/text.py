@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.capture import FORWARD_ERRORS
-from inverter.frozen import frozen
-from inverter.switches import normal_tensors
+from inverter.isolation.forward_errors import FORWARD_ERRORS
+from inverter.isolation.frozen import frozen
+from inverter.isolation.switches import normal_tensors
 from inverter_errors import BadInput, InverterError, plural
 
 SCALE = 100.0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.capture.outputs import select_tensor
 from inverter.models import Model
-from inverter.outputs import select_tensor
 from inverter.text import SCALE
 from inverter_errors import BadInput
 

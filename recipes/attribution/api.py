@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from inverter import Model, load_model
 from inverter.engine import default_batch
-from inverter.switches import recording
+from inverter.isolation.switches import recording
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import import_library

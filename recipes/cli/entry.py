@@ -16,7 +16,8 @@ from recipes import find_recipe
 from recipes.cli.arguments import BAD_INPUT, parse
 from recipes.cli.recipe_file import load_recipe
 from recipes.cli.streams import usable_streams
-from recipes.runner.base import Recipe, checked_size
+from recipes.options.input_values import checked_size
+from recipes.runner.base import Recipe
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgress
@@ -86,7 +87,7 @@ def _one_line(command: str, error: Exception, out: object) -> int:
     if isinstance(error, InverterError | OSError):
         print(f"inverter {command}: {text}", file=sys.stderr)
         return BAD_INPUT
-    from inverter.device_faults import gpu_lost, out_of_memory
+    from inverter.isolation.device_faults import gpu_lost, out_of_memory
 
     if out_of_memory(error):
         return _failed(command, f"{text[:300] or 'out of memory'}: give a smaller --size or --batch-size")

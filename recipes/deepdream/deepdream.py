@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
-from recipes.runner.base import NetworkFields, Recipe
+from recipes.runner.base import Recipe
+from recipes.runner.network_fields import NetworkFields
 
 if TYPE_CHECKING:
     from torch import Tensor

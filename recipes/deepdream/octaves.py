@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model, Settings
-from inverter.capture import Capture
+from inverter.capture.capture import Capture
 from inverter.settings import Precision
 from inverter_errors import BadInput
 from objectives import Activations, Objective

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput, plural
 from recipes.gallery.patches import Patches
 from recipes.options.fields import check_integer, option
+from recipes.options.input_values import written_size
 from recipes.options.names import address
 from recipes.options.suggest import nearest
 from recipes.options.words import MEASURES, Measure, read_words
-from recipes.runner.base import written_size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
+from recipes.options.input_values import checked_size
 from recipes.options.names import address
-from recipes.runner.base import NetworkFields, Recipe, checked_size
+from recipes.runner.base import Recipe
 from recipes.runner.context import RunContext
+from recipes.runner.network_fields import NetworkFields
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput, plural
 from recipes.options.fields import option, texts
+from recipes.options.input_values import written_values
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import MASKED, ORIGINAL
-from recipes.runner.base import written_values
 from recipes.runner.context import RunContext, once
 from recipes.runner.picture_fields import PictureFields
 from recipes.runner.recipe import UnitRecipe
@@ -102,8 +102,8 @@ class Inpaint(PictureFields, UnitRecipe):
 
     def load(self) -> Model:
         """No network: what there is to know of the pictures."""
+        from inverter.identity import no_network
         from inverter.input_values import as_show_channels, as_value_range
-        from inverter.models import no_network
 
         model = no_network(self.device)
         model.value_range = model.value_range if self.value_range is None else as_value_range(self.value_range)
@@ -197,7 +197,7 @@ class Inpaint(PictureFields, UnitRecipe):
         return f"{'x'.join(map(str, picture.shape))} {'holes' if depth(mask) > STROKE else 'scattered'}"
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
-        from inverter.models import no_network
+        from inverter.identity import no_network
         from objectives import known_pixels
         from priors import DeepImage
         from recipes.inpainting.masks import depth

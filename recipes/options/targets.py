@@ -228,7 +228,7 @@ _FITS: dict[str, Callable[[str], object]] = {
 
 def _vector(text: str, count: int, target: str) -> Sequence[float]:
     """A direction (count,), from a file or from `CHANNEL*WEIGHT,...`."""
-    from recipes.pictures.reading import load_array
+    from recipes.pictures.arrays import load_array
 
     if text.endswith(".npy"):
         if not Path(text).is_file():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inverter.input_values import UNIT
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Model
-
-UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True)

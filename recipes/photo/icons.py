@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, MOST, check_integer, option
+from recipes.options.input_values import checked_size
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
-from recipes.runner.base import checked_size
 from recipes.runner.context import RunContext, once
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from inverter.input_values import UNIT
 from inverter_errors import BadInput, plural
 from recipes.outputs.file_names import safe_name
-from recipes.pictures.reading import UNIT, named_pictures, read_picture
+from recipes.pictures.reading import named_pictures, read_picture
 from recipes.pictures.sets import READERS, PictureSet
 
 CHECKED = (32, 32)

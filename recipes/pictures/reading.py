@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
+from inverter.input_values import UNIT
 from inverter_errors import BadInput, MissingFile, plural
 from priors.base import check_picture
+from recipes.pictures.arrays import ARRAYS, as_unit, from_values, load_archived, load_array
 
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What reading a damaged picture may raise: catch these to report it and skip it."""
-NO_ARRAY = (BadZipFile, EOFError, OverflowError, SyntaxError, TokenError, TypeError, ValueError)
-"""What NumPy may raise for a damaged `.npy` file."""
 
 _MODES = {1: "L", 3: "RGB"}
 # fmt: off
@@ -38,10 +33,6 @@ _OTHERS = (
 )
 """Of other formats that hold pictures, some of which Pillow may be able to read."""
 # fmt: on
-
-ARRAYS = (".npy", ".npz")
-"""Suffixes of files of arrays."""
-UNIT = (0.0, 1.0)
 
 Background = str | tuple[int, int, int]
 """A colour as Pillow knows it: a name, `#rrggbb`, or (red, green, blue) from 0 to 255."""
@@ -120,26 +111,6 @@ def readable_pictures(places: Sequence[str | Path]) -> tuple[dict[str, Path], di
     return {name: file for name, file in named.items() if str(file) not in skipped}, skipped
 
 
-def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray[Any, Any]:
-    """An array from an `.npy` file, which is never unpickled.
-
-    Args:
-        path: the file.
-        mmap_mode: as in `numpy.load`.
-
-    Raises:
-        BadInput: for a file that is not a NumPy array.
-        OSError: if the file cannot be read.
-    """
-    try:
-        array: np.ndarray[Any, Any] = np.load(path, mmap_mode, allow_pickle=False)
-    except NO_ARRAY as error:
-        raise BadInput(f"{path} is not a NumPy array ({error})") from error
-    if not isinstance(array, np.ndarray):
-        raise BadInput(f"{path} is not a NumPy array but an archive of several")
-    return array
-
-
 def read_pictures(
     path: Path,
     channels: int | None,
@@ -162,7 +133,7 @@ def read_pictures(
     """
     suffix = path.suffix.lower()
     if suffix in ARRAYS:
-        array = load_array(path, mmap_mode="r") if suffix == ".npy" else _archived(path, channels)
+        array = load_array(path, mmap_mode="r") if suffix == ".npy" else load_archived(path, channels)
         if array.ndim == 2 and channels in (1, None):
             array = array[None]
         if array.ndim not in (3, 4):
@@ -184,12 +155,12 @@ def read_pictures(
             array = np.asarray(picture)
             if array.dtype.kind == "f" or array.min() < 0 or array.max() > 65535:
                 raise BadInput(f"expected 8 or 16 bits per channel, got mode {picture.mode}: save it as .npy")
-            return [check_picture(_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
+            return [check_picture(as_unit(array.astype(np.uint16)[None].repeat(channels, 0)))]
         picture = opaque(picture, background).convert(_MODES[channels])
         if near is not None and (factor := min(picture.height // near[0], picture.width // near[1]) // 2) > 1:
             picture = picture.reduce(factor)
         array = np.asarray(picture)
-    return [check_picture(_unit(array[None] if channels == 1 else array.transpose(2, 0, 1)))]
+    return [check_picture(as_unit(array[None] if channels == 1 else array.transpose(2, 0, 1)))]
 
 
 def _opened(path: Path) -> Image.Image:
@@ -215,56 +186,6 @@ def opaque(picture: Image.Image, background: Background = "white") -> Image.Imag
     if not picture.has_transparency_data:
         return picture
     return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture.convert("RGBA"))
-
-
-def _archived(path: Path, channels: int | None) -> np.ndarray[Any, Any]:
-    """The array of an `.npz` file that holds pictures."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except NO_ARRAY as error:
-        raise BadInput(f"{path} is not an archive of NumPy arrays ({error})") from error
-    fitting = [array for array in arrays.values() if array.ndim in (3, 4) and channels in (None, array.shape[-3])]
-    if len(arrays) == 1:
-        fitting = list(arrays.values())
-    if len(fitting) != 1:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise BadInput(f"expected one array ({channels or 'C'}, H, W), got {found or 'none'}: save it as .npy")
-    return fitting[0]
-
-
-def from_values(array: np.ndarray[Any, Any], value_range: tuple[float, float]) -> Tensor:
-    """An array of values as a picture in [0, 1], float32.
-
-    Args:
-        array: of any shape.
-        value_range: (low, high): see `read_pictures`.
-
-    Raises:
-        BadInput: for values outside of the range, or of a type that is no number.
-    """
-    if array.dtype.kind != "f" and (value_range == UNIT or array.dtype.kind not in "ui"):
-        return _unit(array)
-    low, high = value_range
-    if not array.size:
-        raise BadInput(f"expected a picture (C, H, W), got shape {array.shape}")
-    lowest, highest = float(array.min()), float(array.max())
-    if not (math.isfinite(lowest) and math.isfinite(highest)):
-        raise BadInput("expected finite values, got NaN or infinity")
-    if lowest < low or highest > high:
-        raise BadInput(
-            f"expected values in [{low:g}, {high:g}], got some from {lowest:.4g} to {highest:.4g}: set "
-            "value_range low,high to the range of the network's values"
-        )
-    return torch.from_numpy((array.astype(np.float32) - np.float32(low)) / np.float32(high - low)).clamp(0, 1)
-
-
-def _unit(array: np.ndarray[Any, Any]) -> Tensor:
-    if array.dtype.kind == "u":
-        return torch.from_numpy(array.astype(np.float32) / np.iinfo(array.dtype).max)
-    if array.dtype.kind != "f":
-        raise BadInput(f"expected unsigned integers or floats in [0, 1], got an array of {array.dtype}")
-    return torch.from_numpy(array.astype(np.float32))
 
 
 def read_picture(

@@ -17,9 +17,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inverter.input_values import UNIT
 from inverter_errors import BadInput
 from priors.base import check_picture
-from recipes.pictures.reading import UNIT, UNREADABLE, fit, from_values, named_pictures, opaque, read_picture
+from recipes.pictures.arrays import from_values
+from recipes.pictures.reading import UNREADABLE, fit, named_pictures, opaque, read_picture
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

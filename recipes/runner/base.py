@@ -9,25 +9,22 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.options.fields import (
-    LARGEST,
     MACHINE,
-    NETWORK,
     OPTIMISATION,
     OUTPUT,
     check_choice,
-    check_integer,
     check_out,
     key_of,
     option,
 )
+from recipes.options.input_values import checked_size
 from recipes.runner.context import RunContext
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inverter import Model
     from inverter.settings import Precision
@@ -79,8 +76,8 @@ class Recipe(ABC):
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """The context of a run: its output folder is locked, its arithmetic as repeatable as the recipe says."""
-        from inverter.determinism import deterministic
-        from inverter.switches import recording
+        from inverter.isolation.determinism import deterministic
+        from inverter.isolation.switches import recording
         from recipes.outputs.folder_lock import held
 
         exact = bool(getattr(self, "deterministic", False))
@@ -96,78 +93,6 @@ class Recipe(ABC):
         """The fields as JSON values, for the manifest; without those that do not change what is made."""
         unsaid = {f.name for f in fields(self) if f.metadata.get("machines") or f.metadata.get("hidden")}
         return {key_of(f): _plain(getattr(self, f.name)) for f in fields(self) if f.name not in unsaid}
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkFields:
-    """The fields of a recipe with a network under inspection."""
-
-    model: str | nn.Module | Model = option(
-        "builtin",
-        "builtin, torchvision:NAME, timm:NAME, hf:ORG/NAME, hf:FOLDER, open_clip:ARCH/TAG, FILE.py:FACTORY, or an "
-        "exported file (FILE.pt2, TorchScript)",
-        group=NETWORK,
-    )
-    weights: str | None = option(
-        None,
-        "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that an architecture "
-        "starts with",
-        group=NETWORK,
-    )
-    normalize: str | None = option(
-        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: that of the model's source)", group=NETWORK
-    )
-    input_size: str | int | Sequence[int] | None = option(
-        None, "H or HxW: the network's own input size (default: that of its source, else --size)", group=NETWORK
-    )
-    categories: str | Sequence[str] | None = option(
-        None, "file with the class names: one a line, or JSON (default: those of the model's source)", group=NETWORK
-    )
-    axes: str | Sequence[str] | None = option(
-        None,
-        "PATTERN=AXES: which axes of a layer's tensor are channels and places, where they are not found, such as "
-        "'blocks.*=BNC+1' (default: found; inverter layers shows them); may be repeated",
-        repeat=True,
-        group=NETWORK,
-    )
-    value_range: str | Sequence[float] | None = option(
-        None, "low,high: the network's values before normalisation, in which arrays are (default: 0,1)", group=NETWORK
-    )
-    show_channels: str | int | Sequence[int] | None = option(
-        None, "channels that picture files show: three as red,green,blue, or one (default: all)", group=NETWORK
-    )
-
-    def load(self) -> Model:
-        """The network under inspection."""
-        from inverter import load_model
-
-        model = load_model(
-            self.model,
-            self.weights,
-            self.normalize,
-            getattr(self, "device", None),
-            self.input_size,
-            self.categories,
-            value_range=self.value_range,
-            show_channels=self.show_channels,
-            axes=self.axes,
-        )
-        return model.assuming(self.shown_size)
-
-    @property
-    def shown_size(self) -> int | tuple[int, int] | None:
-        """The size of the pictures that the network is shown, if it is given: its input size where none is known."""
-        return None
-
-    def network_settings(self) -> dict[str, Any]:
-        """The fields as the manifest has them, each written in one way."""
-        network = {"model": self.model_name, "input_size": written_size(self.input_size)}
-        return network | written_values(self.value_range, self.show_channels)
-
-    @property
-    def model_name(self) -> str:
-        """The network's name for the manifest: its spec, or `module` for one that was given from Python."""
-        return self.model if isinstance(self.model, str) else str(getattr(self.model, "spec", "module"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +130,7 @@ class UnitPlan(Machines, Recipe):
 
     def load(self) -> Model:
         """The network under inspection; by default none, for recipes about the picture itself."""
-        from inverter.models import no_network
+        from inverter.identity import no_network
 
         return no_network(self.device)
 
@@ -273,51 +198,6 @@ class UnitPlan(Machines, Recipe):
     @abstractmethod
     def page(self, manifest: Mapping[str, Any]) -> str:
         """`index.html` of a manifest."""
-
-
-def checked_size(size: str | int | Sequence[int] | None, name: str = "size") -> int | tuple[int, int] | None:
-    """A size of pictures in one form: the side of a square, (height, width), or None.
-
-    Args:
-        size: one number, (height, width), or text: `H` or `HxW`.
-        name: of the field, for errors.
-
-    Raises:
-        BadInput: for text of another form, or a side that is not from 1 to `LARGEST`.
-    """
-    if isinstance(size, str) and size.isdecimal() and size.isascii():
-        size = int(size[:40])
-    if size is None or isinstance(size, int):
-        if size is not None:
-            check_integer(name, size, 1, LARGEST)
-        return size
-    from inverter.metadata import as_input_size
-
-    try:
-        height, width = as_input_size(size)
-    except BadInput:
-        raise BadInput(f"{name} must be a positive integer, or HxW such as 172x264; got {size!r}") from None
-    check_integer(name, max(height, width), 1, LARGEST)
-    return height if height == width else (height, width)
-
-
-def written_values(
-    value_range: str | Sequence[float] | None, show_channels: str | int | Sequence[int] | None
-) -> dict[str, list[float] | list[int] | None]:
-    """The range of values, and the channels that are shown, as the manifest has them: lists, or None."""
-    from inverter.input_values import as_show_channels, as_value_range
-
-    return {
-        "value_range": None if value_range is None else list(as_value_range(value_range)),
-        "show_channels": None if show_channels is None else list(as_show_channels(show_channels)),
-    }
-
-
-def written_size(size: str | int | Sequence[int] | None) -> list[int] | None:
-    """An input size as the manifest has it: [height, width], or None."""
-    from inverter.metadata import as_input_size
-
-    return None if size is None else list(as_input_size(size))
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model, Progress, Settings, evaluate
-from inverter.determinism import deterministic
+from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
 from recipes.outputs.vocabulary import OK, SILENT

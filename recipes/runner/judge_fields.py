@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
 from recipes.options.fields import option
-from recipes.runner.base import written_size
+from recipes.options.input_values import written_size
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,8 @@ import torch
 
 from inverter import Inversion, Model, ProgressCallback, Settings, optimize
 from inverter.augment import Augmentation
-from inverter.device_faults import out_of_memory
 from inverter.engine import default_batch
+from inverter.isolation.device_faults import out_of_memory
 from inverter_errors import OutOfMemory
 from objectives import Objective
 from priors import Prior

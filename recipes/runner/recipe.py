@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import OPTIMISATION, option
-from recipes.runner.base import NetworkFields, UnitPlan, checked_size
+from recipes.options.input_values import checked_size
+from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
+from recipes.runner.network_fields import NetworkFields
 
 if TYPE_CHECKING:
     from inverter import Model

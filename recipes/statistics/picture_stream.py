@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from inverter.input_values import UNIT
 from recipes.executors.progress import RunProgress, RunProgressCallback
-from recipes.pictures.reading import UNIT, UNREADABLE, read_pictures
+from recipes.pictures.reading import UNREADABLE, read_pictures
 
 
 class PictureStream:

@@ -13,10 +13,10 @@ from torch import nn
 import inverter
 import inverter_errors
 from inverter import InverterError, LayerNotFound
+from inverter.ascent.optimizer import Optimizer
+from inverter.ascent.relu_rules import ReLURule
 from inverter.augment import AugmentPreset
 from inverter.input_values import NORMALIZATIONS, Normalization
-from inverter.optimizer import Optimizer
-from inverter.relu_rules import ReLURule
 
 
 def test_dir_is_the_sorted_public_names() -> None:

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from inverter import Model, load_model, no_network
+from inverter.devices import as_device
 from inverter.input_values import as_normalization
-from inverter.models import as_device
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Inversion, Model, Settings, encode, load_model, optimize
-from inverter.determinism import deterministic
+from inverter.isolation.determinism import deterministic
 from inverter.scoring import evaluate
 from objectives import (
     Objective,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import checkpoint
 
 from inverter import BadInput, Settings, encode, evaluate, layers, load_model, optimize
-from inverter.frozen import frozen
+from inverter.isolation.frozen import frozen
 from objectives import channel, logit
 from priors import Fourier
 from recipes.attribution import explain

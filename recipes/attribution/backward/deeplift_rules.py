@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from inverter.relu_spellings import function_name
+from inverter.ascent.relu_spellings import function_name
 from inverter_errors import BadInput
 from recipes.attribution.backward.function_rules import Call, Rules, is_inplace, replaced, vjp
 from recipes.attribution.backward.functions import has_mask, is_linear, kind_of

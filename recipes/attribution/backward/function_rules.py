@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from inverter.attention_functions import opened
-from inverter.relu_spellings import SpelledReLU, function_name, spelled_relu
+from inverter.ascent.relu_spellings import SpelledReLU, function_name, spelled_relu
+from inverter.capture.attention_functions import opened
 from recipes.attribution.backward.functions import differentiable, is_linear, kind_of
 
 Back = Callable[[Tensor], tuple[Tensor | None, ...]]

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from inverter.folding import fixed_statistics
+from inverter.ascent.folding import fixed_statistics
 
 KINDS: dict[str, str] = {
     **dict.fromkeys(("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "elu", "selu", "celu"), "elementwise"),

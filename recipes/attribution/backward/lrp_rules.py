@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.attention_functions import explicit_attention
-from inverter.relu_spellings import function_name
+from inverter.ascent.relu_spellings import function_name
+from inverter.capture.attention_functions import explicit_attention
 from recipes.attribution.backward.function_rules import Back, Call, Rules, vjp
 from recipes.attribution.backward.functions import is_linear, kind_of
 from recipes.attribution.backward.linear_rules import TINY, Linear, LRPRule, Part

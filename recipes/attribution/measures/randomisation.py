@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
-from inverter.torchscript import named_layers
+from inverter.isolation.torchscript import named_layers
 from objectives import Objective
 from recipes.attribution.measures.similarity import rank_correlation, similarity
 

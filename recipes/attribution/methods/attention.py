@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from inverter.attention import read_attention
-from inverter.outputs import first_tensor
+from inverter.capture.attention import read_attention
+from inverter.capture.outputs import first_tensor
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.method import method

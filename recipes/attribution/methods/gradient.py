@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
-from inverter.input_gradients import InputGradients
+from inverter.ascent.input_gradients import InputGradients
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.method import import_library, method

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from inverter.input_gradients import InputGradients
-from inverter.relu_rules import DeconvReLU, EveryReLU, GuidedReLU
+from inverter.ascent.input_gradients import InputGradients
+from inverter.ascent.relu_rules import DeconvReLU, EveryReLU, GuidedReLU
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.api import upsample_maps

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from inverter.attention import Attention, read_attention
-from inverter.axes import Axes
+from inverter.capture.attention import Attention, read_attention
+from inverter.capture.axes import Axes
 from inverter_errors import BadInput
 from objectives import Objective
 from recipes.attribution.scoring.forward import know_axes, score_function

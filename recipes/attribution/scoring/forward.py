@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from inverter import Model
+from inverter.ascent.input_gradients import InputGradients
 from inverter.engine import default_batch
-from inverter.input_gradients import InputGradients
 from inverter.scoring import no_gradient
 from inverter_errors import BadInput
 from objectives import Activations, Objective
@@ -135,7 +135,7 @@ def input_gradient(
         score: images -> scores.
         images: (N, 3, H, W) in [0, 1].
         rows: (N,) of the images' targets; None scores image i by target i.
-        rule: a context for the forward pass that changes the gradient of ReLUs (`inverter.relu_rules`).
+        rule: a context for the forward pass that changes the gradient of ReLUs (`inverter.ascent.relu_rules`).
     """
     images = images.detach().requires_grad_()
     with torch.enable_grad(), InputGradients(), rule or nullcontext():

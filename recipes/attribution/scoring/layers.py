@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
-from inverter.attention import read_attention
-from inverter.capture import resolve
-from inverter.outputs import main_tensor, named_tensors
-from inverter.torchscript import named_layers
+from inverter.capture.addresses import resolve
+from inverter.capture.attention import read_attention
+from inverter.capture.outputs import main_tensor, named_tensors
+from inverter.isolation.torchscript import named_layers
 from inverter_errors import BadInput
 from objectives import Activations, Objective
 from recipes.attribution.scoring.forward import fixed_noise, know_axes, score_function, select_targets

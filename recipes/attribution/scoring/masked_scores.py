@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model, Settings
-from inverter.folding import Folding
+from inverter.ascent.folding import Folding
 from inverter.settings import has_bfloat16
 from objectives import Objective
 from recipes.attribution.scoring.forward import Score, copies_at_once, score_function

@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from inverter import Model
-from inverter.attention import is_attention
-from inverter.capture import ALL, INPUT, resolve
-from inverter.outputs import first_tensor, parts, select_tensor
+from inverter.capture.addresses import ALL, INPUT, resolve
+from inverter.capture.attention import is_attention
+from inverter.capture.outputs import first_tensor, parts, select_tensor
 from inverter_errors import BadInput
 
 

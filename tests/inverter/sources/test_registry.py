@@ -8,7 +8,7 @@ import pytest
 from inverter import BadInput, load_model
 from inverter.listing import ModelSource
 from inverter.sources.registry import SOURCES, find, forms
-from recipes.runner.base import NetworkFields
+from recipes.runner.network_fields import NetworkFields
 
 
 def test_each_spec_has_one_source() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from inverter import Model, encode, evaluate, load_model
-from inverter.receptive_field import Axis, ReceptiveField
+from inverter.fields.receptive_field import Axis, ReceptiveField
 from objectives import channel, logit, neuron, softmax
 from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import overlay, window

@@ -33,7 +33,7 @@ PLAIN = Case(
 
 def test_the_rule_notices_a_network_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(PLAIN) == "answered"
-    monkeypatch.setattr("inverter.module_state.ModuleState.restore", lambda _: [])
+    monkeypatch.setattr("inverter.isolation.module_state.ModuleState.restore", lambda _: [])
     with pytest.raises(AssertionError, match="have changed"):
         check(PLAIN)
 

@@ -1,0 +1,1 @@
+"""The tensors of a network's layers: how they are addressed, captured, and arranged as maps."""

@@ -1,0 +1,1 @@
+"""Receptive fields, traced through the operations of a forward pass."""
