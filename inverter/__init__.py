@@ -2,12 +2,14 @@
 
 from inverter.augment import PRESETS, Augment
 from inverter.codes import Code, encode, load_code
-from inverter.engine import Progress, ProgressCallback, optimize
+from inverter.engine import optimize
 from inverter.fields.receptive_field import ReceptiveField, receptive_fields
 from inverter.identity import no_network
 from inverter.layer_info import LayerInfo, layers, stages
 from inverter.listing import list_layers, list_models
 from inverter.loading import load_model
+from inverter.loop.graphs import Graphs
+from inverter.loop.progress import Progress, ProgressCallback
 from inverter.models import Model
 from inverter.result import Inversion, to_pil
 from inverter.scoring import evaluate
@@ -35,6 +37,7 @@ __all__ = [
     "BadInput",
     "BadType",
     "Code",
+    "Graphs",
     "GuessedSizeWarning",
     "Inversion",
     "InverterError",

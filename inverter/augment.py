@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from inverter.warp import view_grid, warp
+from inverter.views import Views
 from inverter_errors import BadInput, BadType
 from priors import cpu
 
 MOST_COLOR = 4.0
 """The strongest colour shift: 55 times the contrast, offsets of 1."""
-
-
-class Transform(Protocol):
-    """An augmentation with its random draws made, ready for one batch."""
-
-    def __call__(self, image: Tensor, step: int, views: int = 1) -> Tensor:
-        """Views of pictures.
-
-        Args:
-            image: (B, 3, H, W) in [0, 1].
-            step: index of the first view's random draws.
-            views: how many views of each picture; they use the draws of `step`, `step + 1`, ...
-
-        Returns:
-            (views * B, 3, h, w), one batch after the other.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +90,7 @@ class Augment:
         steps: int,
         device: torch.device,
         channels: int = 3,
-    ) -> Transform:
+    ) -> Views:
         """Makes all random draws of a run, and moves them to the device at once.
 
         Drawing ahead keeps the loop free of host work, and a picture's draws the same in every batch.
@@ -120,7 +103,7 @@ class Augment:
             channels: of the pictures.
 
         Returns:
-            The transform of a batch of these pictures.
+            The views of a batch of these pictures.
         """
         window = self.window(size)
         warps = None
@@ -131,7 +114,7 @@ class Augment:
         if self.color:
             signed = torch.stack([2 * cpu.rand(steps, 2, channels, 1, 1, generator=g) - 1 for g in generators], dim=1)
             colors = _color_shifts(self.color * signed).to(device)
-        bank, places = None, []
+        bank, places = None, None
         if self.noise:
             # One field of noise for each picture, read at another offset in each step: the same on every device, and
             # much cheaper than drawing again. The offsets are shared, so they do not depend on the batch.
@@ -141,22 +124,8 @@ class Augment:
             where = torch.Generator("cpu").manual_seed(steps)
             places = torch.stack(
                 [torch.randint(0, side // 2 + 1, (steps,), generator=where, device="cpu") for side in window], dim=1
-            ).tolist()
-
-        def transform(image: Tensor, step: int, views: int = 1) -> Tensor:
-            if warps is not None:
-                image = _views(image, warps[step : step + views], window)
-            elif views > 1:
-                image = image.repeat(views, 1, 1, 1)
-            if colors is not None:
-                gain, offset = colors[step : step + views].flatten(0, 1).unbind(1)
-                image = torch.addcmul(offset, image, gain)
-            if bank is not None:
-                noise = [bank[:, :, y : y + window[0], x : x + window[1]] for y, x in places[step : step + views]]
-                image = image + (noise[0] if views == 1 else torch.cat(noise))
-            return image
-
-        return transform
+            ).to(device)
+        return Views(window, warps, colors, bank, places)
 
     def _warps(self, draws: Tensor, size: tuple[int, int], window: tuple[int, int]) -> Tensor:
         """Draws (N, 4) in [0, 1), or (N, 5) with flips, as matrices of `affine_grid`, (N, 2, 3).
@@ -193,19 +162,6 @@ def _color_shifts(strengths: Tensor) -> Tensor:
     """Gains and offsets (..., 2, C, 1, 1) for the strengths u and v (..., 2, C, 1, 1): x -> gain * x + offset."""
     gain = strengths[..., 0, :, :, :].exp()
     return torch.stack([gain, (1 - gain) / 2 + strengths[..., 1, :, :, :] / 4], dim=-4)
-
-
-def _views(image: Tensor, warps: Tensor, window: tuple[int, int]) -> Tensor:
-    """Views of pictures (B, C, H, W) through warps (V, B, 2, 3), as (V * B, C, *window).
-
-    All views of a picture are sampled at once, as one tall picture: the gradient then fills one canvas instead of one
-    for each view, which is most of the work for a large canvas with small crops.
-    """
-    views, count = warps.shape[:2]
-    seen = warp(image, view_grid(warps, window))
-    if views == 1:
-        return seen
-    return seen.view(count, -1, views, *window).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
 
 AugmentPreset = Literal["none", "light", "standard", "strong", "wide", "tokens"]

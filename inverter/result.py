@@ -85,6 +85,7 @@ class Inversion:
         labels: (B,) names of the targets.
         settings: of the run, with the chosen number of views.
         seconds: wall-clock time of the run divided by B.
+        loop: `graph` if the steps ran as a recorded CUDA graph, else `eager: ` and why they did not.
     """
 
     images: Tensor
@@ -94,6 +95,7 @@ class Inversion:
     labels: tuple[str, ...]
     settings: Settings
     seconds: float
+    loop: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -169,7 +171,8 @@ class Inversion:
 
     def _about(self, index: int) -> dict[str, str]:
         """The text chunks of a picture; those of settings that do not affect it are left out."""
-        settings = {key: value for key, value in asdict(self.settings).items() if key not in ("device", "batch_size")}
+        machine = ("device", "batch_size", "graph")
+        settings = {key: value for key, value in asdict(self.settings).items() if key not in machine}
         return {
             "Software": software(),
             "objective": self.labels[index],

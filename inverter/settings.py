@@ -13,9 +13,11 @@ from inverter_errors import BadInput
 OptimizerName = Literal["adam", "lbfgs"]
 Schedule = Literal["trapezoid", "cosine", "linear", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Graph = Literal["auto", "on", "off"]
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+GRAPHS: tuple[Graph, ...] = get_args(Graph)
 
 TAIL = 0.3
 """The fraction of the steps in which a trapezoid falls."""
@@ -49,6 +51,8 @@ class Settings:
         batch_size: pictures optimised together; None chooses by the device.
         seed: of all random draws. A unit draws the same with the same seed, in any batch.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`; None keeps the model's.
+        graph: `auto` records a step as a CUDA graph and replays it wherever that is possible (`Inversion.loop` says
+            why it was not), `on` raises an error where it is not, `off` starts every kernel from Python.
 
     Raises:
         BadInput: for a value out of its range.
@@ -67,6 +71,7 @@ class Settings:
     batch_size: int | None = None
     seed: int = 0
     device: str | None = None
+    graph: Graph = "auto"
 
     def __post_init__(self) -> None:
         _check_integer("steps", self.steps, 1, MOST_STEPS)
@@ -82,7 +87,12 @@ class Settings:
             raise BadInput(f"learning_rate must be a finite number above 0, below {LARGEST_RATE:.0e}, got {rate!r}")
         if self.momentum is not None and not (isinstance(self.momentum, int | float) and 0 <= self.momentum < 1):
             raise BadInput(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+            ("graph", GRAPHS),
+        ):
             if (value := getattr(self, name)) not in known:
                 raise BadInput(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
 

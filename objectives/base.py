@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from inverter_errors import BadInput, BadType, NotFound, plural
+from objectives.targets import Targets
 
 OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
@@ -86,6 +87,10 @@ class Objective:
             draws depend on its label and the seed, not on the batch it runs in.
         coupled: True if the images of a batch influence each other (diversity): such a batch is never split.
         repulsion: factor of `diversity` in it, 0 if there is none; below 0, optimising makes the images alike.
+        form: objectives of equal form differ in their `targets` alone, and `score` is a function of tensors: it reads
+            no values of them on the host and keeps no state, so that a GPU can record it once and replay it. None makes
+            no such promise; the loop then calls it in every step.
+        targets: the tensors of targets that `score` reads.
 
     Raises:
         BadInput: if two objectives with different numbers of targets (neither of them 1) are combined.
@@ -102,6 +107,8 @@ class Objective:
     labels: tuple[str, ...] = ()
     coupled: bool = False
     repulsion: float = 0.0
+    form: Hashable | None = None
+    targets: tuple[Targets, ...] = ()
 
     @property
     def count(self) -> int:
@@ -129,21 +136,25 @@ class Objective:
             labels=labels,
             coupled=self.coupled or other.coupled,
             repulsion={"+": self.repulsion + other.repulsion, "-": self.repulsion - other.repulsion}.get(sign, 0.0),
+            form=None if self.form is None or other.form is None else (sign, self.form, other.form),
+            targets=self.targets + other.targets,
         )
 
-    def _scaled(self, text: str, score: Score) -> Objective:
+    def _scaled(self, text: str, score: Score, by: tuple[str, float]) -> Objective:
         return replace(
             self,
             name=text.format(self.name),
             score=score,
             labels=tuple(text.format(label) for label in self.labels),
+            form=None if self.form is None else (*by, self.form),
         )
 
     def __add__(self, other: Objective | float) -> Objective:
         if isinstance(other, Objective):
             return self._combine(other, "+", lambda activations: self.score(activations) + other.score(activations))
         if isinstance(other, int | float):
-            return self._scaled(f"({{}} + {other:g})", lambda activations: self.score(activations) + other)
+            text = f"({{}} + {other:g})"
+            return self._scaled(text, lambda activations: self.score(activations) + other, ("+", other))
         return NotImplemented
 
     def __sub__(self, other: Objective | float) -> Objective:
@@ -157,7 +168,8 @@ class Objective:
         if isinstance(other, Objective):
             return self._combine(other, "*", lambda activations: self.score(activations) * other.score(activations))
         if isinstance(other, int | float):
-            scaled = self._scaled(f"{other:g}*{{}}", lambda activations: self.score(activations) * other)
+            text = f"{other:g}*{{}}"
+            scaled = self._scaled(text, lambda activations: self.score(activations) * other, ("*", other))
             return replace(scaled, repulsion=self.repulsion * other)
         return NotImplemented
 

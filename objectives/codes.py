@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
-from objectives.units import by_device
+from objectives.targets import Targets
 
 
 def _l2(code: Tensor, target: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
             raise BadInput(
                 f"code: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
             )
-    on, measure = by_device(targets), _MEASURES[distance]
+    on, measure = Targets(targets), _MEASURES[distance]
 
     def score(activations: Activations) -> Tensor:
         activation = activations[layer]
@@ -93,4 +93,5 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
             )
         return -measure(activation.float().flatten(1), expected.flatten(1))
 
-    return Objective(f"code({layer})", (layer,), score, tuple(f"code({layer}:{name})" for name in names))
+    labels = tuple(f"code({layer}:{name})" for name in names)
+    return Objective(f"code({layer})", (layer,), score, labels, form=("code", layer, distance), targets=(on,))

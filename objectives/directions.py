@@ -11,7 +11,8 @@ from torch import Tensor
 
 from inverter_errors import BadInput, OutOfRange, plural
 from objectives.base import Activations, Objective
-from objectives.units import as_map, by_device
+from objectives.targets import Targets
+from objectives.units import as_map
 
 Position = tuple[int, int] | Literal["center"]
 """A place in a map: (row, column), or its centre (H // 2, W // 2)."""
@@ -56,7 +57,7 @@ def direction(
         raise BadInput(f"direction: power must be >= 0, got {power}")
     if isinstance(position, str) and position != "center":
         raise BadInput(f'direction: position must be (row, column), "center" or None, got {position!r}')
-    on = by_device(vectors)
+    on = Targets(vectors)
 
     def score(activations: Activations) -> Tensor:
         maps = as_map(activations[layer], layer).float()
@@ -85,7 +86,8 @@ def direction(
             dot = dot * (dot / length.clamp_min(1e-12)).clamp_min(0.1) ** power
         return dot.mean((1, 2))
 
-    return Objective(f"direction({layer})", (layer,), score, tuple(_label(layer, row) for row in vectors))
+    labels, form = tuple(_label(layer, row) for row in vectors), ("direction", layer, position, power)
+    return Objective(f"direction({layer})", (layer,), score, labels, form=form, targets=(on,))
 
 
 def _label(layer: str, vector: Tensor) -> str:

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
-from objectives.units import as_map, by_device
+from objectives.targets import Targets
+from objectives.units import as_map
 
 
 def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
@@ -35,7 +36,7 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         >>> diversity("conv").score(Activations({"conv": torch.ones(2, 3, 4, 4)})).round()
         tensor([-1., -1.])
     """
-    numbers = None if groups is None else by_device(torch.tensor(list(groups), dtype=torch.long, device="cpu"))
+    numbers = None if groups is None else Targets(torch.tensor(list(groups), dtype=torch.long, device="cpu"))
 
     def score(activations: Activations) -> Tensor:
         maps = as_map(activations[layer], layer).float().flatten(2)
@@ -52,7 +53,15 @@ def diversity(layer: str, groups: Sequence[int] | None = None) -> Objective:
         together = together - torch.eye(images, dtype=gram.dtype, device=gram.device)
         return -(gram @ gram.T * together).sum(1) / together.sum(1).clamp_min(1)
 
-    return Objective(f"diversity({layer})", (layer,), score, coupled=True, repulsion=1.0)
+    return Objective(
+        f"diversity({layer})",
+        (layer,),
+        score,
+        coupled=True,
+        repulsion=1.0,
+        form=("diversity", layer, numbers is None),
+        targets=() if numbers is None else (numbers,),
+    )
 
 
 def diverse(objective: Objective, layer: str, groups: Sequence[int], weight: float = 0.5) -> Objective:
@@ -86,4 +95,6 @@ def diverse(objective: Objective, layer: str, groups: Sequence[int], weight: flo
         score,
         objective.labels,
         coupled=True,
+        form=None if objective.form is None else ("diverse", objective.form, repel.form, weight),
+        targets=objective.targets + repel.targets,
     )

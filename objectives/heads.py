@@ -101,7 +101,8 @@ def attention_head(layer: str, head: Index, channel: int | None = None) -> Objec
         return scores[rows, images]
 
     labels = tuple(f"attention_head({layer}:{each}{end})" for each in heads)
-    return Objective(f"attention_head({layer})", tuple(dict.fromkeys(addresses)), score, labels)
+    form = ("attention_head", tuple(addresses), channel)
+    return Objective(f"attention_head({layer})", tuple(dict.fromkeys(addresses)), score, labels, form=form)
 
 
 def _index(token: str | int | Place) -> int | None:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from objectives.base import OUTPUT, Activations, Objective, as_targets
-from objectives.units import Index, as_map, by_device, check_channels, select_channels
+from objectives.targets import Targets
+from objectives.units import Index, as_map, check_channels, select_channels
 
 
 def logit(target: Index, output: str = OUTPUT) -> Objective:
@@ -59,7 +60,7 @@ def softmax(target: Index, output: str = OUTPUT) -> Objective:
 
 def _of_output(name: str, target: Index, where: str, log_probability: bool) -> Objective:
     classes = as_targets(target, f"class of {name}")
-    targets, highest = by_device(classes), classes.max()
+    targets, highest = Targets(classes), classes.max()
 
     def score(activations: Activations) -> Tensor:
         output = as_map(activations[where], where).float().mean((2, 3))
@@ -69,4 +70,5 @@ def _of_output(name: str, target: Index, where: str, log_probability: bool) -> O
         return select_channels(output[:, :, None, None], activations.pick(targets(output.device)), where).mean((1, 2))
 
     place = f"{where}:" if where else ""
-    return Objective(name, (where,), score, tuple(f"{name}({place}{c})" for c in classes.tolist()))
+    labels = tuple(f"{name}({place}{c})" for c in classes.tolist())
+    return Objective(name, (where,), score, labels, form=(name, where), targets=(targets,))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inverter_errors import BadInput, plural
 from objectives.base import Activations, Objective
-from objectives.units import by_device
+from objectives.targets import Targets
 
 
 def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = None) -> Objective:
@@ -52,7 +52,7 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
     count = weights.flatten(1).sum(1) * target.shape[1]
     if not bool((count > 0).all()):
         raise BadInput(f"known_pixels: the mask of picture {names[int(count.argmin())]} hides all of it")
-    on_target, on_weights = by_device(target.detach().float()), by_device(weights / count.view(-1, 1, 1, 1))
+    on_target, on_weights = Targets(target.detach().float()), Targets(weights / count.view(-1, 1, 1, 1))
 
     def score(activations: Activations) -> Tensor:
         image = activations.image
@@ -63,4 +63,5 @@ def known_pixels(target: Tensor, mask: Tensor, names: Sequence[str] | None = Non
             )
         return -((image - expected).square() * weight).flatten(1).sum(1)
 
-    return Objective("known_pixels", (), score, tuple(f"known_pixels({name})" for name in names))
+    labels = tuple(f"known_pixels({name})" for name in names)
+    return Objective("known_pixels", (), score, labels, form="known_pixels", targets=(on_target, on_weights))

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from inverter_errors import BadInput, plural
 from objectives.base import OUTPUT, Activations, Objective
-from objectives.units import as_map, by_device
+from objectives.targets import Targets
+from objectives.units import as_map
 
 
 class EncodesText(Protocol):
@@ -54,9 +55,9 @@ def text_match(
     texts = [text] if isinstance(text, str) else list(text)
     if not texts:
         raise BadInput("text_match: got no text, expected one or one per image")
-    targets = by_device(model.encode_text(texts))
-    rivals = by_device(model.encode_text(list(against))) if against else None
-    apart = by_device(torch.tensor([[each != rival for rival in against] for each in texts]))
+    targets = Targets(model.encode_text(texts))
+    rivals = Targets(model.encode_text(list(against))) if against else None
+    apart = Targets(torch.tensor([[each != rival for rival in against] for each in texts]))
 
     def score(activations: Activations) -> Tensor:
         output = F.normalize(as_map(activations[OUTPUT], OUTPUT).float().mean((2, 3)), dim=1)
@@ -76,4 +77,11 @@ def text_match(
         others = (output @ rivals(output.device).T).masked_fill(~activations.pick(apart(output.device)), -torch.inf)
         return (scale * torch.cat([cosine[:, None], others], 1)).log_softmax(1)[:, 0]
 
-    return Objective("text_match", (OUTPUT,), score, tuple(f"text_match({each})" for each in texts))
+    return Objective(
+        "text_match",
+        (OUTPUT,),
+        score,
+        tuple(f"text_match({each})" for each in texts),
+        form=("text_match", len(against), scale),
+        targets=(targets, apart) if rivals is None else (targets, apart, rivals),
+    )

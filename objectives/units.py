@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from inverter_errors import BadInput, BadType, OutOfRange, plural
 from objectives.base import Activations, Objective, as_targets
+from objectives.targets import Targets
 
 Index = int | list[int] | tuple[int, ...] | range | Tensor
 
@@ -32,12 +30,6 @@ def as_map(activation: Tensor, layer: str) -> Tensor:
             "expected a map (B, C, H, W), a vector (B, C) or one number for each picture (B,): choose another layer"
         )
     return activation
-
-
-def by_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
-    """A function of the device that returns `tensor` there, copied only once: scoring never waits for a copy."""
-    # A copy on its own device as well: made in inference mode, the tensor itself could take no part in a gradient.
-    return functools.cache(lambda device: tensor.to(device, copy=tensor.is_inference()))
 
 
 def check_channels(channels: Tensor, count: int, layer: str) -> None:
@@ -89,14 +81,15 @@ def channel(layer: str, channel: Index) -> Objective:
         tensor([1., 1.])
     """
     channels = as_targets(channel, f"channel of {layer!r}")
-    targets, highest = by_device(channels), channels.max()
+    targets, highest = Targets(channels), channels.max()
 
     def score(activations: Activations) -> Tensor:
         activation = as_map(activations[layer], layer)
         check_channels(highest, activation.shape[1], layer)
         return select_channels(activation, activations.pick(targets(activation.device)), layer).mean((1, 2))
 
-    return Objective(f"channel({layer})", (layer,), score, tuple(f"channel({layer}:{c})" for c in channels.tolist()))
+    labels = tuple(f"channel({layer}:{c})" for c in channels.tolist())
+    return Objective(f"channel({layer})", (layer,), score, labels, form=("channel", layer), targets=(targets,))
 
 
 def neuron(
@@ -133,9 +126,9 @@ def neuron(
     if isinstance(y, tuple) and len(y) == 2 and x is None and isinstance(channel, int):
         raise BadType(f"neuron: y is a row, got {y!r}: give the position as y and x, neuron(layer, channel, y=2, x=2)")
     channels = as_targets(channel, f"channel of {layer!r}")
-    targets, highest = by_device(channels), channels.max()
+    targets, highest = Targets(channels), channels.max()
     places = [None if place is None else as_targets(place, f"position in {layer!r}") for place in (y, x)]
-    on = [None if place is None else by_device(place) for place in places]
+    on = [None if place is None else Targets(place) for place in places]
     most = [None if place is None else int(place.max()) for place in places]
     if len(lengths := {len(t) for t in (channels, *places) if t is not None} - {1}) > 1:
         raise BadInput(f"neuron: channel, y and x must have the same number of targets, got {sorted(lengths)}")
@@ -164,7 +157,14 @@ def neuron(
         return "centre" if isinstance(values, str) else str(int(values[i if len(values) > 1 else 0]))
 
     labels = tuple(f"neuron({layer}:{at(channels, i)}@{at(where[0], i)},{at(where[1], i)})" for i in range(count))
-    return Objective(f"neuron({layer})", (layer,), score, labels)
+    return Objective(
+        f"neuron({layer})",
+        (layer,),
+        score,
+        labels,
+        form=("neuron", layer, *(place is None for place in places)),
+        targets=(targets, *(place for place in on if place is not None)),
+    )
 
 
 def layer(layer: str) -> Objective:
@@ -187,4 +187,4 @@ def layer(layer: str) -> Objective:
     def score(activations: Activations) -> Tensor:
         return activations[layer].float().square().flatten(1).mean(1)
 
-    return Objective(f"layer({layer})", (layer,), score)
+    return Objective(f"layer({layer})", (layer,), score, form=("layer", layer))

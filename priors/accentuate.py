@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Self
 
 import torch
@@ -71,6 +71,7 @@ class Accentuate(Prior):
         # A random start has a long way to go. Here, large first steps would leave the image before the distance pulls.
         self.learning_rate = self.prior.learning_rate / 6  # type: ignore[misc]
         self.momentum = self.prior.momentum  # type: ignore[misc]
+        self.recordable = self.prior.recordable and not isinstance(self.features, Shared)  # type: ignore[misc]
         self.register_buffer("reference", images.clone())
         self._known: Tensor | None = None
         self.started = True
@@ -98,6 +99,9 @@ class Accentuate(Prior):
 
     def forward(self) -> Tensor:
         return self.prior()
+
+    def variant(self, step: int) -> Hashable:
+        return self.prior.variant(step)
 
     def project(self, step: int) -> None:
         self.prior.project(step)

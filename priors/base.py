@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import ClassVar, Self
 
 import torch
@@ -93,6 +93,9 @@ class Prior(nn.Module, ABC):
         cropped: True for a canvas that the network sees in crops of its own input size, if the canvas is larger.
         watching: True if `watch` is to receive the gradient of every step.
         batched: names of the buffers that have the batch as their first dimension.
+        recordable: True if `forward`, `energy`, `project` and `watch` are functions of tensors: in steps of the same
+            `variant` they run the same operations on the device, change tensors in place alone, and read no values on
+            the host. A GPU can then record a step once and replay it.
 
     Raises:
         BadInput: for a count that is not an integer of at least 1.
@@ -104,6 +107,7 @@ class Prior(nn.Module, ABC):
     starts: ClassVar[int] = 1
     cropped: ClassVar[bool] = False
     watching: ClassVar[bool] = False
+    recordable: ClassVar[bool] = False
     batched: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, count: int) -> None:
@@ -131,6 +135,10 @@ class Prior(nn.Module, ABC):
 
     def project(self, step: int) -> None:
         """Projects the parameters onto their feasible set, in place, after step number `step` (from 0)."""
+
+    def variant(self, step: int) -> Hashable:
+        """What the prior does in step number `step`, if that depends on the number: equal for the same operations."""
+        return None
 
     def watch(self, gradient: Tensor) -> None:
         """Receives the gradient d(f - R) / d image, (B, C, H, W), of every step, if the prior is `watching`."""

@@ -51,6 +51,7 @@ class Cppn(Prior):
     # SqueezeNet's flamingo: 431 after 260 steps at 96 px; with .008, frequency 1 and 160 steps it was 193 at 112 px.
     # It needs several times the steps of `Fourier`.
     learning_rate: ClassVar[float] = 0.004
+    recordable: ClassVar[bool] = True
     places: Tensor
 
     def __init__(

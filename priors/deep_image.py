@@ -53,6 +53,7 @@ class DeepImage(Prior):
 
     # At .01 and above, classes become blobs of colour; at .005 flamingos appear after 150 steps (SqueezeNet, 112 px).
     learning_rate: ClassVar[float] = 0.005
+    recordable: ClassVar[bool] = True
     batched: ClassVar[tuple[str, ...]] = ("noise", "shaking", "mean", "weight")
     noise: Tensor
     shaking: Tensor

@@ -65,6 +65,7 @@ class Fourier(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.9
+    recordable: ClassVar[bool] = True
     momentum: ClassVar[float] = 0.4
     batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor

@@ -57,6 +57,7 @@ class GanLatent(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.1
+    recordable: ClassVar[bool] = True
     # Gradients lead from one pose to another, hardly from one class to another: random starts have to find the class.
     starts: ClassVar[int] = 256
 

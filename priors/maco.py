@@ -66,6 +66,7 @@ class Maco(Prior):
 
     # On SqueezeNet's logits (256 px, 80 steps, cosine schedule) Adam is best from .4 to 1, on a par with NAdam at 1.
     learning_rate: ClassVar[float] = 0.4
+    recordable: ClassVar[bool] = True
     cropped: ClassVar[bool] = True
     watching: ClassVar[bool] = True
     batched: ClassVar[tuple[str, ...]] = ("magnitude", "centre", "importance")

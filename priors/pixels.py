@@ -49,6 +49,7 @@ class Pixels(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.02
+    recordable: ClassVar[bool] = True
     mean: Tensor
 
     def __init__(
@@ -112,9 +113,12 @@ class Pixels(Prior):
     def forward(self) -> Tensor:
         return self.pixels
 
+    def variant(self, step: int) -> bool:
+        return bool(self.blur) and (step + 1) % self.blur_every == 0
+
     @torch.no_grad()
     def project(self, step: int) -> None:
-        if self.blur and (step + 1) % self.blur_every == 0:
+        if self.variant(step):
             self.pixels.copy_(gaussian_blur(self.pixels, self.blur))
         if self.bound is not None:
             away = self.pixels - self.mean

@@ -52,6 +52,7 @@ class Pyramid(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.12
+    recordable: ClassVar[bool] = True
     batched: ClassVar[tuple[str, ...]] = ("limit",)
     basis: Tensor
     limit: Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, ClassVar, Self
@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+
+from tests.pretended_graphs import RecordedGraph, Recording, refuse
 
 CUDA = torch.device("cuda", 0)
 BENEATH = torch.device("lazy", 0)
@@ -97,7 +99,8 @@ class PretendedDevice(TorchDispatchMode):
     - raises a RuntimeError where CUDA does: for tensors of two devices in one operation, except numbers without
       dimensions and indices of the CPU into tensors of the GPU; in torch's deterministic mode, for an operation without
       a deterministic algorithm;
-    - is counted where the host waits for an idle GPU, or sends it data.
+    - is counted where the host waits for an idle GPU, or sends it data, and refused there while it
+      records a CUDA graph.
 
     Limits of a GPU's memory, kernels and types, and its rounding, are not simulated. It is active in the current thread
     only, and does not support forward-mode differentiation.
@@ -162,7 +165,12 @@ class PretendedDevice(TorchDispatchMode):
         if device is not None and to_us:
             kwargs = kwargs | {"device": torch.device("cpu")}
         given = {id(_numbers(tensor)): tensor for tensor in tensors}
-        result = func(*tree_map(_numbers, args), **tree_map(_numbers, kwargs))
+        if to_us and (graph := RecordedGraph.current) is not None:
+            if host := [tensor for tensor in tensors if not isinstance(tensor, OnDevice)]:
+                refuse(f"{func} reads {tuple(host[0].shape)} of the host")
+            result = graph.compute(func, args, kwargs, _numbers)
+        else:
+            result = func(*tree_map(_numbers, args), **tree_map(_numbers, kwargs))
 
         def known(value: Any) -> Any:
             """In-place operations return their arguments."""
@@ -205,6 +213,7 @@ class PretendedDevice(TorchDispatchMode):
             self.count(self.waits, name)
 
     def count(self, counter: Counter[str], name: str) -> None:
+        refuse(f"{name} at {_place()}")
         counter[f"{_place()} {name}"] += 1
 
 
@@ -238,6 +247,18 @@ class _Event:
             gpu.count(gpu.waits, "synchronize")
 
 
+class _Graph(RecordedGraph):
+    def replay(self) -> None:
+        assert PretendedDevice.current is not None
+        PretendedDevice.current.launched += 1  # all of it at once
+        super().replay()
+
+
+class _Stream:
+    def wait_stream(self, _other: object) -> None:
+        pass
+
+
 def _no_op(*_arguments: Any, **_options: Any) -> None:
     pass
 
@@ -246,7 +267,12 @@ _CUDA: dict[str, Callable[..., Any]] = {
     "is_available": lambda: True,
     "device_count": lambda: 1,
     "current_device": lambda: 0,
-    "current_stream": _no_op,
+    "current_stream": lambda *_: _Stream(),
+    "Stream": lambda *_: _Stream(),
+    "stream": lambda _stream: nullcontext(),
+    "is_current_stream_capturing": lambda: RecordedGraph.current is not None,
+    "CUDAGraph": _Graph,
+    "graph": Recording,
     "get_device_capability": lambda *_: (7, 5),
     "is_bf16_supported": lambda *_: False,
     "get_rng_state": lambda *_: torch.get_rng_state(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class Adam(Optimizer):
         noise: what counts as rounding in a gradient, relative to its root mean square over the picture.
     """
 
+    recordable: ClassVar[bool] = True
+
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],
@@ -36,29 +39,29 @@ class Adam(Optimizer):
         noise: float = NOISE,
     ) -> None:
         super().__init__(parameters)
-        self.rates = rates
-        self.steps = 0
-        self.betas, self.eps, self.noise = betas, eps, noise
+        self.betas, self.noise = betas, noise
+        device = self.parameters[0].device
+        self.steps = torch.zeros(1, dtype=torch.long, device=device)
+        # The factors of each step lie on the device, where the number of the step is known as well.
+        self.factors = torch.tensor(_factors(rates, betas, eps), dtype=torch.float32, device="cpu").to(device)
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
 
     @torch.no_grad()
-    def step(self, alive: Tensor, loss: Tensor) -> None:
+    def step(self, alive: Tensor, loss: Tensor, gradients: Sequence[Tensor]) -> None:
         """Moves the pictures that are `alive` along their gradients; the others stay exactly where they are.
 
         Args:
             alive: (B,) bool.
             loss: (B,), not used: random augmentations make it noisy.
+            gradients: (B, ...) for each parameter.
         """
         # On the CPU, reading the mask is free and saves a pass; on other devices it would stall the loop.
         everyone = alive.device.type == "cpu" and bool(alive.all())
         first, second = self.betas
+        rate, eps = self.factors.index_select(0, self.steps)[0]
         self.steps += 1
-        correction = (1 - second**self.steps) ** 0.5
-        rate = self.rates[self.steps - 1] * correction / (1 - first**self.steps)
-        for parameter, gradient, mean, square in zip(
-            self.parameters, self.gradients(), self.means, self.squares, strict=True
-        ):
+        for parameter, gradient, mean, square in zip(self.parameters, gradients, self.means, self.squares, strict=True):
             mask = alive.view(-1, *[1] * (gradient.ndim - 1))
             if not everyone:
                 gradient = torch.where(mask, gradient, 0)
@@ -66,9 +69,23 @@ class Adam(Optimizer):
             square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
             # Rounding noise must not count as a gradient: what is far below the picture's own scale hardly moves, else
             # Adam would amplify the last digits, which differ from batch to batch, to a full step.
-            floor = self.noise * square.flatten(1).mean(1).sqrt() + self.eps * correction
-            scale = square.sqrt().add_(floor.view(mask.shape))
+            floor = self.noise * square.flatten(1).mean(1).sqrt() + eps
+            scale = square.sqrt().add_(floor.view(mask.shape)).div_(rate)
             if everyone:
-                parameter.addcdiv_(mean, scale, value=-rate)
+                parameter.addcdiv_(mean, scale, value=-1)
             else:
-                parameter.copy_(torch.where(mask, torch.addcdiv(parameter, mean, scale, value=-rate), parameter))
+                parameter.copy_(torch.where(mask, torch.addcdiv(parameter, mean, scale, value=-1), parameter))
+
+    def reset(self) -> None:
+        for tensor in (self.steps, *self.means, *self.squares):
+            tensor.zero_()
+
+
+def _factors(rates: Sequence[float], betas: tuple[float, float], eps: float) -> list[tuple[float, float]]:
+    """The rate and the eps of each step, with the corrections of both moments for their start at 0."""
+    first, second = betas
+    corrections = [(1 - second**step) ** 0.5 for step in range(1, len(rates) + 1)]
+    return [
+        (rate * correction / (1 - first**step), eps * correction)
+        for step, (rate, correction) in enumerate(zip(rates, corrections, strict=True), 1)
+    ]

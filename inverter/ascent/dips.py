@@ -28,6 +28,7 @@ class Lift(TorchFunctionMode):
 
     Attributes:
         inactive: (B,) bool, the images whose gradients may be reversed; to be set before the backward pass.
+        found: number of these functions in the forward pass.
 
     Example:
         >>> x = torch.full((1,), -2.0, requires_grad=True)
@@ -43,7 +44,7 @@ class Lift(TorchFunctionMode):
         super().__init__()
         self.on = on
         self.inactive: Tensor | None = None
-        self._calls = 0
+        self.found = 0
 
     def __enter__(self) -> Lift:
         if self.on:
@@ -62,12 +63,12 @@ class Lift(TorchFunctionMode):
         x = args[0] if args else (kwargs or {}).get("input")
         if dip is None or x is result or not isinstance(x, Tensor) or not result.requires_grad:
             return result
-        self._calls += 1
-        call, below = self._calls, x.detach()
+        self.found += 1
+        call, below = self.found, x.detach()
 
         def reverse(gradient: Tensor) -> Tensor | None:
             rows = self.inactive
-            if call != self._calls or rows is None or len(rows) != len(gradient):
+            if call != self.found or rows is None or len(rows) != len(gradient):
                 return None
             # Descent moves the output against the gradient: a negative one is to raise it.
             fallen = rows.view(-1, *[1] * (gradient.ndim - 1)) & (below < dip) & (gradient < 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,7 @@ class LBFGS(Optimizer):
         >>> optimizer = LBFGS([place], first=0.1)
         >>> for _ in range(20):
         ...     loss = (place - torch.tensor([1.0, 2.0])).square() @ torch.tensor([1.0, 50.0])
-        ...     optimizer.clear()
-        ...     loss.sum().backward()
-        ...     optimizer.step(torch.tensor([True, True]), loss.detach())
+        ...     optimizer.step(torch.tensor([True, True]), loss.detach(), optimizer.gradients(loss))
         >>> optimizer.finish()
         >>> place.data.round(decimals=3)
         tensor([[1., 2.],
@@ -47,7 +45,10 @@ class LBFGS(Optimizer):
     def __init__(self, parameters: Iterable[nn.Parameter], first: float, memory: int = 10) -> None:
         super().__init__(parameters)
         self.first, self.memory = first, memory
-        here = self._values()
+        self.reset()
+
+    def reset(self) -> None:
+        memory, here = self.memory, self._values()
         count = len(here)
         self.point, self.slope = here.clone(), torch.zeros_like(here)
         self.loss = here.new_full((count,), torch.inf)
@@ -64,15 +65,16 @@ class LBFGS(Optimizer):
         return torch.cat([parameter.detach().flatten(1) for parameter in self.parameters], 1)
 
     @torch.no_grad()
-    def step(self, alive: Tensor, loss: Tensor) -> None:
+    def step(self, alive: Tensor, loss: Tensor, gradients: Sequence[Tensor]) -> None:
         """Evaluates the last moves, and moves the parameters to the next points.
 
         Args:
             alive: (B,) bool, False for pictures that stay where they were best.
-            loss: (B,), whose gradients the parameters hold.
+            loss: (B,) at the parameters as they are.
+            gradients: of the loss, (B, ...) for each parameter.
         """
         here = self._values()
-        slope = torch.cat([gradient.flatten(1) for gradient in self.gradients()], 1)
+        slope = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
         move, bend = here - self.point, slope - self.slope
         better = alive & (loss <= self.loss + ENOUGH * (self.slope * move).sum(1))  # the first loss is infinite
         self.point = torch.where(better[:, None], here, self.point)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,43 +17,52 @@ class Optimizer(ABC):
 
     Args:
         parameters: each (B, ...).
+
+    Attributes:
+        recordable: True if `step` only runs operations on the device, the same ones in each step.
     """
+
+    recordable: ClassVar[bool] = False
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.parameters = list(parameters)
 
-    def clear(self) -> None:
-        """Drops the gradients."""
-        for parameter in self.parameters:
-            parameter.grad = None
+    def gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
+        """The gradients of a loss, (B, ...) for each parameter.
 
-    def gradients(self) -> list[Tensor]:
-        """The gradients of the last backward pass, (B, ...) each.
+        Args:
+            loss: (B,), of which picture i depends on row i of the parameters alone, or the objective couples them.
 
         Raises:
-            BadInput: if one of the parameters has none.
+            BadInput: if the loss does not depend on one of the parameters.
         """
-        found = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        if len(found) < len(self.parameters):
+        # Not `backward`, which would accumulate into `.grad`: there the loss of a step meets the step before.
+        found = torch.autograd.grad(loss.sum(), self.parameters, allow_unused=True)
+        if any(gradient is None for gradient in found):
             raise BadInput(
                 "the objective's gradient does not reach the prior's parameters: the layer does not depend on the "
                 "image, or the network runs it under no_grad"
             )
         return found
 
-    def finite(self) -> Tensor:
-        """(B,) True where every gradient of the picture is finite."""
-        # A sum is not finite if any of its terms is not, and is much cheaper than testing each of them.
-        return torch.stack([gradient.flatten(1).sum(1) for gradient in self.gradients()]).isfinite().all(0)
-
     @abstractmethod
-    def step(self, alive: Tensor, loss: Tensor) -> None:
+    def step(self, alive: Tensor, loss: Tensor, gradients: Sequence[Tensor]) -> None:
         """Moves the pictures that are alive.
 
         Args:
             alive: (B,) bool; the others must stay exactly where they are.
             loss: (B,), of the last backward pass.
+            gradients: of the loss, (B, ...) for each parameter.
         """
+
+    def reset(self) -> None:  # noqa: B027 - an optimiser without a state has none to forget
+        """Forgets the steps so far: the parameters hold another start."""
 
     def finish(self) -> None:  # noqa: B027 - most optimisers have no more to do
         """Moves the parameters to the final result; called once, after the last step."""
+
+
+def finite(gradients: Sequence[Tensor]) -> Tensor:
+    """(B,) True where every gradient (B, ...) of the picture is finite."""
+    # A sum is not finite if any of its terms is not, and is much cheaper than testing each of them.
+    return torch.stack([gradient.flatten(1).sum(1) for gradient in gradients]).isfinite().all(0)

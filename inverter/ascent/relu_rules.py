@@ -19,25 +19,27 @@ class _Redirected(torch.autograd.Function):
     """clamp(x, 0, ceiling), whose gradient is passed on for stuck images for which all of it would be blocked."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, rows: Tensor) -> Tensor:
-        # Only the stuck images are examined: they are few, and the others must not be slowed down.
+    def forward(ctx: Any, x: Tensor, ceiling: float, inplace: bool, stuck: Tensor) -> Tensor:
+        # Where reading the mask is free, only the stuck images are examined: they are few. Elsewhere it masks all.
+        rows = stuck.nonzero().flatten() if x.device.type == "cpu" else slice(None)
         below, above = x[rows] < 0, x[rows] > ceiling
         if inplace:
             ctx.mark_dirty(x)
         y = x.clamp_(0, ceiling) if inplace else x.clamp(0, ceiling)
         # A mask and not y, which a later operation may overwrite.
-        ctx.save_for_backward((y > 0) & (y < ceiling), rows, below, above)
+        ctx.save_for_backward((y > 0) & (y < ceiling), stuck[rows], below, above)
+        ctx.rows = rows
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,) = gradients
-        active, rows, below, above = ctx.saved_tensors
-        usual = torch.where(active, gradient, 0)
+        active, stuck, below, above = ctx.saved_tensors
+        usual, rows = torch.where(active, gradient, 0), ctx.rows
         few = gradient[rows]
         # Descent moves x against the gradient: a positive one pushes x down, which is useless where x is below 0.
         useless = (below & (few > 0)) | (above & (few < 0))
-        lost = ~usual[rows].flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
+        lost = (stuck & ~usual[rows].flatten(1).any(1)).view(-1, *[1] * (gradient.ndim - 1))
         usual[rows] = torch.where(lost, few.masked_fill(useless, 0), usual[rows])
         return usual, None, None, None
 
@@ -133,19 +135,18 @@ class RedirectedReLU(EveryReLU):
     into the range where the unit responds. All other images keep their gradients exactly.
 
     Args:
-        stuck: (B,) bool, True for the images without a gradient.
+        stuck: (B,) bool, on the device of the images: True for those without a gradient.
     """
 
     def __init__(self, stuck: Tensor) -> None:
         super().__init__()
-        self.count, self.rows = len(stuck), stuck.nonzero().flatten()
+        self.stuck = stuck
 
     def suits(self, x: Tensor) -> bool:
-        return x.requires_grad and x.ndim >= 2 and len(x) == self.count
+        return x.requires_grad and x.ndim >= 2 and len(x) == len(self.stuck)
 
     def relu(self, x: Tensor, ceiling: float, inplace: bool) -> Tensor:
-        self.rows = self.rows.to(x.device, non_blocking=True)
-        return _Redirected.apply(x, ceiling, inplace, self.rows)
+        return _Redirected.apply(x, ceiling, inplace, self.stuck)
 
 
 class _Rectified(torch.autograd.Function):

@@ -174,6 +174,11 @@ class Capture:
         return self._run(x)
 
     @property
+    def drew(self) -> bool:
+        """True if the network has drawn random numbers in a pass on a GPU."""
+        return self._draws.drew
+
+    @property
     def _complete(self) -> bool:
         return len(self._found) == len(self.reads)
 

@@ -18,7 +18,11 @@ class OwnDraws:
     """The global generators of torch, Python and NumPy as a network sees them, from one forward pass to the next.
 
     A network may draw in eval mode too: random masks, stochastic depth, dropout that is always on. Its draws start at
-    a fixed seed, so that a result can be repeated, and the caller's generators are left as they were.
+    a fixed seed, so that a result can be repeated, and the caller's generators are left as they were. While a CUDA
+    graph is recorded generators cannot be read: record only passes of a network that has not drawn.
+
+    Attributes:
+        drew: True if a pass on a GPU has drawn.
 
     Example:
         >>> draws, before = OwnDraws(), torch.get_rng_state()
@@ -31,6 +35,7 @@ class OwnDraws:
     """
 
     def __init__(self) -> None:
+        self.drew = False
         self._torch: dict[torch.device, Tensor] = {}
         self._python: Any = random.Random(SEED).getstate()
         self._numpy: Any = np.random.MT19937(SEED)
@@ -42,6 +47,10 @@ class OwnDraws:
         Args:
             device: where the network is; its generator and the CPU's are meant.
         """
+        on_gpu = device.type == "cuda"
+        if on_gpu and torch.cuda.is_current_stream_capturing():
+            yield
+            return
         generators = [_generator(place) for place in dict.fromkeys((torch.device("cpu"), device))]
         theirs = [(generator, generator.get_state()) for generator in generators if generator is not None]
         python, numpy = random.getstate(), np.random.get_bit_generator()  # type: ignore[attr-defined]
@@ -52,9 +61,11 @@ class OwnDraws:
                 generator.manual_seed(SEED)
         random.setstate(self._python)
         np.random.set_bit_generator(self._numpy)  # type: ignore[attr-defined]
+        begun = _states(generators) if on_gpu else None
         try:
             yield
         finally:
+            self.drew = self.drew or (on_gpu and begun != _states(generators))
             self._python, self._numpy = random.getstate(), np.random.get_bit_generator()  # type: ignore[attr-defined]
             random.setstate(python)
             np.random.set_bit_generator(numpy)  # type: ignore[attr-defined]
@@ -70,3 +81,9 @@ def _generator(device: torch.device) -> torch.Generator | None:
     if device.type == "cuda" and torch.cuda.is_initialized():
         return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
     return None
+
+
+def _states(generators: list[torch.Generator | None]) -> tuple[object, ...]:
+    """The states of these generators, of Python's and of NumPy's, to be compared."""
+    of_torch = tuple(generator.get_state().numpy().tobytes() for generator in generators if generator is not None)
+    return *of_torch, random.getstate(), str(np.random.get_bit_generator().state)  # type: ignore[attr-defined]

@@ -27,11 +27,10 @@ def run(place: nn.Parameter, steps: int, alive: Tensor | None = None, memory: in
     optimizer = LBFGS([place], first=0.1, memory=memory)
     losses = []
     for _ in range(steps):
-        optimizer.clear()
         loss = valley(place)
-        loss.sum().backward()
         losses.append(loss.detach())
-        optimizer.step(torch.ones(len(place), dtype=torch.bool) if alive is None else alive, loss.detach())
+        going = torch.ones(len(place), dtype=torch.bool) if alive is None else alive
+        optimizer.step(going, loss.detach(), optimizer.gradients(loss))
     optimizer.finish()
     return torch.stack(losses)
 
@@ -118,17 +117,15 @@ def test_parameters_of_several_shapes_are_one_vector() -> None:
     target = torch.arange(7.0)
     optimizer = LBFGS([a, b], first=0.1)
     for _ in range(25):
-        optimizer.clear()
         loss = ((torch.cat([a.flatten(1), b], 1) - target).square() * torch.linspace(1, 50, 7)).sum(1)
-        loss.sum().backward()
-        optimizer.step(torch.tensor([True, True]), loss.detach())
+        optimizer.step(torch.tensor([True, True]), loss.detach(), optimizer.gradients(loss))
     optimizer.finish()
     assert torch.allclose(torch.cat([a.flatten(1), b], 1), target.expand(2, -1), atol=1e-3)
 
 
 def test_a_gradient_that_never_arrives_is_reported() -> None:
     with pytest.raises(ValueError, match="does not reach the prior's parameters"):
-        LBFGS([nn.Parameter(torch.zeros(1, 2))], 0.1).step(torch.ones(1, dtype=torch.bool), torch.zeros(1))
+        LBFGS([nn.Parameter(torch.zeros(1, 2))], 0.1).gradients(torch.zeros(1, requires_grad=True))
 
 
 def test_lbfgs_comes_nearer_to_a_code_than_adam_with_its_usual_momentum(tiny_net: nn.Module) -> None:
