@@ -18,7 +18,7 @@ PUBLIC = {
         "alpha_norm l2 list_priors measure natural_statistics total_variation transparency"
     ),
     "inverter": (
-        "Augment BadInput BadType Code GuessedSizeWarning Inversion InverterError LayerInfo LayerNotFound "
+        "Augment BadInput BadType Code Graphs GuessedSizeWarning Inversion InverterError LayerInfo LayerNotFound "
         "MissingFile MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress ProgressCallback "
         "ReceptiveField RunFailed Settings Unreachable __version__ encode evaluate layers list_layers list_models "
         "load_code load_model no_network optimize receptive_fields stages to_pil"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 
 import torch
@@ -14,6 +15,7 @@ class Graphs:
 
     A batch of the same form differs in its targets, its pictures and their random draws alone. It is copied into the
     recorded one; a smaller one is filled up with pictures that nobody sees where that is faster than another recording.
+    Each thread has recordings of its own.
 
     Example:
         >>> from torch import nn
@@ -41,7 +43,7 @@ class Graphs:
         """
         rivals = [
             kept
-            for kept in self._kept.get(form, [])
+            for kept in self._kept.get((threading.get_ident(), form), [])
             if not kept.reason and (kept.count == count or (kept.count > count and not coupled))
         ]
         best = min(rivals, key=lambda kept: kept.count, default=None)
@@ -58,4 +60,8 @@ class Graphs:
             recorder: of the batch.
         """
         if form is not None and not recorder.reason:
-            self._kept.setdefault(form, []).append(recorder)
+            self._kept.setdefault((threading.get_ident(), form), []).append(recorder)
+
+    def clear(self) -> None:
+        """Gives up all recordings, and the memory that they hold."""
+        self._kept.clear()

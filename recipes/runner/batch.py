@@ -121,7 +121,7 @@ def _optimised(
     total = sum(stage.steps for stage in stages)
     for stage in stages:
         report = partial(_report, on_progress, steps / total, stage.steps / total)
-        result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report)
+        result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report, context.graphs)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
         levels.append(result.history)

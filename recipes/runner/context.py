@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from inverter import Model
+    from inverter import Graphs, Model
     from recipes.executors import Executor
     from recipes.executors.progress import RunProgressCallback
 
@@ -61,6 +61,13 @@ class RunContext:
         if self._model is None:
             self._model = self.recipe.load()
         return self._model
+
+    @cached_property
+    def graphs(self) -> Graphs:
+        """CUDA graphs of the batches so far: the network stays as it is for the run."""
+        from inverter import Graphs
+
+        return Graphs()
 
     @property
     def executor(self) -> Executor:

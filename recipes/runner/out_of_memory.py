@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from inverter import Inversion, Model, ProgressCallback, Settings, optimize
+from inverter import Graphs, Inversion, Model, ProgressCallback, Settings, optimize
 from inverter.augment import Augmentation
 from inverter.engine import default_batch
 from inverter.isolation.device_faults import out_of_memory
@@ -24,6 +24,7 @@ def optimize_in_halves(
     settings: Settings,
     augment: Augmentation = "standard",
     progress: ProgressCallback | None = None,
+    graphs: Graphs | None = None,
 ) -> Inversion:
     """`inverter.optimize`, restarted with half the batch size as often as memory runs out.
 
@@ -37,6 +38,7 @@ def optimize_in_halves(
         settings: as in `inverter.optimize`.
         augment: as in `inverter.optimize`.
         progress: as in `inverter.optimize`.
+        graphs: as in `inverter.optimize`; emptied when memory runs out.
 
     Returns:
         The result of the run that fitted.
@@ -49,7 +51,8 @@ def optimize_in_halves(
     blank, rival = prior.take(everyone), prior  # an attempt leaves its prior as far as it came
     while True:
         try:
-            found = optimize(model, objective, rival, replace(settings, batch_size=together), augment, progress)
+            fitting = replace(settings, batch_size=together)
+            found = optimize(model, objective, rival, fitting, augment, progress, graphs)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -64,6 +67,8 @@ def optimize_in_halves(
                 prior.put(everyone, rival)
             return found
         rival = blank.take(everyone)
+        if graphs is not None:
+            graphs.clear()
         gc.collect()  # what the error's traceback held
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
