@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from inverter.ascent.casts import Casts
+
 Fixed = tuple[Tensor, Tensor, Tensor | None, Tensor | None, float]
 """A batch normalisation with fixed statistics: mean, variance, scale, shift, eps."""
 
@@ -24,8 +26,9 @@ class Folding(TorchFunctionMode):
 
     From then on a convolution whose output is read only by a batch normalisation with fixed statistics is computed with
     folded weights, y = (w f) * x + (b - mean) f + shift with f = scale / sqrt(variance + eps); and weights are cast to
-    the type of autocast once, instead of in every pass. The values are the same up to rounding. The network itself is
-    not changed; if a pass takes another path than the traced one, the next one is traced again.
+    the type of autocast once, instead of in every pass, as are other parameters and activations (`Casts`). The values
+    are the same up to rounding. The network itself is not changed; if a pass takes another path than the traced one,
+    the next one is traced again.
 
     Args:
         layout: memory order of the pictures (`Model.layout`); weights are prepared in it, so that no convolution has to
@@ -44,21 +47,25 @@ class Folding(TorchFunctionMode):
     def __init__(self, layout: torch.memory_format = torch.channels_last) -> None:
         super().__init__()
         self.layout = layout
-        self._watching = True
+        self._watching, self._traced = True, False
         self._readers = WeakIdKeyDictionary()  # a convolution's output -> the normalisations that read it, or None
         self._outputs: dict[int, tuple[Tensor, list[list[Fixed | None]]]] = {}  # id of a weight -> it, its readers
         self._folds: dict[int, Fixed] = {}  # id of a weight -> the normalisation after it
         self._ready: dict[Any, tuple[Tensor, Tensor | None, Tensor, Tensor | None]] = {}
+        self._casts = Casts()
         self._folded: dict[int, Tensor] = {}  # outputs normalised already, before their `batch_norm` runs
 
     def __enter__(self) -> Any:
-        if self._watching and self._outputs:
+        if self._traced:
             self._decide()
+            self._traced = False
         return super().__enter__()
 
     def __exit__(self, *exception: Any) -> Any:
+        self._traced = self._watching
         if self._folded:
             self._watching, self._outputs, self._folded = True, {}, {}
+        self._casts.clear()
         return super().__exit__(*exception)
 
     def __torch_function__(
@@ -73,11 +80,12 @@ class Folding(TorchFunctionMode):
             return self._folded.pop(id(args[0]))
         if function in (F.conv2d, F.linear) and len(args) > 1 and not kwargs and _is_frozen(args[1]):
             x, weight, bias = (*args, None)[:3]
-            result = function(x, *self._prepared(x, weight, bias), *args[3:])
+            weights = self._prepared(x, weight, bias)
+            result = function(self._casts.activation(x, weights[0].dtype), *weights, *args[3:])
             if id(weight) in self._folds:
                 self._folded[id(result)] = result
             return result
-        return function(*args, **kwargs)
+        return self._casts.call(function, args, kwargs)
 
     def _watch(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
         if not isinstance(result, _FORM):

@@ -1,9 +1,10 @@
-"""Faster gradients of frozen layers on a CPU, for as long as a context lasts and without touching the network."""
+"""Faster gradients of frozen layers, for as long as a context lasts and without touching the network."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,16 +12,15 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from inverter.ascent.folding import fixed_statistics
+from inverter.ascent.folding import computed_type, fixed_statistics
 from inverter.ascent.relu_rules import ReLURule
+from inverter.ascent.ways import Way, pays
 
 FEW = 4
 """Input channels up to which a strided convolution's own backward pass wastes most of its work: a first layer."""
 
-Backward = Callable[[Tensor], Tensor]
 
-
-def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Backward:
+def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Way:
     """The input gradient of a strided convolution as one dense convolution and a pixel shuffle.
 
     Every stride-th pixel meets the same taps of the kernel: each of the stride x stride phases is an output channel of
@@ -65,7 +65,7 @@ def by_phases(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) 
     return backward
 
 
-def by_stuffing(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Backward:
+def by_stuffing(weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Way:
     """The input gradient of a depthwise convolution as a depthwise convolution with the flipped kernel.
 
     With a stride, zeros are inserted between the gradient's positions first.
@@ -105,7 +105,7 @@ class _Convolution(torch.autograd.Function):
     """conv2d with another computation of its input gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, backward: Backward, arguments: tuple[Any, ...]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, backward: Way, arguments: tuple[Any, ...]) -> Tensor:
         ctx.backward_of_input = backward
         return F.conv2d(x, *arguments)
 
@@ -146,11 +146,12 @@ class _Clamped(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (given,), (y,) = gradients, ctx.saved_tensors
         gradient = given
-        if y.ndim == 4 and y.is_contiguous(memory_format=torch.channels_last):
-            # Gradients of concatenations and of means over positions arrive in other memory formats, which are slow.
+        last = y.ndim == 4 and y.is_contiguous(memory_format=torch.channels_last)
+        if last and given.stride(1) > 1:
+            # Another memory order is slow to read; a part of a concatenation's gradient, or that of a mean, is not.
             gradient = given.contiguous(memory_format=torch.channels_last)
         # A copy is not shared, and can become the result.
-        passed = torch.empty_like(gradient) if gradient is given else gradient
+        passed = torch.empty_like(y if last else gradient) if gradient is given else gradient
         if ctx.ceiling == math.inf:
             torch.ops.aten.threshold_backward.grad_input(gradient, y, 0, grad_input=passed)
         else:
@@ -166,13 +167,14 @@ def _only(value: int | Sequence[int] | str) -> int | None:
 
 
 class InputGradients(ReLURule):
-    """A context in which frozen layers compute the gradient of their input faster than torch does on a CPU.
+    """A context in which frozen layers compute the gradient of their input faster than torch does.
 
     Gradients of weights are not needed here, and the input gradient alone is cheaper: of a first convolution with a
-    stride by its phases (2 to 3 times as fast), of a depthwise one in bfloat16 by another depthwise one (up to 8
-    times), of a batch normalisation by one factor, of a ReLU in one memory format. The values are the same up to
-    rounding. Modules and functional calls are covered alike; the network itself is not changed. On other devices it has
-    no effect.
+    stride by its phases (2 to 3 times as fast on a CPU), of a depthwise one in bfloat16 by another depthwise one (up to
+    8 times), of a batch normalisation by one factor, of a ReLU in one memory format. Where it is not known that such a
+    way of a convolution is faster, it is measured (`pays`). The values are the same up to rounding. Modules and
+    functional calls are covered alike; the network itself is not changed. On other devices than CPUs and CUDA it has no
+    effect.
     """
 
     def __init__(self) -> None:
@@ -211,17 +213,18 @@ class InputGradients(ReLURule):
         alone = learns or not isinstance(weight, nn.Parameter) or not _differentiated(x)
         if alone or step is None or pad is None or _only(dilation) != 1 or weight.shape[2] != weight.shape[3]:
             return F.conv2d(x, *arguments)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        dtype = computed_type(x.device.type, x.dtype)
         if groups == 1 and x.shape[1] <= FEW and 1 < step < weight.shape[2]:
-            way = by_phases
+            special = by_phases
         elif groups == len(weight) == x.shape[1] and dtype == torch.bfloat16 and pad < weight.shape[2]:
-            way = by_stuffing
+            special = by_stuffing
         else:
             return F.conv2d(x, *arguments)
         key = (id(weight), dtype, x.shape[2:], step, pad)
         if key not in self._ways:
-            self._ways[key] = way(weight.to(dtype), step, pad, (x.shape[2], x.shape[3]))
-        return _Convolution.apply(x, self._ways[key], arguments)
+            self._ways[key] = _faster(special, weight.to(dtype), step, pad, x.shape, groups)
+        way = self._ways[key]
+        return F.conv2d(x, *arguments) if way is None else _Convolution.apply(x, way, arguments)
 
     def _normalisation(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         fixed = fixed_statistics(x, *args, **kwargs)
@@ -236,5 +239,31 @@ class InputGradients(ReLURule):
         return _Scaled.apply(x, self._ways[key][0], (mean, variance, weight, bias, False, 0.0, eps))
 
 
+def _faster(
+    special: Callable[[Tensor, int, int, tuple[int, int]], Way],
+    weight: Tensor,
+    stride: int,
+    padding: int,
+    shape: torch.Size,
+    groups: int,
+) -> Way | None:
+    """The special way of a convolution of pictures of this `shape`; None if torch's own is faster."""
+    _, channels, height, width = shape
+    way = special(weight, stride, padding, (height, width))
+
+    @cache
+    def read(count: int) -> Tensor:
+        return weight.new_zeros(count, channels, height, width).contiguous(memory_format=torch.channels_last)
+
+    def usual(gradient: Tensor) -> Tensor:
+        pair, needed = ([stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups), [True, False, False]
+        return torch.ops.aten.convolution_backward(gradient, read(len(gradient)), weight, None, *pair, needed)[0]
+
+    kernel = weight.shape[2]
+    size = [(side + 2 * padding - kernel) // stride + 1 for side in (height, width)]
+    key = special.__name__, tuple(weight.shape), stride, padding, height, width
+    return way if pays(way, usual, (len(weight), *size), key, weight) else None
+
+
 def _differentiated(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled()
+    return x.device.type in ("cpu", "cuda") and x.requires_grad and torch.is_grad_enabled()

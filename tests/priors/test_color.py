@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from priors.color import decorrelate, from_image, logit_moments, recorrelate, to_image
+from priors.color import LUCID_BASIS, decorrelate, from_image, logit_moments, recorrelate, to_image
+from tests.pretended import PretendedDevice
 
 
 @settings(max_examples=20, deadline=None)
@@ -21,6 +23,21 @@ def test_recorrelate_and_decorrelate_are_inverse(seed: int, channels: int, heigh
     mixed = recorrelate(image, basis)
     torch.testing.assert_close(mixed, torch.einsum("dc,bchw->bdhw", basis, image), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(decorrelate(mixed, basis), image, rtol=1e-3, atol=1e-3)
+
+
+def test_planes_are_the_product_and_its_gradient_in_any_batch() -> None:
+    image = torch.randn(3, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    other = torch.randn(3, 3, 6, 5, generator=torch.Generator().manual_seed(1))
+    found = []
+    for gpu in (False, True):
+        with PretendedDevice() if gpu else nullcontext():
+            x = image.to("cuda" if gpu else "cpu").requires_grad_()
+            mixed = recorrelate(x, LUCID_BASIS.to(x.device))
+            (gradient,) = torch.autograd.grad((mixed * other.to(x.device)).sum(), x)
+            alone = recorrelate(x[1:2], LUCID_BASIS.to(x.device))
+            assert torch.equal(alone.cpu(), mixed[1:2].cpu()) or not gpu
+            found.append((mixed.detach().cpu(), gradient.cpu()))
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_colours_are_checked() -> None:
