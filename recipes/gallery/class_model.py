@@ -155,9 +155,9 @@ class ClassModel(JudgeFields, NetworkRecipe):
         return self._chosen(context).augment
 
     @once
-    def _judge(self, context: RunContext) -> Model | None:
-        judge = self.load_judge(self.device, self.picture_size(context.model))
-        return judge if judge is None or judge.text is None else self._classifier(judge)
+    def _judges(self, context: RunContext) -> dict[str, Model]:
+        loaded = self.load_judges(self.device, self.picture_size(context.model))
+        return {label: judge if judge.text is None else self._classifier(judge) for label, judge in loaded.items()}
 
     def _choice(self, context: RunContext) -> PriorChoice:
         chosen = self._chosen(context)
@@ -181,11 +181,12 @@ class ClassModel(JudgeFields, NetworkRecipe):
         model, layer = context.model, self._output
         classes = count_classes(model, address(layer))
         self._choice(context).check(self.picture_size(model), model)
-        if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
-            raise BadInput(
-                f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
-                "choose a judge that was trained on the same classes"
-            )
+        for judge in self._judges(context).values():
+            if (known := count_classes(judge)) != classes:
+                raise BadInput(
+                    f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
+                    "choose a judge that was trained on the same classes"
+                )
         indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)
         if self.class_ is None:
             check_many(len(indices), "class", f"all classes of {model.spec}")
@@ -227,21 +228,22 @@ class ClassModel(JudgeFields, NetworkRecipe):
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
         shown = self._choice(context).shown_size(self.picture_size(context.model), context.model)
-        own = (context.model, shown, address(self._output))
-        for key, (network, size, output) in {"network": own, "judge": (self._judge(context), None, "")}.items():
-            if network is not None:
-                best = top_classes(network, images, TOP, size=size, output=output)
-                for row, guesses in zip(rows, best, strict=True):
-                    row[key] = [asdict(guess) for guess in guesses]
+        networks = {"network": (context.model, shown, address(self._output))}
+        networks |= {label: (judge, None, "") for label, judge in self._judges(context).items()}
+        for key, (network, size, output) in networks.items():
+            best = top_classes(network, images, TOP, size=size, output=output)
+            for row, guesses in zip(rows, best, strict=True):
+                row[key] = [asdict(guess) for guess in guesses]
         return rows
 
     def closing(self, records: Sequence[Record]) -> str:
         count = len(records)
         first = sum(_rank(record, "network") == 0 for record in records)
         parts = [f"the network puts {first} of {count} first"]
-        if self.judge is not None:
-            known = sum(_rank(record, "judge") is not None for record in records)
-            parts.append(f"the judge has {known} of {count} in its top {TOP}")
+        for label in self.judge_labels:
+            known = sum(_rank(record, label) is not None for record in records)
+            first = sum(_rank(record, label) == 0 for record in records)
+            parts.append(f"the {label} has {known} of {count} in its top {TOP}, {first} first")
         share = sum(record.metrics["burnt"] for record in records) / max(count, 1)
         parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
         return "; ".join(parts)
