@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class JudgeFields:
         """The judges as they were given."""
         if self.judge is None:
             return ()
-        return tuple(self.judge) if isinstance(self.judge, list | tuple) else (self.judge,)  # type: ignore[arg-type]
+        return (self.judge,) if not isinstance(self.judge, Sequence) or isinstance(self.judge, str) else (*self.judge,)
 
     @property
     def judge_labels(self) -> tuple[str, ...]:
@@ -99,9 +99,9 @@ class JudgeFields:
             )
         }
 
-    def judge_settings(self) -> Mapping[str, Any]:
+    def judge_settings(self) -> dict[str, Any]:
         """The fields as the manifest has them, each written in one way; those of a single judge as they are."""
-        settings = {"judge": [*map(_spec, self.judges)]}
+        settings: dict[str, list[Any]] = {"judge": [*map(_spec, self.judges)]}
         settings |= {key: self._each(key) for key in _OWN}
         settings["judge_input_size"] = [*map(written_size, settings["judge_input_size"])]
         alone = len(self.judges) < 2

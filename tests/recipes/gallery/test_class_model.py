@@ -14,7 +14,8 @@ from objectives import Activations
 from recipes import ClassModel
 from recipes.cli.entry import main
 from recipes.cli.recipe_file import load_recipe
-from recipes.gallery.class_model import PRESETS, burnt
+from recipes.evidence.appearance import burnt
+from recipes.gallery.class_model import PRESETS
 from recipes.options.indices import parse_classes
 from recipes.outputs.manifest import Record
 from recipes.runner.context import RunContext
@@ -195,8 +196,9 @@ def test_the_command_line_says_how_it_went(tmp_path: Path, capsys: pytest.Captur
     arguments = ["classes", "--class", "gear", "--class", "2", "--steps", "2", "--judge", "builtin", "--out", out]
     assert main(arguments) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 3
-    assert "the judge has" in said[1]
+    assert len(said) == 5
+    assert said[1].split() == ["layer", "pictures", "judge", "first", "judge", "top5", "fools"]
+    assert "the judge has" in said[3]
 
 
 def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path) -> None:
