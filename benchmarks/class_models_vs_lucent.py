@@ -23,7 +23,8 @@ from torch.nn import functional as F
 
 from inverter import Model, load_model, to_pil
 from recipes.activations.predictions import top_classes
-from recipes.gallery.class_model import ClassModel, burnt
+from recipes.evidence.appearance import burnt
+from recipes.gallery.class_model import ClassModel
 from recipes.pictures.reading import read_picture
 
 SIZE = 224

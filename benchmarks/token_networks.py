@@ -31,7 +31,7 @@ from inverter.augment import Augmentation
 from objectives import Activations, Objective, channel, logit, softmax
 from priors import Fourier
 from recipes.activations.predictions import top_classes
-from recipes.gallery.class_model import burnt
+from recipes.evidence.appearance import burnt
 from recipes.pictures.reading import fit, read_picture
 
 PATCH = 16

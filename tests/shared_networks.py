@@ -176,3 +176,43 @@ FASHION_CAPTIONS = [
     "wallets", "watches", "water bottle", "wristbands",
 ]  # fmt: skip
 """The captions that `fashion_clip_mira` knows."""
+
+
+class _Inception(nn.Module):
+    """Four branches, concatenated; the widths of `reduce` are those of the 1x1 convolutions before 3x3 and 5x5."""
+
+    def __init__(self, before: int, one: int, reduce3: int, three: int, reduce5: int, five: int, pool: int) -> None:
+        super().__init__()
+        self.branch1 = nn.Conv2d(before, one, 1)
+        self.branch2 = nn.Sequential(nn.Conv2d(before, reduce3, 1), nn.ReLU(), nn.Conv2d(reduce3, three, 3, padding=1))
+        self.branch3 = nn.Sequential(nn.Conv2d(before, reduce5, 1), nn.ReLU(), nn.Conv2d(reduce5, five, 5, padding=2))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(before, pool, 1))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1))
+
+
+def bvlc_googlenet() -> tuple[nn.Module, dict[str, object]]:
+    """InceptionV1 as in Caffe, ImageNet: RGB 224x224, mean 123 117 104 of 255; 1000 logits."""
+    layers: dict[str, nn.Module] = {
+        "conv1": nn.Conv2d(3, 64, 7, stride=2, padding=3), "relu1": nn.ReLU(),
+        "pool1": nn.MaxPool2d(3, 2, ceil_mode=True), "lrn1": nn.LocalResponseNorm(5, 1e-4, 0.75, 1),
+        "conv2": nn.Conv2d(64, 64, 1), "relu2": nn.ReLU(), "conv3": nn.Conv2d(64, 192, 3, padding=1),
+        "relu3": nn.ReLU(), "lrn2": nn.LocalResponseNorm(5, 1e-4, 0.75, 1),
+        "pool2": nn.MaxPool2d(3, 2, ceil_mode=True),
+        "inception3a": _Inception(192, 64, 96, 128, 16, 32, 32),
+        "inception3b": _Inception(256, 128, 128, 192, 32, 96, 64),
+        "pool3": nn.MaxPool2d(3, 2, ceil_mode=True),
+        "inception4a": _Inception(480, 192, 96, 208, 16, 48, 64),
+        "inception4b": _Inception(512, 160, 112, 224, 24, 64, 64),
+        "inception4c": _Inception(512, 128, 128, 256, 24, 64, 64),
+        "inception4d": _Inception(512, 112, 144, 288, 32, 64, 64),
+        "inception4e": _Inception(528, 256, 160, 320, 32, 128, 128),
+        "pool4": nn.MaxPool2d(3, 2, ceil_mode=True),
+        "inception5a": _Inception(832, 256, 160, 320, 32, 128, 128),
+        "inception5b": _Inception(832, 384, 192, 384, 48, 128, 128),
+        "average": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(1024, 1000),
+    }  # fmt: skip
+    mean = ",".join(str(value / 255) for value in (123, 117, 104))
+    return nn.Sequential(OrderedDict(layers)), {"input_size": 224, "normalize": f"{mean}/1,1,1"}

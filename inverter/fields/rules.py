@@ -75,9 +75,22 @@ def output_field(
     if min(output.ndim, *(t.ndim for t in known)) <= 2:
         # A vector, as of a linear layer, depends on the full picture.
         return EVERYTHING if name in _POINTWISE | _RESHAPING | _REDUCING | _LINEAR | set(_ALONG) else None
+    if 5 in (output.ndim, *(t.ndim for t in known)):
+        return _union(before) if _along_channels(name, args, known, output) else None
     if output.ndim != 4 or any(t.ndim != 4 for t in known):
-        return None  # maps that are reshaped to 3 or 5 dimensions are not traced
+        return None  # maps that are reshaped to 3 dimensions are not traced
     return _of_maps(name, args, known, before, output)
+
+
+def _along_channels(name: str, args: Sequence[Any], known: Sequence[Tensor], output: Tensor) -> bool:
+    """Whether an operation on maps of 4 or 5 dimensions leaves positions alone, as those of response normalisation."""
+    if any(t.shape[-2:] != output.shape[-2:] for t in known):
+        return False
+    if name == "constant_pad_nd":
+        return not any(args[1][:4])
+    if name == "avg_pool3d":
+        return all(tuple(each)[-2:] == (1, 1) for each in args[1:3]) and not any(args[3] if len(args) > 3 else ())
+    return name in _POINTWISE | _RESHAPING
 
 
 def _of_maps(

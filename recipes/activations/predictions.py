@@ -107,7 +107,8 @@ def recognise(
 
     Args:
         found: metrics of each picture; extended in place.
-        name: key of the classes: "top5" for the network itself, another one for a judge.
+        name: key of the classes: `top5` for the network itself, `LABEL_top5` for a judge, whose verdict is then
+            `LABEL_recognises`.
         network: the network that predicts.
         images: (B, C, H, W) in [0, 1].
         originals: the originals of the pictures, in the same shape; None if the pictures are the originals.
@@ -118,7 +119,7 @@ def recognise(
         metrics[name] = [_plain(guess) for guess in best]
     if originals is None:
         return
-    verdict, among = ("same_class", 1) if name == "top5" else ("judge_recognises", 5)
+    verdict, among = ("same_class", 1) if name == "top5" else (f"{name.removesuffix('top5')}recognises", 5)
     for metrics, best, (first, *_) in zip(found, guesses, top_classes(network, originals, size=size), strict=True):
         metrics[verdict] = first.index in [guess.index for guess in best[:among]]
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
+from recipes.evidence.evidence_fields import EvidenceFields
+from recipes.evidence.verdict import rank
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
@@ -15,7 +17,6 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.options.words import read_words
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
-from recipes.runner.judge_fields import JudgeFields
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Problem, Unit
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.outputs.manifest import Record
 
-EDGE = 0.02
-"""A channel value this close to 0 or 1 counts as burnt (saturated)."""
 TOP = 5
 """Number of the most probable classes that the manifest lists."""
 
@@ -64,7 +63,7 @@ LOG_PROBABILITY = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(JudgeFields, NetworkRecipe):
+class ClassModel(EvidenceFields, NetworkRecipe):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
@@ -155,9 +154,9 @@ class ClassModel(JudgeFields, NetworkRecipe):
         return self._chosen(context).augment
 
     @once
-    def _judge(self, context: RunContext) -> Model | None:
-        judge = self.load_judge(self.device, self.picture_size(context.model))
-        return judge if judge is None or judge.text is None else self._classifier(judge)
+    def _judges(self, context: RunContext) -> dict[str, Model]:
+        loaded = self.loaded_judges(context)
+        return {label: judge if judge.text is None else self._classifier(judge) for label, judge in loaded.items()}
 
     def _choice(self, context: RunContext) -> PriorChoice:
         chosen = self._chosen(context)
@@ -181,11 +180,12 @@ class ClassModel(JudgeFields, NetworkRecipe):
         model, layer = context.model, self._output
         classes = count_classes(model, address(layer))
         self._choice(context).check(self.picture_size(model), model)
-        if (judge := self._judge(context)) and (known := count_classes(judge)) != classes:
-            raise BadInput(
-                f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
-                "choose a judge that was trained on the same classes"
-            )
+        for judge in self._judges(context).values():
+            if (known := count_classes(judge)) != classes:
+                raise BadInput(
+                    f"the judge {judge.spec} has {plural(known, 'class')} and {model.spec} has {classes}: "
+                    "choose a judge that was trained on the same classes"
+                )
         indices = parse_classes("all" if self.class_ is None else self.class_, classes, model.categories, model.spec)
         if self.class_ is None:
             check_many(len(indices), "class", f"all classes of {model.spec}")
@@ -223,25 +223,30 @@ class ClassModel(JudgeFields, NetworkRecipe):
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.activations.predictions import top_classes
+        from recipes.evidence.appearance import burnt
 
         images = (images * 255).round() / 255  # as they are on disk
         rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
         shown = self._choice(context).shown_size(self.picture_size(context.model), context.model)
-        own = (context.model, shown, address(self._output))
-        for key, (network, size, output) in {"network": own, "judge": (self._judge(context), None, "")}.items():
-            if network is not None:
-                best = top_classes(network, images, TOP, size=size, output=output)
-                for row, guesses in zip(rows, best, strict=True):
-                    row[key] = [asdict(guess) for guess in guesses]
+        networks: dict[str, tuple[Model, tuple[int, int] | None, str]]
+        networks = {"network": (context.model, shown, address(self._output))}
+        networks |= {label: (judge, None, "") for label, judge in self._judges(context).items()}
+        for key, (network, size, output) in networks.items():
+            best = top_classes(network, images, TOP, size=size, output=output)
+            for row, guesses in zip(rows, best, strict=True):
+                row[key] = [asdict(guess) for guess in guesses]
         return rows
 
     def closing(self, records: Sequence[Record]) -> str:
+        from recipes.evidence.appearance import EDGE
+
         count = len(records)
-        first = sum(_rank(record, "network") == 0 for record in records)
+        first = sum(rank(record.metrics, "network", record.channel) == 0 for record in records)
         parts = [f"the network puts {first} of {count} first"]
-        if self.judge is not None:
-            known = sum(_rank(record, "judge") is not None for record in records)
-            parts.append(f"the judge has {known} of {count} in its top {TOP}")
+        for label in self.judge_labels:
+            known = sum(rank(record.metrics, label, record.channel) is not None for record in records)
+            first = sum(rank(record.metrics, label, record.channel) == 0 for record in records)
+            parts.append(f"the {label} has {known} of {count} in its top {TOP}, {first} first")
         share = sum(record.metrics["burnt"] for record in records) / max(count, 1)
         parts.append(f"{share:.1%} of the channel values lie within {EDGE:g} of 0 or 1")
         return "; ".join(parts)
@@ -250,27 +255,3 @@ class ClassModel(JudgeFields, NetworkRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest, kind="Class models")
-
-
-def burnt(images: Tensor, edge: float = EDGE) -> Tensor:
-    """The fraction of burnt (saturated) channel values of each picture.
-
-    Args:
-        images: (B, C, H, W) in [0, 1].
-        edge: a value within this distance of 0 or 1 counts.
-
-    Returns:
-        Fractions in [0, 1], (B,).
-
-    Example:
-        >>> import torch
-        >>> burnt(torch.tensor([0.0, 0.01, 0.5, 1.0]).view(1, 1, 2, 2))
-        tensor([0.7500])
-    """
-    return ((images < edge) | (images > 1 - edge)).flatten(1).float().mean(1)
-
-
-def _rank(record: Record, key: str) -> int | None:
-    """The rank, from 0, of the optimised class among the top predictions of a network; None if it is not there."""
-    indices = [guess["index"] for guess in record.metrics.get(key, ())]
-    return indices.index(record.channel) if record.channel in indices else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
+from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
@@ -42,7 +43,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(NetworkRecipe):
+class Gallery(EvidenceFields, NetworkRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -91,6 +92,7 @@ class Gallery(NetworkRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         PriorChoice.parse(self.prior)
+        self.check_judge()
         check_integer("attempts", self.attempts, 1, MOST)
         if not self.layers:
             raise BadInput("layer: got none; expected an address, or all")
@@ -144,7 +146,11 @@ class Gallery(NetworkRecipe):
         channels = self._channels
         channels = channels if isinstance(channels, str | int) else ",".join(map(str, channels))
         prior = str(PriorChoice.parse(self.prior))
-        settings = super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
+        settings = (
+            super().settings()
+            | self.judge_settings()
+            | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
+        )
         return settings | {"images": None if self.images is None else dataset_paths(self.images)}
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:

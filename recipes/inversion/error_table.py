@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recipes.outputs.manifest import Record
 
-MEANS = ("relative_error", "normalized_error", "psnr", "ssim", "same_class", "judge_recognises")
+MEANS = ("relative_error", "normalized_error", "psnr", "ssim", "same_class")
 
 
 def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
@@ -19,8 +19,8 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
         records: of finished pre-images.
 
     Returns:
-        A row for each layer and prior, with the means of those of `MEANS` that its pictures have; of metrics that are
-        true or false, the fraction of true ones.
+        A row for each layer and prior, with the means of those of `MEANS` that its pictures have, and of each judge's
+        verdict (`..._recognises`); of metrics that are true or false, the fraction of true ones.
     """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -28,7 +28,8 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     table = []
     for (layer, prior), members in groups.items():
         row: dict[str, Any] = {"layer": layer, "prior": prior, "pictures": len(members)}
-        for name in MEANS:
+        verdicts = dict.fromkeys(name for one in members for name in one.metrics if name.endswith("_recognises"))
+        for name in (*MEANS, *verdicts):
             values = [record.metrics[name] for record in members if record.metrics.get(name) is not None]
             if values:
                 row[name] = fmean(map(float, values))

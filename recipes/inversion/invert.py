@@ -118,13 +118,14 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         return list(self._files(context)) if code is None else [f"code-{i:04d}" for i in range(code.count)]
 
     @once
-    def _judge(self, context: RunContext) -> Model | None:
+    def _judges(self, context: RunContext) -> dict[str, Model]:
         from recipes.activations.predictions import classifies
 
-        judge = self.load_judge(self.device, self._size(context))
-        if judge is not None and not classifies(judge):
-            raise BadInput(f"judge {judge.spec} outputs no vector of classes: expected a classifier")
-        return judge
+        judges = self.load_judges(self.device, self._size(context))
+        for judge in judges.values():
+            if not classifies(judge):
+                raise BadInput(f"judge {judge.spec} outputs no vector of classes: expected a classifier")
+        return judges
 
     def _size(self, context: RunContext) -> tuple[int, int]:
         """(height, width) of the pictures; of those that were encoded, where codes are given."""
@@ -147,7 +148,7 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
             if self.size is not None and self.picture_size(model) != code.size:
                 raise BadInput(f"size {self.size}: the code is of pictures of {code.size[0]}x{code.size[1]} pixels")
         files = self._files(context)  # bad pictures, and a bad judge, are errors before anything is written
-        self._judge(context)
+        self._judges(context)
         units = [
             Unit(
                 "",
@@ -275,8 +276,8 @@ class Invert(JudgeFields, PictureFields, NetworkRecipe):
         size, sources = self._size(context), originals if units[0].objective != ORIGINAL else None
         if classifies(model, size):
             recognise(rows, "top5", model, images, sources, size)
-        if (judge := self._judge(context)) is not None:
-            recognise(rows, "judge_top5", judge, images, sources)
+        for label, judge in self._judges(context).items():
+            recognise(rows, f"{label.replace(' ', '_')}_top5", judge, images, sources)
         if units[0].objective == ORIGINAL:
             for row, unit in zip(rows, units, strict=True):
                 row["source"] = self._files(context)[str(unit.image)].name

@@ -123,6 +123,17 @@ class Store:
         self.manifest.units |= records
         note(self.folder, records.values())
 
+    def amend(self, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds metrics to finished units; the next manifest has them.
+
+        Args:
+            metrics: file of a unit -> its metrics, which replace those of the same names.
+        """
+        for file, more in metrics.items():
+            record = self.manifest.units[file]
+            self.manifest.units[file] = replace(record, metrics=record.metrics | dict(more))
+        self._added |= bool(metrics)
+
     def write_manifest(self) -> None:
         """Writes the manifest, which includes the journal's units, and removes the journal."""
         last = len(self.order)

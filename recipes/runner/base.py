@@ -180,6 +180,18 @@ class UnitPlan(Machines, Recipe):
         """
         return [{} for _ in units]
 
+    def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
+        """What is measured of all finished pictures together, read from their files: metrics to add, by file.
+
+        It is called in the process of the run, after the last picture of a complete run.
+
+        Args:
+            context: of the run.
+            records: of all finished pictures.
+            folder: the output folder.
+        """
+        return {}
+
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """A summary of the finished pictures as rows of one form, for the manifest, the page and the terminal."""
         return []

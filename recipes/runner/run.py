@@ -173,6 +173,8 @@ def run(
                     store.write_page()
                     written = time.perf_counter()
                     due = written + max(PAGE_EVERY, (written - now) / SHARE)
+        if complete:
+            store.amend(recipe.evidence(context, list(store.manifest.units.values()), out))
     finally:
         page = store.finish() if complete else store.write_page()
         if complete:

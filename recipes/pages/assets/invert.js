@@ -5,6 +5,9 @@
 const tried = data.images.some((image) => image.units.some((unit) => unit.attempt > 0));
 const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} attempt`;
 const best = (guesses) => guesses?.[0]?.name ?? null;
+/** The predictions of each judge for a picture, as [judge, guesses]. */
+const judgesOf = (unit) => Object.entries(metricsOf(unit)).filter(([name, list]) => /^judge.*_top5$/.test(name) && Array.isArray(list))
+  .map(([name, list]) => [name.slice(0, -"_top5".length).replaceAll("_", " "), list]);
 const series = (prior) => `series-${Math.max(data.priors.indexOf(prior), 0) % 4}`;
 
 // ---- The strips ----
@@ -51,13 +54,13 @@ function makeFilm(image) {
     columns.unshift(column("original", [cell]));
     columns[0].classList.add("first");
   }
-  const judged = image.original && best(metricsOf(image.original).judge_top5);
+  const judged = image.original ? judgesOf(image.original).filter(([, list]) => best(list)) : [];
   const section = element("section", { class: "film", "aria-label": image.name },
     element("h2", {}, element("span", { title: image.name }, image.name),
-      judged && element("span", { class: "predicted" }, `judge: ${judged}`)),
+      ...judged.map(([judge, list]) => element("span", { class: "predicted" }, `${judge}: ${best(list)}`))),
     element("div", { class: "strip" }, ...columns));
   const units = [image.original, ...image.units].filter(Boolean);
-  const words = units.flatMap((unit) => [best(metricsOf(unit).top5), best(metricsOf(unit).judge_top5)]).filter(Boolean);
+  const words = units.flatMap((unit) => [best(metricsOf(unit).top5), ...judgesOf(unit).map(([, list]) => best(list))]).filter(Boolean);
   return { section, words: [image.name, ...words].join("\n").toLowerCase() };
 }
 
@@ -108,18 +111,21 @@ function chart() {
 
 const headings = {
   relative_error: "relative error", normalized_error: "normalised error", psnr: "PSNR (dB)", ssim: "SSIM",
-  same_class: "same class", judge_recognises: "judge agrees", seconds: "seconds each",
+  same_class: "same class", seconds: "seconds each",
 };
 const hints = {
   relative_error: "|Phi(x) - Phi0| / |Phi0|",
   normalized_error: "the distance, divided by the mean distance between codes of different pictures",
   same_class: "share of pre-images for which the network predicts the same class as for the original",
-  judge_recognises: "share of pre-images for which the judge's top 5 include its top class of the original",
 };
+/** The metric that says whether a judge recognises the picture: "judge_recognises", of several "judge_NAME_recognises". */
+const verdict = /^judge(_.+)?_recognises$/;
+const headingOf = (name) => headings[name] ?? name.replace(verdict, "judge$1 agrees").replaceAll("_", " ");
+const hintOf = (name) => hints[name] ?? (verdict.test(name) ? "share of pre-images for which the judge's top 5 include its top class of the original" : undefined);
 const places = { relative_error: 3, normalized_error: 3, psnr: 1, ssim: 3, seconds: 1 };
 
 function cell(name, value) {
-  if (["same_class", "judge_recognises"].includes(name)) return Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
+  if (name === "same_class" || verdict.test(name)) return Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
   return name in places ? digits(value, places[name]) : text(value);
 }
 
@@ -127,7 +133,7 @@ function fillTable() {
   const names = [...new Set(data.table.flatMap((row) => Object.keys(row)))];
   const kind = (name) => (["layer", "prior"].includes(name) ? "words" : null);
   $("summary").querySelector("thead").append(element("tr", {}, ...names.map((name) =>
-    element("th", { scope: "col", class: kind(name), title: hints[name] }, headings[name] ?? name.replaceAll("_", " ")))));
+    element("th", { scope: "col", class: kind(name), title: hintOf(name) }, headingOf(name)))));
   $("summary").querySelector("tbody").append(...data.table.map((row) =>
     element("tr", {}, ...names.map((name) => element("td", { class: kind(name) }, cell(name, row[name]))))));
 }
@@ -146,16 +152,17 @@ function guesses(list) {
 }
 
 function rowsOf(unit) {
-  const { top5, judge_top5: judge, ...metrics } = metricsOf(unit);
+  const { top5, ...others } = metricsOf(unit);
+  const metrics = Object.fromEntries(Object.entries(others).filter(([name]) => !name.endsWith("_top5")));
   const rows = isOriginal(unit) ? [["Picture", unit.image]] : [
     ["Layer", unit.layer], ["Prior", unit.prior], ...(tried ? [["Attempt", attemptOf(unit)]] : []), ["Picture", unit.image],
   ];
   for (const [name, value] of Object.entries(metrics)) {
-    const label = headings[name] ?? name.replaceAll("_", " ");
+    const label = headingOf(name);
     rows.push([label[0].toUpperCase() + label.slice(1), typeof value === "boolean" ? (value ? "yes" : "no") : value]);
   }
   if (Array.isArray(top5)) rows.push(["Top 5", guesses(top5)]);
-  if (Array.isArray(judge)) rows.push(["Judge's top 5", guesses(judge)]);
+  for (const [judge, list] of judgesOf(unit)) rows.push([`${judge[0].toUpperCase()}${judge.slice(1)}'s top 5`, guesses(list)]);
   if (!isOriginal(unit)) rows.push(["Steps", unit.steps], ["Seconds", unit.seconds], ["Seed", unit.seed]);
   rows.push(["Status", unit.status, isStopped(unit)], ["File", unit.file]);
   return rows;

@@ -231,6 +231,7 @@ UNKNOWN: dict[str, Callable[[Tensor], Tensor]] = {
     "parts written in place": shifted_in_place,
     "a part added in place": added_to_a_part,
     "weights from the picture": filtered_by_itself,
+    "pooling over channels and rows": lambda x: F.avg_pool3d(x[:, None], (2, 3, 1), 1, (0, 1, 0))[:, 0],
     "custom": lambda x: torch.special.bessel_j0(x),
 }
 
@@ -257,6 +258,7 @@ POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "identity resizing": lambda x: F.adaptive_avg_pool2d(F.interpolate(x, (8, 8)), 8),
     "a copy": lambda x: torch.empty_like(x).copy_(x),
     "dropout": nn.Dropout2d(),
+    "response normalisation": nn.LocalResponseNorm(3),
 }
 
 

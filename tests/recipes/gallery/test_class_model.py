@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from inverter import Model
+from inverter_errors import BadInput
 from objectives import Activations
 from recipes import ClassModel
 from recipes.cli.entry import main
 from recipes.cli.recipe_file import load_recipe
-from recipes.gallery.class_model import PRESETS, burnt
+from recipes.evidence.appearance import burnt
+from recipes.gallery.class_model import PRESETS
 from recipes.options.indices import parse_classes
 from recipes.outputs.manifest import Record
 from recipes.runner.context import RunContext
@@ -128,10 +130,27 @@ def record(index: int, network: list[int], judge: list[int], share: float) -> Re
 def test_the_closing_line_counts() -> None:
     records = [record(3, [3, 1], [1, 3], 0.02), record(4, [1, 4], [2, 1], 0.04), record(0, [0], [0], 0.0)]
     assert ClassModel(judge="builtin").closing(records) == (
-        "the network puts 2 of 3 first; the judge has 2 of 3 in its top 5; "
+        "the network puts 2 of 3 first; the judge has 2 of 3 in its top 5, 1 first; "
         "2.0% of the channel values lie within 0.02 of 0 or 1"
     )
     assert "judge" not in ClassModel().closing(records)
+
+
+def test_several_judges_have_a_column_each(tiny_net: nn.Module, tmp_path: Path) -> None:
+    other = model_of(tiny_net, size=12)
+    made = recipe(tiny_net, tmp_path, class_="1-2", judge=[other, other], judge_input_size=["16", "default"])
+    report = made.run()
+    for unit in report.records:
+        assert {"network", "judge module", "judge module 2"} <= unit.metrics.keys()
+    assert report.manifest.settings["judge_input_size"] == [[16, 16], None]
+    assert "the judge module 2 has" in str(report.closing)
+    assert "judge module 2" in (tmp_path / "units.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("given", [{"judge_weights": "a.pt"}, {"judge_normalize": ["half", "half", "none"]}])
+def test_each_judge_has_its_own_options(given: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="for 2 judges: give one for each judge, in their order, or default"):
+        ClassModel(judge=["builtin", "builtin"], **given)
 
 
 def test_a_judge_must_know_the_same_classes(tiny_net: nn.Module, tmp_path: Path) -> None:
@@ -177,8 +196,9 @@ def test_the_command_line_says_how_it_went(tmp_path: Path, capsys: pytest.Captur
     arguments = ["classes", "--class", "gear", "--class", "2", "--steps", "2", "--judge", "builtin", "--out", out]
     assert main(arguments) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 3
-    assert "the judge has" in said[1]
+    assert len(said) == 5
+    assert said[1].split() == ["layer", "pictures", "judge", "first", "judge", "top5", "fools"]
+    assert "the judge has" in said[3]
 
 
 def test_squeezenet_names_its_own_class_models(squeezenet: Model, tmp_path: Path) -> None:
