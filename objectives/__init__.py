@@ -7,7 +7,7 @@ from objectives.feature_statistics import FeatureStatistics, LayerStatistics
 from objectives.gram import diverse, diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
-from objectives.naturalness import natural
+from objectives.naturalness import natural, naturally
 from objectives.pixels import known_pixels
 from objectives.registry import list_objectives
 from objectives.text import text_match
@@ -34,6 +34,7 @@ __all__ = [
     "list_objectives",
     "logit",
     "natural",
+    "naturally",
     "neuron",
     "softmax",
     "text_match",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -33,7 +34,7 @@ class _Moments(torch.autograd.Function):
         return maps.mean((2, 3), dtype=torch.float32), square
 
     @staticmethod
-    def backward(ctx: Any, mean: Tensor, square: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, mean: Tensor, square: Tensor) -> Tensor:
         (maps,) = ctx.saved_tensors
         positions = maps.shape[2] * maps.shape[3]
         shift, factor = ((g / positions).to(maps.dtype)[:, :, None, None] for g in (mean, 2 * square))
@@ -123,3 +124,41 @@ def distances(layer: str, activation: Tensor, usual: Tensor) -> Tensor:
     if maps.shape[2:].numel() > 1:
         beyond.append(F.relu((std - usual[1]).abs() / usual[3] - 1).square())
     return torch.stack(beyond).mean((0, 2))
+
+
+def naturally(
+    objective: Objective, statistics: FeatureStatistics, weight: float = 0.5, layers: Sequence[str] | None = None
+) -> Objective:
+    """An objective together with `natural`, whose weight is relative to the size of the objective's own score.
+
+    f(x) + weight |f(x)| natural(x), where |f(x)| counts as a constant: it has no gradient. So one weight fits logits of
+    30 and activations of 1,000, and an objective that is still near zero is hardly held back.
+
+    Args:
+        objective: what is maximised.
+        statistics: of the same network.
+        weight: of the distance, relative to the score.
+        layers: as in `natural`.
+
+    Returns:
+        The objective, with the same targets and labels.
+
+    Raises:
+        BadInput: as `natural`.
+        NotFound: as `natural`.
+
+    Example:
+        >>> usual = LayerStatistics(*torch.ones(4, 1))
+        >>> statistics = FeatureStatistics({"conv": usual}, "module", "", 400, (224, 224), "photographs")
+        >>> from objectives import channel
+        >>> naturally(channel("conv", 0), statistics).score(Activations({"conv": torch.full((1, 1, 1, 1), 4.0)}))
+        tensor([-4.])
+    """
+    distance = natural(layers, statistics)
+
+    def score(activations: Activations) -> Tensor:
+        value = objective.score(activations)
+        return value + weight * value.detach().abs() * distance.score(activations)
+
+    reads = tuple(dict.fromkeys(objective.reads + distance.reads))
+    return replace(objective, name=f"naturally({objective.name})", reads=reads, score=score)

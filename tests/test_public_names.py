@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
         "Activations DISTANCES Distance FeatureStatistics LayerStatistics OUTPUT Objective Position attention attention_head channel code direction "
-        "diverse diversity known_pixels layer list_objectives logit natural neuron softmax text_match"
+        "diverse diversity known_pixels layer list_objectives logit natural naturally neuron softmax text_match"
     ),
     "priors": (
         "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid Span "
@@ -20,7 +20,7 @@ PUBLIC = {
     "inverter": (
         "Augment BadInput BadType Code GuessedSizeWarning Inversion InverterError LayerInfo LayerNotFound "
         "MissingFile MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress ProgressCallback "
-        "ReceptiveField RunFailed Settings Unreachable __version__ encode evaluate layers list_layers list_models "
+        "ReceptiveField RunFailed Settings Unreachable __version__ batch_norm_statistics encode evaluate layers list_layers list_models "
         "load_code load_model no_network optimize receptive_fields stages to_pil"
     ),
     "recipes": (
