@@ -1,6 +1,7 @@
 """inverter: feature visualization and model inversion of trained vision networks, by optimising pictures."""
 
 from inverter.augment import PRESETS, Augment
+from inverter.batch_norm import batch_norm_statistics
 from inverter.codes import Code, encode, load_code
 from inverter.engine import optimize
 from inverter.fields.receptive_field import ReceptiveField, receptive_fields
@@ -56,6 +57,7 @@ __all__ = [
     "Settings",
     "Unreachable",
     "__version__",
+    "batch_norm_statistics",
     "encode",
     "evaluate",
     "layers",

@@ -3,9 +3,11 @@
 from objectives.base import OUTPUT, Activations, Objective
 from objectives.codes import DISTANCES, Distance, code
 from objectives.directions import Position, direction
+from objectives.feature_statistics import FeatureStatistics, LayerStatistics
 from objectives.gram import diverse, diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
+from objectives.naturalness import natural, naturally
 from objectives.pixels import known_pixels
 from objectives.registry import list_objectives
 from objectives.text import text_match
@@ -16,6 +18,8 @@ __all__ = [
     "OUTPUT",
     "Activations",
     "Distance",
+    "FeatureStatistics",
+    "LayerStatistics",
     "Objective",
     "Position",
     "attention",
@@ -29,6 +33,8 @@ __all__ = [
     "layer",
     "list_objectives",
     "logit",
+    "natural",
+    "naturally",
     "neuron",
     "softmax",
     "text_match",

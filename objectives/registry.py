@@ -13,6 +13,7 @@ from objectives.directions import direction
 from objectives.gram import diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
+from objectives.naturalness import natural
 from objectives.pixels import known_pixels
 from objectives.text import text_match
 from objectives.units import channel, layer, neuron
@@ -30,6 +31,7 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "code": code,
         "diversity": diversity,
         "known_pixels": known_pixels,
+        "natural": natural,
         "text_match": text_match,
     }
 )

@@ -10,22 +10,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
-        "Activations DISTANCES Distance OUTPUT Objective Position attention attention_head channel code direction "
-        "diverse diversity known_pixels layer list_objectives logit neuron softmax text_match"
+        "Activations DISTANCES Distance FeatureStatistics LayerStatistics OUTPUT Objective Position attention "
+        "attention_head channel code direction diverse diversity known_pixels layer list_objectives logit "
+        "natural naturally neuron softmax text_match"
     ),
     "priors": (
-        "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid Span "
-        "alpha_norm l2 list_priors measure natural_statistics total_variation transparency"
+        "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid "
+        "Span alpha_norm l2 list_priors measure natural_statistics total_variation transparency"
     ),
     "inverter": (
-        "Augment BadInput BadType Code Graphs GuessedSizeWarning Inversion InverterError LayerInfo LayerNotFound "
-        "MissingFile MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress ProgressCallback "
-        "ReceptiveField RunFailed Settings Unreachable __version__ encode evaluate layers list_layers list_models "
-        "load_code load_model no_network optimize receptive_fields stages to_pil"
+        "Augment BadInput BadType Code Graphs GuessedSizeWarning Inversion InverterError LayerInfo "
+        "LayerNotFound MissingFile MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress "
+        "ProgressCallback ReceptiveField RunFailed Settings Unreachable __version__ batch_norm_statistics "
+        "encode evaluate layers list_layers list_models load_code load_model no_network optimize "
+        "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches Statistics "
-        "list_methods list_recipes"
+        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
+        "Statistics list_methods list_recipes"
     ),
 }
 

@@ -16,7 +16,7 @@ from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
-from recipes.runner.recipe import NetworkRecipe
+from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ CLASS_SHARE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Atlas(NetworkRecipe):
+class Atlas(NaturalRecipe):
     """A map of a layer's activations across many images, with an icon for each region (Carter et al. 2019).
 
     Activations are laid out in two dimensions and binned into the cells of a grid. For a cell's mean direction v, its

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput, MissingFile
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
 from recipes.runner.base import Recipe
+from recipes.runner.natural_fields import NaturalFields
 from recipes.runner.network_fields import NetworkFields
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepDream(NetworkFields, Recipe):
+class DeepDream(NaturalFields, NetworkFields, Recipe):
     """A photo in which the response of layers or channels is amplified (Mordvintsev et al. 2015, "Inceptionism").
 
     Normalised gradient ascent on the photo, octave by octave and tile by tile: x <- x + step_size g / std(g), with g
@@ -88,6 +89,7 @@ class DeepDream(NetworkFields, Recipe):
         if not 0 < self.step_size <= 1:
             raise BadInput(f"step_size must be above 0 and at most 1, got {self.step_size!r}")
         super().__post_init__()
+        self.check_natural()
         if Path(self.out).suffix.lower() in OTHER_SUFFIXES:
             raise BadInput(f"out {self.out!r}: expected a .png file or a folder")
         if self.zoom and self.video is None:
@@ -200,7 +202,7 @@ class DeepDream(NetworkFields, Recipe):
         model = self.load()
         photo, showing = self._photo(model), Showing.of(model)
         size = (photo.shape[2], photo.shape[3])
-        parts = self.parts(model)
+        parts, statistics = self.parts(model), self.feature_statistics(model)
         for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)
@@ -237,6 +239,7 @@ class DeepDream(NetworkFields, Recipe):
                         tile=self.tile,
                         generator=generator,
                         precision=self.precision,
+                        completed=lambda objective: self.held_natural(model, objective, statistics),
                         on_progress=on_progress,
                     )
                     if write_frame and self.zoom:
@@ -306,7 +309,7 @@ class DeepDream(NetworkFields, Recipe):
 
     def settings(self) -> dict[str, Any]:
         layers = [self.layer] if isinstance(self.layer, str) else list(self.layer)
-        return super().settings() | self.network_settings() | {"layer": layers}
+        return super().settings() | self.network_settings() | self.natural_settings(recorded=True) | {"layer": layers}
 
 
 def _is_ours(path: Path) -> bool:

@@ -43,6 +43,7 @@ def dream(
     tile: int = 512,
     generator: torch.Generator | None = None,
     precision: Precision = "auto",
+    completed: Callable[[Objective], Objective] | None = None,
     on_progress: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """Amplifies the response of objectives to a picture (Mordvintsev et al. 2015, "Inceptionism").
@@ -67,6 +68,7 @@ def dream(
         tile: largest side of a tile in pixels.
         generator: of the random tile positions (CPU); None takes seed 0.
         precision: as in `inverter.Settings`.
+        completed: makes of the weighted sum the objective that is ascended; None: the sum itself.
         on_progress: called with the picture (1, C, h, w) after every step, at the size of the octave. The tensor is
             modified in place afterwards: copy it to keep it.
 
@@ -86,7 +88,8 @@ def dream(
     image = image.to(model.device)
     sizes = octave_sizes((image.shape[2], image.shape[3]), octaves, octave_scale)
     height, width = (min(shortest(side, tile) for side in sides) for sides in zip(*sizes, strict=True))
-    reads = tuple(dict.fromkeys(address for part, _ in parts for address in part.reads))
+    complete = completed or (lambda objective: objective)
+    reads = complete(balanced(parts, lambda _part: 1.0)).reads
     model.shapes(reads, (height, width))
     autocast = Settings(precision=precision).autocast
     picture, moved = resized(image, sizes[0]), False
@@ -101,7 +104,7 @@ def dream(
     with model.capture(reads) as capture:
         for size in sizes:
             picture = add_detail(picture, image, size)
-            objective = balanced(parts, lambda part: float(step_direction(part).std()))
+            objective = complete(balanced(parts, lambda part: float(step_direction(part).std())))
             spreads = []
             for _ in range(steps):
                 step = step_direction(objective)

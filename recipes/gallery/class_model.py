@@ -17,7 +17,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.options.words import read_words
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
-from recipes.runner.recipe import NetworkRecipe
+from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ LOG_PROBABILITY = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(EvidenceFields, NetworkRecipe):
+class ClassModel(EvidenceFields, NaturalRecipe):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`

@@ -16,7 +16,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext, once
-from recipes.runner.recipe import NetworkRecipe
+from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(EvidenceFields, NetworkRecipe):
+class Gallery(EvidenceFields, NaturalRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit

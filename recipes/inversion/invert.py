@@ -17,8 +17,8 @@ from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
+from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.picture_fields import PictureFields
-from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ COMPARED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert(JudgeFields, PictureFields, NetworkRecipe):
+class Invert(JudgeFields, PictureFields, NaturalRecipe):
     """Pre-images: pictures with the same code at a layer as a given picture (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting

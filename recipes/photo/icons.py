@@ -16,7 +16,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.context import RunContext, once
-from recipes.runner.recipe import NetworkRecipe
+from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Icon:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoIcons(NetworkRecipe):
+class PhotoIcons(NaturalRecipe):
     """Activation vectors a_(y,x) of a photo, each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
 
     The objective is the dot product of Olah et al. 2018, times the power of the cosine of Carter et al. 2019, averaged

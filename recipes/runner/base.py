@@ -163,6 +163,10 @@ class UnitPlan(Machines, Recipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         """One batch of units as an optimisation, or as pictures that exist already."""
 
+    def completed(self, context: RunContext, problem: Problem | Given) -> Problem | Given:
+        """A problem with what fields that recipes share add to its objective (`NaturalFields`); by default none."""
+        return problem
+
     def cost(self, context: RunContext, unit: Unit) -> float:
         """How long a unit takes in proportion to the others, for the time left; an input image takes none."""
         return float(unit.requested)

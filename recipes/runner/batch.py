@@ -81,7 +81,7 @@ def _made(
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
 ) -> Finished:
-    work, count = recipe.problem(context, units), len(units)
+    work, count = recipe.completed(context, recipe.problem(context, units)), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
     if isinstance(work, Given):
         images, outcomes, units = work.images, [_Outcome()] * count, work.units or units
@@ -90,7 +90,7 @@ def _made(
     else:
         images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
         if places := _silent(units, outcomes):
-            again = recipe.problem(context, [units[place] for place in places])
+            again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
             rivals = _optimised(context, other, model, again, len(places), _unreported)

@@ -37,7 +37,7 @@ def test_every_public_function_that_builds_an_objective_from_scratch_is_listed()
         ("l[ao]*", ["layer", "logit"]),
         ("?ode", ["code"]),
         ("pixels", ["known_pixels"]),
-        ("n", ["attention", "attention_head", "channel", "direction", "known_pixels", "neuron"]),
+        ("n", ["attention", "attention_head", "channel", "direction", "known_pixels", "natural", "neuron"]),
         ("LOGIT", []),
         ("pixels*", []),
     ],

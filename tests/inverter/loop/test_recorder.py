@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from inverter import BadInput, Graphs, Inversion, Model, OutOfRange, Progress, Settings, load_model, optimize
 from inverter.isolation.determinism import deterministic
 from inverter.loop.recorder import WARM
-from objectives import Objective, channel, code, layer, logit
+from objectives import FeatureStatistics, Objective, channel, code, layer, logit, naturally
+from objectives.feature_statistics import LayerStatistics
 from priors import Accentuate, Fourier, Maco, Pixels, Prior
 from tests.inverter.test_on_device import OBJECTIVES, PRIORS, SIZE, Dwarf
 from tests.pretended import PretendedDevice
@@ -82,6 +83,14 @@ def test_every_objective(model: Model, objective: str) -> None:
     with PretendedDevice():  # one that is recorded for another batch has targets of its own
         assert made.form == OBJECTIVES[objective](model, pictures).form is not None
     assert_recorded(model, made, lambda: Fourier(2, SIZE), "none" if made.reads == () else "standard")
+
+
+def test_natural_statistics(model: Model) -> None:
+    usual = LayerStatistics(*torch.rand(4, 8, generator=torch.Generator().manual_seed(1)))
+    statistics = FeatureStatistics({"first": usual}, "module", "", 400, (SIZE, SIZE), "photographs")
+    objective = naturally(channel("deep", [0, 3]), statistics)
+    assert objective.form != naturally(channel("deep", [0, 3]), statistics, 2.0).form
+    assert_recorded(model, objective, lambda: Fourier(2, SIZE))
 
 
 @pytest.mark.parametrize("augment", ["none", "light", "strong", "wide", "tokens"])
