@@ -30,10 +30,9 @@ bench: .venv/installed-bench
 	$(BIN)/python benchmarks/maco_vs_horama.py
 	$(BIN)/python benchmarks/inversion_vs_pixels.py
 
+# At most five minutes on one GPU.
 bench-gpu: .venv/installed-bench
-	$(BIN)/python benchmarks/gallery_vs_lucent.py --device cuda --channels 16
-	$(BIN)/python benchmarks/gallery_growth.py --device cuda
-	$(BIN)/python benchmarks/maco_vs_horama.py --device cuda
+	$(BIN)/python benchmarks/gpu.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("inverter needs Python 3.11 or newer; try make PYTHON=python3.12")'

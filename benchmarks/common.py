@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -64,6 +65,24 @@ def apart(function: Callable[..., Made], *arguments: Any) -> Made:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, torch.set_num_threads, (torch.get_num_threads(),)) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def profiled(run: Callable[[], object], device: str = "cpu") -> tuple[torch.profiler.profile, float]:
+    """A profile of what runs on the device, and the seconds that it took; `run` waits for its end."""
+    activity = torch.profiler.ProfilerActivity
+    kind = activity.CUDA if device.startswith("cuda") else activity.CPU
+    with torch.profiler.profile(activities=[kind]) as profile:
+        started = time.perf_counter()
+        run()
+        total = time.perf_counter() - started
+    return profile, total
+
+
+def busy_share(profile: torch.profiler.profile, seconds: float) -> float | None:
+    """The share of the time in which kernels of a GPU ran; None without a GPU."""
+    if not torch.cuda.is_available():
+        return None
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds
 
 
 def restore_kornia() -> None:

@@ -16,7 +16,7 @@ import sys
 import time
 
 import torch
-from common import SIZE, machine, squeezenet
+from common import SIZE, busy_share, machine, profiled, squeezenet
 
 from inverter import Settings, optimize
 from objectives import channel
@@ -40,11 +40,7 @@ def once(layer: str, count: int, steps: int, device: str) -> dict[str, float]:
     found = {"seconds": time.perf_counter() - started}
     if device.startswith("cuda"):
         found["peak"] = float(torch.cuda.max_memory_allocated())
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-            started = time.perf_counter()
-            run(Settings(steps=steps))
-            total = time.perf_counter() - started
-        found["busy"] = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / total
+        found["busy"] = busy_share(*profiled(lambda: run(Settings(steps=steps)), device)) or 0.0
     else:
         found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     return found
