@@ -63,7 +63,6 @@ SLOW = (
     "test_benchmarks.py",
     "test_readme.py",
     "tools/",
-    "test_benchmarks.py::test_the_benchmark_of_a_gpu_keeps_to_its_time",
 )
 """Tests that are not `quick`, by the start of their node ids below `tests/`: they start processes, train networks or
 repeat runs, and take most of the time."""
