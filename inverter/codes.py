@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 from inverter.isolation.switches import recording
 from inverter.loading import load_model
 from inverter.models import Model
-from inverter_errors import BadInput, MissingFile
+from inverter.tensor_files import read_tensors, write_tensors
+from inverter_errors import BadInput
 
 TOGETHER = 16
 """Pictures in one forward pass of `encode`: enough to be fast, few enough for any memory."""
@@ -132,10 +132,6 @@ def save_code(path: Path, code: Code) -> None:
         BadInput: if its name does not end in `.safetensors`.
         OSError: if it cannot be written.
     """
-    from safetensors.torch import save
-
-    if path.suffix != ".safetensors":
-        raise BadInput(f"a code is kept in a .safetensors file, got {str(path)!r}")
     about = {
         "inverter": "code",
         "model": code.model,
@@ -143,14 +139,7 @@ def save_code(path: Path, code: Code) -> None:
         "size": "{}x{}".format(*code.size),
         "layers": json.dumps(list(code.layers)),
     }
-    data = save({address: codes.contiguous() for address, codes in code.layers.items()}, about)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, code.layers, about, "a code")
 
 
 def load_code(path: str | Path) -> Code:
@@ -166,16 +155,7 @@ def load_code(path: str | Path) -> Code:
         MissingFile: if there is no such file.
         BadInput: for a damaged file, or one that `encode` did not write.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise MissingFile(f"no code file {str(path)!r}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-            layers = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, ValueError, OSError) as error:
-        raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
+    layers, about = read_tensors(path, "code")
     try:
         height, width = (int(side) for side in about["size"].split("x"))
         if min(height, width) < 1:

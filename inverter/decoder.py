@@ -40,6 +40,8 @@ class Decoder:
         components: (C, n), the principal components of a code's channels.
         weight: (n NEAR^2, 3 FINER^2), to the pixels of the guess at a position, before the sigmoid.
         bias: (3 FINER^2,), of the same map.
+        level: (C,), means of the code's channels.
+        spread: (C,), their standard deviations.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU())
@@ -51,6 +53,8 @@ class Decoder:
     components: Tensor
     weight: Tensor
     bias: Tensor
+    level: Tensor
+    spread: Tensor
 
     @classmethod
     @torch.no_grad()
@@ -87,7 +91,7 @@ class Decoder:
         covariance = seen.T @ seen
         covariance.diagonal().add_(RIDGE * covariance.diagonal().mean().clamp_min(1e-12))
         weight = torch.linalg.solve(covariance.double(), (seen.T @ (expected - level)).double()).float()
-        return cls(components, weight, level - middle @ weight)
+        return cls(components, weight, level - middle @ weight, channels.mean(1), channels.std(1))
 
     @torch.no_grad()
     def __call__(self, code: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 
 from inverter_errors import BadInput
+from priors.precision import has_bfloat16
 
 OptimizerName = Literal["adam", "lbfgs"]
 Schedule = Literal["trapezoid", "cosine", "linear", "constant"]
@@ -121,12 +122,3 @@ def _check_integer(name: str, value: object, least: int, most: int | None = None
         raise BadInput(f"{name} must be an integer of at least {least}, got {value!r}")
     if most is not None and value > most:
         raise BadInput(f"{name} must be at most {most}, got {value!r}")
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """True if the hardware multiplies in bfloat16 itself; emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return False

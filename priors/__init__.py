@@ -3,6 +3,7 @@
 from priors.accentuate import Accentuate
 from priors.base import Prior
 from priors.cppn import Cppn
+from priors.decoder import Decoder
 from priors.deep_image import DeepImage
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay, Span
@@ -17,6 +18,7 @@ from priors.statistics import ImageStatistics, natural_statistics
 __all__ = [
     "Accentuate",
     "Cppn",
+    "Decoder",
     "DeepImage",
     "Fourier",
     "GanLatent",

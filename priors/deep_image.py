@@ -14,6 +14,7 @@ from inverter_errors import BadInput
 from priors import cpu
 from priors.base import Prior, Size, as_size
 from priors.color import to_image
+from priors.precision import has_bfloat16
 
 Layer = Callable[[Tensor, int, int, int], Tensor]
 """`layer(x, channels, kernel, stride)`: padded convolution, normalisation and leaky ReLU."""
@@ -157,7 +158,7 @@ class DeepImage(Prior):
         z = self.noise + self.shake * self.shaking if learning and self.shake else self.noise
         # Channels last in memory: grouped convolutions are twice as fast.
         z = z.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
-        if _in_bfloat16(z.device, self.in_bfloat16):
+        if has_bfloat16(z.device) if self.in_bfloat16 is None else self.in_bfloat16:
             # Everything, not by autocast, which converts to float32 and back for padding and resizing: twice as slow.
             z = z.bfloat16()
         features = self._network(z, self._layers())
@@ -194,13 +195,3 @@ def _mirrored(x: Tensor, margin: int) -> Tensor:
         before, after = x.narrow(dim, 1, margin), x.narrow(dim, x.shape[dim] - 1 - margin, margin)
         x = torch.cat([before.flip(dim), x, after.flip(dim)], dim)
     return x
-
-
-def _in_bfloat16(device: torch.device, requested: bool | None) -> bool:
-    if requested is not None:
-        return requested
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return False

@@ -10,6 +10,7 @@ from typing import Final
 from priors.accentuate import Accentuate
 from priors.base import Prior
 from priors.cppn import Cppn
+from priors.decoder import Decoder
 from priors.deep_image import DeepImage
 from priors.fourier import Fourier
 from priors.generator import GanLatent, PlugAndPlay
@@ -27,6 +28,7 @@ PRIORS: Final[Mapping[str, type[Prior]]] = MappingProxyType(
         "cppn": Cppn,
         "gan": GanLatent,
         "plug-and-play": PlugAndPlay,
+        "decoder": Decoder,
         "accentuate": Accentuate,
     }
 )

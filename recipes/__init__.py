@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recipes.heatmaps.judge_maps import JudgeMaps
     from recipes.inpainting.inpaint import Inpaint
     from recipes.inversion.invert import Invert
+    from recipes.inversion.train_inverter import TrainInverter
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
     from recipes.runner.base import Recipe
@@ -39,6 +40,7 @@ __all__ = [
     "Names",
     "Patches",
     "Statistics",
+    "TrainInverter",
     "list_methods",
     "list_recipes",
 ]
@@ -88,6 +90,14 @@ CATALOGUE = (
         "Invert",
         "Pre-images: pictures with the same code at a layer as a given one.",
         "inverter invert --model builtin --image PHOTO --layer features.stem --layer features.stage3 --out preimages",
+    ),
+    Entry(
+        "train-inverter",
+        "recipes.inversion.train_inverter",
+        "TrainInverter",
+        "Train a network that reads pictures off the codes of a layer in one pass.",
+        "inverter train-inverter --model torchvision:squeezenet1_0 --layer features.7 --images FOLDER "
+        "--out features7.safetensors",
     ),
     Entry(
         "dream",

@@ -15,7 +15,7 @@ PUBLIC = {
         "natural naturally neuron softmax text_match"
     ),
     "priors": (
-        "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid "
+        "Accentuate Cppn Decoder DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid "
         "Span alpha_norm l2 list_priors measure natural_statistics total_variation transparency"
     ),
     "inverter": (
@@ -26,8 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
-        "Statistics list_methods list_recipes"
+        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches Statistics "
+        "TrainInverter list_methods list_recipes"
     ),
 }
 

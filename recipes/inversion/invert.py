@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from inverter_errors import BadInput, NotFound
-from recipes.inversion.schedules import AUTO
+from inverter_errors import BadInput
+from recipes.inversion.schedules import AUTO, is_learned, weights_of
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MOST, check_integer, option, texts
-from recipes.options.names import OUTPUT_LAYER, address
+from recipes.options.names import address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from inverter import Code, Model
     from objectives.codes import Distance
-    from recipes.inversion.decoder_starts import DecodedStarts
+    from recipes.inversion.inverters import Inverters
+    from recipes.inversion.starts import Starts
     from recipes.outputs.manifest import Record
 
-Start = Literal["decoder", "noise"]
-"""What a pre-image is initialised with: a linear estimate of the picture from its code, or noise."""
+Start = Literal["learned", "decoder", "noise"]
+"""What a pre-image is initialised with: a learned inverter's picture of its code, a linear estimate, or noise."""
 
 DISTANCES: tuple[Distance, ...] = ("l2", "cosine", "l1")
 """Those of `objectives.codes`, which imports torch."""
@@ -66,11 +67,20 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         grows=True,
     )
     prior: PriorLike | Sequence[PriorLike] = option(
-        "auto", f"auto (the best one for the layer's depth), or {HELP}; may be repeated", repeat=True, grows=True
+        "auto",
+        f"auto (the best one for the layer's depth), learned (an inverter, in one pass), or {HELP}; may be repeated",
+        repeat=True,
+        grows=True,
     )
     attempts: int = option(1, "number of different pictures of each code, from different random draws")
     start: Start = option(
-        "decoder", "initial picture: decoder (a linear estimate from the code) or noise", choices=STARTS
+        "learned",
+        "initial picture: learned (that of a trained inverter, where there is one for the layer, else as decoder), "
+        "decoder (a linear estimate from the code) or noise",
+        choices=STARTS,
+    )
+    inverter: str | Sequence[str] = option(
+        (), "file that inverter train-inverter wrote, for the layer that it names; may be repeated", repeat=True
     )
     distance: Distance = option("l2", "distance between codes: l2, cosine or l1", choices=DISTANCES)
     out: str = option("preimages", "output folder")
@@ -98,9 +108,9 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
 
     @property
     def priors(self) -> tuple[str, ...]:
-        """The priors as text: auto, or a `PriorChoice`."""
+        """The priors as text: auto, learned, or a `PriorChoice`."""
         given = (self.prior,) if isinstance(self.prior, str | Mapping) else tuple(self.prior)
-        return tuple(one if one == AUTO else str(PriorChoice.parse(one)) for one in given)
+        return tuple(one if one == AUTO or is_learned(one) else str(PriorChoice.parse(one)) for one in given)  # type: ignore[misc]
 
     def _files(self, context: RunContext) -> Mapping[str, Path]:
         """The files of the pictures by name; none where codes are given."""
@@ -135,6 +145,7 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
         lists = {"image": list(self.images), "layer": list(self.layers), "prior": list(self.priors)}
+        lists |= {"inverter": list(texts(self.inverter))}
         return super().settings() | self.judge_settings() | lists
 
     def units(self, context: RunContext) -> list[Unit]:
@@ -164,7 +175,10 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         for layer, shape in self._shapes(context, size).items():
             depth = stride(shape, size)
             for prior in dict.fromkeys(best(depth) if prior == AUTO else prior for prior in self.priors):
-                PriorChoice.parse(prior).check(size, model)
+                if is_learned(prior):
+                    self._inverters(context).need(address(layer))
+                else:
+                    PriorChoice.parse(prior).check(size, model)
                 units += [
                     Unit(
                         layer=layer,
@@ -186,32 +200,9 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
     @once
     def _shapes(self, context: RunContext, size: tuple[int, int]) -> dict[str, Sequence[int]]:
         """The requested layers with the shapes (1, ...) of their codes, checked against the file of codes."""
-        from inverter import stages
+        from recipes.inversion.code_layers import code_shapes
 
-        model, code, layers = context.model, self._code(context), list[str]()
-        for layer in self.layers:
-            if layer != "all":
-                layers.append(layer)
-            elif code is not None:
-                layers += [known or OUTPUT_LAYER for known in code.layers]
-            elif known := stages(model, size):
-                layers += known
-            else:
-                raise BadInput(f"{model.spec} has no stages that output maps: set layer to addresses of its layers")
-        shapes: dict[str, Sequence[int]] = {}
-        for layer in dict.fromkeys(layers):
-            where = address(layer)
-            if code is not None and where not in code.layers:
-                known_layers = ", ".join(known or OUTPUT_LAYER for known in code.layers)
-                raise NotFound(f"{self.code} holds no code of layer {layer!r}; it has {known_layers}")
-            shape = tuple(model.shapes([where], size)[where])
-            if code is not None and tuple(code.layers[where].shape[1:]) != shape[1:]:
-                raise BadInput(
-                    f"{self.code}: the code of layer {layer!r} has shape {tuple(code.layers[where].shape[1:])}, but "
-                    f"{model.spec} outputs {shape[1:]} there for a picture of {size[0]}x{size[1]} pixels"
-                )
-            shapes[layer] = shape
-        return shapes
+        return code_shapes(context.model, self.layers, size, self._code(context), self.code)
 
     def _originals(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
         names = list(dict.fromkeys(str(unit.image) for unit in units))
@@ -229,10 +220,17 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         return encode(context.model, self._originals(context, units), where)[where]
 
     @once
-    def _starts(self, context: RunContext) -> DecodedStarts:
-        from recipes.inversion.decoder_starts import DecodedStarts
+    def _inverters(self, context: RunContext) -> Inverters:
+        from recipes.inversion.inverters import Inverters
 
-        return DecodedStarts(self.seed)
+        files = [*texts(self.inverter), *filter(None, (weights_of(one) for one in self.priors if is_learned(one)))]
+        return Inverters(context.model, files)
+
+    @once
+    def _starts(self, context: RunContext) -> Starts:
+        from recipes.inversion.starts import Starts
+
+        return Starts(self.seed, self._inverters(context) if self.start == "learned" else None)
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from inverter.codes import stride
@@ -242,12 +240,14 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         if units[0].objective == ORIGINAL:
             return Given(self._originals(context, units))
         model, target, size = context.model, self._targets(context, units), self._size(context)
+        if is_learned(str(units[0].prior)):
+            return Given(self._inverters(context).need(address(units[0].layer)).pictures(target, size))
         choice, depth = PriorChoice.parse(str(units[0].prior)), stride(target.shape, size)
         approach = APPROACHES.get(choice.name, OTHERS)
         names = [str(unit.image) for unit in units]
         objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
-        if self.start == "decoder" and choice.name in DECODED and target.ndim == 4:
+        if self.start != "noise" and choice.name in DECODED and target.ndim == 4:
             prior = choice.at(self._starts(context).pictures(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
@@ -258,7 +258,7 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         from inverter.codes import stride
         from recipes.inversion.schedules import APPROACHES, OTHERS
 
-        if unit.objective == ORIGINAL:
+        if unit.objective == ORIGINAL or is_learned(str(unit.prior)):
             return 0.0
         depth = stride(self._shapes(context, self._size(context))[unit.layer], self._size(context))
         approach = APPROACHES.get(PriorChoice.parse(str(unit.prior)).name, OTHERS)
@@ -268,7 +268,7 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         """The metrics of the pictures as they are in their files, with 8 bits a channel."""
         from inverter import encode
         from recipes.activations.predictions import classifies, recognise
-        from recipes.inversion.similarity import psnr_and_ssim
+        from recipes.inversion.similarity import code_errors, psnr_and_ssim
 
         model, images = context.model, images.clamp(0, 1).mul(255).round().div(255)
         known, rows = self._code(context) is None, [dict[str, Any]() for _ in units]
@@ -283,13 +283,10 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
                 row["source"] = self._files(context)[str(unit.image)].name
             return rows
         where = address(units[0].layer)
-        target = self._targets(context, units).flatten(1)
-        distances = (encode(model, images, where)[where].flatten(1) - target).norm(dim=1)
+        target = self._targets(context, units)
         mean = self._mean_distance(context, units[0].layer)
-        for row, distance, norm in zip(rows, distances.tolist(), target.norm(dim=1).tolist(), strict=True):
-            row["relative_error"] = distance / norm
-            if mean:
-                row["normalized_error"] = distance / mean
+        for row, errors in zip(rows, code_errors(encode(model, images, where)[where], target, mean), strict=True):
+            row |= errors
         if originals is not None:
             for row, similarity in zip(rows, psnr_and_ssim(images, originals), strict=True):
                 row |= similarity

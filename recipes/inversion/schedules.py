@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inverter_errors import BadInput
+from recipes.options.named import parse_options
+
 AUTO = "auto"
+LEARNED = "learned"
+"""The prior of one-pass pre-images, `learned` or `learned:weights=FILE`."""
 ADAM = {"schedule": "cosine", "momentum": 0.9}
 """Adam's settings that match a code best: without random transforms the gradients are consistent, so momentum pays."""
 
@@ -60,7 +65,7 @@ APPROACHES: dict[str, Approach] = {
 }
 """By the prior's name."""
 
-DECODED = ("fourier", "pixels", "pyramid")
+DECODED = ("fourier", "pixels", "pyramid", "decoder")
 """Priors that can start from any picture, and so from a decoder's estimate."""
 
 OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | ADAM])
@@ -115,3 +120,24 @@ def planned(
             plan.append(stage)
         given = upto
     return plan
+
+
+def is_learned(prior: object) -> bool:
+    """True for the prior of one-pass pre-images, with or without a file."""
+    return isinstance(prior, str) and prior.partition(":")[0].strip() == LEARNED
+
+
+def weights_of(prior: str) -> str | None:
+    """The file of `learned:weights=FILE`; None for `learned` alone.
+
+    Args:
+        prior: as the user writes it.
+
+    Raises:
+        BadInput: for another option.
+    """
+    _, options = parse_options(prior, "prior")
+    if other := sorted(options.keys() - {"weights"}):
+        raise BadInput(f"prior {LEARNED} has no option {other[0]!r}; expected {LEARNED}:weights=FILE")
+    weights = options.get("weights")
+    return None if weights is None else str(weights)

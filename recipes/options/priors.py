@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 PriorLike = str | Mapping[str, Any]
 """How a prior may be written: `maco`, `pixels:total_variation=4,blur=.6`, or a table {"name": "pixels", ...}."""
 
-NAMES = ("fourier", "pixels", "pyramid", "maco", "deep-image", "cppn", "gan", "plug-and-play", "accentuate")
+NAMES = ("fourier", "pixels", "pyramid", "maco", "deep-image", "cppn", "gan", "plug-and-play", "decoder", "accentuate")
 """The keys of `priors.registry.PRIORS`, written out: help texts do not wait for torch."""
 BUNDLED = ("gan", "plug-and-play")
 """Priors with a generator of their own, of natural pictures."""
-STARTS = ("fourier", "pixels", "pyramid", "maco")
-"""Priors that can start from an image."""
+STARTS = ("fourier", "pixels", "pyramid", "maco", "decoder")
+"""Priors that can start from an image; `decoder` with an encoder alone."""
 HELP = "NAME or NAME:OPTION=VALUE,...; NAME is " + ", ".join(NAMES)
 
 _OWN: dict[str, dict[str, str]] = {
@@ -35,9 +35,17 @@ _OWN: dict[str, dict[str, str]] = {
     "cppn": {"render": "int"},
     "gan": {"generator": "str", "weights": "str"},
     "plug-and-play": {"generator": "str", "weights": "str", "denoiser": "str", "denoiser_weights": "str"},
-    "accentuate": {"image": "str", "start": "str", "strength": "float", "layer": "str"},
+    "decoder": {"decoder": "str", "weights": "str", "encoder": "str", "encoder_weights": "str"},
+    "accentuate": {"image": "str", "start": "str", "weights": "str", "strength": "float", "layer": "str"},
 }
 """Options that recipes add to those of the class, with their types."""
+_MODULES = (
+    ("generator", "weights"),
+    ("denoiser", "denoiser_weights"),
+    ("decoder", "weights"),
+    ("encoder", "encoder_weights"),
+)
+"""Options that name a module, each with the option that names its weights."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,10 @@ class PriorChoice:
     - `maco`: `transparent=true` writes pictures whose alpha channel is the importance mask (Fel et al. 2023);
     - `cppn`: `render=1024` writes the pictures at this size, whatever size they were optimised at;
     - `gan`, `plug-and-play`: `generator=FILE.py:FACTORY`, `weights=FILE`, and a denoiser in the same way;
-    - `accentuate`: `image=PHOTO`, the image to stay close to, `strength`, `start` (the prior that starts from it), and
-      `layer`, in whose features the distance is measured (default: pixels).
+    - `decoder`: `weights=FILE` of a tiny autoencoder (`priors.tiny_autoencoder`), or `decoder=FILE.py:FACTORY` and
+      `encoder=FILE.py:FACTORY` with `weights` and `encoder_weights`;
+    - `accentuate`: `image=PHOTO`, the image to stay close to, `strength`, `start` (the prior that starts from it, with
+      `weights=FILE` for `decoder`), and `layer`, in whose features the distance is measured (default: pixels).
 
     Attributes:
         name: one of `NAMES`.
@@ -122,26 +132,35 @@ class PriorChoice:
         options = defaults | {"image_channels": len(model.mean)} | dict(self.options)
         if self.name == "accentuate":
             return _accentuate(count, size, model, **options)
+        try:
+            return self._class()(count, size, **self._resolved(options))
+        except (TypeError, RuntimeError, OverflowError) as error:  # e.g. a list of another type, or a huge number
+            raise BadInput(f"prior {self}: {' '.join(str(error).split())}") from error
+
+    def _resolved(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of the class: without options of recipes, and with modules in place of the names of their files."""
         for own in ("transparent", "render"):
             options.pop(own, None)
-        for module, weights in (("generator", "weights"), ("denoiser", "denoiser_weights")):
+        if self.name == "decoder" and "decoder" not in options and (weights := options.pop("weights", None)):
+            options |= _autoencoder(weights)
+        known = option_types(self._class())
+        for module, weights in _MODULES:
+            if module not in known:
+                continue
             if isinstance(spec := options.get(module), str):
                 options[module] = _module(spec, options.pop(weights, None))
             elif options.pop(weights, None) is not None:
                 raise BadInput(f"prior {self.name}: {weights} requires {module}=FILE.py:FACTORY")
-        try:
-            return self._class()(count, size, **options)
-        except (TypeError, RuntimeError, OverflowError) as error:  # e.g. a list of another type, or a huge number
-            raise BadInput(f"prior {self}: {' '.join(str(error).split())}") from error
+        return options
 
     def at(self, images: Tensor, **defaults: Any) -> Prior:
-        """Makes the prior that starts from images, for one of `STARTS` without options of a recipe.
+        """Makes the prior that starts from images, for one of `STARTS`.
 
         Args:
             images: (B, C, H, W) in [0, 1].
             **defaults: as in `make`.
         """
-        prior: Prior = self._class().from_image(images, **(defaults | dict(self.options)))
+        prior: Prior = self._class().from_image(images, **self._resolved(defaults | dict(self.options)))
         return prior
 
     def window(self, size: tuple[int, int], model: Model) -> tuple[int, int]:
@@ -208,12 +227,22 @@ def _module(spec: str, weights: str | None) -> Any:
     return load_module(spec, weights)
 
 
+def _autoencoder(weights: str) -> dict[str, Any]:
+    """Decoder and encoder of a file of weights, as arguments of `priors.Decoder`."""
+    from inverter.checkpoints import find_weights, read_state
+    from priors.tiny_autoencoder import tiny_autoencoder
+
+    decoder, encoder = tiny_autoencoder(read_state(find_weights(weights)), weights)
+    return {"decoder": decoder, "encoder": encoder}
+
+
 def _accentuate(
     count: int,
     size: tuple[int, int],
     model: Model,
     image: str | None = None,
     start: str = "fourier",
+    weights: str | None = None,
     strength: float = 1.0,
     layer: str | None = None,
     image_channels: int = 3,
@@ -225,15 +254,16 @@ def _accentuate(
         raise BadInput("prior accentuate requires an image to stay close to: accentuate:image=PHOTO")
     if start not in STARTS:
         raise BadInput(f"prior accentuate: unknown start {start!r}{nearest(start, STARTS)}")
-    starts: dict[str, Callable[[Tensor], Prior]] = {
-        "fourier": priors.Fourier.from_image,
-        "pixels": priors.Pixels.from_image,
-        "pyramid": priors.Pyramid.from_image,
-        "maco": partial(priors.Maco.from_image, keep_magnitude=True),  # as in the paper: only phases are optimised
-    }
+    if (start == "decoder") != (weights is not None):
+        raise BadInput(
+            "prior accentuate: start=decoder requires weights=FILE of an autoencoder, and only it takes them"
+        )
+    # As in the paper, of MACO only phases are optimised.
+    own = {"maco": {"keep_magnitude": True}, "decoder": {} if weights is None else _autoencoder(weights)}
+    begin: Callable[[Tensor], Prior] = partial(PriorChoice(start)._class().from_image, **own.get(start, {}))
     read = read_picture(Path(image), image_channels, value_range=model.value_range)
     photo = fit(read, size).expand(count, -1, -1, -1)
-    return priors.Accentuate(photo, starts[start], strength, None if layer is None else _features(model, layer))
+    return priors.Accentuate(photo, begin, strength, None if layer is None else _features(model, layer))
 
 
 def _features(model: Model, layer: str) -> Callable[[Tensor], Tensor]:

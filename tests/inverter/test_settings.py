@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inverter import Settings
-from inverter.settings import PRECISIONS, SCHEDULES, TAIL, has_bfloat16
+from inverter.settings import PRECISIONS, SCHEDULES, TAIL
+from priors.precision import has_bfloat16
 
 
 @pytest.mark.parametrize(

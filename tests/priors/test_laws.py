@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inverter import Settings, optimize
 from objectives import channel
-from priors import Cppn, DeepImage, GanLatent, PlugAndPlay, Prior
+from priors import Cppn, Decoder, DeepImage, GanLatent, PlugAndPlay, Prior
 
 SIZE = (16, 12)
 
@@ -53,6 +53,13 @@ def cppn(count: int) -> Prior:
     return Cppn(count, SIZE, depth=4)
 
 
+def decoder(count: int) -> Prior:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        net = nn.Sequential(nn.Conv2d(6, 48, 3, padding=1), nn.PixelShuffle(4), nn.Sigmoid())
+    return Decoder(count, SIZE, net, spread=1.0, penalty=1e-4, overshoot=1e-3, bfloat16=False)
+
+
 def own_range(make: Callable[[int], Prior], count: int) -> Tensor:
     """Pictures that this prior can draw."""
     with torch.no_grad():
@@ -69,6 +76,7 @@ class Kind:
 KINDS = {
     "gan": Kind(gan, any_picture=False),
     "plug and play": Kind(plug_and_play, any_picture=False),
+    "decoder": Kind(decoder, any_picture=False),
     "cppn": Kind(cppn),
     "deep image": Kind(deep_image),
     "deep image, plain": Kind(plain_deep_image),

@@ -1,4 +1,4 @@
-"""`python -m tools.bundled`: make the bundled network, the bundled generator or the contact sheet again."""
+"""`python -m tools.bundled`: make the bundled network, generator, inverter or the contact sheet again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     helps = {
         "train-network": "train the classifier of the synthetic images (resumes from its checkpoint)",
         "train-generator": "train the generator of plain synthetic images (resumes from its checkpoint)",
+        "train-inverter": "train the inverter of a layer of the network (resumes from its checkpoint)",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
@@ -90,6 +91,12 @@ def main(argv: list[str] | None = None) -> int:
             contact_sheet(arguments.out, arguments.seed)
         elif arguments.command == "train-network":
             _train_network(arguments)
+        elif arguments.command == "train-inverter":
+            from tools.bundled.train_inverter import run as train_inverter
+
+            arguments.checkpoint = arguments.checkpoint or CHECKPOINTS / "inverter.pt"
+            for name, value in train_inverter(arguments, _report).items():
+                print(f"  {name:22} {value:g}")
         else:
             from tools.bundled.train_generator import run
 

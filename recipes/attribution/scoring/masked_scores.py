@@ -9,8 +9,8 @@ from torch import Tensor
 
 from inverter import Model, Settings
 from inverter.ascent.folding import Folding
-from inverter.settings import has_bfloat16
 from objectives import Objective
+from priors.precision import has_bfloat16
 from recipes.attribution.scoring.forward import Score, copies_at_once, score_function
 
 BFLOAT16_TOLERANCE = 0.1
