@@ -53,6 +53,7 @@ class Record:
         made_from: what it was made from, where its file's name does not say all of it.
         batch: number of the batch in which the picture was made, and
         place: its place there; its last bits depend on the others in its batch.
+        loop: on a GPU, whether its steps ran as a CUDA graph, or why not (`Inversion.loop`).
         metrics: other measurements of the picture, by name.
         extra_files: other files that belong to the picture, by kind: paths like `file`.
     """
@@ -74,6 +75,7 @@ class Record:
     made_from: str | None = None
     batch: int | None = None
     place: int | None = None
+    loop: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     extra_files: dict[str, str] = field(default_factory=dict)
 

@@ -116,7 +116,7 @@ def _optimised(
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
     network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
     stages = [replace(settings, **stage) for stage in work.stages]
-    steps, seconds, status = 0, 0.0, [OK] * count
+    steps, seconds, status, loop = 0, 0.0, [OK] * count, None
     levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
     for stage in stages:
@@ -125,6 +125,7 @@ def _optimised(
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
         levels.append(result.history)
+        loop = result.loop if network.device.type == "cuda" else None
     images = result.images
     scores = result.scores
     if work.measure is not work.objective:
@@ -137,7 +138,8 @@ def _optimised(
             if status[place] == OK and (score == 0 or constant[place] or flat[place]):
                 status[place] = SILENT
     outcomes = [
-        _Outcome(score, steps, seconds, end, settings.seed) for score, end in zip(scores.tolist(), status, strict=True)
+        _Outcome(score, steps, seconds, end, settings.seed, loop=loop)
+        for score, end in zip(scores.tolist(), status, strict=True)
     ]
     return images, work.finish(images) if work.finish else images, outcomes
 
@@ -172,6 +174,7 @@ class _Outcome:
     status: str = OK
     seed: int | None = None  # where it is not the run's
     tries: int = 1
+    loop: str | None = None
 
 
 def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int) -> Record:
@@ -192,6 +195,7 @@ def _record(unit: Unit, outcome: _Outcome, metrics: Mapping[str, Any], seed: int
         image=unit.image,
         prior=unit.prior,
         made_from=unit.made_from,
+        loop=outcome.loop,
         metrics=dict(metrics) | ({"tries": outcome.tries} if outcome.tries > 1 else {}),
         extra_files=dict(unit.extra_files),
     )

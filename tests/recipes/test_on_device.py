@@ -1,5 +1,6 @@
 """On a simulated GPU: every recipe writes the same files as on the CPU, and does not mix devices."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from recipes.cli.entry import main
 from recipes.deepdream.octaves import dream
 from recipes.runner.out_of_memory import optimize_in_halves
 from tests.pretended import PretendedDevice
+from tests.pretended_graphs import RecordedGraph
 
 pytestmark = pytest.mark.usefixtures("float32_alone")
 
 NET = ("--model", "nets.py:net")
-QUICK = ("--steps", "3", "--batch-size", "8")
+QUICK = ("--steps", "5", "--batch-size", "8")
 SMALL = ("--size", "24")
 PHOTO = ("--image", "photos/a.png")
 
@@ -45,7 +47,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *("dream", *NET, *PHOTO, "--layer", "wide", "--steps", "2", "--octaves", "1"),
         *("--guide", "photos/b.png"),
     ),
-    "invert": ("invert", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide"),
+    "invert": ("invert", *NET, *SMALL, "--steps", "15", *PHOTO, "--layer", "wide"),
     "inpaint": ("inpaint", *QUICK, *PHOTO, "--mask", "mask.png"),
     "patches": ("patches", *NET, *SMALL, "--images", "photos", "--layer", "wide", "--channels", "0-2"),
     "dictionary": ("dictionary", *NET, *SMALL, *QUICK, *PHOTO, "--layer", "wide", "--position", "1,1"),
@@ -81,6 +83,21 @@ def test_a_recipe_writes_the_same_pictures(here: Path, photos: Path, name: str) 
     assert list(found) == list(expected) != []
     for file, picture in found.items():
         assert np.abs(picture - expected[file]).max() <= 8, file
+    manifests = [json.loads(path.read_text()) for path in (here / "gpu").rglob("manifest.json")]
+    loops = {unit.get("loop") for manifest in manifests for unit in manifest["units"]} - {None}
+    assert loops == ({"graph"} if "--steps" in COMMANDS[name] and COMMANDS[name][0] != "dream" else set())
+
+
+def test_batches_of_a_run_use_one_recording(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RecordedGraph] = []
+    begin = RecordedGraph.__init__
+    monkeypatch.setattr(RecordedGraph, "__init__", lambda self: (begin(self), made.append(self))[0])
+    options = ("--layer", "wide", "--channels", "0-4", "--steps", "8", "--batch-size", "2", "--device", "cuda")
+    with PretendedDevice():
+        assert main(["gallery", *NET, *SMALL, *options, "--out", "out"]) == 0
+    # One for all three batches, and perhaps one of the steps that redirect gradients; the last batch is filled up.
+    assert len(made) <= 2
+    assert sum(graph.replays for graph in made) > 8
 
 
 class Noise:
