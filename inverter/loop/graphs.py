@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Hashable
 
 import torch
 
 from inverter.loop.recorder import Recorder
+
+MOST = 4
+"""Recordings that are kept."""
 
 
 class Graphs:
@@ -15,7 +19,7 @@ class Graphs:
 
     A batch of the same form differs in its targets, its pictures and their random draws alone. It is copied into the
     recorded one; a smaller one is filled up with pictures that nobody sees where that is faster than another recording.
-    Each thread has recordings of its own.
+    Each thread has recordings of its own. The latest four are kept: each holds the memory of a step.
 
     Example:
         >>> from torch import nn
@@ -31,7 +35,7 @@ class Graphs:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, list[Recorder]] = {}
+        self._kept: deque[tuple[Hashable, Recorder]] = deque(maxlen=MOST)
 
     def find(self, form: Hashable | None, count: int, coupled: bool) -> Recorder | None:
         """A recording that serves a batch; None if a new one is as good.
@@ -41,10 +45,11 @@ class Graphs:
             count: pictures in it.
             coupled: True if they influence each other: then none can be added.
         """
+        key = threading.get_ident(), form
         rivals = [
             kept
-            for kept in self._kept.get((threading.get_ident(), form), [])
-            if not kept.reason and (kept.count == count or (kept.count > count and not coupled))
+            for theirs, kept in self._kept
+            if theirs == key and not kept.reason and (kept.count == count or (kept.count > count and not coupled))
         ]
         best = min(rivals, key=lambda kept: kept.count, default=None)
         if best is None or best.count == count or torch.are_deterministic_algorithms_enabled():
@@ -60,7 +65,7 @@ class Graphs:
             recorder: of the batch.
         """
         if form is not None and not recorder.reason:
-            self._kept.setdefault((threading.get_ident(), form), []).append(recorder)
+            self._kept.append(((threading.get_ident(), form), recorder))
 
     def clear(self) -> None:
         """Gives up all recordings, and the memory that they hold."""
