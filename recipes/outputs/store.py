@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingFile
-from recipes.outputs.atomic import write_npy, write_png, write_text
-from recipes.outputs.journal import forget, note, noted
+from recipes.outputs.atomic import write_bytes, write_npy, write_text
+from recipes.outputs.earlier_run import clear, complete, same_run
+from recipes.outputs.journal import forget, note
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.provenance import provenance
 from recipes.outputs.sheet import Tile, picture
 from recipes.outputs.showing import Showing
-from recipes.outputs.summaries import SHEET, TABLE, write_summaries
+from recipes.outputs.summaries import write_summaries
+from recipes.outputs.writer import Job, Writer
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
 AS_THEY_ARE = Showing()
+TOGETHER = 64
+"""Files that wait as one job of the writer, which bounds the memory that they take."""
+PAGE_EVERY = 10.0
+"""Seconds between two versions of the manifest and the page while a run goes on, at least."""
+SHARE = 0.02
+"""Of the run's time may go into writing them, at most: of a run of many units each takes seconds."""
 
 Page = Callable[[Mapping[str, Any]], str]
 """Renders `index.html` from the manifest alone."""
@@ -38,6 +48,9 @@ def _no_table(_records: Sequence[Record]) -> list[dict[str, Any]]:
 class Store:
     """The output folder of one run. `open` one; it knows the units that are finished already.
 
+    Pictures are encoded and written in the background, batch after batch, and so are the versions of the page that
+    appear while a run goes on. `finish` and `write_page` wait until all of them are on disk.
+
     Attributes:
         folder: the output folder.
         manifest: of the run, with the finished units.
@@ -52,6 +65,11 @@ class Store:
     order: dict[str, int]
     table: Table = _no_table
     _added: bool = field(default=False, init=False, repr=False)
+    _writer: Writer = field(default_factory=Writer, init=False, repr=False, compare=False)
+    _due: float = field(default=0.0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._due = time.perf_counter() + PAGE_EVERY
 
     @classmethod
     def open(
@@ -82,10 +100,10 @@ class Store:
             raise BadInput(f"output {str(folder)!r} is a file; expected a folder")
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
-            _clear(folder)
+            clear(folder)
         elif earlier := same_run(folder, manifest, sources):
             manifest.created = earlier.created
-            manifest.units = {file: unit for file, unit in earlier.units.items() if _complete(folder, unit)}
+            manifest.units = {file: unit for file, unit in earlier.units.items() if complete(folder, unit)}
         store = cls(folder, manifest, page, {file: place for place, file in enumerate(sources)}, table)
         store.write_manifest()  # an unwritable folder raises before the work, not after
         return store
@@ -97,9 +115,10 @@ class Store:
     def add(
         self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False, showing: Showing = AS_THEY_ARE
     ) -> None:
-        """Writes a batch of finished pictures, and then one line for all of them in the journal.
+        """Has a batch of finished pictures written, and then one line for all of them in the journal.
 
-        A picture that its file does not show as it is, is kept as an array too, as the extra file `channels`.
+        A picture that its file does not show as it is, is kept as an array too, as the extra file `channels`. The call
+        returns before they are on disk, unless many are waiting already.
 
         Args:
             finished: records with their pictures, (C, H, W) in [0, 1].
@@ -107,18 +126,38 @@ class Store:
             showing: which channels the files show.
 
         Raises:
-            OSError: if they cannot be written, or the folder was removed; finished units are kept.
+            OSError: if an earlier batch could not be written, or the folder was removed; finished units are kept.
         """
-        self._check()
-        records = {}
+        from inverter.result import to_pil
+
+        self.check()
+        records, parts = dict[str, Record](), list[Job]()
         for record, image in finished:
             if (values := showing.array(image, alpha)) is not None:
                 array = f"{record.file.removesuffix('.png')}.npy"
-                write_npy(self.folder / array, values)
+                parts.append(partial(write_npy, self.folder / array, values))
                 record = replace(record, extra_files={**record.extra_files, "channels": array})
             about = provenance(self.manifest.recipe, self.manifest.settings, record, self.manifest.growing)
-            write_png(self.folder / record.file, showing.picture(image, alpha), about, alpha)
+            # In bytes, a quarter of the memory; and torch's threads stay with the thread that employs them.
+            picture = to_pil(showing.picture(image, alpha), alpha)
+            parts.append(partial(self._write_picture, self.folder / record.file, picture, about))
             records[record.file] = record
+            if len(parts) >= TOGETHER:
+                self._writer.submit(partial(self._writer.each, parts))
+                parts = []
+        self._writer.submit(partial(self._record, parts, records))
+
+    def _write_picture(self, path: Path, picture: Image.Image, about: Mapping[str, str]) -> None:
+        from inverter.png import png
+
+        data = png(picture, about)
+        self._check()
+        write_bytes(path, data)
+
+    def _record(self, parts: Sequence[Job], records: Mapping[str, Record]) -> None:
+        """Does what is left of a batch, and then records it."""
+        self._writer.each(parts)
+        self._check()
         self._added = True
         self.manifest.units |= records
         note(self.folder, records.values())
@@ -134,6 +173,23 @@ class Store:
             self.manifest.units[file] = replace(record, metrics=record.metrics | dict(more))
         self._added |= bool(metrics)
 
+    def check(self) -> None:
+        """Raises the error of what could not be written in the background, if there is one.
+
+        Raises:
+            OSError: as `add`.
+        """
+        self._writer.check()
+
+    def settle(self) -> None:
+        """Returns once everything that was added is on disk.
+
+        Raises:
+            OSError: as `add`.
+        """
+        self._writer.drain()
+        self.check()
+
     def write_manifest(self) -> None:
         """Writes the manifest, which includes the journal's units, and removes the journal."""
         last = len(self.order)
@@ -143,8 +199,34 @@ class Store:
         write_text(self.folder / "manifest.json", json.dumps(self.manifest.to_json(), indent=1))
         forget(self.folder)
 
+    def refresh(self) -> None:
+        """Has the manifest and the page written in the background, if the last ones are old enough.
+
+        Raises:
+            OSError: as `add`.
+        """
+        if time.perf_counter() > self._due:
+            self._due = float("inf")
+            self._writer.submit(self._refresh)
+
+    def _refresh(self) -> None:
+        started = time.perf_counter()
+        self._write_page()
+        written = time.perf_counter()
+        self._due = written + max(PAGE_EVERY, (written - started) / SHARE)
+
     def write_page(self) -> Path:
-        """Writes the manifest and the page of the units finished so far, and returns the page's path."""
+        """Writes the manifest and the page of the units finished so far, and returns the page's path.
+
+        Raises:
+            OSError: as `add`; the page shows what is finished nevertheless.
+        """
+        self._writer.drain()
+        path = self._write_page()
+        self.check()
+        return path
+
+    def _write_page(self) -> Path:
         self._check()
         self.write_manifest()
         path = self.folder / "index.html"
@@ -158,9 +240,14 @@ class Store:
 
         Args:
             tile: the picture of a record on the sheet.
+
+        Raises:
+            OSError: as `add`; they show what is finished nevertheless.
         """
-        page = self.write_page()
+        self._writer.drain()
+        page = self._write_page()
         write_summaries(self.folder, self.manifest, tile, self._added)
+        self.check()
         return page
 
     def _check(self) -> None:
@@ -170,62 +257,3 @@ class Store:
                 f"output folder {str(self.folder)!r} has vanished, or its manifest.json: the run cannot continue; "
                 "run it again to restore the missing files"
             )
-
-
-def same_run(folder: Path, manifest: Manifest, sources: Mapping[str, str | None] | None = None) -> Manifest | None:
-    """The manifest that an earlier part of the same run left in a folder, if there is one.
-
-    Args:
-        folder: the output folder.
-        manifest: of the run.
-        sources: of all units that the run will have, by file, once they are known: none of an earlier run may be
-            missing, or made from something else.
-
-    Raises:
-        BadInput: if the folder holds a run with other settings; it names the difference.
-    """
-    path = folder / "manifest.json"
-    if not path.exists():
-        return None
-    earlier = Manifest.load(path)
-    earlier.units |= noted(folder)
-    difference = manifest.difference(earlier)
-    if difference is None and sources is not None:
-        difference = manifest.lost(earlier, sources)
-    if difference:
-        raise BadInput(
-            f"{folder} holds a run with other settings: its {difference}; "
-            "give another output folder, or set fresh to start over"
-        )
-    return earlier
-
-
-def _clear(folder: Path) -> None:
-    path = folder / "manifest.json"
-    if not path.exists():
-        return
-    try:
-        units = Manifest.load(path).units | noted(folder)
-    except ValueError:
-        units = {}
-    root = folder.resolve()
-    for file in (folder / name for unit in units.values() for name in unit.files):
-        if file.resolve().is_relative_to(root):  # never remove a file outside, whatever the manifest lists
-            file.unlink(missing_ok=True)
-            _prune(file.parent, folder)
-    for name in (TABLE, SHEET):
-        (folder / name).unlink(missing_ok=True)
-    forget(folder)
-    path.unlink()
-
-
-def _prune(place: Path, folder: Path) -> None:
-    """Removes empty folders, from `place` up to the output folder."""
-    with suppress(OSError):  # not empty, or a link
-        while place != folder:
-            place.rmdir()
-            place = place.parent
-
-
-def _complete(folder: Path, unit: Record) -> bool:
-    return all((folder / file).is_file() for file in unit.files)

@@ -17,20 +17,15 @@ from inverter import Model, Settings
 from inverter.augment import as_augment
 from inverter.engine import default_batch
 from recipes.executors.progress import RunProgress, RunProgressCallback
+from recipes.outputs.earlier_run import same_run
 from recipes.outputs.manifest import Manifest, Record, describe
 from recipes.outputs.showing import Showing
-from recipes.outputs.store import Store, same_run
+from recipes.outputs.store import Store
 from recipes.runner.base import UnitPlan
 from recipes.runner.batch import Finished, make
 from recipes.runner.context import RunContext
 from recipes.runner.report import Report
 from recipes.runner.units import Unit
-
-PAGE_EVERY = 10.0
-"""Seconds between two versions of the manifest and the page while a run goes on, at least."""
-SHARE = 0.02
-"""Of the run's time may go into writing them, at most: of a run of many units each takes seconds."""
-
 
 Places = Mapping[str, tuple[int, int]]
 """File of a unit -> the number of the batch that it was made in, and its place there."""
@@ -146,7 +141,6 @@ def run(
     work, todo = sum(part.cost for part in parts) or 1.0, sum(part.requested for part in parts)
     finished_before = sum(unit.requested for unit in units) - todo
     shares = dict[int, float]()  # of each part
-    due = time.perf_counter() + PAGE_EVERY
 
     def update() -> None:
         if progress is not None:
@@ -155,6 +149,7 @@ def run(
             progress(RunProgress(done, todo, finished_before, share=min(share, 1.0)))
 
     def on_progress(index: int, share: float) -> None:
+        store.check()  # a disk that fails ends the run now, not with the batch
         shares[index] = share
         update()
 
@@ -169,10 +164,8 @@ def run(
                 store.add(parts[index].pick(finished), finished.alpha, Showing() if finished.drawn else showing)
                 made_now += parts[index].requested
                 on_progress(index, 1.0)
-                if (now := time.perf_counter()) > due:
-                    store.write_page()
-                    written = time.perf_counter()
-                    due = written + max(PAGE_EVERY, (written - now) / SHARE)
+                store.refresh()
+        store.settle()
         if complete:
             store.amend(recipe.evidence(context, list(store.manifest.units.values()), out))
     finally:

@@ -33,6 +33,7 @@ def open_store(folder: Path, steps: int = 4, fresh: bool = False) -> Store:
 
 def add(store: Store, *files: str) -> None:
     store.add((record(file), torch.full((3, 2, 2), 0.5)) for file in files)
+    store.settle()
 
 
 def listed(folder: Path) -> list[str]:

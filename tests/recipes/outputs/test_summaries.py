@@ -72,7 +72,9 @@ def test_the_table_survives_quotes_lines_lists_and_names_in_no_encoding() -> Non
 
 
 def test_every_picture_says_what_made_it(tmp_path: Path) -> None:
-    store(tmp_path).add([(record(1), torch.zeros(1, 4, 4))])
+    opened = store(tmp_path)
+    opened.add([(record(1), torch.zeros(1, 4, 4))])
+    opened.settle()
     with Image.open(tmp_path / "images/0001.png") as picture:
         assert picture.mode == "L"
         about = picture.text
@@ -87,6 +89,7 @@ def test_four_channels_are_no_transparency_and_are_kept_as_an_array(tmp_path: Pa
     image = torch.rand(4, 8, 6)
     opened = store(tmp_path)
     opened.add([(record(0), image)])
+    opened.settle()
     with Image.open(tmp_path / "images/0000.png") as picture:
         assert picture.mode == "L"
         assert picture.size == (4 * 6 + 3, 8)
@@ -97,6 +100,7 @@ def test_four_channels_are_no_transparency_and_are_kept_as_an_array(tmp_path: Pa
 def test_opacity_is_said(tmp_path: Path) -> None:
     opened = store(tmp_path)
     opened.add([(record(0), torch.rand(4, 8, 6))], alpha=True)
+    opened.settle()
     with Image.open(tmp_path / "images/0000.png") as picture:
         assert picture.mode == "RGBA"
     assert not (tmp_path / "images/0000.npy").exists()

@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from inverter import load_model
 from recipes import Gallery
 from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
+from recipes.outputs.atomic import write_bytes
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
 
@@ -134,7 +137,9 @@ def test_a_failing_disk_keeps_what_is_finished_and_the_same_command_resumes(
 
 def test_a_folder_that_vanishes_is_reported_and_not_recreated(tmp_path: Path) -> None:
     def vanish(update: RunProgress) -> None:
-        if update.done == 2:
+        if update.done > 2 and (tmp_path / "out").exists():
+            while not noted(tmp_path / "out"):  # the first batch is being written
+                time.sleep(0.01)
             shutil.rmtree(tmp_path / "out")
 
     with pytest.raises(FileNotFoundError, match=r"output folder .*out' has vanished"):
@@ -219,3 +224,38 @@ def test_pictures_that_cannot_be_read_are_named_counted_and_skipped(
     assert len(units(here / "A")) == 8 * 2
     assert main(f"invert --image photos/03.png --layer 0 {common} --out D".split()) == 2
     assert "03.png cannot be read as a picture" in capsys.readouterr().err
+
+
+def test_a_disk_that_fails_ends_the_run_while_the_next_batch_is_still_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[float]()
+
+    def failing(path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    def slowly(update: RunProgress) -> None:
+        seen.append(update.done)
+        time.sleep(0.05 if update.done > 4 else 0)
+
+    monkeypatch.setattr("recipes.outputs.store.write_bytes", failing)
+    with pytest.raises(OSError, match=r"No space left on device.*0000\.png"):
+        gallery(Small(9, ValueError()), tmp_path, batch_size=4, steps=100).run(slowly)
+    assert 4 <= seen[-1] < 8  # it has not gone on to the end of the second batch
+    assert units(tmp_path) == []
+
+
+def test_pictures_are_written_while_the_next_batch_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, written = threading.Event(), write_bytes
+
+    def waiting(path: Path, data: bytes) -> None:
+        assert first.wait(30), "the run waits for its pictures"
+        written(path, data)
+
+    def update(at: RunProgress) -> None:
+        if at.done > 4:
+            first.set()
+
+    monkeypatch.setattr("recipes.outputs.store.write_bytes", waiting)
+    report = gallery(Small(9, ValueError()), tmp_path, batch_size=4).run(update)
+    assert sorted(bytes_of(tmp_path)) == [Path(record.file).name for record in report.records]
