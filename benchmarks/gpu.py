@@ -31,14 +31,12 @@ from gallery_vs_lucent import lucent
 from maco_vs_horama import horama, timed
 from maco_vs_horama import ours as maco
 
-from inverter import Inversion, Model, Settings, load_model, optimize
+from inverter import Graphs, Inversion, Model, Settings, load_model, optimize
 from objectives import channel
 from priors import Fourier
 
 PICTURES = (1, 8, 64, 256, 512)
 STEPS = 32
-PROFILED = 8
-"""Steps under the profiler."""
 TRAINED = DATA / "weights"
 PHOTOGRAPHS = Path(__file__).parents[1] / "examples" / "pictures"
 NETWORKS = (
@@ -113,11 +111,12 @@ class Bench:
                 known = weights if weights is not None and weights.exists() else "random"
                 yield name, layer, load_model(spec, known, device=self.device)
 
-    def climb(self, model: Model, layer: str, count: int, steps: int) -> Inversion:
+    def climb(self, model: Model, layer: str, count: int, graphs: Graphs) -> Inversion:
         """Pictures of the layer's channels, all in one batch, with the gallery's prior and augmentation."""
         total = model.shapes([layer], (self.size, self.size))[layer][1]
-        settings = Settings(steps=steps, batch_size=count)
-        found = optimize(model, channel(layer, [i % total for i in range(count)]), Fourier(count, self.size), settings)
+        objective = channel(layer, [i % total for i in range(count)])
+        settings = Settings(steps=self.steps, batch_size=count)
+        found = optimize(model, objective, Fourier(count, self.size), settings, graphs=graphs)
         self.wait()
         return found
 
@@ -127,27 +126,31 @@ class Bench:
 
 
 def loops(bench: Bench) -> None:
-    """Milliseconds of a step by network and number of pictures, and the share of time in which the GPU is busy."""
+    """Milliseconds of a step by network and number of pictures, and the share of time in which the GPU is busy.
+
+    Of a second batch, which uses the recording of the first one again; loading is not timed.
+    """
     print(f"## The loop, {bench.steps} steps of {bench.size} px\n")
-    print("| network | layer | pictures | ms a step | ms a picture and step | ms a picture | GPU busy | path |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ("network", "layer", "pictures", "ms a step", "of each picture", "ms a picture", "first batch, s")
+    print("| " + " | ".join((*columns, "GPU busy", "loop")) + " |")
+    print("| --- |" + " --- |" * (len(columns) + 1))
     for name, layer, model in bench.networks():
         last = (0.0, 1)
         for count in bench.pictures:
             if not bench.clock.fits(f"{name}, {count} pictures", last[0] * count / last[1]):
                 break
-            began = time.perf_counter()
-            bench.climb(model, layer, count, 2)  # search for algorithms, capture
+            graphs, began = Graphs(), time.perf_counter()
+            bench.climb(model, layer, count, graphs)  # searches for algorithms, records
             started = time.perf_counter()
-            found = bench.climb(model, layer, count, bench.steps)
+            found = bench.climb(model, layer, count, graphs)
             seconds = time.perf_counter() - started
-            busy = busy_share(*profiled(partial(bench.climb, model, layer, count, PROFILED), bench.device))
+            busy = busy_share(*profiled(partial(bench.climb, model, layer, count, graphs), bench.device))
             last = (time.perf_counter() - began, count)
-            step, path = 1000 * seconds / bench.steps, getattr(found, "path", "eager")
+            first, step = started - began, 1000 * seconds / bench.steps
             shown = "" if busy is None else f"{busy:.0%}"
             print(
                 f"| {name} | `{layer}` | {count} | {step:.2f} | {step / count:.3f} | {1000 * seconds / count:.1f} "
-                f"| {shown} | {path} |",
+                f"| {first:.2f} | {shown} | {found.loop} |",
                 flush=True,
             )
 
@@ -158,8 +161,9 @@ def kernels(bench: Bench) -> None:
     if first is None or not bench.clock.fits("kernels by time", 15 if not bench.quick else 0):
         return
     name, layer, model = first
-    bench.climb(model, layer, count, 2)
-    profile, _ = profiled(partial(bench.climb, model, layer, count, PROFILED), bench.device)
+    graphs = Graphs()
+    bench.climb(model, layer, count, graphs)
+    profile, _ = profiled(partial(bench.climb, model, layer, count, graphs), bench.device)
     on_gpu = bench.device.startswith("cuda")
     spent = {
         each: each.self_device_time_total if on_gpu else each.self_cpu_time_total for each in profile.key_averages()
@@ -171,7 +175,7 @@ def kernels(bench: Bench) -> None:
     for each, microseconds in sorted(spent.items(), key=lambda item: -item[1])[:16]:
         label = each.key.replace("|", " ")[:90]
         share = microseconds / total
-        print(f"| `{label}` | {microseconds / 1000 / PROFILED:.3f} | {share:.1%} | {each.count / PROFILED:.1f} |")
+        print(f"| `{label}` | {microseconds / 1000 / bench.steps:.3f} | {share:.1%} | {each.count / bench.steps:.1f} |")
 
 
 def commands(bench: Bench) -> None:
