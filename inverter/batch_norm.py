@@ -73,7 +73,7 @@ def batch_norm_statistics(model: Model, count: int | None = LAYERS) -> FeatureSt
 
 def _learned(part: nn.BatchNorm2d) -> bool:
     assert part.running_mean is not None and part.running_var is not None
-    return bool(part.running_mean.any()) or bool((part.running_var != 1).any())
+    return bool(part.running_mean.abs().max() > 1e-3) or bool((part.running_var - 1).abs().max() > 1e-3)
 
 
 def _statistics(part: nn.BatchNorm2d) -> LayerStatistics:
