@@ -56,6 +56,7 @@ class Decoder(Prior):
     """
 
     learning_rate: ClassVar[float] = 0.15
+    recordable: ClassVar[bool] = True
     batched: ClassVar[tuple[str, ...]] = ("limit",)
     scale: Tensor
     limit: Tensor

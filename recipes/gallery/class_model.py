@@ -58,6 +58,8 @@ PRESETS: dict[PresetName, Preset] = {
 }
 SIMONYAN_L2 = 100.0
 """Weight lambda of the mean squared distance from the data mean; the paper does not report its own."""
+OVERSHOOT = 5000.0
+"""Weight of the values that a decoder draws beyond [0, 1]: logits are of the order of 100."""
 LOG_PROBABILITY = 2.0
 """Weight of the log-probability relative to the logit."""
 
@@ -217,6 +219,8 @@ class ClassModel(EvidenceFields, NaturalRecipe):
         if chosen.preset == "simonyan" and choice.name == "pixels":
             # The zero image of the normalised input is the data mean.
             defaults = {"l2": SIMONYAN_L2, "spread": 0.0, "mean": model.mean}
+        if choice.name == "decoder":
+            defaults = {"overshoot": OVERSHOOT}
         prior = choice.make(len(units), self.picture_size(model), model, **defaults)
         stages = [{"tries": chosen.tries, "steps": chosen.steps, "learning_rate": chosen.learning_rate}]
         return Problem(objective, prior, score, stages, finish=choice.finish(prior), alpha=choice.alpha)

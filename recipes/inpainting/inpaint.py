@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput, plural
 from recipes.options.fields import option, texts
 from recipes.options.input_values import written_values
+from recipes.options.priors import STARTS, PriorChoice, PriorLike
+from recipes.options.suggest import nearest
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import MASKED, ORIGINAL
 from recipes.runner.context import RunContext, once
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Model
+    from priors import Prior
     from recipes.outputs.manifest import Record
     from recipes.pictures.inputs import InputPictures
 
 RESTORED = "restored"
 """The objective of the result in the manifest."""
+DEEP_IMAGE = "deep-image"
 LEARNING_RATE = 0.01
 SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
 """Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
@@ -70,6 +74,9 @@ class Inpaint(PictureFields, UnitRecipe):
     show_channels: str | int | Sequence[int] | None = option(
         None, "channels that picture files show: three as red,green,blue, or one (default: all)"
     )
+    prior: PriorLike = option(
+        "deep-image", f"deep-image, or one that starts from the known pixels: {', '.join(STARTS)}, with options"
+    )
     out: str = option("restored", "output folder")
     steps: int | None = option(400, "optimisation steps for each picture")
     size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
@@ -87,17 +94,23 @@ class Inpaint(PictureFields, UnitRecipe):
             raise BadInput(f"got {given}; expected one of them: mask pictures, or a fraction of the pixels")
         if self.missing is not None and not 0 < self.missing < 1:
             raise BadInput(f"missing must be a fraction above 0 and below 1, got {self.missing!r}")
+        if (name := self._choice.name) not in (DEEP_IMAGE, *STARTS):
+            raise BadInput(f"prior {name} cannot start from a picture{nearest(name, (DEEP_IMAGE, *STARTS))}")
         if self.missing is not None and self.damaged:
             raise BadInput(
                 "damaged describes the pixels under a mask; with missing, the pictures are intact: leave out damaged"
             )
 
     @property
+    def _choice(self) -> PriorChoice:
+        return PriorChoice.parse(self.prior)
+
+    @property
     def masks(self) -> tuple[str, ...]:
         return texts(self.mask)
 
     def settings(self) -> dict[str, Any]:
-        lists = {"image": list(self.images), "mask": list(self.masks)}
+        lists = {"image": list(self.images), "mask": list(self.masks), "prior": str(self._choice)}
         return super().settings() | lists | written_values(self.value_range, self.show_channels)
 
     def load(self) -> Model:
@@ -179,7 +192,7 @@ class Inpaint(PictureFields, UnitRecipe):
             for objective, folder, prior in (
                 (ORIGINAL, "originals", None),
                 (MASKED, "masked", None),
-                (RESTORED, "images", "deep-image"),
+                (RESTORED, "images", str(self._choice)),
             )
             for name, kind in kinds.items()
         ]
@@ -199,8 +212,6 @@ class Inpaint(PictureFields, UnitRecipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from inverter.identity import no_network
         from objectives import known_pixels
-        from priors import DeepImage
-        from recipes.inpainting.masks import depth
 
         pictures, masks = self._batch(context, units)
         if units[0].objective == ORIGINAL:
@@ -209,15 +220,26 @@ class Inpaint(PictureFields, UnitRecipe):
         if units[0].objective == MASKED:
             return Given(known)
         objective = known_pixels(known, masks, [str(unit.image) for unit in units])
-        channels, size = known.shape[1], (known.shape[2], known.shape[3])
-        bfloat16 = {"float32": False, "bfloat16": True}.get(self.precision)
-        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED  # a batch is of one kind
-        prior = DeepImage(len(units), size, bfloat16=bfloat16, image_channels=channels, **options)
-        stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
-        model = no_network(context.model.device, channels)
+        prior, stage = self._prior(known, masks)
+        model = no_network(context.model.device, known.shape[1])
         return Problem(
             objective, prior, objective, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
         )
+
+    def _prior(self, known: Tensor, masks: Tensor) -> tuple[Prior, dict[str, Any]]:
+        """The prior of a batch of one kind, and the settings with which it is optimised."""
+        from priors import DeepImage
+        from recipes.inpainting.masks import depth
+
+        rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
+        if self._choice.name != DEEP_IMAGE:  # missing pixels start from the mean colour of the others
+            mean = known.sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
+            return self._choice.at((known + (1 - masks) * mean).clamp(0, 1)), rate
+        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED
+        options = options | {"bfloat16": {"float32": False, "bfloat16": True}.get(self.precision)}
+        options = options | {"image_channels": known.shape[1]} | dict(self._choice.options)
+        prior = DeepImage(len(known), (known.shape[2], known.shape[3]), **options)
+        return prior, {"learning_rate": LEARNING_RATE, "schedule": "constant"} | rate
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the missing pixels as they are in the files, with 8 bits a channel."""

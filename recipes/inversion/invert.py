@@ -247,7 +247,8 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         names = [str(unit.image) for unit in units]
         objective = code(address(units[0].layer), target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
-        if self.start != "noise" and choice.name in DECODED and target.ndim == 4:
+        starts = choice.name in DECODED and getattr(prior, "encoder", prior) is not None  # some decoders have none
+        if self.start != "noise" and starts and target.ndim == 4:
             prior = choice.at(self._starts(context).pictures(model, units, target, prior), **approach.options(depth))
         stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
         stages = [{"redirect": 0} | stage for stage in stages]

@@ -61,6 +61,8 @@ APPROACHES: dict[str, Approach] = {
     "pixels": Approach(_pixels, _pixels_stages),
     # A photograph may have any contrast; all frequencies count, not only those that natural images favour.
     "fourier": Approach(lambda _: {"contrast": math.inf, "decay": 1.0}, _fourier_stages),
+    # The photograph may be of any contrast. Latents are few, so that Adam's steps may be small and still suffice.
+    "decoder": Approach(lambda _: {"limit": 3.0}, lambda _: [{"steps": 200, "learning_rate": 0.05} | ADAM]),
     "deep-image": Approach(lambda _: {}, lambda _: [{"steps": 500, "learning_rate": 0.01} | ADAM]),
 }
 """By the prior's name."""

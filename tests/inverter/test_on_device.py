@@ -26,6 +26,7 @@ from objectives import (
 from priors import (
     Accentuate,
     Cppn,
+    Decoder,
     DeepImage,
     Fourier,
     GanLatent,
@@ -94,6 +95,10 @@ def _generator() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 3 * 8 * 8), nn.Unflatten(1, (3, 8, 8)), nn.Sigmoid())
 
 
+def _decoder() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid())
+
+
 def _few(prior: Prior) -> Prior:
     prior.starts = 6  # type: ignore[misc]
     return prior
@@ -109,6 +114,7 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "gan": lambda: _few(GanLatent(2, SIZE, _generator(), 6, penalty=0.1)),
     "bundled gan": lambda: _few(GanLatent(2, SIZE)),
     "plug-and-play": lambda: _few(PlugAndPlay(2, SIZE, _generator(), 6, denoiser=nn.Linear(6, 6))),
+    "decoder": lambda: Decoder(2, SIZE, _decoder(), penalty=0.1, overshoot=1.0),
     "accentuate": lambda: Accentuate(torch.full((2, 3, SIZE, SIZE), 0.4), features=nn.Conv2d(3, 2, 3)),
 }
 

@@ -34,6 +34,12 @@ def make():
 
 def denoise():
     return nn.Linear(8, 8)
+
+def draw():
+    return nn.Sequential(nn.Conv2d(3, 48, 3, padding=1), nn.PixelShuffle(4), nn.Sigmoid())
+
+def read():
+    return nn.Conv2d(3, 3, 4, stride=4)
 """
 
 
@@ -65,6 +71,7 @@ def written(photo: str, generator: str) -> dict[str, str]:
         "cppn": "width=4,depth=2",
         "gan": gan,
         "plug-and-play": f"{gan},denoiser={generator}:denoise",
+        "decoder": f"decoder={generator}:draw,encoder={generator}:read",
         "accentuate": f"image={photo},layer=body,start=pixels",
     }
 
