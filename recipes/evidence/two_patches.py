@@ -52,7 +52,7 @@ class JudgeFeatures:
 
 
 def two_patches(pictures: Sequence[Tensor], patches: Sequence[Tensor], same: Tensor) -> list[float | None]:
-    """How often each unit's patch is told from that of another unit, given the pictures of both; .5 for guesses.
+    """How often each unit's patch is distinguished from another unit's, given both pictures; .5 for guesses.
 
     The question of the machine interpretability score (Zimmermann et al. 2024, "Measuring Per-Unit Interpretability
     at Scale Without Humans"): two queries q+ and q-, and explanations of the unit E+ and of its opposite E-, answered
@@ -84,6 +84,6 @@ def two_patches(pictures: Sequence[Tensor], patches: Sequence[Tensor], same: Ten
     own = similar.diagonal()
     margin = own[:, None] + own[None] - similar - similar.T
     right = torch.where(margin == 0, 0.5, (margin > 0).float())
-    asked = (~same).sum(1)
-    shares = (right * ~same).sum(1) / asked.clamp_min(1)
-    return [float(share) if number else None for share, number in zip(shares, asked.tolist(), strict=True)]
+    questions = (~same).sum(1)
+    shares = (right * ~same).sum(1) / questions.clamp_min(1)
+    return [float(share) if number else None for share, number in zip(shares, questions.tolist(), strict=True)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ABOVE = 99.0
 """A picture should score above this percentage of the natural pictures (below its complement, if it minimises)."""
-TOLD_APART = 0.65
+GUESSING = 0.65
 """A judge that answers a smaller share of the questions about two patches right hardly does better than guessing."""
 TOP = 5
 """A judge recognises a class that is among so many likeliest."""
@@ -60,7 +60,7 @@ def failures(metrics: Mapping[str, Any], channel: int | None, direction: str, la
     if judged and all(rank(metrics, label, channel) is None for label in judged):
         found.append("judges")
     shares = [share for label in labels if (share := metrics.get(two_patches_key(label))) is not None]
-    if shares and max(shares) < TOLD_APART:
+    if shares and max(shares) < GUESSING:
         found.append("two_patches")
     if metrics.get("path_departs") is not None:
         found.append("path")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from recipes.evidence.report import evidence_stats, notices
 from recipes.pages.html import located, picture_url, render_page
 from recipes.pages.manifest_view import ManifestView, Stat, named, took
 
@@ -34,14 +35,14 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         view,
         subtitle=f"{kind} · {view.spec}" if view.named else kind,
         stats=_stats(view, layers, len(groups)),
-        notices=view.notices("unit"),
+        notices=view.notices("unit") + notices(view.units),
         data={
             "layers": layers,
             "groups": groups,
             "aspect": view.aspect,
             "size": shape or (1, 1),
         },
-        parts=["listing", "layers"],
+        parts=["listing", "layers", "evidence"],
     )
 
 
@@ -54,7 +55,7 @@ def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]
     if view.shape:
         stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))
     stats += view.settings_stats("preset", "steps", "objective", "prior", "judge", "images", "seed", "device")
-    return stats + view.weights()
+    return stats + evidence_stats(view.rows) + view.weights()
 
 
 def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ const gallery = $("gallery");
 const named = data.groups.some((group) => group.name);
 const guessed = data.groups.some((group) => group.units.some((unit) => guessesOf(unit).length));
 const compared = data.groups.some((group) => group.units.some((unit) => Number.isFinite(unit.metrics?.percentile)));
+const evident = data.groups.some((group) => group.units.some(hasEvidence));
 const perUnit = Math.max(1, ...data.groups.map((group) => group.units.length));
-const usualSize = Math.round((guessed || compared ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
+const usualSize = Math.round((guessed || compared || evident ? 224 : matchMedia("(max-width: 46rem)").matches ? 104 : 144) / Math.min(perUnit, 1.5) / 8) * 8;
 
 const tried = data.groups.some((group) => group.units.some((unit) => unit.attempt > 0));
 
@@ -27,12 +28,13 @@ function makeUnit(unit, group) {
       element("span", { class: "score" }, text(unit.score)),
       perUnit === 1 && named ? element("span", { class: "name", title: group.name }, group.name ?? "–") : null),
     guessed ? makeGuesses(unit) : null,
-    compared ? makeDataset(unit) : null);
+    compared ? makeDataset(unit) : null,
+    evident ? makeEvidence(unit) : null);
 }
 
 /** The predictions of each network for a picture, as [who, guesses]; guesses {index, name, probability}, best first. */
 function guessesOf(unit) {
-  return Object.entries(unit.metrics ?? {}).filter(([, value]) => Array.isArray(value) && value.every((guess) => Number.isFinite(guess?.probability)));
+  return Object.entries(unit.metrics ?? {}).filter(([, value]) => Array.isArray(value) && value.length > 0 && value.every((guess) => Number.isFinite(guess?.probability)));
 }
 
 const percent = (guess) => `${Math.round(100 * guess.probability)} %`;
@@ -72,6 +74,7 @@ function titleOf(unit) {
 function spoken(unit) {
   const parts = [titleOf(unit), unit.direction === "min" ? "minimised" : null, tried ? attemptOf(unit) : null, `score ${text(unit.score)}`];
   if (isStopped(unit)) parts.push(text(unit.status));
+  if (evident && verdictOf(unit.metrics).fooled) parts.push(verdictOf(unit.metrics).words);
   return parts.filter(Boolean).join(", ");
 }
 
@@ -86,6 +89,7 @@ function makeCard(group) {
 data.groups.forEach(makeCard);
 const layers = new Layers(data.groups);
 gallery.append(...layers.sections);
+if (evident) showMeaning(gallery.firstChild, data.groups.flatMap((group) => group.units));
 gallery.style.setProperty("--per-unit", perUnit);
 gallery.classList.toggle("grouped", perUnit > 1);
 document.documentElement.style.setProperty("--aspect", data.aspect);
@@ -130,10 +134,11 @@ function measure() {
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 // Not listed: what only `inverter repeat` needs, and what is shown next to the picture.
-const unlisted = new Set(["batch", "place", "source", "metrics", "patches", ...(tried ? [] : ["attempt"])]);
+const unlisted = new Set(["batch", "place", "source", "metrics", "patches", "path", "path_departs", ...(tried ? [] : ["attempt"])]);
 
 const words = {
   percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
+  fails: "Evidence", saturation: "Colourfulness", slope: "Spectrum slope", slope_distance: "Slope from photographs",
   extra_files: "Other files", seconds: "Time", made_from: "Made from",
 };
 
@@ -142,6 +147,8 @@ function worded(key, value, unit) {
   if (key === "percentile") return rankOf(unit);
   if (key === "direction") return value === "min" ? "minimised" : "maximised";
   if (key === "attempt") return attemptOf(unit);
+  if (key === "fails") return verdictOf(unit.metrics).words;
+  if (/^two_patches( |$)/.test(key) && Number.isFinite(value)) return `${share(value)} right`;
   if (key === "burnt" && Number.isFinite(value)) return `${(100 * value).toFixed(1)} % of the values`;
   if (key === "seconds" && Number.isFinite(value)) return `${text(value)} s`;
   if (key === "extra_files" && value) return Object.values(value).join(", ");

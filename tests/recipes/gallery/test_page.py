@@ -228,7 +228,7 @@ def test_hostile_names_stay_text(visit: Callable[..., Any], tmp_path: Path) -> N
     expect(seen.page.locator(".status")).to_have_text(HOSTILE)
     seen.page.locator(".shot").click()
     expect(seen.page.locator("#lightbox-title")).to_contain_text(HOSTILE)
-    assert seen.page.locator("script").count() == 5
+    assert seen.page.locator("script").count() == 6
     assert seen.page.locator("img").count() == 2
     assert seen.page.locator("[onerror]").count() == 0
     assert seen.page.evaluate("window.hacked") is None
@@ -359,3 +359,30 @@ def test_shows_what_networks_see_below_the_picture(visit: Callable[..., Any], tm
     assert rows["Judge"] == f"tench 0 %, {HOSTILE} 99 %"
     assert "Metrics" not in rows
     assert seen.page.evaluate("window.hacked") is None
+
+
+def test_a_picture_that_fools_is_marked_in_words(visit: Callable[..., Any], tmp_path: Path) -> None:
+    path = [{"layer": layer, "rank": rank} for layer, rank in (("a", 0.6), ("b", 0.03), ("c", 0.5))]
+    fails = {"fails": ["burnt", "path", "two_patches"], "two_patches": 0.48, "path": path, "path_departs": "b"}
+    fine = {"fails": [], "two_patches net": 0.93, "path": path[::2], "path_departs": None, "saturation": 0.2}
+    seen = visit(write_gallery(tmp_path, [unit("c", 1, metrics=fails), unit("c", 2, metrics=fine), unit("c", 3)]))
+    assert seen.said == []
+    expect(seen.page.locator(".notice")).to_have_text(
+        "1 of 3 pictures fools: judges do not see in it what its network sees; it is marked."
+    )
+    first, second, third = (seen.page.locator(".unit").nth(place) for place in range(3))
+    expect(first.locator(".verdict.fools")).to_have_text(
+        "Fools: judges hardly tell its patch from others, burnt, processed unlike photographs from b"
+    )
+    expect(first.locator(".evidence")).to_contain_text("two patches 48 %")
+    assert "Fools" in str(first.locator(".shot").get_attribute("aria-label"))
+    expect(first.locator("svg")).to_have_attribute("aria-label", "Path: unlike natural pictures at b")
+    expect(second.locator(".evidence")).to_contain_text("two patches net 93 %")
+    expect(second.locator(".verdict")).to_have_text("No evidence against it")
+    assert third.locator("svg").count() == 0
+    assert seen.page.locator(".meaning").count() == 1
+    second.locator(".shot").click()
+    rows = seen.rows("dialog.lightbox dl")
+    assert rows["Two patches net"] == "93 % right"
+    assert rows["Evidence"] == "No evidence against it"
+    assert "Path" not in rows
