@@ -17,7 +17,7 @@ from recipes.atlas.class_effects import class_effects
 from recipes.atlas.survey import Survey
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.showing import Showing
 
 PICTURES = "pictures"
 """Folder, below the output folder, of the images as the network receives them."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inverter.settings import Precision
     from objectives import Objective
     from recipes.executors.progress import RunProgressCallback
-    from recipes.outputs.showing import Showing
+    from recipes.outputs.rendering.showing import Showing
     from recipes.runner.report import Report
 
 OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mp4")
@@ -130,7 +130,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         return [self.path, *([Path(self.video)] if self.video is not None else [])]
 
     def _check_files(self) -> None:
-        from recipes.outputs.video import check_video
+        from recipes.outputs.rendering.video import check_video
 
         if self.video is not None:
             check_video(Path(self.video))
@@ -194,8 +194,8 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         from recipes.deepdream.octaves import add_detail, colour_statistics, dream, match_colours, octave_sizes, zoomed
         from recipes.deepdream.progress import DreamProgress
         from recipes.outputs.atomic import check_writable, unfinished
-        from recipes.outputs.showing import Showing
-        from recipes.outputs.video import open_video
+        from recipes.outputs.rendering.showing import Showing
+        from recipes.outputs.rendering.video import open_video
 
         started = time.perf_counter()
         self._check_files()

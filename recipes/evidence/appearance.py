@@ -16,10 +16,6 @@ BAND = (1 / 32, 1 / 4)
 """Frequencies of the slope, in cycles per pixel: coarser ones are few in a small picture, finer ones are JPEG's."""
 RINGS = 6
 """Rings of equal width on a logarithmic axis into which the band is divided."""
-SLOPE = -1.42
-"""Median of photographs, as below."""
-PHOTOGRAPHS = {"slope": (-1.88, -0.99), "burnt": (0.0, 0.39), "saturation": (0.0, 0.35)}
-"""What 95 % of 400 photographs lie within, measured as docs/evidence.md says; grey ones are no exception."""
 
 
 def appearance(images: Sequence[Tensor]) -> list[dict[str, float]]:

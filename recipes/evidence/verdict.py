@@ -7,7 +7,7 @@ from itertools import groupby
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from recipes.evidence.appearance import PHOTOGRAPHS
+from recipes.evidence.photographs import PHOTOGRAPHS
 
 if TYPE_CHECKING:
     from recipes.outputs.manifest import Record

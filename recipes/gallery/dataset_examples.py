@@ -13,7 +13,7 @@ from recipes.activations.responses import measured, percentile
 from recipes.gallery.patch_records import PICTURES, PatchRecords
 from recipes.options.names import address
 from recipes.outputs.atomic import write_jpeg
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.showing import Showing
 from recipes.pictures.sets import Pictures, picture_set
 from recipes.runner.units import Unit
 

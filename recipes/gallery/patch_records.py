@@ -19,8 +19,8 @@ from recipes.activations.map_geometry import Overlay, overlay, window
 from recipes.activations.responses import QUANTILES, PatchRecord, Response, responses
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
-from recipes.outputs.sheet import picture as picture_of
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.sheet import picture as picture_of
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.pictures.sets import PictureSet
 from recipes.runner.units import Unit

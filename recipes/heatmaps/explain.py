@@ -168,8 +168,8 @@ class Explain(HeatMapRecipe):
         import torch
 
         from recipes.attribution import explain
-        from recipes.outputs.colormap import overlay
-        from recipes.outputs.showing import Showing
+        from recipes.outputs.rendering.colormap import overlay
+        from recipes.outputs.rendering.showing import Showing
 
         model, names = context.model, tuple(str(unit.image) for unit in units)
         showing = Showing.of(model)
@@ -207,9 +207,9 @@ class Explain(HeatMapRecipe):
         from recipes.attribution.localization.graph_cut import box_of, find_box, graph_cut
         from recipes.heatmaps.perception import perception_visualization
         from recipes.outputs.atomic import write_bytes, write_png
-        from recipes.outputs.colormap import cut_out, plain
         from recipes.outputs.provenance import provenance
-        from recipes.outputs.showing import Showing
+        from recipes.outputs.rendering.colormap import cut_out, plain
+        from recipes.outputs.rendering.showing import Showing
 
         about = provenance(self.name, self.settings(), unit, self.growing) | {"method": str(request.choice)}
         method, picture, buffer = request.choice.method(), batch.images[row], io.BytesIO()

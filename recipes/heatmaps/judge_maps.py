@@ -147,8 +147,8 @@ class JudgeMaps(HeatMapRecipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Given:
         import torch
 
-        from recipes.outputs.colormap import overlay
-        from recipes.outputs.showing import Showing
+        from recipes.outputs.rendering.colormap import overlay
+        from recipes.outputs.rendering.showing import Showing
 
         showing = Showing.of(context.model)
         judge, metrics = self._judge(context, tuple(str(unit.image) for unit in units)), list[dict[str, Any]]()
@@ -174,8 +174,8 @@ class JudgeMaps(HeatMapRecipe):
         import torch
 
         from recipes.outputs.atomic import write_png
-        from recipes.outputs.colormap import plain
         from recipes.outputs.provenance import provenance
+        from recipes.outputs.rendering.colormap import plain
 
         strip = [plain(heat, verdict.metrics["signed"]) for heat in (verdict.map, *verdict.randomised)]
         about = provenance(self.name, self.settings(), unit, self.growing)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.outputs.colormap import SCALES
+from recipes.outputs.rendering.colormap import SCALES
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.by_picture import by_picture, distinct, shown
 from recipes.pages.html import render_page

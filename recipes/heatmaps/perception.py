@@ -12,7 +12,7 @@ from inverter.codes import stride
 from objectives import code
 from recipes.inversion.schedules import APPROACHES, best, planned
 from recipes.options.priors import PriorChoice
-from recipes.outputs.colormap import strength
+from recipes.outputs.rendering.colormap import strength
 
 DARK = 0.12
 """Brightness that remains where a map is 0."""

@@ -92,7 +92,7 @@ def write_npy(path: Path, image: Tensor) -> None:
 def write_jpeg(path: Path, image: Tensor) -> None:
     """Writes a picture (C, H, W) in [0, 1] atomically, as a JPEG without chroma subsampling; see `visible`."""
     from inverter.result import to_pil
-    from recipes.outputs.colormap import visible
+    from recipes.outputs.rendering.colormap import visible
 
     buffer = io.BytesIO()
     to_pil(visible(image)).save(buffer, format="JPEG", quality=95, subsampling=0)

@@ -16,8 +16,8 @@ from recipes.outputs.earlier_run import clear, complete, same_run
 from recipes.outputs.journal import forget, note
 from recipes.outputs.manifest import Manifest, Record
 from recipes.outputs.provenance import provenance
-from recipes.outputs.sheet import Tile, picture
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.sheet import Tile, picture
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.summaries import write_summaries
 from recipes.outputs.writer import Job, Writer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from recipes.outputs.atomic import write_bytes, write_text
 from recipes.outputs.manifest import Manifest
 from recipes.outputs.provenance import provenance
-from recipes.outputs.sheet import Tile, contact_sheet, encoded, picture
+from recipes.outputs.rendering.sheet import Tile, contact_sheet, encoded, picture
 from recipes.outputs.units_table import as_csv
 
 TABLE, SHEET = "units.csv", "sheet.png"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inverter_errors import MissingLibrary, plural
 from recipes.outputs.manifest import Manifest, Record
-from recipes.outputs.sheet import label, picture
+from recipes.outputs.rendering.sheet import label, picture
 from recipes.outputs.units_table import row
 from recipes.outputs.vocabulary import INPUTS, OK, SILENT
 

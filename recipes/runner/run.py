@@ -19,7 +19,7 @@ from inverter.engine import default_batch
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.earlier_run import same_run
 from recipes.outputs.manifest import Manifest, Record, describe
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.store import Store
 from recipes.runner.base import UnitPlan
 from recipes.runner.batch import Finished, make

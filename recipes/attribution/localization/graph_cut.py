@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inverter_errors import BadInput, MissingLibrary
 from recipes.attribution.localization.boxes import Box, hot_box, largest_region
-from recipes.outputs.colormap import visible
+from recipes.outputs.rendering.colormap import visible
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
 """Quantiles of a map: foreground lies above the one, background below the other (Simonyan et al. 2014, section 3.2)."""

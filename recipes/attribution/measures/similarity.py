@@ -36,7 +36,7 @@ def similarity(a: Tensor, b: Tensor, signed: bool) -> Tensor:
     """Mean SSIM (Wang et al. 2004, window 11) of maps (B, H, W) as they are drawn, (B,); 1 for equal maps."""
     from kornia.metrics import ssim
 
-    from recipes.outputs.colormap import strength
+    from recipes.outputs.rendering.colormap import strength
 
     window = min(11, *((side - 1) // 2 * 2 + 1 for side in a.shape[1:]))  # odd, and no larger than the map
     drawn = [torch.stack([strength(heat, signed) for heat in maps])[:, None] for maps in (a, b)]

@@ -60,7 +60,7 @@ def _lab(picture: Tensor, sigma: float) -> Tensor:
     from kornia.color import rgb_to_lab
     from kornia.filters import gaussian_blur2d
 
-    from recipes.outputs.colormap import visible
+    from recipes.outputs.rendering.colormap import visible
 
     colours = visible(picture).float().expand(3, -1, -1)[None].clamp(0, 1)
     side = 2 * min(int(2 * sigma), (min(picture.shape[1:]) - 1) // 2) + 1

@@ -18,7 +18,7 @@ from recipes import Explain
 from recipes.attribution import explain
 from recipes.cli.entry import main
 from recipes.cli.recipe_file import kind, load_recipe
-from recipes.outputs.colormap import overlay, plain
+from recipes.outputs.rendering.colormap import overlay, plain
 from recipes.pictures.reading import fit, read_picture
 from recipes.runner.report import Report
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from recipes.outputs.file_names import numbered
 from recipes.outputs.manifest import Manifest, Record
-from recipes.outputs.sheet import MOST, contact_sheet, encoded, label
+from recipes.outputs.rendering.sheet import MOST, contact_sheet, encoded, label
 from recipes.outputs.store import Store
 from recipes.outputs.units_table import as_csv
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingLibrary
 from recipes.outputs.atomic import unfinished
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.showing import Showing
 
 if TYPE_CHECKING:
     from torch import Tensor

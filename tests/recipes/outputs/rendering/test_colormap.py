@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes.outputs.colormap import OPACITY, colours, overlay, plain, strength
+from recipes.outputs.rendering.colormap import OPACITY, colours, overlay, plain, strength
 
 
 @given(st.integers(0, 2**16), st.booleans(), st.floats(1e-6, 1e6))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recipes.outputs.showing import Showing
+from recipes.outputs.rendering.showing import Showing
 
 IMAGE = torch.arange(8.0)[:, None, None].expand(8, 2, 3) / 8
 

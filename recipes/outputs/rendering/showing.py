@@ -50,7 +50,7 @@ class Showing:
         """
         import torch
 
-        from recipes.outputs.colormap import visible
+        from recipes.outputs.rendering.colormap import visible
 
         colours, opacity = (image[:-1], image[-1:]) if alpha else (image, image[:0])
         shown = colours[list(self.channels)] if self.channels else colours

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from recipes.outputs.atomic import unfinished
-from recipes.outputs.video import open_video
+from recipes.outputs.rendering.video import open_video
 
 # imageio-ffmpeg does not close its pipes itself.
 mp4 = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

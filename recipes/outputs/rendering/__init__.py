@@ -1,0 +1,1 @@
+"""Pictures of pictures: heat maps in colours, labelled sheets, films, and channels as they are shown."""
