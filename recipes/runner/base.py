@@ -103,7 +103,8 @@ class UnitPlan(Machines, Recipe):
     receive, by `once` and `latest`.
 
     Attributes:
-        merged: True if a picture must be shown as one tile, however many channels it has (`recipes.outputs.rendering.showing`).
+        merged: True if a picture must be shown as one tile, however many channels it has
+            (`recipes.outputs.rendering.showing`).
     """
 
     merged: ClassVar[bool] = False
