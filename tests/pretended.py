@@ -279,6 +279,11 @@ _CUDA: dict[str, Callable[..., Any]] = {
     "set_rng_state": _no_op,
     "manual_seed_all": _no_op,
     "empty_cache": _no_op,
+    "mem_get_info": lambda *_: (4 << 30, 4 << 30),
+    "memory_allocated": lambda *_: 0,
+    "memory_reserved": lambda *_: 0,
+    "max_memory_allocated": lambda *_: 64 << 20,
+    "reset_peak_memory_stats": _no_op,
     "Event": _Event,
 }
 """What the project, torch and kornia call in `torch.cuda`. The GPU draws from the CPU's generator."""

@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from inverter import Model, load_model
-from inverter.engine import default_batch
+from inverter.batching import pictures_at_once
 from inverter_errors import BadInput, MissingFile, NotFound, plural
 from priors.base import as_size
 from recipes.activations.forward_pass import BatchRows, ForwardPass
@@ -153,8 +153,9 @@ def collect(
             `Extremes()`.
         out: folder for the arrays.
         size: of the network's input, in pixels, one number or (height, width); by default the model's own.
-        batch: pictures per forward pass; by default chosen for the device. A pass resumes only with the same value: in
-            another batch, a picture's activations differ in their last bits.
+        batch: pictures per forward pass; by default that with which an earlier part of the pass began, else chosen for
+            the device's memory. A pass resumes only with the same value: in another batch, a picture's activations
+            differ in their last bits.
         fresh: start over if the folder holds a pass with other settings.
         progress: called with a `RunProgress`, in pictures.
         executor: distributes the work; by default this process does it. The bytes are the same.
@@ -186,7 +187,9 @@ def collect(
     shapes = {address: list(shape[1:]) for address, shape in model.shapes(addresses, sides).items()}
     arrays = {address: reducer.arrays(address, shapes[address]) for address in addresses}
     executor = executor or InProcess(model)
-    batch = batch or default_batch(executor.device)
+    folder = Path(out)
+    begun = None if fresh or not (folder / STATE).is_file() else _State.load(folder / STATE).options.get("batch")
+    batch = batch or begun or pictures_at_once(model, addresses, sides)
     options = {
         **reducer.about(),
         "layers": addresses,
@@ -198,7 +201,6 @@ def collect(
         "weights": model.sha256,
         "normalization": [list(model.mean), list(model.std)],
     }
-    folder = Path(out)
     state = _begin(folder, options, shapes, found, fresh)
     while not state.finished:  # twice where an unfinished pass comes before that of more layers
         with ExitStack() as stack:

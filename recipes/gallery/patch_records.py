@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from inverter import Model, ReceptiveField
-from inverter.engine import default_batch
+from inverter.batching import pictures_at_once
 from objectives.units import as_map
 from recipes.activations.collect import CollectedActivations
 from recipes.activations.map_geometry import Overlay, overlay, window
@@ -143,7 +143,8 @@ class PatchRecords:
         names = [self.pictures.names[index] for index in chosen]
         part = PictureSet(names, lambda index, size: self.pictures.load(chosen[index], size), self.pictures.readers)
         with self.model.capture([self.layer]) as capture, torch.no_grad():
-            for batch in part.batches(self.collected.size, default_batch(self.model.device)):
+            together = pictures_at_once(self.model, [self.layer], self.collected.size)
+            for batch in part.batches(self.collected.size, together):
                 if not batch.indices:
                     continue
                 activations = capture(self.model.normalize(batch.images.to(self.model.device)))[self.layer]

@@ -16,6 +16,7 @@ from recipes.options.targets import HELP as TARGETS
 from recipes.options.targets import TOP, Target
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
+from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
 from recipes.runner.picture_fields import PictureFields
 from recipes.runner.recipe import NetworkRecipe
@@ -72,6 +73,9 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
             "image": list(self.images),
             "method": [str(choice) for choice in self._choices],
         }
+
+    def together(self, context: RunContext, units: Sequence[Unit]) -> int:
+        return UnitPlan.together(self, context, units)  # images: a method chooses how many copies of each
 
     def _read(self, context: RunContext, names: Sequence[str]) -> Tensor:
         """Images by name as the network receives them, (B, C, H, W) in [0, 1]."""

@@ -157,6 +157,12 @@ class UnitPlan(Machines, Recipe):
         """The settings as the manifest records them, with what only loaded inputs say (a second network's weights)."""
         return self.settings()
 
+    def together(self, context: RunContext, units: Sequence[Unit]) -> int:
+        """How many units are made together where `batch_size` does not say it."""
+        from inverter.engine import default_batch
+
+        return default_batch(context.executor.device)
+
     def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
         """What must be done before the first of the unfinished units, once the output folder is known to be good."""
 

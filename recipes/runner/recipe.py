@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import OPTIMISATION, option
 from recipes.options.input_values import checked_size
+from recipes.options.names import address
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
 from recipes.runner.network_fields import NetworkFields
+from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
     from inverter import Model
@@ -51,6 +55,18 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
         if self.augment != "auto":
             return self.augment
         return "tokens" if reads_patches(context.model) else self.usual_augment
+
+    def together(self, context: RunContext, units: Sequence[Unit]) -> int:
+        """As many as fit into a GPU's memory, in batches of equal size, which are recorded as one graph."""
+        from inverter.batching import pictures_at_once
+
+        model, size = context.model, self.picture_size(context.model)
+        layers = [address(layer) for layer in dict.fromkeys(unit.layer for unit in units if unit.requested)]
+        if model.device.type != "cuda" or self.deterministic or not layers:  # free memory must not decide on last bits
+            return super().together(context, units)
+        fits = pictures_at_once(model, layers, size, gradient=True)
+        alike = max(Counter(unit.batch for unit in units).values())
+        return -(-alike // -(-alike // fits))
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
         settings = super().recorded_settings(context)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from inverter import Model, Settings
 from inverter.augment import as_augment
-from inverter.engine import default_batch
 from recipes.executors.progress import RunProgress, RunProgressCallback
 from recipes.outputs.earlier_run import same_run
 from recipes.outputs.manifest import Manifest, Record, describe
@@ -116,8 +115,8 @@ def run(
             made = places(earlier.units.values())
             context.recipe = recipe = _as_begun(recipe, earlier.settings.get("threads"))
     executor = context.executor
-    settings = replace(settings, batch_size=settings.batch_size or default_batch(executor.device))
     units = recipe.units(context)
+    settings = replace(settings, batch_size=settings.batch_size or recipe.together(context, units))
     grouped = list(batches(units, settings.batch_size or 1, made))
     if only is not None:
         grouped = [(number, batch) for number, batch in grouped if any(unit.file in only for unit in batch)]

@@ -196,8 +196,9 @@ class Judge:
         masks = random_squares(self.effort.squares, self._size, self.seed)
         images = self.images.to(self.model.device)
         baselines = baseline_image(self.model, images, REMOVED)
+        at_once = copies_at_once(self.model, images, gradient=False)
         with score_function(self.model, self._objective) as score:
-            return masks, score_drops(score, images, baselines, masks, copies_at_once(self.model, images))
+            return masks, score_drops(score, images, baselines, masks, at_once)
 
     def _curves(self, maps: Tensor) -> dict[str, Tensor]:
         """Curves of a class's probability, or of another target's score from 0 (baseline) to 1 (image)."""
@@ -207,8 +208,8 @@ class Judge:
         if self.target.of_class:
             objective = objectives.softmax(self.channels, self.target.address)
         removed, blurred = (baseline_image(self.model, images, name) for name in (REMOVED, BLURRED))
+        at_once = copies_at_once(self.model, images, gradient=False)
         with score_function(self.model, objective) as score:
-            at_once = copies_at_once(self.model, images)
             deletion = curve(score, images, removed, maps, self.effort.points, at_once)
             insertion = curve(score, blurred, images, maps, self.effort.points, at_once)
         if self.target.of_class:

@@ -21,6 +21,7 @@ from recipes.attribution.scoring.forward import (
     target_rows,
 )
 from recipes.attribution.scoring.layers import layer_gradient
+from recipes.attribution.scoring.masked_scores import masks_at_once
 from recipes.attribution.scoring.pooled_head import pooled_weights
 
 BOX = 0.2
@@ -136,7 +137,7 @@ def score_cam(model: Model, images: Tensor, target: Objective, *, layer: str, se
         maps = capture(model.normalize(images))[layer].float()
     spread = maps.amax((2, 3)) - maps.amin((2, 3))
     count = min(channels, maps.shape[1]) if channels > 0 else maps.shape[1]
-    baselines, at_once = baseline_image(model, images, "mean"), copies_at_once(model, images[:1])
+    baselines, at_once = baseline_image(model, images, "mean"), masks_at_once(model, images)
     scores = maps.new_full(maps.shape[:2], -torch.inf)
     varied = (spread > 0).sum(1).tolist()
     for row, image in enumerate(images):

@@ -107,13 +107,14 @@ def integrated_gradients(
     """
     captum = import_library("captum.attr")
     start = baseline_image(model, images, baseline)
+    together = copies_at_once(model, images) * len(images)
     with score_function(model, target) as score, InputGradients():
         found = captum.IntegratedGradients(score).attribute(
             images.detach().requires_grad_(),
             start,
             additional_forward_args=target_rows(images),
             n_steps=steps,
-            internal_batch_size=copies_at_once(model, images) * len(images),
+            internal_batch_size=together,
         )
     return found.sum(1)
 
@@ -124,8 +125,9 @@ def _moments(
     """Mean and mean square of dS/dx over noisy copies of the images, each (B, 3, H, W)."""
     sigma = noise_level(images, spread)
     first, second = torch.zeros_like(images), torch.zeros_like(images)
+    together = copies_at_once(model, images)
     with score_function(model, target) as score:
-        for draws in stack_in_groups(noise(seed, samples, images), copies_at_once(model, images)):
+        for draws in stack_in_groups(noise(seed, samples, images), together):
             noisy = images + sigma * draws[:, None]
             gradient = input_gradient(score, noisy.flatten(0, 1), target_rows(images, len(draws))).view_as(noisy)
             first += gradient.sum(0) / samples

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from inverter import Model
 from inverter.ascent.input_gradients import InputGradients
-from inverter.engine import default_batch
+from inverter.batching import pictures_at_once
 from inverter.scoring import no_gradient
 from inverter_errors import BadInput
-from objectives import Activations, Objective
+from objectives import OUTPUT, Activations, Objective
 
 
 class Score(Protocol):
@@ -89,9 +89,10 @@ def target_rows(images: Tensor, copies: int = 1) -> Tensor:
     return torch.arange(len(images), device=images.device).repeat(copies)
 
 
-def copies_at_once(model: Model, images: Tensor) -> int:
-    """How many copies of a batch of images are processed in one forward pass."""
-    return max(1, default_batch(model.device) // len(images))
+def copies_at_once(model: Model, images: Tensor, gradient: bool = True) -> int:
+    """How many copies of a batch of images are processed in one forward pass, and a backward pass with `gradient`."""
+    size = (images.shape[2], images.shape[3])
+    return pictures_at_once(model, [OUTPUT], size, gradient=gradient, copies=len(images))
 
 
 def stack_in_groups(items: Iterable[Tensor], count: int) -> Iterator[Tensor]:

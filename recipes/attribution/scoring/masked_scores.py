@@ -50,7 +50,7 @@ def score_masked(
 
 def masks_at_once(model: Model, images: Tensor) -> int:
     """How many masks of one image are processed in one forward pass."""
-    return copies_at_once(model, images[:1])
+    return copies_at_once(model, images[:1], gradient=False)
 
 
 class _MixedPrecisionScore:
