@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,9 @@ MARGIN: Final = 1.5
 REPEATS: Final = 3
 PICTURES: Final = {"cpu": 1, "cuda": 32}
 """How many pictures a measurement takes, by kind of device: not the batch's number, on which no result may depend."""
+
+LARGEST: Final = 2**26
+"""Numbers in a measurement's gradient, at most: it must not be what exhausts the memory."""
 
 _chosen: dict[tuple[object, ...], bool] = {}
 """Whether the special way pays, by what it depends on: measured once in a process."""
@@ -53,8 +57,10 @@ def pays(way: Way, usual: Way, shape: tuple[int, ...], key: tuple[object, ...], 
         return True
     key = (*key, shape, weight.dtype, device)
     if key not in _chosen:
-        size = (PICTURES.get(device.type, 1), *shape)
-        example = torch.ones(size, dtype=weight.dtype, device=device).contiguous(memory_format=torch.channels_last)
+        count = max(1, min(PICTURES.get(device.type, 1), LARGEST // math.prod(shape)))
+        example = torch.ones((count, *shape), dtype=weight.dtype, device=device).contiguous(
+            memory_format=torch.channels_last
+        )
         seconds = [min(_seconds(each, example) for _ in range(REPEATS)) for each in (way, usual)]
         _chosen[key] = seconds[0] < MARGIN * seconds[1]
     return _chosen[key]

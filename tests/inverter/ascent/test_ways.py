@@ -54,6 +54,15 @@ def test_the_usual_way_is_taken_if_it_is_clearly_faster(special: float, usual: f
     assert ways.pays(pair[1], pair[0], (4, 5, 5), ("b",), WEIGHT) == (usual < ways.MARGIN * special)
 
 
+def test_a_measurement_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(ways, "PICTURES", {"cpu": 32})
+    monkeypatch.setattr(ways, "LARGEST", 1000)
+    for side in (1, 10, 100):
+        ways.pays(lambda x: (counts.append(len(x)), x)[1], Slow(1.0), (1, side, side), (side,), WEIGHT)
+    assert counts[:: ways.REPEATS] == [32, 10, 1]
+
+
 def test_deterministic_runs_and_known_processors_do_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Slow(9.0), Slow(1.0)
     with deterministic():
