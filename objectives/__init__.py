@@ -3,6 +3,7 @@
 from objectives.base import OUTPUT, Activations, Objective
 from objectives.codes import DISTANCES, Distance, code
 from objectives.directions import Position, direction
+from objectives.distributions import distribution
 from objectives.feature_statistics import FeatureStatistics, LayerStatistics
 from objectives.gram import diverse, diversity
 from objectives.heads import attention, attention_head
@@ -27,6 +28,7 @@ __all__ = [
     "channel",
     "code",
     "direction",
+    "distribution",
     "diverse",
     "diversity",
     "known_pixels",

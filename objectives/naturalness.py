@@ -129,7 +129,7 @@ def distances(layer: str, activation: Tensor, usual: Tensor) -> Tensor:
 
 
 def naturally(
-    objective: Objective, statistics: FeatureStatistics, weight: float = 0.5, layers: Sequence[str] | None = None
+    objective: Objective, statistics: FeatureStatistics, weight: float = 0.7, layers: Sequence[str] | None = None
 ) -> Objective:
     """An objective together with `natural`, whose weight is relative to the size of the objective's own score.
 
@@ -154,7 +154,7 @@ def naturally(
         >>> statistics = FeatureStatistics({"conv": usual}, "module", "", 400, (224, 224), "photographs")
         >>> from objectives import channel
         >>> naturally(channel("conv", 0), statistics).score(Activations({"conv": torch.full((1, 1, 1, 1), 4.0)}))
-        tensor([-4.])
+        tensor([-7.2000])
     """
     distance = natural(layers, statistics)
 

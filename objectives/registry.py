@@ -10,6 +10,7 @@ from typing import Final
 from objectives.base import Objective
 from objectives.codes import code
 from objectives.directions import direction
+from objectives.distributions import distribution
 from objectives.gram import diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
@@ -24,6 +25,7 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "neuron": neuron,
         "layer": layer,
         "direction": direction,
+        "distribution": distribution,
         "attention": attention,
         "attention_head": attention_head,
         "logit": logit,

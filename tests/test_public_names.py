@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
         "Activations DISTANCES Distance FeatureStatistics LayerStatistics OUTPUT Objective Position attention "
-        "attention_head channel code direction diverse diversity known_pixels layer list_objectives logit "
+        "attention_head channel code direction distribution diverse diversity known_pixels layer list_objectives logit "
         "natural naturally neuron softmax text_match"
     ),
     "priors": (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TOP = 5
 """Number of the most probable classes that the manifest lists."""
 
-PresetName = Literal["auto", "best", "tokens", "simonyan"]
+PresetName = Literal["auto", "best", "natural", "tokens", "simonyan"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Preset:
         learning_rate: peak learning rate; only with the preset's own prior.
         augment: name of the augmentation.
         tries: random restarts for each class.
+        log_probability: weight of the log-probability relative to the logit.
     """
 
     prior: str
@@ -49,19 +50,19 @@ class Preset:
     learning_rate: float
     augment: AugmentName
     tries: int
+    log_probability: float = 2.0
 
 
 PRESETS: dict[PresetName, Preset] = {
     "best": Preset(prior="fourier", steps=64, learning_rate=0.2, augment="wide", tries=2),
+    "natural": Preset(prior="fourier", steps=64, learning_rate=0.17, augment="wide", tries=2, log_probability=0.5),
     "tokens": Preset(prior="fourier:natural_mean=true", steps=64, learning_rate=0.2, augment="tokens", tries=1),
-    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1),
+    "simonyan": Preset(prior="pixels", steps=100, learning_rate=0.01, augment="none", tries=1, log_probability=0),
 }
 SIMONYAN_L2 = 100.0
 """Weight lambda of the mean squared distance from the data mean; the paper does not report its own."""
 OVERSHOOT = 5000.0
 """Weight of the values that a decoder draws beyond [0, 1]: logits are of the order of 100."""
-LOG_PROBABILITY = 2.0
-"""Weight of the log-probability relative to the logit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ class ClassModel(EvidenceFields, NaturalRecipe):
     optimises it on raw pixels that start at the zero image, to which the data mean is added, without augmentation.
     Preset `best` maximises S_c(x) + 2 log p_c(x) from noise in the Fourier basis, with the spectrum of natural images
     and wide random shifts, scales, rotations and noise, which favour the object over a texture at one scale.
-    Preset `tokens` does so for networks that read patches, with wider transforms, mirrored, in shifted colours.
+    Preset `natural`, the default with the feature statistics of `natural`, has log p_c / 2 and smaller steps.
+    Preset `tokens` does as `best` for networks that read patches, with wider transforms, mirrored, in shifted colours.
 
     With `text`, the classes are texts, and the network is one with a text tower, such as CLIP: S_c is the cosine of the
     picture's embedding with that of the text, times the network's scale (`inverter.zero_shot`).
@@ -102,7 +104,8 @@ class ClassModel(EvidenceFields, NaturalRecipe):
     output: str | None = option(None, "name of the output with the classes, where the network returns several tensors")
     preset: PresetName = option(
         "auto",
-        "set of defaults: best, tokens (for networks that read patches), auto (of these two by the network), or "
+        "set of defaults: best, natural (with the statistics of --natural), tokens (for networks that read patches), "
+        "auto (of these by the network), or "
         "simonyan (the paper's: raw pixels with an L2 penalty)",
         choices=get_args(PresetName),
     )
@@ -126,6 +129,8 @@ class ClassModel(EvidenceFields, NaturalRecipe):
         preset = PRESETS[self.preset]
         own = PriorChoice.parse(preset.prior).name
         for key, value in asdict(preset).items():
+            if key == "log_probability":
+                continue
             if key == "learning_rate" and PriorChoice.parse(self.prior or own).name != own:
                 continue  # another prior has a learning rate of its own
             if getattr(self, key) in (None, "auto"):
@@ -150,7 +155,8 @@ class ClassModel(EvidenceFields, NaturalRecipe):
             return self
         from inverter.patches import reads_patches
 
-        return replace(self, preset="tokens" if reads_patches(context.model) else "best")
+        usual: PresetName = "best" if self.natural is None else "natural"
+        return replace(self, preset="tokens" if reads_patches(context.model) else usual)
 
     def transforms(self, context: RunContext) -> str:
         return self._chosen(context).augment
@@ -211,9 +217,9 @@ class ClassModel(EvidenceFields, NaturalRecipe):
         output = address(self._output)
         score = objective = logit(classes, output)
         chosen = self._chosen(context)
-        if chosen.preset != "simonyan":
+        if weight := PRESETS[chosen.preset].log_probability:
             # The log-probability also lowers the logits of competing classes; once the class dominates, it vanishes.
-            objective = score + LOG_PROBABILITY * softmax(classes, output)
+            objective = score + weight * softmax(classes, output)
         defaults: dict[str, Any] = {}
         choice = self._choice(context)
         if chosen.preset == "simonyan" and choice.name == "pixels":

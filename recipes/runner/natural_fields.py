@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
 from recipes.options.fields import OPTIMISATION, option
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import FeatureStatistics, Objective
 
+NATURAL_WEIGHT = 0.7
+"""Default weight, relative to the objective's score: docs/natural.md has the table that chose it."""
 BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NaturalFields:
-    """A recipe that may add `objectives.naturally` to its objective, whatever that is.
-
-    Attributes:
-        usual_natural_weight: the weight where none is given.
-    """
-
-    usual_natural_weight: ClassVar[float] = 0.5
+    """A recipe that may add `objectives.naturally` to its objective, whatever that is."""
 
     natural: str | FeatureStatistics | None = option(
         None,
@@ -37,7 +33,7 @@ class NaturalFields:
         group=OPTIMISATION,
     )
     natural_weight: float | None = option(
-        None, "weight of the natural statistics relative to the objective's score (default: .5)", group=OPTIMISATION
+        None, "weight of the natural statistics relative to the objective's score (default: .7)", group=OPTIMISATION
     )
     natural_sha256: str | None = option(None, "", hidden=True)
 
@@ -97,7 +93,7 @@ class NaturalFields:
         order = list(model.shapes([*reads, *statistics.layers], model.input_size))
         last = max(map(order.index, reads), default=len(order))
         layers = [layer for layer in statistics.layers if order.index(layer) <= last] or [next(iter(statistics.layers))]
-        return naturally(objective, statistics, self.natural_weight or self.usual_natural_weight, layers)
+        return naturally(objective, statistics, self.natural_weight or NATURAL_WEIGHT, layers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from inverter import Model, stages
 from inverter.batch_norm import spread_out
 from inverter_errors import BadInput
 from objectives import FeatureStatistics, LayerStatistics
+from objectives.distributions import sorted_values
 from objectives.naturalness import moments
 from objectives.units import as_map
 from recipes.activations.collect import collect
@@ -57,12 +57,6 @@ class ChannelMoments:
         mean, std = moments(maps)
         kept = {"mean": mean, "std": std} | ({"sorted": sorted_values(maps, self.ranks)} if self.ranks else {})
         return {name: rows.cpu().numpy() for name, rows in kept.items()}
-
-
-def sorted_values(maps: Tensor, ranks: int) -> Tensor:
-    """Each channel's values in rising order at evenly spaced ranks: (B, C, H, W) -> (B, C, ranks), float32."""
-    rising = maps.flatten(2).float().sort(2).values
-    return F.interpolate(rising, ranks, mode="linear", align_corners=True)
 
 
 def default_layers(model: Model, size: tuple[int, int] | None = None) -> list[str]:

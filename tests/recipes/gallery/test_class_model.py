@@ -76,7 +76,7 @@ def test_a_preset_fills_in_only_what_was_not_given() -> None:
     own = ClassModel(preset="simonyan", steps=7, learning_rate=0.3, augment="light")
     assert (own.steps, own.learning_rate, own.augment) == (7, 0.3, "light")
     assert ClassModel(preset="simonyan").augment == "none"
-    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of auto, best, tokens, simonyan"):
+    with pytest.raises(ValueError, match="unknown preset 'worst'; expected one of auto, best, natural, tokens"):
         ClassModel(preset="worst")
 
 

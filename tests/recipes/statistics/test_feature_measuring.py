@@ -12,8 +12,9 @@ from torch import nn
 
 from inverter import BadInput, LayerNotFound, Model, load_model
 from objectives import FeatureStatistics
+from objectives.distributions import sorted_values
 from recipes.executors.progress import RunProgress
-from recipes.statistics.feature_measuring import default_layers, measure_features, sorted_values
+from recipes.statistics.feature_measuring import default_layers, measure_features
 from recipes.statistics.statistics import Statistics
 
 
@@ -86,10 +87,6 @@ def test_the_recipe_writes_them_for_nine_layers_through_the_depth(folder: Path, 
     )
     found.check(model.spec, model.sha256)
     assert [path.name for path in out.parent.iterdir()] == [out.name]
-
-
-def test_sorted_values_are_those_at_evenly_spaced_ranks() -> None:
-    assert sorted_values(torch.tensor([4.0, 0, 2, 1, 3]).view(1, 1, 1, 5), 3).tolist() == [[[0.0, 2.0, 4.0]]]
 
 
 def test_the_default_layers_have_parameters(squeezenet: Model) -> None:
