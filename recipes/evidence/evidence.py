@@ -77,9 +77,8 @@ def _compared(
     naturals = [patch for patches in listed for patch in patches]
     owner = [place for place, patches in enumerate(listed) for _ in patches]
     layers = [*_before(model, layer, size), layer]
-    curves = path_ranks(
-        path_activations(model, layers, pictures), path_activations(model, layers, naturals), owner, _same(naturals)
-    )
+    seen, natural = (path_activations(model, layers, each) for each in (pictures, naturals))
+    curves = path_ranks(seen, natural, owner, same_patches(naturals))
     for record, curve in zip(records, curves, strict=True):
         if curve:
             steps = [{"layer": name, "rank": value} for name, value in zip(layers, curve, strict=True)]
@@ -88,7 +87,7 @@ def _compared(
     parts = _own_parts(model, layer, records, pictures, field)
     for label, judge in judges.items():
         features = JudgeFeatures(judge)
-        shares = two_patches(features.of(parts), features.of(strongest), _same(strongest))
+        shares = two_patches(features.of(parts), features.of(strongest), same_patches(strongest))
         for record, share in zip(records, shares, strict=True):
             found[record.file][two_patches_key(label)] = share
     return found
@@ -102,8 +101,12 @@ def _before(model: Model, layer: str, size: tuple[int, int]) -> list[str]:
     return [each for each in stages(model, size) if order.index(each) < end and not name.startswith(f"{each}.")]
 
 
-def _same(patches: Sequence[Patch]) -> Tensor:
-    """(N, N), True for patches that show the same; each with itself."""
+def same_patches(patches: Sequence[Patch]) -> Tensor:
+    """(N, N), True for patches that show the same; each with itself.
+
+    Args:
+        patches: N of them.
+    """
     return torch.tensor([[one.overlaps(other) for other in patches] for one in patches])
 
 

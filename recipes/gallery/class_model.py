@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
-from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.evidence.verdict import rank
+from recipes.gallery.dataset_fields import DatasetFields
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
@@ -17,7 +17,6 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.options.words import read_words
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
-from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ OVERSHOOT = 5000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(EvidenceFields, NaturalRecipe):
+class ClassModel(DatasetFields):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
@@ -174,7 +173,7 @@ class ClassModel(EvidenceFields, NaturalRecipe):
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
         prior = None if self.prior is None else str(PriorChoice.parse(self.prior))
-        return super().settings() | self.judge_settings() | {"prior": prior, "text": list(self._words) or None}
+        return super().settings() | {"prior": prior, "text": list(self._words) or None}
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
         return super().recorded_settings(context) | self._chosen(context).settings()
@@ -235,8 +234,9 @@ class ClassModel(EvidenceFields, NaturalRecipe):
         from recipes.activations.predictions import top_classes
         from recipes.evidence.appearance import burnt
 
+        compared = super().metrics(context, units, images)
         images = (images * 255).round() / 255  # as they are on disk
-        rows: list[dict[str, Any]] = [{"burnt": share} for share in burnt(images).tolist()]
+        rows = [{**row, "burnt": share} for row, share in zip(compared, burnt(images).tolist(), strict=True)]
         shown = self._choice(context).shown_size(self.picture_size(context.model), context.model)
         networks: dict[str, tuple[Model, tuple[int, int] | None, str]]
         networks = {"network": (context.model, shown, address(self._output))}

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
-from recipes.evidence.evidence_fields import EvidenceFields
+from recipes.gallery.dataset_fields import DatasetFields
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
-from recipes.runner.context import RunContext, once
-from recipes.runner.natural_fields import NaturalRecipe
+from recipes.runner.context import RunContext
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.utils.data import Dataset
-
     from inverter import Model
     from objectives import Objective
-    from recipes.gallery.dataset_examples import DatasetExamples
     from recipes.outputs.manifest import Record
 
 GalleryObjective = Literal["channel", "neuron", "logit", "softmax"]
@@ -43,7 +37,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(EvidenceFields, NaturalRecipe):
+class Gallery(DatasetFields):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -82,12 +76,6 @@ class Gallery(EvidenceFields, NaturalRecipe):
     )
     attempts: int = option(1, "number of different pictures of each unit, which repel each other")
     negative: bool = option(False, "add a picture that minimises each unit", grows=True)
-    images: str | Sequence[str] | Dataset[Any] | None = option(
-        None,
-        "picture or folder to search for the patches that activate each unit most; may be repeated",
-        repeat=True,
-        was="dataset",
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,12 +134,7 @@ class Gallery(EvidenceFields, NaturalRecipe):
         channels = self._channels
         channels = channels if isinstance(channels, str | int) else ",".join(map(str, channels))
         prior = str(PriorChoice.parse(self.prior))
-        settings = (
-            super().settings()
-            | self.judge_settings()
-            | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
-        )
-        return settings | {"images": None if self.images is None else dataset_paths(self.images)}
+        return super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
@@ -216,30 +199,6 @@ class Gallery(EvidenceFields, NaturalRecipe):
             objective, prior, measure, [stage], choice.finish(prior), alpha=choice.alpha, activation=activation
         )
 
-    @once
-    def _examples(self, context: RunContext) -> DatasetExamples:
-        """The units' responses to the dataset; read from the output folder if they are there."""
-        from recipes.gallery.dataset_examples import DatasetExamples
-
-        assert self.images is not None  # only called with a dataset
-        units, size = self.units(context), self.picture_size(context.model)
-        return DatasetExamples(
-            context.model, self.images, units, size, Path(self.out), self.fresh, context.progress, context.executor
-        )
-
-    def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
-        if self.images is not None:
-            self._examples(context)
-
-    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
-        from inverter.scoring import evaluate, uncropped
-
-        if self.images is None:
-            return super().metrics(context, units, images)
-        problem = self.problem(context, units)
-        scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
-        return self._examples(context).metrics(units, scores.tolist())
-
     def closing(self, records: Sequence[Record]) -> str | None:
         silent = [record for record in records if record.status == SILENT]
         if not silent:
@@ -261,17 +220,3 @@ class Gallery(EvidenceFields, NaturalRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest)
-
-
-def dataset_paths(dataset: Any) -> list[str]:
-    """The source of a dataset's pictures for the manifest: its paths, or the type of a `torch` Dataset.
-
-    Args:
-        dataset: a path, several paths, or a Dataset.
-
-    Returns:
-        Paths, or the name of the type.
-    """
-    if isinstance(dataset, str | Path):
-        return [str(dataset)]
-    return [str(path) for path in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]

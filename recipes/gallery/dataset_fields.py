@@ -1,0 +1,75 @@
+"""The field of a recipe whose units are compared with natural pictures, and what it measures with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.evidence.evidence_fields import EvidenceFields
+from recipes.options.fields import option
+from recipes.runner.context import RunContext, once
+from recipes.runner.natural_fields import NaturalRecipe
+from recipes.runner.units import Problem, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+    from recipes.gallery.dataset_examples import DatasetExamples
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFields(EvidenceFields, NaturalRecipe):
+    """A recipe of units with the patches of natural pictures that activate them most."""
+
+    images: str | Sequence[str] | Dataset[Any] | None = option(
+        None,
+        "picture or folder to search for the patches that activate each unit most; may be repeated",
+        repeat=True,
+        was="dataset",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        images = None if self.images is None else dataset_paths(self.images)
+        return super().settings() | self.judge_settings() | {"images": images}
+
+    @once
+    def _examples(self, context: RunContext) -> DatasetExamples:
+        """The units' responses to the dataset; read from the output folder if they are there."""
+        from recipes.gallery.dataset_examples import DatasetExamples
+
+        assert self.images is not None  # only called with a dataset
+        units, size = list(self.units(context)), self.picture_size(context.model)
+        return DatasetExamples(
+            context.model, self.images, units, size, Path(self.out), self.fresh, context.progress, context.executor
+        )
+
+    def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
+        if self.images is not None:
+            self._examples(context)
+
+    def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
+        from inverter.scoring import evaluate, uncropped
+
+        if self.images is None:
+            return super().metrics(context, units, images)
+        problem = self.problem(context, units)
+        assert isinstance(problem, Problem)
+        scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
+        return self._examples(context).metrics(units, scores.tolist())
+
+
+def dataset_paths(dataset: Any) -> list[str]:
+    """The source of a dataset's pictures for the manifest: its paths, or the type of a `torch` Dataset.
+
+    Args:
+        dataset: a path, several paths, or a Dataset.
+
+    Returns:
+        Paths, or the name of the type.
+    """
+    if isinstance(dataset, str | Path):
+        return [str(dataset)]
+    return [str(path) for path in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
