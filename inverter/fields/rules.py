@@ -75,8 +75,11 @@ def output_field(
     if min(output.ndim, *(t.ndim for t in known)) <= 2:
         # A vector, as of a linear layer, depends on the full picture.
         return EVERYTHING if name in _POINTWISE | _RESHAPING | _REDUCING | _LINEAR | set(_ALONG) else None
-    if output.ndim != 4 or any(t.ndim != 4 for t in known):
-        return None  # maps that are reshaped to 3 or 5 dimensions are not traced
+    ranks = {output.ndim, *(t.ndim for t in known)}
+    if ranks in ({5}, {4, 5}):
+        return _union(before) if _of_channels(name, args, known, output) else None
+    if ranks != {4}:
+        return None  # maps that are reshaped to 3 dimensions are not traced
     return _of_maps(name, args, known, before, output)
 
 
@@ -120,6 +123,15 @@ def _of_maps(
         place = _ALONG[name]
         return _union(before) if (args[place] if len(args) > place else 0) % 4 < 2 else None
     return before[0] if name in _BATCH_NORM and stays and len(known) == 1 and not _by_batch(name, args) else None
+
+
+def _of_channels(name: str, args: Sequence[Any], known: Sequence[Tensor], output: Tensor) -> bool:
+    """True if an operation on (B, 1, C, H, W) works on the channels alone, as local response normalisation does."""
+    if any(t.shape[-2:] != output.shape[-2:] for t in known):
+        return False
+    if name == "constant_pad_nd":
+        return not any(args[1][:4])
+    return name in _POINTWISE | _RESHAPING or (name == "avg_pool3d" and list(args[1][1:]) == [1, 1])
 
 
 def _dimensions(args: Sequence[Any]) -> set[int]:
