@@ -1,8 +1,9 @@
 """Objectives: what to maximise in a picture, as one score per image computed from activations."""
 
 from objectives.base import OUTPUT, Activations, Objective
-from objectives.codes import DISTANCES, Distance, code
+from objectives.codes import DISTANCES, Distance, caricature, code
 from objectives.directions import Position, direction
+from objectives.facets import facet
 from objectives.gram import diverse, diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
@@ -20,11 +21,13 @@ __all__ = [
     "Position",
     "attention",
     "attention_head",
+    "caricature",
     "channel",
     "code",
     "direction",
     "diverse",
     "diversity",
+    "facet",
     "known_pixels",
     "layer",
     "list_objectives",

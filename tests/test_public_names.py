@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
-        "Activations DISTANCES Distance OUTPUT Objective Position attention attention_head channel code direction "
-        "diverse diversity known_pixels layer list_objectives logit neuron softmax text_match"
+        "Activations DISTANCES Distance OUTPUT Objective Position attention attention_head caricature channel code "
+        "direction diverse diversity facet known_pixels layer list_objectives logit neuron softmax text_match"
     ),
     "priors": (
         "Accentuate Cppn DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid Span "

@@ -122,7 +122,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(BadInput, match="give them where it is loaded"):
         load_model(both, normalize="half")
     for names in ({}, {"a:b": one}):
-        with pytest.raises(BadInput, match="several networks|expected a name of letters"):
+        with pytest.raises(BadInput, match=r"several networks|expected a name of letters"):
             load_model(names)
 
 
