@@ -18,9 +18,9 @@ def facet(
     layer: str,
     vector: Tensor | Sequence[float],
     mean: Tensor | Sequence[float] | None = None,
-    power: float = 2,
+    power: float = 4,
 ) -> Objective:
-    """A unit as far as a picture shows one of its facets: f(x) * max(.1, cos(g(x) - mean, vector))^power.
+    """A unit as far as a picture shows one of its facets: f(x) * ((1 + cos(g(x) - mean, vector)) / 2)^power.
 
     g is the mean over the positions of a lower layer. As in faceted feature visualization (Goh et al. 2021, "Multimodal
     neurons", appendix), a linear probe of that layer says which of the things that activate the unit is meant; here
@@ -47,7 +47,7 @@ def facet(
         >>> bright = Objective("bright", (), lambda activations: activations.image.mean((1, 2, 3)))
         >>> one = facet(bright, "conv", [3.0, 4.0])
         >>> one.score(Activations({"conv": torch.tensor([[3.0, 4.0], [4.0, -3.0]])}, torch.ones(2, 3, 4, 4)))
-        tensor([1.0000, 0.0100])
+        tensor([1.0000, 0.0625])
     """
     vectors = torch.as_tensor(vector, dtype=torch.float32, device="cpu").detach().clone()
     vectors = vectors[None] if vectors.ndim == 1 else vectors
@@ -72,7 +72,7 @@ def facet(
                 f"facet has {plural(expected.shape[1], 'number')}, but layer {layer!r} has "
                 f"{plural(code.shape[1], 'channel')}"
             )
-        return F.cosine_similarity(code - origin(code.device), expected, dim=1).clamp_min(0.1) ** power
+        return ((1 + F.cosine_similarity(code - origin(code.device), expected, dim=1)) / 2) ** power
 
     names = [f"facet({layer}#{i})" for i in range(len(vectors))]
     return unit * Objective(f"facet({layer})", (layer,), share, tuple(names))

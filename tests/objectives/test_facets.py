@@ -12,10 +12,10 @@ CODES = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 def test_a_facet_weighs_the_unit_by_the_angle_from_the_mean() -> None:
     seen = Activations({"unit": UNIT, "low": CODES + 5})
-    scores = facet(channel("unit", 0), "low", [0.0, 3.0], mean=[5.0, 5.0]).score(seen)
-    torch.testing.assert_close(scores, torch.tensor([0.02, 2.0, 1.0]))
+    scores = facet(channel("unit", 0), "low", [0.0, 3.0], mean=[5.0, 5.0], power=2).score(seen)
+    torch.testing.assert_close(scores, torch.tensor([0.5, 2.0, 1.4571068]))
     each = facet(channel("unit", 0), "low", torch.eye(2)[[0, 0, 1]], mean=[5.0, 5.0], power=1)
-    torch.testing.assert_close(each.score(seen), torch.tensor([2.0, 0.2, 2**0.5]))
+    torch.testing.assert_close(each.score(seen), torch.tensor([2.0, 1.0, 1 + 0.5**0.5]))
     assert each.count == 3 and len(set(each.labels)) == 3 and each.reads == ("unit", "low")
 
 
