@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.capture.axes import Axes
+from inverter.ensemble import Ensemble
 from inverter.fields.geometry import ReceptiveField
 from inverter.fields.receptive_field import follow
 from inverter.models import Model
@@ -49,12 +50,15 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
         size: (height, width) of the picture in pixels; default: the model's own.
 
     Returns:
-        One row for each module.
+        One row for each module; of several networks, `NAME:LAYER` of each in turn.
 
     Raises:
         BadInput: if the network cannot process such a picture.
     """
     size = model.size_for(size)
+    if isinstance(model, Ensemble):
+        tables = {name: layers(one, model.size_of(name, size)) for name, one in model.networks.items()}
+        return [replace(row, name=f"{name}:{row.name}") for name, rows in tables.items() for row in rows]
     seen = follow(model, size)
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
     rows = []
@@ -103,7 +107,11 @@ def outputs(model: Model, size: tuple[int, int] | None = None) -> dict[str, torc
     Raises:
         BadInput: if the network cannot process such a picture.
     """
-    seen = follow(model, model.size_for(size))
+    size = model.size_for(size)
+    if isinstance(model, Ensemble):
+        tables = {name: outputs(one, model.size_of(name, size)) for name, one in model.networks.items()}
+        return {f"{name}:{key}": shape for name, table in tables.items() for key, shape in table.items()}
+    seen = follow(model, size)
     found = {name: calls[0][0] for name, calls in seen.items() if name.startswith("output:")}
     found = found or {"output": seen[""][0][0]}
     return {name: tensor.shape for name, tensor in found.items() if tensor is not None}

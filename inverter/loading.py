@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from inverter.capture.axes import AxesByPattern
 from inverter.checkpoints import find_weights, load_weights
 from inverter.devices import as_device
+from inverter.ensemble import Ensemble
 from inverter.input_values import (
     Normalize,
     ShowChannels,
@@ -39,9 +41,9 @@ RANDOM = "random"
 
 @recording()
 def load_model(
-    spec: str | Path | nn.Module | Model,
-    weights: str | Path | None = None,
-    normalize: Normalize | None = None,
+    spec: str | Path | nn.Module | Model | Mapping[str, Any],
+    weights: str | Path | Mapping[str, str | Path] | None = None,
+    normalize: Normalize | Mapping[str, Normalize] | None = None,
     device: str | torch.device | None = None,
     input_size: InputSize | None = None,
     categories: Categories | None = None,
@@ -67,6 +69,8 @@ def load_model(
             - A `.pt2` file of `torch.export`, or a file in TorchScript. Both hold code, which runs.
 
             Of a network with an image and a text tower (`inverter.text`), the image tower is under inspection.
+            Several networks at once, which see the same picture, are {name: any of these} (`inverter.ensemble`): then
+            `weights` and `normalize` may be {name: value} as well, and all other arguments hold for each.
         weights: a `.safetensors` file, one that `torch.save` wrote (`.pt`, `.pth`, `.bin`, `.ckpt`, `.pth.tar`; loaded
             with `weights_only=True`: code in it is never run), the `.index.json` of one in several files, or a folder
             with one of these as Hugging Face names them. `random`: the initial weights of an architecture of
@@ -105,6 +109,18 @@ def load_model(
         >>> load_model(net, normalize="half", input_size=32)
         Model(module, 224 parameters, 32x32, on cpu)
     """
+    if isinstance(spec, Mapping):
+        networks = {
+            name: load_model(
+                one, _of(weights, name, spec), _of(normalize, name, spec), device, input_size, None, axes, value_range
+            )
+            for name, one in spec.items()
+        }
+        several = Ensemble(networks, () if categories is None else as_categories(categories))
+        several.take(show_channels=show_channels)
+        return several
+    if isinstance(weights, Mapping) or isinstance(normalize, Mapping):
+        raise BadInput("weights or normalize by the name of a network: give the networks by name too, {name: network}")
     given: Known = {}
     if normalize is not None:
         as_normalization(normalize)  # an unknown one is refused before the work
@@ -148,6 +164,16 @@ def load_model(
     module = as_layers(module).eval().requires_grad_(False).to(as_device(device))
     lay_out(module, Model.layout)
     return Model(module, spec=name, **(known | given))
+
+
+def _of(value: Any, name: str, networks: Mapping[str, Any]) -> Any:
+    """A network's own value of an argument that may be given by name."""
+    if not isinstance(value, Mapping):
+        return value
+    for each in value:
+        if each not in networks:
+            raise BadInput(f"no network {each!r}: the networks are {', '.join(map(str, networks))}")
+    return value.get(name)
 
 
 def _check_built(module: nn.Module) -> None:

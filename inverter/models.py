@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -81,6 +82,7 @@ class Model:
         show_channels: channels that a picture file shows, in order; () for all.
         layout: the memory order in which pictures enter: channels last, which is the fastest to convolve, until a
             forward pass raises an error that it does not raise in row-major order (a `view` of a map, for example).
+        networks: of several at once (`inverter.ensemble`), each by its name; empty for one network.
         categories: as given, a tuple.
         weights: as given.
         text: as given (`inverter.text`).
@@ -90,6 +92,7 @@ class Model:
     """
 
     layout: torch.memory_format = torch.channels_last
+    networks: Mapping[str, Model] = MappingProxyType({})
 
     def __init__(
         self,
@@ -321,7 +324,7 @@ class Model:
                 self.module(entering.contiguous())
 
     @contextmanager
-    def capture(self, reads: Sequence[str]) -> Iterator[Capture]:
+    def capture(self, reads: Sequence[str]) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
         """A context in which the network is frozen and `capture(x)` returns activations by address.
 
         An activation is a map (B, C, H, W) or a vector (B, C), whatever the order of axes in the network: tokens of
@@ -332,7 +335,7 @@ class Model:
                 `@all` the tensor as the layer outputs it.
 
         Yields:
-            A `Capture`, to be called with normalised pictures (B, C, H, W).
+            A `Capture`: a function of normalised pictures (B, C, H, W).
 
         Raises:
             LayerNotFound: for an unknown layer.

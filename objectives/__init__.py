@@ -1,9 +1,10 @@
 """Objectives: what to maximise in a picture, as one score per image computed from activations."""
 
 from objectives.base import OUTPUT, Activations, Objective
-from objectives.codes import DISTANCES, Distance, code
+from objectives.codes import DISTANCES, Distance, caricature, code
 from objectives.directions import Position, direction
 from objectives.distributions import distribution
+from objectives.facets import facet
 from objectives.feature_statistics import FeatureStatistics, LayerStatistics
 from objectives.gram import diverse, diversity
 from objectives.heads import attention, attention_head
@@ -25,12 +26,14 @@ __all__ = [
     "Position",
     "attention",
     "attention_head",
+    "caricature",
     "channel",
     "code",
     "direction",
     "distribution",
     "diverse",
     "diversity",
+    "facet",
     "known_pixels",
     "layer",
     "list_objectives",

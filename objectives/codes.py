@@ -1,8 +1,8 @@
-"""Codes: a target activation, and the distance of a picture's activation from it."""
+"""Codes: a target activation, the distance of a picture's activation from it, and its exaggeration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, Literal, get_args
 
 from torch import Tensor
@@ -62,21 +62,75 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
     """
     if distance not in DISTANCES:
         raise BadInput(f"code: unknown distance {distance!r}; expected one of {', '.join(DISTANCES)}")
+    measure = _MEASURES[distance]
+    return _compared("code", layer, target, names, lambda code, target: -measure(code, target), distance)
+
+
+def caricature(layer: str, target: Tensor, power: float = 1, names: Sequence[str] | None = None) -> Objective:
+    """A code, exaggerated: dot / |Phi0|^2 * max(.1, cos)^power over the entire code (Lucid's `dot_compare`).
+
+    A picture that maximises it has more of all that the layer finds in a photograph, each thing at its place (Olah,
+    "caricatures", Lucid issue 121). The photograph itself scores 1; a picture whose code is twice as long in the same
+    direction scores 2. The power weighs the direction against the length.
+
+    Args:
+        layer: address of any layer that outputs a tensor (B, ...).
+        target: (N, ...), one code for each image, or a single one (1, ...) for all, as `inverter.encode` returns them.
+        power: exponent of the cosine, >= 0.
+        names: names of the codes for their labels, as in `code`.
+
+    Returns:
+        The objective, with one target for each code.
+
+    Raises:
+        BadInput: for a negative power, and as `code`.
+        NotFound: when scored, if the layer was not captured.
+
+    Example:
+        >>> import torch
+        >>> caricature("conv", torch.tensor([[3.0, 4.0]])).score(Activations({"conv": torch.tensor([[6.0, 8.0]])}))
+        tensor([2.])
+    """
+    if power < 0:
+        raise BadInput(f"caricature: power must be >= 0, got {power}")
+
+    def exaggeration(code: Tensor, target: Tensor) -> Tensor:
+        cosine = F.cosine_similarity(code, target, dim=1).clamp_min(0.1)
+        return (code * target).sum(1) / target.square().sum(1) * cosine**power
+
+    return _compared("caricature", layer, target, names, exaggeration, power)
+
+
+def _targets(kind: str, layer: str, target: Tensor, names: Sequence[str] | None) -> tuple[Tensor, list[str]]:
+    """Codes (N, ...) and their names, checked."""
     if target.ndim < 2 or not target.numel():
-        raise BadInput(f"code: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
+        raise BadInput(f"{kind}: expected targets (N, ...), one code for each image, got shape {tuple(target.shape)}")
     targets = target.detach().float()
     names = [str(i) for i in range(len(targets))] if names is None else list(names)
     if len(names) != len(targets):
         got = f"{plural(len(names), 'name')} for {plural(len(targets), 'target')}"
-        raise BadInput(f"code: got {got}; expected one for each")
-    for name, target in zip(names, targets, strict=True):
-        if not bool(target.isfinite().all()):
-            raise BadInput(f"code: target {name} for layer {layer!r} is not finite")
-        if not bool(target.norm() > 0):  # of numbers below 1e-23 the squares are zero as well
+        raise BadInput(f"{kind}: got {got}; expected one for each")
+    for name, one in zip(names, targets, strict=True):
+        if not bool(one.isfinite().all()):
+            raise BadInput(f"{kind}: target {name} for layer {layer!r} is not finite")
+        if not bool(one.norm() > 0):  # of numbers below 1e-23 the squares are zero as well
             raise BadInput(
-                f"code: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
+                f"{kind}: target {name} for layer {layer!r} is all zero, so that a relative distance is undefined"
             )
-    on, measure = Targets(targets), _MEASURES[distance]
+    return targets, names
+
+
+def _compared(
+    kind: str,
+    layer: str,
+    target: Tensor,
+    names: Sequence[str] | None,
+    measure: Callable[[Tensor, Tensor], Tensor],
+    option: Hashable,
+) -> Objective:
+    """A measure of (B, n) codes and (B, n) or (1, n) targets, (B,), which has one option, as an objective."""
+    targets, names = _targets(kind, layer, target, names)
+    on = Targets(targets)
 
     def score(activations: Activations) -> Tensor:
         activation = activations[layer]
@@ -91,7 +145,7 @@ def code(layer: str, target: Tensor, distance: Distance = "l2", names: Sequence[
                 f"{plural(expected.shape[0], 'target')} for a batch of {plural(activation.shape[0], 'image')}: "
                 "give one target, or one per image"
             )
-        return -measure(activation.float().flatten(1), expected.flatten(1))
+        return measure(activation.float().flatten(1), expected.flatten(1))
 
-    labels = tuple(f"code({layer}:{name})" for name in names)
-    return Objective(f"code({layer})", (layer,), score, labels, form=("code", layer, distance), targets=(on,))
+    labels = tuple(f"{kind}({layer}:{name})" for name in names)
+    return Objective(f"{kind}({layer})", (layer,), score, labels, form=(kind, layer, option), targets=(on,))

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Final
 
 from objectives.base import Objective
-from objectives.codes import code
+from objectives.codes import caricature, code
 from objectives.directions import direction
 from objectives.distributions import distribution
+from objectives.facets import facet
 from objectives.gram import diversity
 from objectives.heads import attention, attention_head
 from objectives.logits import logit, softmax
@@ -31,6 +32,8 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "logit": logit,
         "softmax": softmax,
         "code": code,
+        "caricature": caricature,
+        "facet": facet,
         "diversity": diversity,
         "known_pixels": known_pixels,
         "natural": natural,

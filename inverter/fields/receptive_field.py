@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from inverter.capture.addresses import Address, resolve
 from inverter.capture.outputs import first_tensor, named_tensors
+from inverter.ensemble import Ensemble
 from inverter.failures import batched, cannot_process
 from inverter.fields.geometry import Axis, PlaceWindow, ReceptiveField
 from inverter.fields.tracker import FieldTracker
@@ -97,7 +98,8 @@ def receptive_fields(
         size: (height, width) of the picture in pixels; default: the model's own.
 
     Returns:
-        Address -> receptive field; None where it is unknown or the layer does not run. That of a token is unknown;
+        Address -> receptive field; None where it is unknown, the layer does not run, or is of one of several networks
+        that is shown the picture at another size. That of a token is unknown;
         it is represented by the token's patch and the patches next to it, with `traced` False.
 
     Raises:
@@ -113,6 +115,8 @@ def receptive_fields(
     for layer in layers:
         model.check_layer(layer)
     size = model.size_for(size)
+    if isinstance(model, Ensemble):
+        return _of_networks(model, layers, size)
     addresses = {layer: resolve(model.module, layer) for layer in layers}
     seen = follow(model, size, list(addresses.values()))
     found = {}
@@ -122,6 +126,17 @@ def receptive_fields(
         traced = address.call < len(calls) and not address.token
         field = calls[address.call][1] if traced else None
         found[layer] = field or _patches(model, layer, size)
+    return found
+
+
+def _of_networks(model: Ensemble, layers: Sequence[str], size: tuple[int, int]) -> dict[str, ReceptiveField | None]:
+    """The receptive fields of layers of several networks."""
+    found: dict[str, ReceptiveField | None] = dict.fromkeys(layers)
+    for layer in layers:
+        if layer not in ("", "output"):
+            name, own = model.owner(layer)
+            if model.size_of(name, size) == size:
+                found[layer] = receptive_fields(model.networks[name], [own], size)[own]
     return found
 
 

@@ -108,6 +108,10 @@ def resolve_layer(
         NotFound: for an unknown layer.
         MissingLibrary: for a library that is not installed.
     """
+    if model.networks:
+        raise BadInput(
+            f"attribution is of one network, got {', '.join(model.networks)}: explain them one after the other"
+        )
     method = choice.method()
     if method.extra:
         import_library(method.extra, method.name)

@@ -79,6 +79,15 @@ class _Renamed(argparse.Action):
         self.now.required = False
 
 
+class _ByNetwork(argparse.Action):
+    """A flag that is given once for one network, and several times, with their names, for several."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, flag: str | None = None) -> None:
+        earlier = getattr(namespace, self.dest, [])
+        several = [*([earlier] if isinstance(earlier, str) else earlier), values]
+        setattr(namespace, self.dest, values if len(several) == 1 else several)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     root = _Parser(
@@ -143,7 +152,7 @@ def _add_field(group: Any, field: Field[Any]) -> None:
     added = group.add_argument(
         flag,
         type=kind(field),
-        action="append" if field.metadata.get("repeat") else "store",
+        action=_action(field),
         choices=choices,
         metavar=None if choices else kind(field).__name__.upper().replace("STR", "TEXT"),
         default=argparse.SUPPRESS,
@@ -161,6 +170,12 @@ def _add_field(group: Any, field: Field[Any]) -> None:
             dest=field.name,
             help=argparse.SUPPRESS,
         )
+
+
+def _action(field: Field[Any]) -> str | type[argparse.Action]:
+    if field.metadata.get("networks"):
+        return _ByNetwork
+    return "append" if field.metadata.get("repeat") else "store"
 
 
 def _add_run(commands: Any) -> None:

@@ -158,15 +158,17 @@ def _run_file(file: str, changes: Sequence[str] = (), **overrides: Any) -> int:
     return _run(load_recipe(file, changes, **overrides))
 
 
-def _layers(model: str = "builtin", size: str | None = None, **options: Any) -> int:
+def _layers(size: str | None = None, **options: Any) -> int:
     from inverter import layers, load_model
     from inverter.layer_info import outputs
     from priors.base import as_size
     from recipes.cli.tables import print_ends, print_layers
+    from recipes.options.networks import networks
 
     side = checked_size(size)
     shown = None if side is None else as_size(side)
-    loaded = load_model(model, **options).assuming(shown)
+    options |= networks(options)
+    loaded = load_model(options.pop("model", "builtin"), **options).assuming(shown)
     print_layers(layers(loaded, shown))
     print_ends(loaded, loaded.size_for(shown), outputs(loaded, shown))
     return 0

@@ -117,7 +117,7 @@ def _checked(where: str, field: Field[Any], value: Any) -> Any:
         if isinstance(tables, list) and any(isinstance(table, dict) for table in tables):
             texts = tuple(str(PriorChoice.parse(table)) for table in tables)
             value = texts[0] if value is not tables else list(texts)
-    if field.name == "with_" and isinstance(value, dict):  # `[with]`
+    if isinstance(value, dict) and (field.name == "with_" or field.metadata.get("networks")):  # `[with]`, `[model]`
         return value
     expected = kind(field)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):

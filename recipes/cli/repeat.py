@@ -17,6 +17,7 @@ from inverter import __version__
 from inverter_errors import BadInput, MissingFile, NotFound
 from recipes import find_recipe
 from recipes.options.fields import key_of
+from recipes.options.networks import from_python
 from recipes.options.suggest import nearest
 from recipes.outputs.manifest import PASSING, Manifest, Record, describe, other_network, versions
 from recipes.runner.recipe import UnitRecipe
@@ -117,7 +118,7 @@ def _recipe(manifest: Manifest, path: Path) -> type[UnitRecipe]:
     if recipe is None or not issubclass(recipe, UnitRecipe):
         what = "makes no pictures by optimisation" if recipe else "is none that this version knows"
         raise BadInput(f"{path}: the recipe {manifest.recipe!r} {what}, so it cannot be repeated")
-    if manifest.settings.get("model") == "module":
+    if from_python(manifest.settings.get("model")):
         raise BadInput(f"{path}: the model was given from Python as a module; only one with a name can be repeated")
     return recipe
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model, Settings
-from inverter.capture.capture import Capture
 from inverter.settings import Precision
 from inverter_errors import BadInput
 from objectives import Activations, Objective
@@ -144,7 +143,9 @@ def balanced(parts: Sequence[tuple[Objective, float]], scale: Callable[[Objectiv
     return sum(scaled[1:], scaled[0])
 
 
-def _gradient(model: Model, capture: Capture, objective: Objective, part: Tensor) -> Tensor:
+def _gradient(
+    model: Model, capture: Callable[[Tensor], dict[str, Tensor]], objective: Objective, part: Tensor
+) -> Tensor:
     with torch.enable_grad():
         shown = part.detach().requires_grad_()
         score = objective.score(Activations(capture(model.normalize(shown)), shown)).sum()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput, plural
 from recipes.options.fields import MACHINE, OUTPUT, check_integer, option
 from recipes.options.names import address
+from recipes.options.networks import written
 from recipes.runner.base import Recipe
 from recipes.runner.network_fields import NetworkFields
 
@@ -158,7 +159,7 @@ class TrainInverter(NetworkFields, Recipe):
         from inverter.learned_inverter import save_inverter
 
         facts = self._facts(training, crops)
-        training.inverter.about |= {"model": self.model_name, "step": training.step} | facts
+        training.inverter.about |= {"model": written(self.model), "step": training.step} | facts
         save_inverter(self.out, training.inverter)
         partial = self._checkpoint.with_name(f".{self._checkpoint.name}.partial")
         torch.save(training.state() | {"facts": facts}, partial)

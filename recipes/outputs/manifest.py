@@ -246,13 +246,16 @@ def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | N
     ):
         if key in model and key in other and model[key] != other[key]:
             return f"the model's {what} is {other[key]}, not {model[key]}"
+    for name, one in model.get("networks", {}).items():
+        if changed := other_network(one, other.get("networks", {}).get(name, {})):
+            return f"{changed} (network {name})"
     return None
 
 
 def describe(model: Model) -> Mapping[str, Any]:
     """Describes a model, as it is now, for the manifest: source, weights, input size and normalisation.
 
-    Its `tiles` are the rows and columns in which a picture file shows the channels.
+    Its `tiles` are the rows and columns in which a picture file shows the channels; its `networks`, each of several.
     """
     from inverter.result import tile_grid
 
@@ -269,4 +272,5 @@ def describe(model: Model) -> Mapping[str, Any]:
         "show_channels": list(model.show_channels),
         "tiles": list(tile_grid(len(model.show_channels or model.mean))),
         "device": str(model.device),
+        **({"networks": {name: describe(one) for name, one in model.networks.items()}} if model.networks else {}),
     }

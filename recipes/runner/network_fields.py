@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recipes.options.fields import NETWORK, option
 from recipes.options.input_values import written_size, written_values
+from recipes.options.networks import KEYS, networks, written
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,20 +20,26 @@ if TYPE_CHECKING:
 class NetworkFields:
     """The fields of a recipe with a network under inspection."""
 
-    model: str | nn.Module | Model = option(
+    model: str | nn.Module | Model | Mapping[str, Any] | Sequence[str] = option(
         "builtin",
         "builtin, torchvision:NAME, timm:NAME, hf:ORG/NAME, hf:FOLDER, open_clip:ARCH/TAG, FILE.py:FACTORY, or an "
-        "exported file (FILE.pt2, TorchScript)",
+        "exported file (FILE.pt2, TorchScript); several networks at once: a=..., repeated with other names",
         group=NETWORK,
+        networks=True,
     )
-    weights: str | None = option(
+    weights: str | Mapping[str, str] | Sequence[str] | None = option(
         None,
         "weights: .safetensors, or a checkpoint (.pt, .pth, .bin, .ckpt); random: those that an architecture "
-        "starts with",
+        "starts with; of several networks: a=..., repeated",
         group=NETWORK,
+        networks=True,
     )
-    normalize: str | None = option(
-        None, "imagenet, half, none, or 'm,m,m/s,s,s' (default: that of the model's source)", group=NETWORK
+    normalize: str | Mapping[str, str] | Sequence[str] | None = option(
+        None,
+        "imagenet, half, none, or 'm,m,m/s,s,s' (default: that of the model's source); of several networks: "
+        "a=..., repeated",
+        group=NETWORK,
+        networks=True,
     )
     input_size: str | int | Sequence[int] | None = option(
         None, "H or HxW: the network's own input size (default: that of its source, else --size)", group=NETWORK
@@ -58,10 +65,11 @@ class NetworkFields:
         """The network under inspection."""
         from inverter import load_model
 
+        known = networks({key: getattr(self, key) for key in KEYS})
         model = load_model(
-            self.model,
-            self.weights,
-            self.normalize,
+            known["model"],
+            known["weights"],
+            known["normalize"],
             getattr(self, "device", None),
             self.input_size,
             self.categories,
@@ -78,10 +86,7 @@ class NetworkFields:
 
     def network_settings(self) -> dict[str, Any]:
         """The fields as the manifest has them, each written in one way."""
-        network = {"model": self.model_name, "input_size": written_size(self.input_size)}
+        known = networks({key: getattr(self, key) for key in KEYS})
+        network = {key: written(value) for key, value in known.items()}
+        network["input_size"] = written_size(self.input_size)
         return network | written_values(self.value_range, self.show_channels)
-
-    @property
-    def model_name(self) -> str:
-        """The network's name for the manifest: its spec, or `module` for one that was given from Python."""
-        return self.model if isinstance(self.model, str) else str(getattr(self.model, "spec", "module"))

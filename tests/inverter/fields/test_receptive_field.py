@@ -272,3 +272,11 @@ def test_a_mean_over_one_axis_sees_all_of_it_alone() -> None:
     field = receptive_fields(load_model(After(lambda x: x.mean(2, keepdim=True)), input_size=8), ["last"])["last"]
     assert field is not None
     assert (field.y.size, field.x.size) == (math.inf, 3)
+
+
+def test_local_response_normalisation_works_on_the_channels_alone() -> None:
+    """GoogLeNet of Caffe and AlexNet of its paper have it after their first layers."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2))
+    field = receptive_fields(load_model(net, input_size=40), ["2"])["2"]
+    assert field == receptive_fields(load_model(nn.Sequential(net[0], net[2]), input_size=40), ["1"])["1"]
+    assert field is not None and field.size == 9
