@@ -56,19 +56,23 @@ class NetworkFields:
 
     def load(self) -> Model:
         """The network under inspection."""
-        from inverter import load_model
+        from recipes.runner.cuda_start import starting_gpu
 
-        model = load_model(
-            self.model,
-            self.weights,
-            self.normalize,
-            getattr(self, "device", None),
-            self.input_size,
-            self.categories,
-            value_range=self.value_range,
-            show_channels=self.show_channels,
-            axes=self.axes,
-        )
+        device = getattr(self, "device", None)
+        with starting_gpu(device):
+            from inverter import load_model
+
+            model = load_model(
+                self.model,
+                self.weights,
+                self.normalize,
+                device,
+                self.input_size,
+                self.categories,
+                value_range=self.value_range,
+                show_channels=self.show_channels,
+                axes=self.axes,
+            )
         return model.assuming(self.shown_size)
 
     @property
