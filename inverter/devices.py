@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from inverter_errors import BadInput, plural
 
@@ -37,3 +38,15 @@ def as_device(device: str | torch.device | None) -> torch.device:
     if found.type == "mps" and not torch.backends.mps.is_available():
         raise BadInput("device 'mps' is not available: this machine has none; use device auto or cpu")
     return found
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; to a GPU it is copied from pinned memory while the CPU goes on.
+
+    Args:
+        tensor: of any shape.
+        device: where it goes.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

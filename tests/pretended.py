@@ -136,6 +136,7 @@ class PretendedDevice(TorchDispatchMode):
         torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(..., device=...)` is made on the CPU and moved
         self._open.callback(torch._C._set_only_lift_cpu_tensors, lifting)
         self._open.enter_context(patch.multiple(torch.cuda, **_CUDA))
+        self._open.enter_context(patch.object(Tensor, "pin_memory", lambda tensor, *_: tensor))
         self._open.callback(setattr, PretendedDevice, "current", PretendedDevice.current)
         PretendedDevice.current = self
         return super().__enter__()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from inverter import Model
+from inverter.devices import sent
 from recipes.activations.reducers import Reducer, Rows
 from recipes.executors.in_process import InProcess
 from recipes.pictures.sets import PictureSet
@@ -63,7 +64,7 @@ class ForwardPass:
             for part in self.pictures.batches(self.size, self.batch, start, stop):
                 kept = {}
                 if part.indices:
-                    found = capture(model.normalize(part.images.to(model.device)))
+                    found = capture(model.normalize(sent(part.images, model.device)))
                     kept = {layer: self.reducer.rows(layer, found[layer], part.indices) for layer in self.layers}
                 yield BatchRows(part.stop, kept, part.skipped)
 

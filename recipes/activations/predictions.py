@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model
+from inverter.devices import sent
 from inverter_errors import BadInput
 from objectives import OUTPUT
 
@@ -59,7 +60,7 @@ def top_classes(
     size = model.size_for(size)
     with model.capture([output]) as capture:
         for part in images.split(batch):
-            shown = part.to(model.device)
+            shown = sent(part, model.device)
             if shown.shape[2:] != size:
                 shown = F.interpolate(shown, size, mode="bilinear", antialias=True, align_corners=False)
             scores = capture(model.normalize(shown))[output].float()

@@ -7,11 +7,13 @@ import os
 import pickle
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import plural
 from recipes.executors.dispatch import Done, Event, Failed, Lost, Progressed, Ready, dispatch
 from recipes.executors.threads import default_threads, wait_passively
 from recipes.executors.worker import Worker, packed, portable
@@ -48,6 +50,11 @@ class Processes:
         self.load, self.workers, self.device = load, workers, device
         self.threads = threads or max(1, default_threads() // workers)
         self.gpus = _visible_gpus() if spread and device.type == "cuda" else []
+        if len(self.gpus) in range(1, workers):
+            warnings.warn(
+                f"{workers} workers share {plural(len(self.gpus), 'GPU')}: set workers to {len(self.gpus)}",
+                stacklevel=2,
+            )
 
     def map(self, work: Work, jobs: Sequence[Any], on_progress: Callable[[int, float], None]) -> Results:
         payload = packed(pickle.dumps, self.load, work)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from inverter import Model, ReceptiveField
 from inverter.batching import pictures_at_once
+from inverter.devices import sent
 from objectives.units import as_map
 from recipes.activations.collect import CollectedActivations
 from recipes.activations.map_geometry import Overlay, overlay, window
@@ -147,7 +148,7 @@ class PatchRecords:
             for batch in part.batches(self.collected.size, together):
                 if not batch.indices:
                     continue
-                activations = capture(self.model.normalize(batch.images.to(self.model.device)))[self.layer]
+                activations = capture(self.model.normalize(sent(batch.images, self.model.device)))[self.layer]
                 for index, image, activation in zip(
                     batch.indices, batch.images, as_map(activations, self.layer).float().cpu(), strict=True
                 ):

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from inverter_errors import RunFailed
+
 AHEAD = 2
 """Jobs that may wait, each with the pictures of a batch; `submit` blocks until there are fewer."""
 THREADS = 8
@@ -76,5 +78,7 @@ class Writer:
         if self._error is None:
             try:
                 job()
+            except MemoryError:  # of this process, not of the batch at work, which would be halved for it
+                self._error = RunFailed("no memory was left to write a picture: set a smaller batch_size or size")
             except Exception as error:
                 self._error = error

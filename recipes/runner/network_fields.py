@@ -63,20 +63,23 @@ class NetworkFields:
 
     def load(self) -> Model:
         """The network under inspection."""
-        from inverter import load_model
+        from recipes.runner.cuda_start import starting_gpu
 
-        known = networks({key: getattr(self, key) for key in KEYS})
-        model = load_model(
-            known["model"],
-            known["weights"],
-            known["normalize"],
-            getattr(self, "device", None),
-            self.input_size,
-            self.categories,
-            value_range=self.value_range,
-            show_channels=self.show_channels,
-            axes=self.axes,
-        )
+        device, known = getattr(self, "device", None), networks({key: getattr(self, key) for key in KEYS})
+        with starting_gpu(device):
+            from inverter import load_model
+
+            model = load_model(
+                known["model"],
+                known["weights"],
+                known["normalize"],
+                device,
+                self.input_size,
+                self.categories,
+                value_range=self.value_range,
+                show_channels=self.show_channels,
+                axes=self.axes,
+            )
         return model.assuming(self.shown_size)
 
     @property

@@ -58,15 +58,19 @@ class NetworkRecipe(NetworkFields, UnitRecipe):
 
     def together(self, context: RunContext, units: Sequence[Unit]) -> int:
         """As many as fit into a GPU's memory, in batches of equal size, which are recorded as one graph."""
+        import torch
+
         from inverter.batching import pictures_at_once
 
         model, size = context.model, self.picture_size(context.model)
         layers = [address(layer) for layer in dict.fromkeys(unit.layer for unit in units if unit.requested)]
         if model.device.type != "cuda" or self.deterministic or not layers:  # free memory must not decide on last bits
             return super().together(context, units)
-        fits = pictures_at_once(model, layers, size, gradient=True)
-        alike = max(Counter(unit.batch for unit in units).values())
-        return -(-alike // -(-alike // fits))
+        workers, alike = self.workers or 1, max(Counter(unit.batch for unit in units).values())
+        sharing = -(-workers // max(1, torch.cuda.device_count()))  # workers of one GPU
+        fits = max(1, pictures_at_once(model, layers, size, gradient=True) // sharing)
+        rounds = -(-alike // (fits * workers))
+        return -(-alike // (rounds * workers))
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
         settings = super().recorded_settings(context)

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from inverter.isolation.device_faults import out_of_memory
+from inverter_errors import RunFailed
 from recipes.outputs.writer import AHEAD, Writer
 
 
@@ -50,3 +52,16 @@ def test_the_first_error_is_raised_at_once_and_ends_what_follows_it() -> None:
             writer.submit(lambda: done.append("next job"))
     writer.drain()
     assert done == ["other part"]
+
+
+def test_memory_that_runs_out_here_is_not_taken_for_that_of_the_batch_at_work() -> None:
+    writer = Writer()
+
+    def fails() -> None:
+        raise MemoryError
+
+    writer.submit(fails)
+    writer.drain()
+    with pytest.raises(RunFailed, match="no memory was left to write a picture") as caught:
+        writer.check()
+    assert not out_of_memory(caught.value)

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from recipes.runner.context import RunContext
 from recipes.runner.recipe import NetworkRecipe
 from recipes.runner.run import batches
 from recipes.runner.units import Unit
+from tests.pretended import PretendedDevice
 
 
 def gallery(net: nn.Module, out: Path, **options: object) -> Gallery:
@@ -395,3 +397,17 @@ def test_a_unit_that_only_wakes_after_the_first_steps_is_not_silent(tmp_path: Pa
     assert record.status == "ok"
     assert record.score is not None
     assert record.score > 0
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "expected"),
+    [("0-7", {}, 8), ("0-99", {}, 50), ("0-99", {"workers": 4}, 13), ("0-99", {"deterministic": True}, 64)],
+)
+def test_a_gpu_takes_batches_of_equal_size_that_fit_and_busy_every_worker(
+    channels: str, options: dict[str, Any], expected: int
+) -> None:
+    with PretendedDevice():  # 64 pictures fit
+        model = load_model(nn.Sequential(nn.Conv2d(3, 128, 3), nn.ReLU()), input_size=16, device="cuda")
+        recipe = Gallery(model=model, layer="0", channels=channels, device="cuda", **options)
+        context = RunContext(recipe, model)
+        assert recipe.together(context, recipe.units(context)) == expected
