@@ -16,7 +16,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext, once
-from recipes.runner.natural_fields import NaturalRecipe
+from recipes.runner.natural_fields import CLASS_WEIGHT, NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class Gallery(EvidenceFields, NaturalRecipe):
     @property
     def layers(self) -> tuple[str, ...]:
         return texts("all" if self.layer is None else self.layer)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        return CLASS_WEIGHT if self.objective in CLASSES else super().usual_natural_weight
 
     @property
     def _channels(self) -> str | int | Sequence[int]:
