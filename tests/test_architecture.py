@@ -130,7 +130,8 @@ def test_every_recipe_is_in_the_catalogue_and_every_entry_is_a_recipe() -> None:
             for each in node.body
         )
         and any(
-            isinstance(base, ast.Name) and base.id.endswith(("Recipe", "PhotoIcons", "Patches", "NaturalFields")) for base in node.bases
+            isinstance(base, ast.Name) and base.id.endswith(("Recipe", "PhotoIcons", "Patches", "DatasetFields"))
+            for base in node.bases
         )
     }
     assert defined == {f"{entry.module}.{entry.class_name}" for entry in CATALOGUE}

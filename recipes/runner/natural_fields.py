@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import FeatureStatistics, Objective
 
-NATURAL_WEIGHT = 0.7
-"""Default weight, relative to the objective's score: docs/natural.md has the table that chose it."""
+UNIT_WEIGHT, CLASS_WEIGHT = 0.03, 0.7
+"""Default weights, relative to the score: an activation can grow without bound, so that the weight that suits logits
+would leave a unit hardly visible. docs/natural.md has what was tried."""
 BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
+
+
+BUNDLED = "own"
+"""In place of a file: the statistics that come with the bundled network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +33,21 @@ class NaturalFields:
 
     natural: str | FeatureStatistics | None = option(
         None,
-        "hold the features to those of natural images: a file of inverter statistics --model, or bn for the running "
-        "statistics of the network's batch normalisation",
+        "hold the features to those of natural images: a file of inverter statistics --model, bn for the running "
+        "statistics of the network's batch normalisation, or own for those that come with the bundled network",
         group=OPTIMISATION,
     )
     natural_weight: float | None = option(
-        None, "weight of the natural statistics relative to the objective's score (default: .7)", group=OPTIMISATION
+        None,
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03)",
+        group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        """The weight where none is given."""
+        return UNIT_WEIGHT
 
     def check_natural(self) -> None:
         """Raises a BadInput for a weight out of range, or without statistics."""
@@ -64,7 +76,11 @@ class NaturalFields:
 
         if self.natural == BATCH_NORM:
             return batch_norm_statistics(model)
-        if isinstance(self.natural, str | Path):
+        if self.natural == BUNDLED:
+            from inverter.sources.builtin import FEATURES
+
+            statistics = FeatureStatistics.load(FEATURES)
+        elif isinstance(self.natural, str | Path):
             statistics = FeatureStatistics.load(self.natural)
             if self.natural_sha256 not in (None, _digest(self.natural)):
                 raise BadInput(f"{self.natural} has changed since the run; give the run's own file")
@@ -79,7 +95,7 @@ class NaturalFields:
             return {}
         named = isinstance(self.natural, str | Path)
         settings: dict[str, Any] = {"natural": str(self.natural) if named else "statistics"}
-        if recorded and named and self.natural != BATCH_NORM:
+        if recorded and named and self.natural not in (BATCH_NORM, BUNDLED):
             settings["natural_sha256"] = _digest(str(self.natural))
         return settings
 
@@ -93,7 +109,7 @@ class NaturalFields:
         order = list(model.shapes([*reads, *statistics.layers], model.input_size))
         last = max(map(order.index, reads), default=len(order))
         layers = [layer for layer in statistics.layers if order.index(layer) <= last] or [next(iter(statistics.layers))]
-        return naturally(objective, statistics, self.natural_weight or NATURAL_WEIGHT, layers)
+        return naturally(objective, statistics, self.natural_weight or self.usual_natural_weight, layers)
 
 
 @dataclass(frozen=True, kw_only=True)
