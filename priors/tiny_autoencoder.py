@@ -19,7 +19,7 @@ STRIDE = 8
 
 
 class _Bounded(nn.Module):
-    """3 tanh(x / 3): latents beyond those of pictures have hardly any effect."""
+    """3 tanh(x / 3): latents beyond those of pictures have no effect."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 3 * torch.tanh(x / 3)
