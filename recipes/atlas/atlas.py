@@ -275,9 +275,6 @@ class Atlas(EvidenceFields, NaturalRecipe):
         survey = self._surveys(context)[layer.folder]
         return metrics(layer.model, layer.address, survey, files, images, Path(self.out) / layer.folder)
 
-    def natural_size(self, context: RunContext) -> tuple[int, int]:
-        return self._surveys(context)[""].found.size
-
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
         second = tuple(layer.folder for layer in self._layers(context) if layer.folder)
         return super().evidence(context, [each for each in records if not each.file.startswith(second)], folder)
