@@ -1,4 +1,4 @@
-"""The field of a recipe whose units are compared with natural pictures, and what it measures with them."""
+"""A recipe whose units are compared with natural pictures: its field, and what it measures with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetFields(EvidenceFields, NaturalRecipe):
+class DatasetRecipe(EvidenceFields, NaturalRecipe):
     """A recipe of units with the patches of natural pictures that activate them most."""
 
     images: str | Sequence[str] | Dataset[Any] | None = option(
