@@ -12,6 +12,7 @@ from inverter_errors import BadInput
 from recipes.atlas.layer_choice import HELP as WITH_HELP
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.atlas.layout_names import LAYOUTS, Layout
+from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -37,7 +38,7 @@ CLASS_SHARE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Atlas(NaturalRecipe):
+class Atlas(EvidenceFields, NaturalRecipe):
     """A map of a layer's activations across many images, with an icon for each region (Carter et al. 2019).
 
     Activations are laid out in two dimensions and binned into the cells of a grid. For a cell's mean direction v, its
@@ -93,6 +94,7 @@ class Atlas(NaturalRecipe):
         if self.size is not None:
             raise BadInput("size is now icon, the side of the icons: pictures have the network's input size")
         PriorChoice.parse(self.prior)
+        self.check_judge()
         if not isinstance(self.layer, str) or not self.layer:
             raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
         if self.with_ is not None:
@@ -135,13 +137,14 @@ class Atlas(NaturalRecipe):
         return None
 
     def settings(self) -> dict[str, Any]:
-        images = self.images
-        if isinstance(images, str | Path):
-            named = [str(images)]
-        else:
-            named = list(map(str, images)) if isinstance(images, Sequence) else [type(images).__name__]
-        own = {"images": named, "grid": ",".join(map(str, self.sides)), "positions": str(self.sampled_positions)}
-        settings = super().settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
+        from recipes.pictures.sets import dataset_paths
+
+        own = {
+            "images": dataset_paths(self.images),
+            "grid": ",".join(map(str, self.sides)),
+            "positions": str(self.sampled_positions),
+        }
+        settings = super().settings() | self.judge_settings() | own | {"prior": str(PriorChoice.parse(self.prior))}
         return settings if self.with_ is None else settings | {"with": str(self.with_)}
 
     def recorded_settings(self, context: RunContext) -> dict[str, Any]:
@@ -271,6 +274,10 @@ class Atlas(NaturalRecipe):
         files = [unit.file.removeprefix(layer.folder) for unit in units]
         survey = self._surveys(context)[layer.folder]
         return metrics(layer.model, layer.address, survey, files, images, Path(self.out) / layer.folder)
+
+    def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
+        second = tuple(layer.folder for layer in self._layers(context) if layer.folder)
+        return super().evidence(context, [each for each in records if not each.file.startswith(second)], folder)
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import table

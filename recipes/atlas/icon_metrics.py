@@ -15,6 +15,7 @@ from inverter import Model, receptive_fields
 from recipes.atlas.cells import own_cell
 from recipes.atlas.class_effects import class_effects
 from recipes.atlas.survey import Survey
+from recipes.evidence.verdict import two_patches_means
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.manifest import Record
 from recipes.outputs.rendering.showing import Showing
@@ -100,6 +101,7 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
                 "activations": sum(record.metrics["count"] for record in made),
                 "cosine": sum(record.metrics["cosine"] for record in made) / len(made),
                 "own_cell_nearest": sum(record.metrics["own"] for record in made) / len(made),
+                **two_patches_means(made),
                 "seconds_an_icon": sum(record.seconds for record in made) / len(made),
             }
         )

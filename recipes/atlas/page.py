@@ -9,6 +9,8 @@ from typing import Any
 
 from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
+from recipes.evidence.report import EVIDENCE
+from recipes.evidence.report import notices as evidence_notices
 from recipes.outputs.atomic import write_text
 from recipes.outputs.manifest import Manifest
 from recipes.outputs.provenance import provenance
@@ -60,7 +62,7 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
     """
     view = ManifestView(manifest)
     units = view.units
-    notices = view.notices("icon", RESUMES)
+    notices = view.notices("icon", RESUMES) + evidence_notices(units)
     if notice := class_notice([unit.get("metrics") or {} for unit in units]):
         notices.append(f"{notice[0].upper()}{notice[1:]}.")
     name = next((unit["name"] for unit in units if unit.get("name")), None)
@@ -70,7 +72,7 @@ def render_atlas(manifest: Mapping[str, Any]) -> str:
         subtitle="Activation atlas" if name is None else f"Activation atlas of the class {name}",
         stats=_stats(view),
         notices=notices,
-        parts=["atlas_map"],
+        parts=["atlas_map", "evidence"],
         data={
             "across": ACROSS,
             "atlases": [
@@ -136,6 +138,7 @@ def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
     examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in metrics.get("examples") or []]
     return {
         **{key: metrics.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
+        **{key: value for key, value in metrics.items() if key.split(" ")[0] in EVIDENCE},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),
         "sheet": picture_url(below + sheet_file(metrics["grid"], metrics["row"], metrics["column"])),

@@ -107,7 +107,14 @@ def same_patches(patches: Sequence[Patch]) -> Tensor:
     Args:
         patches: N of them.
     """
-    return torch.tensor([[one.overlaps(other) for other in patches] for one in patches])
+    same, of_file = torch.zeros(len(patches), len(patches), dtype=torch.bool), dict[Path, list[int]]()
+    for place, patch in enumerate(patches):
+        of_file.setdefault(patch.file, []).append(place)
+    for places in of_file.values():
+        for one in places:
+            for other in places:
+                same[one, other] = patches[one].overlaps(patches[other])
+    return same
 
 
 @torch.no_grad()

@@ -9,6 +9,9 @@ from inverter_errors import plural
 from recipes.evidence.verdict import TWO_PATCHES, fools
 from recipes.pages.manifest_view import Stat
 
+EVIDENCE = frozenset({TWO_PATCHES, "path", "path_departs", "fails"})
+"""What a page shows below a picture: metrics by the first word of their names."""
+
 
 def notices(units: Sequence[Mapping[str, Any]]) -> list[str]:
     """A sentence on the pictures that fool, if there are any.

@@ -98,11 +98,20 @@ def summary(records: Iterable[Record], labels: Sequence[str]) -> list[dict[str, 
             if ranks:
                 row[f"{label}_first"] = sum(place == 0 for place in ranks) / len(ranks)
                 row[f"{label}_top5"] = sum(place is not None for place in ranks) / len(ranks)
-            key = two_patches_key(label)
-            if shares := [share for one in members if (share := one.metrics.get(key)) is not None]:
-                row[key] = fmean(shares)
-        rows.append(row | {"fools": sum(fools(one.metrics) for one in members) / len(members)})
+        fooled = sum(fools(one.metrics) for one in members) / len(members)
+        rows.append(row | two_patches_means(members) | {"fools": fooled})
     return rows
+
+
+def two_patches_means(records: Sequence[Record]) -> dict[str, float]:
+    """The mean share of right answers of each judge, by metric.
+
+    Args:
+        records: of the pictures.
+    """
+    keys = dict.fromkeys(key for each in records for key in each.metrics if key.split(" ")[0] == TWO_PATCHES)
+    known = {key: [value for each in records if (value := each.metrics.get(key)) is not None] for key in keys}
+    return {key: fmean(values) for key, values in known.items() if values}
 
 
 def fools(metrics: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
-from recipes.gallery.dataset_fields import DatasetFields
+from recipes.gallery.dataset_recipe import DatasetRecipe
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
@@ -38,7 +38,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(DatasetFields):
+class Gallery(DatasetRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit

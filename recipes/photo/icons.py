@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
+from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.input_values import checked_size
@@ -63,7 +64,7 @@ class Icon:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoIcons(NaturalRecipe):
+class PhotoIcons(EvidenceFields, NaturalRecipe):
     """Activation vectors a_(y,x) of a photo, each as the picture that maximises a . Phi(x) * max(.1, cos)^power.
 
     The objective is the dot product of Olah et al. 2018, times the power of the cosine of Carter et al. 2019, averaged
@@ -102,6 +103,7 @@ class PhotoIcons(NaturalRecipe):
         if not 0 <= self.power <= 100:
             raise BadInput(f"power must be in [0, 100], got {self.power!r}")
         PriorChoice.parse(self.prior)
+        self.check_judge()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -109,7 +111,11 @@ class PhotoIcons(NaturalRecipe):
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
-        return super().settings() | {"layer": list(self.layers), "prior": str(PriorChoice.parse(self.prior))}
+        return (
+            super().settings()
+            | self.judge_settings()
+            | {"layer": list(self.layers), "prior": str(PriorChoice.parse(self.prior))}
+        )
 
     def _photo(self, model: Model) -> Tensor:
         from recipes.pictures.reading import fit, read_picture
@@ -236,8 +242,19 @@ class PhotoIcons(NaturalRecipe):
         for unit, mean in zip(units, means, strict=True):
             icon = self._icons(context)[unit]
             cosine = float(F.cosine_similarity(mean, icon.vector, dim=0))
-            rows.append({**icon.metrics, "cosine": cosine})
+            rows.append({**icon.metrics, "cosine": cosine, "patches": [self._patch(context, layer, icon)]})
         return rows
+
+    def _patch(self, context: RunContext, layer: str, icon: Icon) -> dict[str, Any]:
+        """Where in the photo the layer is most like an icon: its own position, else where its vector responds most."""
+        maps = self._maps(context)[layer]
+        response = (icon.vector @ maps.flatten(1)).view(maps.shape[1:])
+        y, x = icon.metrics.get("position") or divmod(int(response.argmax()), maps.shape[2])
+        pool = checked_size(self.pool, "pool") or 1
+        high, wide = (pool, pool) if isinstance(pool, int) else pool
+        photo = next(unit for unit in self.units(context) if unit.objective == ORIGINAL)
+        at = [y * high + high // 2, x * wide + wide // 2]
+        return {"picture": photo.file, "name": photo.image, "value": float(response[y, x]), "at": at}
 
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.photo.page import render_photo

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recipes.evidence.report import evidence_stats, notices
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.pages.html import picture_url, render_page
 from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, took
@@ -37,7 +38,8 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
         title=view.named or str(metrics.get("source") or "photo"),
         subtitle=f"{KINDS.get(str(manifest.get('recipe')), 'Icons')} · {view.spec}",
         stats=_stats(view),
-        notices=view.notices("picture", RESUMES, "manifest.json has the reasons."),
+        notices=view.notices("picture", RESUMES, "manifest.json has the reasons.") + notices(view.units),
+        parts=["evidence"],
         data={
             "photo": picture_url(photo.get("file")),
             "size": list(view.shape or (1, 1)),
@@ -73,4 +75,9 @@ def _stats(view: ManifestView) -> list[Stat]:
     if channels := sum(unit.get("objective") == "channel" for unit in made):
         stats.append(Stat("Channels", f"{channels:,}"))
     stats += took((unit.get("seconds") for unit in made), "icon")
-    return stats + view.settings_stats("icon", "steps", "power", "prior", "seed") + view.weights()
+    return (
+        stats
+        + view.settings_stats("icon", "steps", "power", "prior", "seed")
+        + evidence_stats(view.rows)
+        + view.weights()
+    )

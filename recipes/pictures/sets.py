@@ -228,3 +228,17 @@ class _Numbers(Sequence[str]):
         if not 0 <= index < self.total:
             raise IndexError(index)
         return f"{index:0{self.digits}d}"
+
+
+def dataset_paths(dataset: Any) -> list[str]:
+    """The source of a dataset's pictures for the manifest: its paths, or the type of a `torch` Dataset.
+
+    Args:
+        dataset: a path, several paths, or a Dataset.
+
+    Returns:
+        Paths, or the name of the type.
+    """
+    if isinstance(dataset, str | Path):
+        return [str(dataset)]
+    return [str(path) for path in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]

@@ -18,6 +18,7 @@ function particulars(cell) {
   const facts = element("dl", { class: "facts" }, ...[["activations", grouped.format(cell.count)], ["cosine", text(cell.cosine)]]
     .map(([label, value]) => element("div", {}, element("dt", {}, label), element("dd", {}, value))));
   const parts = [icon, facts];
+  if (hasEvidence({ metrics: cell })) parts.push(makeEvidence({ metrics: cell }));
   if (cell.status && cell.status !== "ok") parts.push(element("p", { class: "bad" }, cell.status));
   if (cell.classes?.length) {
     const most = cell.classes[0].effect;

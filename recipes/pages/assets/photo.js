@@ -38,6 +38,7 @@ function show(button) {
     element("h2", {}, `${layer.name} · ${place(cell)}`),
     element("p", { class: "summary" }, `magnitude ${text(cell.magnitude)} · cosine of the icon ${text(cell.cosine)}`),
     icon,
+    ...(hasEvidence({ metrics: cell }) ? [makeEvidence({ metrics: cell })] : []),
     element("ul", { class: "channels" }, ...strongestOf(cell)));
   fragment.write(new URLSearchParams({ layer: layer.name, at: cell.position.join(",") }));
 }

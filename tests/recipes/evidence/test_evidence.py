@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from inverter import Model
-from recipes import Gallery
+from recipes import Dictionary, Gallery
 from recipes.evidence.appearance import appearance, slope
 from recipes.evidence.verdict import failures, summary
 from recipes.outputs.atomic import write_png
@@ -64,6 +64,18 @@ def test_a_finished_run_is_not_measured_again(made: dict[str, Any], monkeypatch:
     first = Gallery(**made).run(None)
     monkeypatch.setattr("recipes.evidence.evidence.evidence", lambda *_: pytest.fail("measured again"))
     assert _metrics(Gallery(**made).run(None)) == _metrics(first)
+
+
+def test_icons_of_a_photo_are_compared_with_its_patches(made: dict[str, Any], tmp_path: Path) -> None:
+    photo = sorted((tmp_path / "photographs").glob("*.png"))[0]
+    shared = {key: made[key] for key in ("model", "layer", "steps", "out", "precision")}
+    recipe = Dictionary(**shared, image=str(photo), positions=["2,2", "15,15"], icon=16, judge="builtin")
+    report = recipe.run(None)
+    icons = [record for record in report.records if record.objective == "direction"]
+    assert [record.metrics["patches"][0]["at"] for record in icons] == [[2, 2], [15, 15]]
+    for record in report.records:
+        assert ("two_patches" in record.metrics) == (record.objective != "original")
+    assert report.manifest.table[0]["pictures"] == len(report.records) - 1
 
 
 def _metrics(report: Report) -> Any:

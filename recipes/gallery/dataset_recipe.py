@@ -1,4 +1,4 @@
-"""The field of a recipe whose units are compared with natural pictures, and what it measures with them."""
+"""A recipe whose units are compared with natural pictures: its field, and what it measures with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetFields(EvidenceFields, NaturalRecipe):
+class DatasetRecipe(EvidenceFields, NaturalRecipe):
     """A recipe of units with the patches of natural pictures that activate them most."""
 
     images: str | Sequence[str] | Dataset[Any] | None = option(
@@ -32,6 +32,8 @@ class DatasetFields(EvidenceFields, NaturalRecipe):
     )
 
     def settings(self) -> dict[str, Any]:
+        from recipes.pictures.sets import dataset_paths
+
         images = None if self.images is None else dataset_paths(self.images)
         return super().settings() | self.judge_settings() | {"images": images}
 
@@ -59,17 +61,3 @@ class DatasetFields(EvidenceFields, NaturalRecipe):
         assert isinstance(problem, Problem)
         scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
         return self._examples(context).metrics(units, scores.tolist())
-
-
-def dataset_paths(dataset: Any) -> list[str]:
-    """The source of a dataset's pictures for the manifest: its paths, or the type of a `torch` Dataset.
-
-    Args:
-        dataset: a path, several paths, or a Dataset.
-
-    Returns:
-        Paths, or the name of the type.
-    """
-    if isinstance(dataset, str | Path):
-        return [str(dataset)]
-    return [str(path) for path in dataset] if isinstance(dataset, Sequence) else [type(dataset).__name__]
