@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 RESTORED = "restored"
 """The objective of the result in the manifest."""
 LEARNING_RATE = 0.01
-SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
-"""Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
-HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
-"""Options for missing areas: skip connections would not see what surrounds a hole (Ulyanov et al. 2018)."""
+PRIOR: dict[str, Any] = {"skip": 16, "shake": 0.0, "average": 0.97}
+"""Options of the deep image prior: skip connections draw detail early."""
 STROKE = 4
-"""A hole deeper than this, in pixels, is an area."""
+"""A hole deeper than this, in pixels, is an area, which the prior alone would leave blurred."""
+COPIED = 0.25
+"""Weight, in an area, of the pixels that are copied from what surrounds it; a known pixel has 1."""
 SMALLEST = 8
 """Smallest side, in pixels, that the deep image prior supports."""
 
@@ -208,16 +208,29 @@ class Inpaint(PictureFields, UnitRecipe):
         known = pictures * masks  # the masked pixels are not used from here on
         if units[0].objective == MASKED:
             return Given(known)
-        objective = known_pixels(known, masks, [str(unit.image) for unit in units])
+        names = [str(unit.image) for unit in units]
+        score = objective = known_pixels(known, masks, names)
+        if depth(masks[0]) > STROKE:  # a batch is of one kind
+            objective = known_pixels(self._completed(known, masks, names), masks + COPIED * (1 - masks), names)
         channels, size = known.shape[1], (known.shape[2], known.shape[3])
         bfloat16 = {"float32": False, "bfloat16": True}.get(self.precision)
-        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED  # a batch is of one kind
-        prior = DeepImage(len(units), size, bfloat16=bfloat16, image_channels=channels, **options)
+        prior = DeepImage(len(units), size, bfloat16=bfloat16, image_channels=channels, **PRIOR)
         stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
         model = no_network(context.model.device, channels)
         return Problem(
-            objective, prior, objective, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
+            objective, prior, score, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
         )
+
+    def _completed(self, known: Tensor, masks: Tensor, names: Sequence[str]) -> Tensor:
+        """The pictures with their missing areas copied from what surrounds them, (B, C, H, W)."""
+        import torch
+
+        from inverter.engine import unit_seeds
+        from recipes.inpainting.patches import completed
+
+        seeds = unit_seeds([f"completed({name})" for name in names], self.seed)
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        return torch.stack([completed(*each) for each in zip(known, masks, generators, strict=True)])
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the missing pixels as they are in the files, with 8 bits a channel."""
