@@ -31,17 +31,10 @@ RESTORED = "restored"
 """The objective of the result in the manifest."""
 DEEP_IMAGE = "deep-image"
 LEARNING_RATE = 0.01
-<<<<<<< HEAD
-SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
-"""Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
-HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
-"""Options for missing areas: skip connections would not see what surrounds a hole (Ulyanov et al. 2018)."""
 SMOOTH = {"decay": 1.0, "limit": 1.5}
 """Options of a natural decoder: what is known goes on into a hole."""
-=======
 PRIOR: dict[str, Any] = {"skip": 16, "shake": 0.0, "average": 0.97}
 """Options of the deep image prior: skip connections draw detail early."""
->>>>>>> h6
 STROKE = 4
 """A hole deeper than this, in pixels, is an area, which the prior alone would leave blurred."""
 COPIED = 0.25
@@ -217,6 +210,7 @@ class Inpaint(PictureFields, UnitRecipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from inverter.identity import no_network
         from objectives import known_pixels
+        from recipes.inpainting.masks import depth
 
         pictures, masks = self._batch(context, units)
         if units[0].objective == ORIGINAL:
@@ -224,43 +218,30 @@ class Inpaint(PictureFields, UnitRecipe):
         known = pictures * masks  # the masked pixels are not used from here on
         if units[0].objective == MASKED:
             return Given(known)
-<<<<<<< HEAD
-        objective = known_pixels(known, masks, [str(unit.image) for unit in units])
-        prior, stage = self._prior(known, masks)
-        model = no_network(context.model.device, known.shape[1])
-=======
         names = [str(unit.image) for unit in units]
         score = objective = known_pixels(known, masks, names)
-        if depth(masks[0]) > STROKE:  # a batch is of one kind
+        if self._choice.name == DEEP_IMAGE and depth(masks[0]) > STROKE:  # a batch is of one kind
             objective = known_pixels(self._completed(known, masks, names), masks + COPIED * (1 - masks), names)
-        channels, size = known.shape[1], (known.shape[2], known.shape[3])
-        bfloat16 = {"float32": False, "bfloat16": True}.get(self.precision)
-        prior = DeepImage(len(units), size, bfloat16=bfloat16, image_channels=channels, **PRIOR)
-        stage = {"learning_rate": self.learning_rate or LEARNING_RATE, "schedule": "constant"}
-        model = no_network(context.model.device, channels)
->>>>>>> h6
+        prior, stage = self._prior(known)
+        model = no_network(context.model.device, known.shape[1])
         return Problem(
             objective, prior, score, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
         )
 
-<<<<<<< HEAD
-    def _prior(self, known: Tensor, masks: Tensor) -> tuple[Prior, dict[str, Any]]:
-        """The prior of a batch of one kind, and the settings with which it is optimised."""
+    def _prior(self, known: Tensor) -> tuple[Prior, dict[str, Any]]:
+        """The prior of a batch, and the settings with which it is optimised."""
         from inverter.identity import no_network
         from priors import DeepImage
-        from recipes.inpainting.masks import depth
 
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
         size, channels = (known.shape[2], known.shape[3]), known.shape[1]
         if self._choice.name != DEEP_IMAGE:  # from a random start: one that matches the known pixels fills no hole
             options: dict[str, Any] = SMOOTH if self._choice.name == "decoder" else {}
             return self._choice.make(len(known), size, no_network("cpu", channels), **options), rate
-        options = HOLES if depth(masks[0]) > STROKE else SCATTERED
-        options = options | {"bfloat16": {"float32": False, "bfloat16": True}.get(self.precision)}
-        options = options | {"image_channels": channels} | dict(self._choice.options)
-        prior = DeepImage(len(known), size, **options)
+        options = PRIOR | {"bfloat16": {"float32": False, "bfloat16": True}.get(self.precision)}
+        prior = DeepImage(len(known), size, **options | {"image_channels": channels} | dict(self._choice.options))
         return prior, {"learning_rate": LEARNING_RATE, "schedule": "constant"} | rate
-=======
+
     def _completed(self, known: Tensor, masks: Tensor, names: Sequence[str]) -> Tensor:
         """The pictures with their missing areas copied from what surrounds them, (B, C, H, W)."""
         import torch
@@ -271,7 +252,6 @@ class Inpaint(PictureFields, UnitRecipe):
         seeds = unit_seeds([f"completed({name})" for name in names], self.seed)
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         return torch.stack([completed(*each) for each in zip(known, masks, generators, strict=True)])
->>>>>>> h6
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the missing pixels as they are in the files, with 8 bits a channel."""
