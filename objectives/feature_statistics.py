@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from inverter_errors import BadInput, MissingFile, NotFound
@@ -155,7 +155,7 @@ class FeatureStatistics:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        save_file(tensors, partial, about)
+        partial.write_bytes(save(tensors, about))
         partial.replace(path)
 
     @classmethod

@@ -21,6 +21,8 @@ from inverter_errors import MissingFile
 
 DATA = Path(__file__).parents[1] / "data"
 WEIGHTS = DATA / "builtin.safetensors"
+FEATURES = DATA / "features_of_builtin.safetensors"
+"""Feature statistics of the network on pictures of its own world."""
 RECORD = DATA / "builtin.json"
 INPUT_SIZE = 128
 MEAN = (0.5, 0.5, 0.5)

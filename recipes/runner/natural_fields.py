@@ -22,14 +22,18 @@ BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
 
 
+BUNDLED = "own"
+"""In place of a file: the statistics that come with the bundled network."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NaturalFields:
     """A recipe that may add `objectives.naturally` to its objective, whatever that is."""
 
     natural: str | FeatureStatistics | None = option(
         None,
-        "hold the features to those of natural images: a file of inverter statistics --model, or bn for the running "
-        "statistics of the network's batch normalisation",
+        "hold the features to those of natural images: a file of inverter statistics --model, bn for the running "
+        "statistics of the network's batch normalisation, or own for those that come with the bundled network",
         group=OPTIMISATION,
     )
     natural_weight: float | None = option(
@@ -64,7 +68,11 @@ class NaturalFields:
 
         if self.natural == BATCH_NORM:
             return batch_norm_statistics(model)
-        if isinstance(self.natural, str | Path):
+        if self.natural == BUNDLED:
+            from inverter.sources.builtin import FEATURES
+
+            statistics = FeatureStatistics.load(FEATURES)
+        elif isinstance(self.natural, str | Path):
             statistics = FeatureStatistics.load(self.natural)
             if self.natural_sha256 not in (None, _digest(self.natural)):
                 raise BadInput(f"{self.natural} has changed since the run; give the run's own file")
@@ -79,7 +87,7 @@ class NaturalFields:
             return {}
         named = isinstance(self.natural, str | Path)
         settings: dict[str, Any] = {"natural": str(self.natural) if named else "statistics"}
-        if recorded and named and self.natural != BATCH_NORM:
+        if recorded and named and self.natural not in (BATCH_NORM, BUNDLED):
             settings["natural_sha256"] = _digest(str(self.natural))
         return settings
 

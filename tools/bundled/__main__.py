@@ -34,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--export", action="store_true", help="write the file from the checkpoint without training"
         )
+    features = commands.add_parser("measure-features", help="measure the network's features on synthetic images")
+    features.add_argument("--out", type=Path, help="the safetensors file to write (default: the packaged one)")
     sheet = commands.add_parser("contact-sheet", help="draw some images of every class on one page")
     sheet.add_argument("--out", type=Path, default=ROOT / "docs/images/world.jpg")
     sheet.add_argument("--seed", type=int, default=1)
@@ -89,6 +91,11 @@ def main(argv: list[str] | None = None) -> int:
             from tools.bundled.sheet import contact_sheet
 
             contact_sheet(arguments.out, arguments.seed)
+        elif arguments.command == "measure-features":
+            from inverter.sources.builtin import FEATURES
+            from tools.bundled.measure_features import run as measure
+
+            print(f"{measure(arguments.out or FEATURES).images} images measured")
         elif arguments.command == "train-network":
             _train_network(arguments)
         elif arguments.command == "train-inverter":

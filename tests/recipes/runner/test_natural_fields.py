@@ -80,6 +80,14 @@ def test_the_manifest_records_the_file_and_repeat_and_resume_notice_another(
         repeat(out, "features.stage2/1")
 
 
+def test_the_bundled_network_has_statistics_of_its_own_world(model: Model) -> None:
+    recipe = Gallery(model="builtin", layer="features.stage2", natural="own", out="OUT")
+    found = recipe.feature_statistics(model)
+    assert found is not None and found.images == 560 and next(iter(found.layers)) == "features.stem"
+    with pytest.raises(BadInput, match="feature statistics of builtin"):
+        recipe.feature_statistics(Model(nn.Sequential(nn.Conv2d(3, 4, 3)), input_size=(32, 32)))
+
+
 def test_layers_after_the_objectives_own_are_left_out(model: Model) -> None:
     from objectives import channel, logit
 
