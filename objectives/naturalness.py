@@ -129,17 +129,17 @@ def distances(layer: str, activation: Tensor, usual: Tensor) -> Tensor:
 
 
 def naturally(
-    objective: Objective, statistics: FeatureStatistics, weight: float = 0.7, layers: Sequence[str] | None = None
+    objective: Objective, statistics: FeatureStatistics, weight: float = 0.03, layers: Sequence[str] | None = None
 ) -> Objective:
     """An objective together with `natural`, whose weight is relative to the size of the objective's own score.
 
-    f(x) + weight |f(x)| natural(x), where |f(x)| counts as a constant: it has no gradient. So one weight fits logits of
-    30 and activations of 1,000, and an objective that is still near zero is hardly held back.
+    f(x) + weight |f(x)| natural(x), where |f(x)| counts as a constant: it has no gradient. So one weight fits
+    activations of 1 and of 1,000, and an objective that is still near zero is hardly held back.
 
     Args:
         objective: what is maximised.
         statistics: of the same network.
-        weight: of the distance, relative to the score.
+        weight: of the distance, relative to the score: about .03 for activations, .7 for logits.
         layers: as in `natural`.
 
     Returns:
@@ -154,7 +154,7 @@ def naturally(
         >>> statistics = FeatureStatistics({"conv": usual}, "module", "", 400, (224, 224), "photographs")
         >>> from objectives import channel
         >>> naturally(channel("conv", 0), statistics).score(Activations({"conv": torch.full((1, 1, 1, 1), 4.0)}))
-        tensor([-7.2000])
+        tensor([3.5200])
     """
     distance = natural(layers, statistics)
 

@@ -17,6 +17,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.options.words import read_words
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.runner.context import RunContext, once
+from recipes.runner.natural_fields import CLASS_WEIGHT
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ class ClassModel(DatasetFields):
                 continue  # another prior has a learning rate of its own
             if getattr(self, key) in (None, "auto"):
                 object.__setattr__(self, key, value)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        return CLASS_WEIGHT
 
     @property
     def _words(self) -> tuple[str, ...]:

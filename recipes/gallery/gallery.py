@@ -15,6 +15,7 @@ from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext
+from recipes.runner.natural_fields import CLASS_WEIGHT
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Gallery(DatasetFields):
     @property
     def layers(self) -> tuple[str, ...]:
         return texts("all" if self.layer is None else self.layer)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        return CLASS_WEIGHT if self.objective in CLASSES else super().usual_natural_weight
 
     @property
     def _channels(self) -> str | int | Sequence[int]:

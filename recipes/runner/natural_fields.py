@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import FeatureStatistics, Objective
 
-NATURAL_WEIGHT = 0.7
-"""Default weight, relative to the objective's score: docs/natural.md has the table that chose it."""
+UNIT_WEIGHT, CLASS_WEIGHT = 0.03, 0.7
+"""Default weights relative to the score, of units and of classes: an activation can grow without bound, so that the same
+weight as for logits would leave the unit weak. docs/natural.md has the pictures' description and the table."""
 BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
 
@@ -37,9 +38,16 @@ class NaturalFields:
         group=OPTIMISATION,
     )
     natural_weight: float | None = option(
-        None, "weight of the natural statistics relative to the objective's score (default: .7)", group=OPTIMISATION
+        None,
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03)",
+        group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        """The weight where none is given."""
+        return UNIT_WEIGHT
 
     def check_natural(self) -> None:
         """Raises a BadInput for a weight out of range, or without statistics."""
@@ -101,7 +109,7 @@ class NaturalFields:
         order = list(model.shapes([*reads, *statistics.layers], model.input_size))
         last = max(map(order.index, reads), default=len(order))
         layers = [layer for layer in statistics.layers if order.index(layer) <= last] or [next(iter(statistics.layers))]
-        return naturally(objective, statistics, self.natural_weight or NATURAL_WEIGHT, layers)
+        return naturally(objective, statistics, self.natural_weight or self.usual_natural_weight, layers)
 
 
 @dataclass(frozen=True, kw_only=True)
