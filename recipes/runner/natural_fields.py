@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from objectives import FeatureStatistics, Objective
 
 UNIT_WEIGHT, CLASS_WEIGHT = 0.03, 0.7
-"""Default weights relative to the score, of units and of classes: an activation can grow without bound, so that the same
-weight as for logits would leave the unit weak. docs/natural.md has the pictures' description and the table."""
+"""Default weights, relative to the score: an activation can grow without bound, so that the weight that suits logits
+would leave a unit hardly visible. docs/natural.md has what was tried."""
 BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
 
