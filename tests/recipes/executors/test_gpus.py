@@ -11,7 +11,7 @@ import torch
 from recipes.executors.processes import Processes
 
 
-def nothing() -> Any:
+def no work() -> Any:
     """Instead of a network: the work below needs none."""
 
 
