@@ -12,8 +12,8 @@ def starting_gpu(device: str | None) -> Iterator[None]:
     """A context in which the GPU starts in a thread of its own; when it ends, the GPU has started.
 
     Args:
-        device: as the user wrote it. Without a GPU, or for another device, this has no effect; an error of it is
-            reported where it is used.
+        device: as the user wrote it. Without a GPU, or for another device, it has no effect; what is wrong with it is
+            said where it is used.
     """
     if device not in (None, "auto") and not str(device).startswith("cuda"):
         yield

@@ -11,7 +11,7 @@ import torch
 from recipes.executors.processes import Processes
 
 
-def no work() -> Any:
+def no_network() -> Any:
     """Instead of a network: the work below needs none."""
 
 
@@ -22,7 +22,7 @@ def visible(_model: object, seconds: float, _on_progress: object) -> str:
 
 def test_each_worker_sees_one_of_the_gpus_that_this_process_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    executor = Processes(nothing, 2, 1, torch.device("cuda"))
+    executor = Processes(no_network, 2, 1, torch.device("cuda"))
     assert executor.gpus == ["3", "5"]
     seen, meeting = set[str](), executor.map(visible, [0.5] * 100, lambda *_: None)
     for _, gpu in meeting:
@@ -37,11 +37,11 @@ def test_more_workers_than_gpus_are_reported(monkeypatch: pytest.MonkeyPatch, wo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        Processes(nothing, workers, 1, torch.device("cuda"))
+        Processes(no_network, workers, 1, torch.device("cuda"))
     assert [str(each.message)[: len(says or "")] for each in caught] == ([says] if says else [])
 
 
 @pytest.mark.parametrize(("device", "spread"), [("cpu", True), ("cuda", False)])
 def test_a_named_gpu_or_a_cpu_is_not_divided(monkeypatch: pytest.MonkeyPatch, device: str, spread: bool) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    assert Processes(nothing, 2, 1, torch.device(device), spread).gpus == []
+    assert Processes(no_network, 2, 1, torch.device(device), spread).gpus == []

@@ -1,4 +1,4 @@
-"""A GPU starts while the network is loaded; without one, and for a bad one, the context does nothing."""
+"""A GPU starts while the network is loaded; without one, and for a bad one, it has no effect."""
 
 import threading
 
