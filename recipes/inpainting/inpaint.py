@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput, plural
 from recipes.options.fields import option, texts
 from recipes.options.input_values import written_values
-from recipes.options.priors import STARTS, PriorChoice, PriorLike
-from recipes.options.suggest import nearest
+from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import MASKED, ORIGINAL
 from recipes.runner.context import RunContext, once
@@ -36,6 +35,8 @@ SCATTERED = {"skip": 16, "shake": 0.0, "average": 0.97}
 """Options of the deep image prior for missing pixels or strokes: skip connections draw detail early."""
 HOLES = {"skip": 0, "shake": 0.03, "average": 0.97}
 """Options for missing areas: skip connections would not see what surrounds a hole (Ulyanov et al. 2018)."""
+SMOOTH = {"decay": 1.0, "limit": 1.5}
+"""Options of a natural decoder: what is known goes on into a hole."""
 STROKE = 4
 """A hole deeper than this, in pixels, is an area."""
 SMALLEST = 8
@@ -74,9 +75,7 @@ class Inpaint(PictureFields, UnitRecipe):
     show_channels: str | int | Sequence[int] | None = option(
         None, "channels that picture files show: three as red,green,blue, or one (default: all)"
     )
-    prior: PriorLike = option(
-        "deep-image", f"deep-image, or one that starts from the known pixels: {', '.join(STARTS)}, with options"
-    )
+    prior: PriorLike = option("deep-image", f"{HELP}; of the others, decoder fills areas with natural texture")
     out: str = option("restored", "output folder")
     steps: int | None = option(400, "optimisation steps for each picture")
     size: int | None = option(None, "longest side of the pictures in pixels (default: their own)")
@@ -94,8 +93,7 @@ class Inpaint(PictureFields, UnitRecipe):
             raise BadInput(f"got {given}; expected one of them: mask pictures, or a fraction of the pixels")
         if self.missing is not None and not 0 < self.missing < 1:
             raise BadInput(f"missing must be a fraction above 0 and below 1, got {self.missing!r}")
-        if (name := self._choice.name) not in (DEEP_IMAGE, *STARTS):
-            raise BadInput(f"prior {name} cannot start from a picture{nearest(name, (DEEP_IMAGE, *STARTS))}")
+        PriorChoice.parse(self.prior)
         if self.missing is not None and self.damaged:
             raise BadInput(
                 "damaged describes the pixels under a mask; with missing, the pictures are intact: leave out damaged"
@@ -228,17 +226,19 @@ class Inpaint(PictureFields, UnitRecipe):
 
     def _prior(self, known: Tensor, masks: Tensor) -> tuple[Prior, dict[str, Any]]:
         """The prior of a batch of one kind, and the settings with which it is optimised."""
+        from inverter.identity import no_network
         from priors import DeepImage
         from recipes.inpainting.masks import depth
 
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        if self._choice.name != DEEP_IMAGE:  # missing pixels start from the mean colour of the others
-            mean = known.sum((2, 3), keepdim=True) / masks.sum((2, 3), keepdim=True)
-            return self._choice.at((known + (1 - masks) * mean).clamp(0, 1)), rate
-        options: dict[str, Any] = HOLES if depth(masks[0]) > STROKE else SCATTERED
+        size, channels = (known.shape[2], known.shape[3]), known.shape[1]
+        if self._choice.name != DEEP_IMAGE:  # from a random start: one that matches the known pixels fills no hole
+            options: dict[str, Any] = SMOOTH if self._choice.name == "decoder" else {}
+            return self._choice.make(len(known), size, no_network("cpu", channels), **options), rate
+        options = HOLES if depth(masks[0]) > STROKE else SCATTERED
         options = options | {"bfloat16": {"float32": False, "bfloat16": True}.get(self.precision)}
-        options = options | {"image_channels": known.shape[1]} | dict(self._choice.options)
-        prior = DeepImage(len(known), (known.shape[2], known.shape[3]), **options)
+        options = options | {"image_channels": channels} | dict(self._choice.options)
+        prior = DeepImage(len(known), size, **options)
         return prior, {"learning_rate": LEARNING_RATE, "schedule": "constant"} | rate
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:

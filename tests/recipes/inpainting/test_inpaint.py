@@ -20,6 +20,7 @@ from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 from recipes.inpainting.inpaint import HOLES, SCATTERED
 from recipes.inpainting.masks import check_mask, depth, random_mask, scaled, scaled_mask
+from recipes.options.priors import PriorChoice
 from recipes.pictures.reading import read_picture
 from recipes.runner.context import RunContext
 from recipes.runner.report import Report
@@ -327,3 +328,21 @@ def test_a_photograph_without_a_quarter_of_its_pixels_is_restored(photographs: T
     assert metrics["missing"] == 0.25
     assert metrics["psnr_of_mean"] < 16
     assert metrics["psnr"] >= 25
+
+
+def test_another_prior_fills_the_hole_with_what_it_draws(tmp_path: Path) -> None:
+    source = tmp_path / "decoder.py"
+    source.write_text(
+        "import torch\nfrom torch import nn\n\ndef make():\n    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Conv2d(3, 3, 1), nn.Upsample(scale_factor=4, mode='bilinear'), nn.Sigmoid())\n"
+    )
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (20, 16), (180, 90, 70)).save(photo)
+    save_mask(tmp_path / "mask.png")
+    prior = f"decoder:decoder={source}:make,bfloat16=false"
+    recipe = Inpaint(
+        image=str(photo), mask=str(tmp_path / "mask.png"), prior=prior, steps=60, out=str(tmp_path / "out")
+    )
+    (restored,) = recipe.run(None).requested
+    assert restored.prior == str(PriorChoice.parse(prior))
+    assert restored.metrics["psnr"] > 15  # mid-grey would be at 14.2 dB
