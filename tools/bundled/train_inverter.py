@@ -44,6 +44,6 @@ def run(arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             save_checkpoint(arguments.checkpoint, training.state())
             progress(training.step, settings.steps, {"error": error, "code": apart, "seconds": training.seconds})
     measured = held_out_error(model, training.inverter, test)
-    training.inverter.about = {"settings": training.state()["settings"], "measured": measured}
+    training.inverter.about = {"settings": training.state()["settings"], "step": training.step, "measured": measured}
     save_inverter(out, training.inverter)
     return {"bytes": out.stat().st_size} | measured | {f"{name} before": value for name, value in before.items()}

@@ -116,3 +116,16 @@ def test_the_prior_learned_needs_an_inverter_of_the_layer_and_network(
         Invert(model=other, layer="output", prior=f"learned:weights={recipe.out}", **known).run(None)
     with pytest.raises(ValueError, match="prior learned has no option 'width'"):
         Invert(model=model, layer="1", prior="learned:width=3", **known).run(None)
+
+
+def test_the_bundled_inverter_is_the_default_start_and_the_prior_learned(tmp_path: Path) -> None:
+    picture = Path(__file__).parents[3] / "examples" / "pictures"
+    known: dict[str, Any] = {"model": "builtin", "image": str(picture), "layer": "features.stage2"}
+    reports = {
+        "learned": Invert(prior="learned", out=str(tmp_path / "a"), **known),
+        "start": Invert(steps=6, out=str(tmp_path / "b"), **known),
+        "decoder": Invert(steps=6, start="decoder", out=str(tmp_path / "c"), **known),
+    }
+    errors = {name: recipe.run(None).manifest.table[0]["relative_error"] for name, recipe in reports.items()}
+    assert errors["learned"] < 0.6
+    assert errors["start"] < 0.9 * errors["decoder"]
