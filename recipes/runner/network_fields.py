@@ -93,9 +93,3 @@ class NetworkFields:
         network = {key: written(value) for key, value in known.items()}
         network["input_size"] = written_size(self.input_size)
         return network | written_values(self.value_range, self.show_channels)
-
-    @property
-    def model_name(self) -> str:
-        """The network's name as text: its spec, or `module` for one that was given from Python; of several, all."""
-        name = self.network_settings()["model"]
-        return name if isinstance(name, str) else " + ".join(name)
