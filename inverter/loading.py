@@ -109,7 +109,7 @@ def load_model(
         >>> load_model(net, normalize="half", input_size=32)
         Model(module, 224 parameters, 32x32, on cpu)
     """
-    if isinstance(spec, Mapping):
+    if isinstance(spec, Mapping) and not any(isinstance(value, torch.Tensor) for value in spec.values()):
         networks = {
             name: load_model(
                 one, _of(weights, name, spec), _of(normalize, name, spec), device, input_size, None, axes, value_range

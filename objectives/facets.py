@@ -58,9 +58,9 @@ def facet(
         )
     if power <= 0:
         raise BadInput(f"facet: power must be > 0, got {power}")
-    centre = (
-        torch.zeros(vectors.shape[1]) if mean is None else torch.as_tensor(mean, dtype=torch.float32).detach().cpu()
-    )
+    centre = torch.zeros_like(vectors[0])
+    if mean is not None:
+        centre = torch.as_tensor(mean, dtype=torch.float32, device="cpu").detach().clone()
     if centre.shape != vectors.shape[1:]:
         raise BadInput(f"facet: expected a mean ({vectors.shape[1]},) as the vectors have, got {tuple(centre.shape)}")
     on, origin = Targets(vectors), Targets(centre)

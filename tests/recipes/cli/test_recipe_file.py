@@ -127,7 +127,7 @@ def test_an_integer_is_a_number(tmp_path: Path) -> None:
         ("steps = true", "steps must be an integer, got True"),
         ("negative = 1", "negative must be true or false, got 1"),
         ("model = 3", "model must be text, got 3"),
-        ("model = ['a']", "model must be text"),
+        ("weights = 3", "weights must be text"),
         ("out = 1979-05-27", "out must be text"),
         ("layer = 3", "layer must be text, got 3"),
         ("layer = [3]", r"layer: got \(3,\)"),
