@@ -63,7 +63,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         repeat=True,
     )
     guide: str | None = option(
-        None, "second picture: amplify its features and colours; give an early layer too for the colours"
+        None, "second picture, whose features and colours are amplified (colours need an early layer)"
     )
     out: str = option("dream.png", "picture to write (.png), or a folder for dream.png", group=OUTPUT)
     video: str | None = option(None, "video to write: .gif, or .mp4 (pip install 'inverter-vis[video]')")
