@@ -62,7 +62,9 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         "may be repeated",
         repeat=True,
     )
-    guide: str | None = option(None, "second picture: amplify features that it shares with the photo")
+    guide: str | None = option(
+        None, "second picture, whose features and colours are amplified (colours need an early layer)"
+    )
     out: str = option("dream.png", "picture to write (.png), or a folder for dream.png", group=OUTPUT)
     video: str | None = option(None, "video to write: .gif, or .mp4 (pip install 'inverter-vis[video]')")
     zoom: int = option(0, "number of zoom frames, each a dream on the enlarged centre of the last (default: none)")
@@ -239,6 +241,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
                         tile=self.tile,
                         generator=generator,
                         precision=self.precision,
+                        natural_colours=self.guide is None,
                         completed=lambda objective: self.held_natural(model, objective, statistics),
                         on_progress=on_progress,
                     )

@@ -42,6 +42,7 @@ def dream(
     tile: int = 512,
     generator: torch.Generator | None = None,
     precision: Precision = "auto",
+    natural_colours: bool = True,
     completed: Callable[[Objective], Objective] | None = None,
     on_progress: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
@@ -67,6 +68,7 @@ def dream(
         tile: largest side of a tile in pixels.
         generator: of the random tile positions (CPU); None takes seed 0.
         precision: as in `inverter.Settings`.
+        natural_colours: as in `precondition`.
         completed: makes of the weighted sum the objective that is ascended; None: the sum itself.
         on_progress: called with the picture (1, C, h, w) after every step, at the size of the octave. The tensor is
             modified in place afterwards: copy it to keep it.
@@ -96,7 +98,7 @@ def dream(
     def step_direction(objective: Objective) -> Tensor:
         def of_tile(shown: Tensor) -> Tensor:
             with autocast(model.device, model.dtype):
-                return precondition(_gradient(model, capture, objective, shown))
+                return precondition(_gradient(model, capture, objective, shown), natural_colours)
 
         return by_tiles(picture, of_tile, tile, generator)
 
@@ -152,7 +154,7 @@ def _gradient(
     return torch.autograd.grad(score, shown)[0]
 
 
-def precondition(gradient: Tensor) -> Tensor:
+def precondition(gradient: Tensor, natural_colours: bool = True) -> Tensor:
     """Amplifies coarse structure and brightness, which dominate in natural images, over fine structure and colour.
 
     The sum of the gradient's Gaussian pyramid (after the Laplacian pyramid normalisation of the original DeepDream
@@ -161,6 +163,7 @@ def precondition(gradient: Tensor) -> Tensor:
 
     Args:
         gradient: (1, C, H, W).
+        natural_colours: False keeps the gradient's own colours, as a guide needs whose colours are to be taken up.
 
     Returns:
         The direction, (1, C, H, W).
@@ -172,8 +175,8 @@ def precondition(gradient: Tensor) -> Tensor:
     while pyramid:
         finer = pyramid.pop()
         total = finer + F.interpolate(total, finer.shape[2:], mode="bilinear", align_corners=False)
-    if total.shape[1] != len(COLORS):
-        return total  # channels that are no colours
+    if not natural_colours or total.shape[1] != len(COLORS):  # or channels that are no colours
+        return total
     return (COLORS.to(total) @ total.flatten(2)).view(total.shape)
 
 

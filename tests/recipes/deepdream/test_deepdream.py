@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
-from torch import nn
+from torch import Tensor, nn
 
 from inverter import Model
 from recipes import DeepDream
@@ -69,6 +69,24 @@ def test_a_zoom_dream_has_a_frame_for_each_zoom(tiny_net: nn.Module, photo: Path
     with Image.open(video) as frames:
         assert frames.n_frames == 3
     assert read_picture(out).shape == (3, 40, 60)
+
+
+@pytest.mark.parametrize("guide", [True, False])
+def test_a_dream_has_the_colours_of_its_guide_or_natural_ones(
+    tiny_net: nn.Module, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guide: bool
+) -> None:
+    natural: list[bool] = []
+
+    def recorded(gradient: Tensor, natural_colours: bool = True) -> Tensor:
+        natural.append(natural_colours)
+        return gradient
+
+    monkeypatch.setattr("recipes.deepdream.octaves.precondition", recorded)
+    DeepDream(
+        model=model_of(tiny_net), image=str(photo), layer="body", steps=1, octaves=1, out=str(tmp_path / "a.png"),
+        guide=str(photo) if guide else None, precision="float32",
+    ).run()  # fmt: skip
+    assert set(natural) == {not guide}
 
 
 def test_a_zoom_dream_does_not_burn(tiny_net: nn.Module, photo: Path, tmp_path: Path) -> None:

@@ -152,6 +152,22 @@ def test_preconditioning_prefers_the_coarse_and_the_bright() -> None:
     gains = [float(precondition(part).std() / part.std()) for part in (fine, coarse, colourful)]
     assert gains[1] > 3 * gains[0]
     assert gains[1] > 2 * gains[2]
+    guided_gains = [float(precondition(part, natural_colours=False).std() / part.std()) for part in (coarse, colourful)]
+    assert guided_gains[0] == pytest.approx(guided_gains[1])
+
+
+def test_only_a_dream_without_natural_colours_takes_up_a_saturated_colour() -> None:
+    net = Model(nn.Identity())
+    red = guided("", torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
+    image = torch.full((1, 3, 48, 48), 0.5)
+    image[..., ::2, ::2] = 0.52
+    dreams = [
+        dream(net, image, [(red, 1.0)], octaves=1, steps=2, step_size=0.02, natural_colours=kept) - image
+        for kept in (True, False)
+    ]
+    natural, own = (float(change[:, 0].mean()) for change in dreams)
+    assert own > 0.01
+    assert natural < 0  # natural colours darken the picture: they hardly know red without green and blue
 
 
 def test_the_detail_of_a_dream_is_transferred_to_another_size() -> None:
