@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -134,7 +135,9 @@ def _add_fields(command: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
     for field in fields(recipe):
         if not field.metadata.get("hidden"):
             grouped[group_of(recipe, field)].append(field)
+    own = inspect.get_annotations(recipe)
     for group, members in grouped.items():
+        members.sort(key=lambda field: field.name not in own)  # those of its bases come first in a dataclass
         title = command.add_argument_group("options" if group is None else f"{group} ({GROUPS[group]})")
         for field in members:
             _add_field(title, field)
