@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from inverter import Model, receptive_fields, stages
 from objectives.units import as_map
 from recipes.evidence.appearance import appearance
+from recipes.evidence.evidence_fields import SMALLEST
 from recipes.evidence.natural_patches import Patch, Pictures, centre_window, natural_patches
 from recipes.evidence.path import batches, departure, path_activations, path_ranks
 from recipes.evidence.photographs import SLOPE
@@ -55,6 +57,12 @@ def evidence(
         metrics = record.metrics | found[record.file]
         found[record.file]["fails"] = failures(metrics, record.channel, record.direction, list(judges))
     return found
+
+
+def is_large_enough(path: Path) -> bool:
+    """Whether a picture file has sides of at least `SMALLEST` pixels."""
+    with Image.open(path) as picture:
+        return min(picture.size) >= SMALLEST
 
 
 def _compared(

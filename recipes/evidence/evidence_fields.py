@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.outputs.manifest import Record
 
+SMALLEST = 8
+"""Side in pixels below which pictures have no spectrum to speak of, and are not compared."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceFields(JudgeFields):
@@ -32,11 +35,17 @@ class EvidenceFields(JudgeFields):
 
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Metrics that compare the finished pictures with natural ones and with each other, by file."""
-        from recipes.evidence.evidence import evidence
+        from recipes.evidence.evidence import evidence, is_large_enough
 
         model = context.model
         shown = [record for record in records if record.objective not in INPUTS and record.status == OK]
-        if len(model.mean) not in (1, 3) or model.show_channels or all("fails" in each.metrics for each in shown):
+        shown = [record for record in shown if is_large_enough(folder / record.file)]
+        if (
+            min(self.natural_size(context)) < SMALLEST
+            or len(model.mean) not in (1, 3)
+            or model.show_channels
+            or all("fails" in each.metrics for each in shown)
+        ):
             return {}
         return evidence(model, self.loaded_judges(context), shown, folder, self.natural_size(context))
 
