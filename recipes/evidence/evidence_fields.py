@@ -40,12 +40,9 @@ class EvidenceFields(JudgeFields):
         model = context.model
         shown = [record for record in records if record.objective not in INPUTS and record.status == OK]
         shown = [record for record in shown if is_large_enough(folder / record.file)]
-        if (
-            min(self.natural_size(context)) < SMALLEST
-            or len(model.mean) not in (1, 3)
-            or model.show_channels
-            or all("fails" in each.metrics for each in shown)
-        ):
+        small = min(self.natural_size(context)) < SMALLEST
+        comparable = len(model.mean) in (1, 3) and not model.show_channels and not small
+        if not comparable or all("fails" in each.metrics for each in shown):
             return {}
         return evidence(model, self.loaded_judges(context), shown, folder, self.natural_size(context))
 
