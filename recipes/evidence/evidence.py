@@ -15,7 +15,7 @@ from inverter import Model, receptive_fields, stages
 from objectives.units import as_map
 from recipes.evidence.appearance import appearance
 from recipes.evidence.evidence_fields import SMALLEST
-from recipes.evidence.natural_patches import Patch, Pictures, centre_window, natural_patches
+from recipes.evidence.natural_patches import Patch, Pictures, centre_window, listed_patches, natural_patches
 from recipes.evidence.path import batches, departure, path_activations, path_ranks
 from recipes.evidence.photographs import SLOPE
 from recipes.evidence.two_patches import JudgeFeatures, two_patches
@@ -74,11 +74,11 @@ def _compared(
     size: tuple[int, int],
 ) -> Found:
     """What comparing the pictures of one layer's units with natural patches says."""
+    if sum(bool(listed_patches(record.metrics)) for record in records) < 2:
+        return {}  # there is no other unit to tell it from
     field = receptive_fields(model, [layer], size)[layer]
     listed = [natural_patches(record.metrics, folder, field, size) for record in records]
     known = [(record, patches) for record, patches in zip(records, listed, strict=True) if patches]
-    if len(known) < 2:
-        return {}  # there is no other unit to tell it from
     records, listed = [record for record, _ in known], [patches for _, patches in known]
     pictures = [Patch(folder / record.file) for record in records]
     found: Found = {record.file: {} for record in records}

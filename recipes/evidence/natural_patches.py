@@ -71,6 +71,11 @@ def centre_window(
     return top, left, bottom, right
 
 
+def listed_patches(metrics: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What a record lists as natural pictures of its unit: `patches` of a dataset, or `examples` of a cell."""
+    return metrics.get("patches") or metrics.get("examples") or ()
+
+
 def natural_patches(
     metrics: Mapping[str, Any], folder: Path, known: ReceptiveField | None, size: tuple[int, int]
 ) -> list[Patch]:
@@ -82,7 +87,7 @@ def natural_patches(
         known: receptive field of the layer's units; None if it is unknown.
         size: (height, width) of the natural pictures in pixels.
     """
-    listed = metrics.get("patches") or metrics.get("examples") or ()
+    listed = listed_patches(metrics)
     return [Patch(folder / each["picture"], centre_window(known, each.get("at"), size)) for each in listed]
 
 

@@ -42,7 +42,7 @@ def test_the_rule_notices_a_fault_of_the_engine(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a fault")
 
-    monkeypatch.setattr("inverter.engine.scored", broken)
+    monkeypatch.setattr("inverter.loop.step.scored", broken)
     with pytest.raises(AssertionError, match="KeyError"):
         check(PLAIN)
 
