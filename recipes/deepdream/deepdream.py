@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput, MissingFile
+from recipes.deepdream.targets import Target, read_targets, weighted_objectives
 from recipes.options.fields import LARGEST, MACHINE, OPTIMISATION, OUTPUT, check_integer, option
 from recipes.runner.base import Recipe
 from recipes.runner.natural_fields import NaturalFields
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from inverter.settings import Precision
-    from objectives import Objective
     from recipes.executors.progress import RunProgressCallback
     from recipes.outputs.rendering.showing import Showing
     from recipes.runner.report import Report
@@ -33,7 +32,6 @@ ZOOM = 1.05
 """Magnification from one frame of a zoom dream to the next."""
 LATER_STEPS = 0.3
 """Fraction of the steps for each further frame of a zoom dream: it starts from a dream, and needs fewer."""
-_LAYER = re.compile(r"(?P<address>.*?)(:(?P<channel>\d+))?(\*(?P<weight>[-+.\de]+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,23 +100,13 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
             raise BadInput("guide works with layers, not with single channels: leave out the channels")
 
     @property
-    def targets(self) -> list[tuple[str, int | None, float]]:
+    def targets(self) -> list[Target]:
         """The layers as (address, channel or None, weight).
 
         Raises:
             BadInput: for text of another form.
         """
-        targets = []
-        for text in [self.layer] if isinstance(self.layer, str) else self.layer:
-            match = _LAYER.fullmatch(text)
-            try:
-                if match is None or not match["address"]:
-                    raise ValueError
-                channel = int(match["channel"]) if match["channel"] else None
-                targets.append((match["address"], channel, float(match["weight"] or 1)))
-            except ValueError:
-                raise BadInput(f"layer {text!r}: expected ADDRESS, ADDRESS:CHANNEL, either with *WEIGHT") from None
-        return targets
+        return read_targets([self.layer] if isinstance(self.layer, str) else self.layer)
 
     @property
     def path(self) -> Path:
@@ -155,36 +143,6 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         height, width = (max(1, round(side * self.size / max(photo.shape[2:]))) for side in photo.shape[2:])
         return resized(photo, (height, width)).clamp(0, 1)
 
-    def parts(self, model: Model) -> list[tuple[Objective, float]]:
-        """The objectives of the layers, with their weights.
-
-        Args:
-            model: the network under inspection.
-
-        Returns:
-            (objective, weight) for each layer; with a guide, its similarity to the guide's activations.
-
-        Raises:
-            LayerNotFound: for an unknown layer.
-            BadInput: for an unknown channel, or a guide for a layer without maps.
-            OSError: if the guide cannot be read.
-        """
-        from objectives import channel, layer
-        from objectives.base import as_targets
-        from objectives.units import check_channels
-
-        parts = []
-        for address, index, weight in self.targets:
-            model.check_layer(address)
-            if index is not None:
-                check_channels(as_targets(index, "channel"), model.shapes([address])[address][1], address)
-            if self.guide is not None:
-                part = _guided(model, address, self.guide)
-            else:
-                part = layer(address) if index is None else channel(address, index)
-            parts.append((part, weight))
-        return parts
-
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         yield  # it writes single files: there is no output folder to lock
@@ -204,7 +162,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         model = self.load()
         photo, showing = self._photo(model), Showing.of(model)
         size = (photo.shape[2], photo.shape[3])
-        parts, statistics = self.parts(model), self.feature_statistics(model)
+        parts, statistics = weighted_objectives(model, self.targets, self.guide), self.feature_statistics(model)
         for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)
@@ -323,18 +281,3 @@ def _is_ours(path: Path) -> bool:
         return Manifest.load(path).recipe == DeepDream.name
     except (BadInput, OSError):
         return False
-
-
-def _guided(model: Model, address: str, guide: str) -> Objective:
-    import torch
-
-    from recipes.deepdream.octaves import guided
-    from recipes.pictures.reading import fit, read_picture
-
-    photo = read_picture(guide, len(model.mean), value_range=model.value_range)
-    shown = fit(photo, model.size_for())[None].to(model.device)
-    with torch.no_grad(), model.capture([address]) as capture:
-        maps = capture(model.normalize(shown))[address]
-    if maps.ndim != 4:
-        raise BadInput(f"layer {address!r} outputs {tuple(maps.shape)}: a guide needs a layer with maps (B, C, H, W)")
-    return guided(address, maps)
