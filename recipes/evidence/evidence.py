@@ -14,10 +14,9 @@ from torch import Tensor
 from inverter import Model, receptive_fields, stages
 from objectives.units import as_map
 from recipes.evidence.appearance import appearance
-from recipes.evidence.evidence_fields import SMALLEST
 from recipes.evidence.natural_patches import Patch, Pictures, centre_window, listed_patches, natural_patches
 from recipes.evidence.path import batches, departure, path_activations, path_ranks
-from recipes.evidence.photographs import SLOPE
+from recipes.evidence.photographs import SLOPE, SMALLEST
 from recipes.evidence.two_patches import JudgeFeatures, two_patches
 from recipes.evidence.verdict import failures, two_patches_key
 from recipes.options.names import address

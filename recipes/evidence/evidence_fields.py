@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.evidence.photographs import SMALLEST
 from recipes.outputs.vocabulary import INPUTS, OK
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
@@ -14,9 +15,6 @@ from recipes.runner.judge_fields import JudgeFields
 if TYPE_CHECKING:
     from inverter import Model
     from recipes.outputs.manifest import Record
-
-SMALLEST = 8
-"""Side in pixels below which pictures have no spectrum to speak of, and are not compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
