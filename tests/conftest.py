@@ -28,7 +28,7 @@ SLOW = (
     "inverter/sources/test_huggingface.py",
     "inverter/sources/test_open_clip.py",
     "inverter/test_contexts.py",
-    "inverter/test_lbfgs.py",
+    "inverter/ascent/test_lbfgs.py",
     "inverter/test_memory.py",
     "inverter/test_on_device.py",
     "inverter/test_receptive_field.py",
