@@ -31,7 +31,7 @@ SLOW = (
     "inverter/ascent/test_lbfgs.py",
     "inverter/isolation/test_memory.py",
     "inverter/test_on_device.py",
-    "inverter/fields/test_receptive_field.py",
+    "inverter/fields/test_receptive_field.py::test_the_gradient_of_a_unit_lies_in_its_window",
     "priors/test_accentuate.py",
     "priors/test_base.py::test_every_prior_can_fit_a_given_picture",
     "priors/test_laws.py::test_it_fits_a_given_picture",
