@@ -72,13 +72,13 @@ def optimize(
     """
     check_objective(objective)
     prior.leave_inference_mode()
+    graphs = Graphs() if graphs is None else graphs
     model = load_model(model).on(settings.device) if settings.device else load_model(model)
     if settings.tries == 1 or prior.started:
-        return _climb(model, objective, prior, settings, augment, progress, graphs or Graphs())
+        return _climb(model, objective, prior, settings, augment, progress, graphs)
     if objective.coupled:
         raise BadInput(f"{objective.name} couples its pictures: the best of several tries has to be chosen by hand")
     best: Inversion | None = None
-    graphs = graphs or Graphs()
     everyone = torch.arange(prior.count, device="cpu")
     blank = prior.take(everyone)  # the prior itself has started after the first try
     for number in range(settings.tries):

@@ -102,6 +102,8 @@ class Batches:
                     report(done)
             finally:
                 step.optimizer.finish()
+                if step.objective is not self.objective:
+                    step.give_back()
                 mine = step.part if len(rows) == step.part.count else step.part.take(torch.arange(len(rows)))
                 self.prior.put(rows, mine)
             self._parts.append(self._found(step, mine, rows))
@@ -114,7 +116,7 @@ class Batches:
         self, rows: Tensor, capture: CaptureCall, generators: Sequence[torch.Generator], seed: int
     ) -> Recorder:
         """The step of a batch: in a recording of an earlier one, or to be recorded."""
-        kept = self.graphs.find(self._form, len(rows), self.objective.coupled)
+        kept = self.graphs.find(self._form, len(rows), self.objective)
         if kept is not None and not self._checked(kept.count):
             kept = None
         if kept is not None and (missing := kept.count - len(rows)):

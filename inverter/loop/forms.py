@@ -59,7 +59,8 @@ def form_of(
     look = _form_of_prior(prior)
     if objective.form is None or look is None or not isinstance(augment, Augment):
         return None
-    targets = tuple(target.form for target in objective.targets)
+    # Two parts of an objective that share their targets are no two parts with targets of their own.
+    targets = tuple((target.form, objective.targets.index(target)) for target in objective.targets)
     schedule = (settings.steps, settings.learning_rate, settings.optimizer, settings.momentum, settings.schedule)
     rest = (settings.warmup, settings.views, settings.redirect, settings.precision)
     network = (id(model.module), model.layout, model.mean, model.std)
@@ -103,6 +104,6 @@ def check_on_host(objective: Objective, shapes: Mapping[str, Sequence[int]], ima
     rows = torch.zeros(image[0], dtype=torch.long, device="meta") if objective.count > 1 or objective.coupled else None
     try:
         objective.score(Activations(seen, torch.empty(image, device="meta"), rows))
-    except NotImplementedError:
+    except NotImplementedError:  # an operation that needs values: the batch is recorded anew, from a first eager step
         return False
     return True

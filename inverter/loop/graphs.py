@@ -9,6 +9,7 @@ from collections.abc import Hashable
 import torch
 
 from inverter.loop.recorder import Recorder
+from objectives.base import Objective
 
 MOST = 4
 """Recordings that are kept."""
@@ -37,19 +38,20 @@ class Graphs:
     def __init__(self) -> None:
         self._kept: deque[tuple[Hashable, Recorder]] = deque(maxlen=MOST)
 
-    def find(self, form: Hashable | None, count: int, coupled: bool) -> Recorder | None:
+    def find(self, form: Hashable | None, count: int, objective: Objective) -> Recorder | None:
         """A recording that serves a batch; None if a new one is as good.
 
         Args:
             form: of the batch (see `inverter.loop.forms.form_of`).
             count: pictures in it.
-            coupled: True if they influence each other: then none can be added.
+            objective: of the batch. Where it couples its pictures, none can be added.
         """
         key = threading.get_ident(), form
         rivals = [
             kept
             for theirs, kept in self._kept
-            if theirs == key and not kept.reason and (kept.count == count or (kept.count > count and not coupled))
+            if theirs == key and not kept.reason and kept.step.fits(objective)
+            if kept.count == count or (kept.count > count and not objective.coupled)
         ]
         best = min(rivals, key=lambda kept: kept.count, default=None)
         if best is None or best.count == count or torch.are_deterministic_algorithms_enabled():
@@ -66,6 +68,10 @@ class Graphs:
         """
         if form is not None and not recorder.reason:
             self._kept.append(((threading.get_ident(), form), recorder))
+
+    def __len__(self) -> int:
+        """How many recordings are kept."""
+        return len(self._kept)
 
     def clear(self) -> None:
         """Gives up all recordings, and the memory that they hold."""

@@ -170,6 +170,17 @@ class Step:
         self.history.index_copy_(0, self.counter, score[None])
         self.counter += 1
 
+    def fits(self, objective: Objective) -> bool:
+        """True if there is room for the targets of an objective of the same form."""
+        pairs = zip(self.objective.targets, objective.targets, strict=True)
+        return all(len(theirs) <= len(mine) for mine, theirs in pairs)
+
+    @torch.no_grad()
+    def give_back(self) -> None:
+        """Has the step's own objective hold its own targets again: it may be used elsewhere."""
+        for target in self.objective.targets:
+            target.take(target)
+
     @torch.no_grad()
     def take(self, other: Step) -> None:
         """Starts anew with the pictures, draws and targets of another step.

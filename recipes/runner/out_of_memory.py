@@ -49,6 +49,7 @@ def optimize_in_halves(
     together = min(prior.count, settings.batch_size or default_batch(model.device))
     everyone = torch.arange(prior.count)
     blank, rival = prior.take(everyone), prior  # an attempt leaves its prior as far as it came
+    recordings = graphs is not None and len(graphs) > 0  # of earlier batches, which hold memory
     while True:
         try:
             fitting = replace(settings, batch_size=together)
@@ -56,12 +57,14 @@ def optimize_in_halves(
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            if together == 1 or objective.coupled:
+            if not recordings and (together == 1 or objective.coupled):
                 what = "one picture" if together == 1 else f"{prior.count} pictures that belong together"
                 raise OutOfMemory(f"{what} did not fit into memory ({model.device}): give a smaller size") from None
-            half = -(-together // 2)
-            warnings.warn(f"out of memory with {together} pictures together: going on with {half}", stacklevel=2)
-            together = half
+            if not recordings:
+                half = -(-together // 2)
+                warnings.warn(f"out of memory with {together} pictures together: going on with {half}", stacklevel=2)
+                together = half
+            recordings = False  # they are given up below, and the same batch is tried once more
         else:
             if rival is not prior:
                 prior.put(everyone, rival)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter import BadInput, Graphs, Inversion, Model, OutOfRange, Progress, Settings, load_model, optimize
+from inverter import BadInput, Graphs, Inversion, Model, OutOfRange, Progress, Settings, evaluate, load_model, optimize
 from inverter.isolation.determinism import deterministic
 from inverter.loop.recorder import WARM
 from objectives import FeatureStatistics, Objective, channel, code, layer, logit, naturally
@@ -168,6 +168,31 @@ def test_calls_with_other_targets_use_a_recording_again(model: Model, graphs_mad
         for targets in ([0, 1, 2], [5, 4, 3], [6, 2]):
             assert torch.equal(run(graphs, targets).images, run(None, targets).images)
     assert [graph.replays for graph in graphs_made] == [3 * STEPS - WARM, *[STEPS - WARM] * 3]
+
+
+def test_an_objective_that_was_recorded_keeps_its_own_targets(model: Model) -> None:
+    graphs, settings = Graphs(), Settings(steps=STEPS)
+    with PretendedDevice():
+        there, first = model.on("cuda"), channel("deep", [0, 1])
+        images = optimize(there, first, Fourier(2, SIZE), settings, graphs=graphs).images
+        scores = evaluate(there, first, images)
+        optimize(there, channel("deep", [5, 4]), Fourier(2, SIZE), settings, graphs=graphs)
+        assert torch.equal(evaluate(there, first, images), scores)
+
+
+def test_parts_that_share_targets_are_another_form_and_more_targets_than_recorded_are_recorded_anew(
+    model: Model, graphs_made: list[RecordedGraph]
+) -> None:
+    graphs, settings, one = Graphs(), Settings(steps=STEPS, batch_size=2, redirect=0), channel("deep", [0, 1])
+    two = channel("deep", [0, 1]) + 0.5 * channel("deep", [2, 3])
+    many = channel("deep", [0, 1, 2, 3, 4, 5])
+    with PretendedDevice():
+        there = model.on("cuda")
+        for objective in (one + 0.5 * one, two, one, many):
+            kept = optimize(there, objective, Fourier(objective.count, SIZE), settings, graphs=graphs)
+            alone = optimize(there, objective, Fourier(objective.count, SIZE), settings)
+            assert torch.equal(kept.images, alone.images)
+    assert len(graphs_made) == 8
 
 
 @pytest.mark.parametrize(
