@@ -3,6 +3,7 @@
 from inverter.augment import PRESETS, Augment
 from inverter.batch_norm import batch_norm_statistics
 from inverter.codes import Code, encode, load_code
+from inverter.directions.directions import Directions
 from inverter.engine import optimize
 from inverter.fields.receptive_field import ReceptiveField, receptive_fields
 from inverter.identity import no_network
@@ -38,6 +39,7 @@ __all__ = [
     "BadInput",
     "BadType",
     "Code",
+    "Directions",
     "Graphs",
     "GuessedSizeWarning",
     "Inversion",

@@ -1,0 +1,244 @@
+"""A set of directions of a layer, and the latents that it makes of activation vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from inverter.directions.gates import GATES, opened
+from inverter.tensor_files import read_tensors, write_tensors
+from inverter_errors import BadInput, plural
+
+FORMAT: Final = "directions 1"
+NOUN: Final = "a set of directions"
+TENSORS: Final = ("decoder", "encoder", "encoder_bias", "center", "scale", "thresholds")
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Directions of a layer's activation space: latents of a sparse autoencoder, components, concept vectors.
+
+    An activation vector x (C,) has the preactivations `encoder @ ((x - center) / scale) + encoder_bias`; `gate` turns
+    them into latents z (N,); `z @ decoder * scale + center` is the reconstruction of x.
+
+    Attributes:
+        layer: address of the layer.
+        decoder: (N, C), a direction of the layer in each row.
+        encoder: (N, C); None reads by dot products with the decoder's rows.
+        encoder_bias: (N,); None for zeros.
+        center: (C,), subtracted before encoding and added after decoding; None for zeros.
+        scale: (C,), above 0; None for ones.
+        gate: "none", "relu", "topk" or "jumprelu".
+        k: latents of one place that "topk" leaves.
+        thresholds: (N,) of "jumprelu".
+        names: of the directions, for people; empty if they have none.
+        method: how they were made, such as "sae", "nmf" or "cav".
+        model: spec of the network.
+        sha256: of its weights (`Model.sha256`); "" fits any network.
+        source: a description of what they were made from, for people.
+
+    Raises:
+        BadInput: if shapes do not fit, a number is not finite, a direction is all zero, or the gate is unknown or
+            lacks its k or thresholds.
+
+    Example:
+        >>> two = Directions("conv", torch.eye(2, 3), gate="relu")
+        >>> two.encode(torch.tensor([[4.0, -1.0, 7.0]]))
+        tensor([[4., 0.]])
+    """
+
+    layer: str
+    decoder: Tensor
+    encoder: Tensor | None = None
+    encoder_bias: Tensor | None = None
+    center: Tensor | None = None
+    scale: Tensor | None = None
+    gate: str = "none"
+    k: int | None = None
+    thresholds: Tensor | None = None
+    names: Sequence[str] = ()
+    method: str = ""
+    model: str = ""
+    sha256: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        for name in TENSORS:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, torch.as_tensor(value).detach().float())
+        if self.decoder.ndim != 2 or not self.decoder.numel():
+            raise BadInput(f"directions: expected rows (N, C), got a tensor of shape {tuple(self.decoder.shape)}")
+        count, channels = self.decoder.shape
+        expected = {
+            "encoder": (count, channels),
+            "encoder_bias": (count,),
+            "center": (channels,),
+            "scale": (channels,),
+            "thresholds": (count,),
+        }
+        for name in TENSORS:
+            if (value := getattr(self, name)) is None:
+                continue
+            if tuple(value.shape) != expected.get(name, (count, channels)):
+                raise BadInput(
+                    f"directions: {name} of {plural(count, 'direction')} of {plural(channels, 'channel')} has shape "
+                    f"{tuple(value.shape)}, expected {expected[name]}"
+                )
+            if not bool(value.isfinite().all()):
+                raise BadInput(f"directions: {name} is not finite")
+        if self.scale is not None and not bool((self.scale > 0).all()):
+            raise BadInput("directions: every scale must be above 0")
+        if self.gate not in GATES:
+            raise BadInput(f"directions: unknown gate {self.gate!r}; known: {', '.join(GATES)}")
+        if self.gate == "topk" and not (isinstance(self.k, int) and 1 <= self.k <= count):
+            raise BadInput(f"directions: the gate topk needs a k from 1 to {count}, got {self.k!r}")
+        if self.gate == "jumprelu" and self.thresholds is None:
+            raise BadInput("directions: the gate jumprelu needs thresholds (N,)")
+        if self.names and len(self.names) != count:
+            raise BadInput(f"directions: {plural(len(self.names), 'name')} for {plural(count, 'direction')}")
+
+    @property
+    def count(self) -> int:
+        """Number of directions, N."""
+        return self.decoder.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the layer, C."""
+        return self.decoder.shape[1]
+
+    def preactivations(self, vectors: Tensor, axis: int = -1) -> Tensor:
+        """What the encoder reads off activations, before the gate.
+
+        Args:
+            vectors: activations on the device of the directions, C long along `axis`.
+            axis: of the channels: -1 for rows of vectors, 1 for maps (B, C, H, W).
+
+        Returns:
+            The same with N instead of C along that axis; float32.
+
+        Raises:
+            BadInput: for another number of channels.
+        """
+        if vectors.shape[axis] != self.channels:
+            raise BadInput(
+                f"these are directions of {plural(self.channels, 'channel')} (layer {self.layer!r}), but the "
+                f"activations have {vectors.shape[axis]}"
+            )
+        values = vectors.float().movedim(axis, -1)
+        if self.center is not None:
+            values = values - self.center
+        if self.scale is not None:
+            values = values / self.scale
+        encoder = self.decoder if self.encoder is None else self.encoder
+        return torch.nn.functional.linear(values, encoder, self.encoder_bias).movedim(-1, axis)
+
+    def encode(self, vectors: Tensor, axis: int = -1) -> Tensor:
+        """The latents of activations.
+
+        Args:
+            vectors: as in `preactivations`.
+            axis: as in `preactivations`.
+
+        Returns:
+            The same with N instead of C along that axis; float32.
+
+        Raises:
+            BadInput: for another number of channels.
+        """
+        values = self.preactivations(vectors, axis)
+        return opened(values, self.gate, axis, self.k, self.thresholds)
+
+    def decode(self, latents: Tensor, axis: int = -1) -> Tensor:
+        """The activations that latents stand for.
+
+        Args:
+            latents: N long along `axis`.
+            axis: of the latents.
+
+        Returns:
+            The same with C instead of N along that axis; float32.
+        """
+        values = latents.float().movedim(axis, -1) @ self.decoder
+        if self.scale is not None:
+            values = values * self.scale
+        if self.center is not None:
+            values = values + self.center
+        return values.movedim(-1, axis)
+
+    def to(self, device: torch.device | str) -> Directions:
+        """The same directions on a device."""
+        there = {name: value.to(device) for name in TENSORS if (value := getattr(self, name)) is not None}
+        return replace(self, **there)
+
+    def label(self, index: int) -> str:
+        """The name of a direction, "" if it has none."""
+        return self.names[index] if self.names else ""
+
+    def check(self, model: str, sha256: str) -> None:
+        """Checks that these are directions of a network.
+
+        Args:
+            model: spec of the network, for the error.
+            sha256: of its weights.
+
+        Raises:
+            BadInput: for another network's.
+        """
+        if self.sha256 not in ("", sha256):
+            raise BadInput(
+                f"these are directions of {self.model} with weights {self.sha256[:12]}, not of {model} with "
+                f"{sha256[:12]}: learn its own with inverter learn-directions --model"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Writes a safetensors file, atomically: it is complete or not there at all.
+
+        Args:
+            path: of the file; its folder is made if it is missing.
+
+        Raises:
+            BadInput: if its name does not end in `.safetensors`.
+            OSError: if it cannot be written.
+        """
+        about = {
+            "format": FORMAT,
+            "layer": self.layer,
+            "gate": self.gate,
+            "k": json.dumps(self.k),
+            "names": json.dumps(list(self.names)),
+            "method": self.method,
+            "model": self.model,
+            "sha256": self.sha256,
+            "source": self.source,
+        }
+        tensors = {name: value.cpu() for name in TENSORS if (value := getattr(self, name)) is not None}
+        write_tensors(Path(path), tensors, about, NOUN)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Directions:
+        """Reads a file of `save`, with exactly the same numbers.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            MissingFile: if there is no such file.
+            BadInput: for a damaged file, or one without directions; the message names the file.
+        """
+        tensors, about = read_tensors(path, NOUN)
+        if about.get("format") != FORMAT:
+            raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
+        try:
+            values = {name: tensors[name] for name in TENSORS if name in tensors}
+            texts = {name: about[name] for name in ("layer", "gate", "method", "model", "sha256", "source")}
+            return cls(**values, **texts, k=json.loads(about["k"]), names=json.loads(about["names"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise BadInput(f"{path} holds damaged directions ({error})") from None
