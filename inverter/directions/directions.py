@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -237,8 +237,8 @@ class Directions:
         if about.get("format") != FORMAT:
             raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
         try:
-            values = {name: tensors[name] for name in TENSORS if name in tensors}
-            texts = {name: about[name] for name in ("layer", "gate", "method", "model", "sha256", "source")}
-            return cls(**values, **texts, k=json.loads(about["k"]), names=json.loads(about["names"]))
+            fields: dict[str, Any] = {name: tensors[name] for name in TENSORS if name in tensors}
+            fields |= {name: about[name] for name in ("layer", "gate", "method", "model", "sha256", "source")}
+            return cls(**fields, k=json.loads(about["k"]), names=json.loads(about["names"]))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{path} holds damaged directions ({error})") from None
