@@ -10,14 +10,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from inverter.figure import WIDTH, draw
 from inverter.png import png, software
 from inverter.settings import Settings
 from inverter_errors import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pdf")
 """Suffixes that no folder has by accident, and that `save` does not write."""
@@ -168,6 +173,23 @@ class Inversion:
             partial.write_bytes(png(picture, self._about(index)))
             partial.replace(file)
         return paths
+
+    def figure(self, columns: int | None = None, width: float = WIDTH) -> Figure:
+        """The pictures with their targets and scores, and a scale in pixels, as a figure for a paper or notebook.
+
+        Args:
+            columns: pictures side by side; by default as many as make a sheet about as wide as it is high, at most 8.
+            width: of the figure in centimetres, from 1 to 200.
+
+        Returns:
+            A matplotlib figure; `inverter.figure.save` writes it with its fonts.
+
+        Raises:
+            BadInput: for a number out of its range.
+            MissingLibrary: if matplotlib is not installed.
+        """
+        captions = [f"{label}\n{score:.4g}" for label, score in zip(self.labels, self.scores.tolist(), strict=True)]
+        return draw(self.to_pil(), captions, columns=columns, width=width)
 
     def _about(self, index: int) -> dict[str, str]:
         """The text chunks of a picture; those of settings that do not affect it are left out."""

@@ -22,7 +22,10 @@ PACKAGES = {
 }
 SPEAKERS = {
     "recipes/cli/arguments.py",
+    "recipes/cli/commands.py",
     "recipes/cli/entry.py",
+    "recipes/cli/flags.py",
+    "recipes/cli/running.py",
     "recipes/cli/tables.py",
     "recipes/runner/progress_bar.py",
 }

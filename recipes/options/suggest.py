@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST = 60
+"""Known names in an error, at most."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: similar names, or else all known ones.
@@ -19,4 +22,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; expected one of {', '.join(known)}"
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    more = f", ... ({len(known):,} in all)" if len(known) > MOST else ""
+    return f"; expected one of {', '.join(known[:MOST])}{more}"

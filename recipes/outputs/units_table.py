@@ -19,18 +19,21 @@ def row(record: Record) -> dict[str, Any]:
     return values | {key: value for key, value in metrics.items() if key not in values}
 
 
-def as_csv(records: Sequence[Record]) -> str:
+def as_csv(records: Sequence[Record], columns: Sequence[str] = ()) -> str:
     r"""A table as CSV (RFC 4180): a header, then a row for each record; lists and tables as JSON.
 
-    Times are left to the manifest, so that equal runs have equal tables.
+    Args:
+        records: of the run.
+        columns: fields and metrics, in order. By default all but times, which are left to the manifest, so that equal
+            runs have equal tables.
 
     Example:
         >>> record = Record("conv", 3, "channel", 0, 0, "a.png", 1.5, 8, 0.1, "ok", metrics={"burnt": 0.25})
         >>> as_csv([record]).splitlines()[1]
         'conv,3,channel,0,0,a.png,1.5,8,ok,max,0.25'
     """
-    rows = [{key: value for key, value in row(record).items() if key != "seconds"} for record in records]
-    columns = list(dict.fromkeys(key for one in rows for key in one))
+    rows = [row(record) for record in records]
+    columns = columns or [key for key in dict.fromkeys(key for one in rows for key in one) if key != "seconds"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     if columns:

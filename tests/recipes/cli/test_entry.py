@@ -12,6 +12,7 @@ import recipes.cli.entry
 import recipes.runner.progress_bar
 from inverter import __version__
 from recipes import Atlas, Patches
+from recipes.cli.commands import COMMANDS
 from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 
@@ -128,7 +129,7 @@ def test_a_closed_pipe_prints_no_error(monkeypatch: pytest.MonkeyPatch, capfd: p
     def gone(**_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setitem(recipes.cli.entry._COMMANDS, "layers", gone)
+    monkeypatch.setattr("recipes.cli.entry.COMMANDS", [each._replace(run=gone) for each in COMMANDS])
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert main(["layers", "--model", "nets.py:net"]) == 1
     assert capfd.readouterr() == ("", "")
@@ -156,7 +157,7 @@ def test_a_flag_of_the_last_release_works_and_names_the_new_one(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    monkeypatch.setattr("recipes.cli.entry._run", lambda recipe: taken.append(recipe) or 0)
+    monkeypatch.setattr("recipes.cli.entry.run_recipe", lambda recipe: taken.append(recipe) or 0)
     code, _, err = command("atlas", "--images", "photos", "--layer", "a", "--least", "3")
     assert code == 0
     assert err == "inverter: --least is now --min-members; the old name goes with the next release\n"
@@ -167,7 +168,7 @@ def test_a_required_flag_may_have_its_old_name_and_be_repeated(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    monkeypatch.setattr("recipes.cli.entry._run", lambda recipe: taken.append(recipe) or 0)
+    monkeypatch.setattr("recipes.cli.entry.run_recipe", lambda recipe: taken.append(recipe) or 0)
     assert command("patches", "--dataset", "a", "--images", "b")[0] == 0
     assert taken == [Patches(images=["a", "b"])]
 
@@ -183,7 +184,7 @@ def test_a_fault_of_the_code_shows_its_traceback(command: Command, monkeypatch: 
     def fault(**_: object) -> None:
         raise ValueError("not the user's mistake")
 
-    monkeypatch.setitem(recipes.cli.entry._COMMANDS, "layers", fault)
+    monkeypatch.setattr("recipes.cli.entry.COMMANDS", [each._replace(run=fault) for each in COMMANDS])
     with pytest.raises(ValueError, match="not the user's mistake"):
         command("layers")
 
