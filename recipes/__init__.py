@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
+    from recipes.compare.compare import Compare
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Atlas",
     "ClassModel",
+    "Compare",
     "DeepDream",
     "Dictionary",
     "Explain",
@@ -162,6 +164,14 @@ CATALOGUE = (
         "JudgeMaps",
         "Evaluate attribution methods: pointing, insertion and deletion, randomised weights and more.",
         "inverter judge-maps --model torchvision:squeezenet1_0 --image PHOTO --method grad-cam --method saliency",
+    ),
+    Entry(
+        "compare",
+        "recipes.compare.compare",
+        "Compare",
+        "Compare layers and networks: CKA, linear maps, matching units, equivariance to warps.",
+        "inverter compare --model a=torchvision:squeezenet1_0 --model b=timm:resnet18 --layer a:features.9 "
+        "--layer b:layer3 --images FOLDER --out comparison",
     ),
     Entry(
         "statistics",

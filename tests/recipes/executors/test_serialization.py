@@ -16,7 +16,20 @@ from torch import nn
 
 import recipes.executors
 from inverter import Model, load_model
-from recipes import Atlas, ClassModel, Dictionary, Explain, Gallery, Grid, Inpaint, Invert, JudgeMaps, Names, Patches
+from recipes import (
+    Atlas,
+    ClassModel,
+    Compare,
+    Dictionary,
+    Explain,
+    Gallery,
+    Grid,
+    Inpaint,
+    Invert,
+    JudgeMaps,
+    Names,
+    Patches,
+)
 from recipes.activations.collect import collect
 from recipes.executors import Results, Work
 from recipes.executors.machines import Machines
@@ -109,6 +122,9 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
     ),
     "patches": lambda photos: Patches(
         images=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2
+    ),
+    "compare": lambda photos: Compare(
+        images=str(photos), layer=("features.stem", "output"), size=24, batch_size=2, count=2, warp="hflip"
     ),
     "names": lambda photos: Names(
         images=str(photos),

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, load_model
-from recipes import Atlas, ClassModel, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes import Atlas, ClassModel, Compare, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
 
 LAYER = "\"><img src=x onerror=hacked=1></script><script>hacked=2</script>'&amp;"
 FILE = "\"><img src=x onerror=hacked=3>'&amp;"
@@ -32,14 +32,16 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("<b>")
-    for index in range(3):
+    for index in range(8):
         pixels = np.random.default_rng(index).integers(0, 255, (20, 20, 3))
         Image.fromarray(np.uint8(pixels)).save(folder / f"{FILE}{index}.png")
     return folder
 
 
 @pytest.mark.parametrize(
-    "recipe", [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas], ids=lambda recipe: recipe.name
+    "recipe",
+    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare],
+    ids=lambda recipe: recipe.name,
 )
 def test_no_name_is_more_than_text(
     recipe: Any, model: Model, photos: Path, tmp_path: Path, visit: Callable[..., Any]
@@ -54,6 +56,7 @@ def test_no_name_is_more_than_text(
         "dictionary": network | {"image": photo, "icon": 16, "positions": "3,4"},
         "grid": network | {"image": photo, "icon": 12, "size": 8},
         "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
+        "compare": {"model": model, "layer": [LAYER, "output"], "size": 16, "images": str(photos), "warp": "hflip"},
         "atlas": {
             "model": model,
             "layer": LAYER,

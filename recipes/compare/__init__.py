@@ -1,0 +1,1 @@
+"""`inverter compare`: how alike layers and networks represent pictures, and how they represent warped ones."""
