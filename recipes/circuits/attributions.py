@@ -1,8 +1,8 @@
-"""Attribution between units, where the path between their layers has no kernel: activation times gradient."""
+"""Attribution between units: activation times gradient, for paths without a kernel and for single pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,49 +10,45 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inverter import Model
-from objectives import neuron
 from objectives.units import as_map
-from recipes.attribution.scoring.layers import layer_gradient
-from recipes.attribution.scoring.replacing import replaced_activation
+from recipes.circuits.continued import continued
 
 RADIUS = 3
 """Of the windows of mean attributions, in positions of the earlier layer."""
 Place = tuple[int, int] | None
 """(row, column) of a unit in its map; None for its centre."""
+Row = tuple[int, Place]
+"""A unit in one picture: its channel and its place."""
 
 
 def input_attributions(
-    model: Model, images: Tensor, layer: str, channels: Sequence[int], places: Sequence[Place], inputs: str
-) -> tuple[Tensor, Tensor]:
-    """How much each channel of an earlier layer adds to a unit: activation times gradient, at each position.
+    model: Model, pictures: Iterable[tuple[Tensor, Sequence[Row]]], layer: str, inputs: str
+) -> Iterator[Tensor]:
+    """How much each channel of an earlier layer adds to units: activation times gradient, at each position.
+
+    One forward and one backward pass for each picture, however many units are read in it.
 
     Args:
         model: the network.
-        images: (N, C, H, W) in [0, 1].
+        pictures: (C, H, W) in [0, 1], each with the units that are read in it.
         layer: address of the units' layer, "" for the output.
-        channels: of the unit of each image.
-        places: of the unit of each image.
         inputs: address of the earlier layer.
 
-    Returns:
-        The attributions (N, C', h, w), and the activations of the earlier layer, of the same shape; on the CPU.
+    Yields:
+        For each picture, (R, C', h, w) for R units, on the CPU.
 
     Raises:
         BadInput: if the layer does not depend on `inputs`.
     """
-    size = (images.shape[2], images.shape[3])
-    shape = as_map(torch.empty(model.shapes([layer], size)[layer], device="meta"), layer).shape
-    known = [(shape[2] // 2, shape[3] // 2) if place is None else place for place in places]
-    found = []
-    for start in range(0, len(images), 8):
-        part = slice(start, start + 8)
-        rows, columns = ([place[axis] for place in known[part]] for axis in (0, 1))
-        target = neuron(layer, list(channels[part]), rows, columns)
-        activation, gradient = layer_gradient(model, images[part].to(model.device), target, inputs)
-        maps = as_map(activation, inputs).detach().float()
-        found.append(torch.stack([maps * as_map(gradient, inputs).float(), maps]).cpu())
-    attributions, activations = torch.cat(found, 1)
-    return attributions, activations
+    # Only the plain computation of attention takes several backward passes at once.
+    with sdpa_kernel(SDPBackend.MATH):
+        for image, rows in pictures:
+            maps, leaf = continued(model, layer, inputs, image[None])
+            middle = (maps.shape[2] // 2, maps.shape[3] // 2)
+            units = torch.stack([maps[0, channel, *(place or middle)] for channel, place in rows])
+            each = torch.eye(len(rows), device=maps.device, dtype=maps.dtype)
+            (gradient,) = torch.autograd.grad(units, leaf, each, is_grads_batched=True)
+            yield as_map((gradient * leaf.detach())[:, 0], inputs).float().cpu()
 
 
 def centred(maps: Tensor, places: Sequence[Place], shape: Sequence[int]) -> Tensor:
@@ -100,20 +96,11 @@ def output_attributions(model: Model, images: Tensor, inputs: str, channel: int,
     Raises:
         BadInput: if the later layer does not depend on the unit's.
     """
-    size, leaves, totals = (images.shape[2], images.shape[3]), list[Tensor](), list[Tensor]()
-
-    def begin(activation: Tensor) -> Tensor:
-        leaves.append(activation.detach().requires_grad_())
-        return leaves[-1].clone()
-
-    model.axes(layer, size)
-    model.axes(inputs, size)
+    totals = []
     # Only the plain computation of attention has a second derivative.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         for part in images.split(4):
-            with replaced_activation(model, inputs, size, begin), model.capture([layer]) as capture:
-                maps = as_map(capture(model.normalize(part.to(model.device)))[layer], layer)
-            leaf = leaves[-1]
+            maps, leaf = continued(model, layer, inputs, part)
             towards = torch.zeros_like(maps, requires_grad=True)
             (back,) = torch.autograd.grad(maps, leaf, towards, create_graph=True)
             (changes,) = torch.autograd.grad((back * leaf.detach())[:, channel].sum(), towards)

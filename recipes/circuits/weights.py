@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from inverter_errors import BadInput
 from objectives.units import as_map, check_channels
 from recipes.attribution.backward.linearised import Linearised
-from recipes.attribution.scoring.replacing import replaced_activation
+from recipes.circuits.continued import continued
 
 TOGETHER = 64
 """Units whose kernels are computed in one backward pass."""
@@ -80,11 +79,9 @@ def expanded_weights(
         BadInput: if the layer does not depend on `inputs`, or for several networks at once.
         NotFound: for an unknown layer or channel.
     """
-    if model.networks:
-        raise BadInput(f"a circuit is of one network, and {model.spec} are several: give one of them")
-    size = model.size_for(size)
+    grey = torch.full((1, len(model.mean), *model.size_for(size)), 0.5)
     with Linearised() as rules, torch.enable_grad():
-        (maps, leaf) = _continued(model, layer, inputs, torch.full((1, len(model.mean), *size), 0.5), rules)
+        maps, leaf = continued(model, layer, inputs, grey)
         check_channels(torch.tensor(list(channels)), maps.shape[1], layer)
         centre = maps[0, list(channels), maps.shape[2] // 2, maps.shape[3] // 2]
     kernels = []
@@ -114,8 +111,8 @@ def linearity(model: Model, layer: str, channels: Sequence[int], inputs: str, im
     for part in images.split(8):
         with model.capture([layer]) as capture:
             actual = as_map(capture(model.normalize(part.to(model.device)))[layer], layer)[:, list(channels)]
-        with Linearised() as rules, torch.enable_grad():
-            maps, _ = _continued(model, layer, inputs, part, rules)
+        with Linearised():
+            maps, _ = continued(model, layer, inputs, part)
         pairs.append(torch.stack([actual.float(), maps[:, list(channels)].detach().float()]).cpu())
     actual, predicted = torch.cat(pairs, 1).transpose(1, 2).flatten(2)
     found = []
@@ -123,29 +120,6 @@ def linearity(model: Model, layer: str, channels: Sequence[int], inputs: str, im
         both = torch.stack([real, linear])[:, real > 0]
         found.append(float(torch.corrcoef(both)[0, 1]) if both.shape[1] > 2 else float("nan"))
     return found
-
-
-def _continued(model: Model, layer: str, inputs: str, images: Tensor, rules: Linearised) -> tuple[Tensor, Tensor]:
-    """The later layer's maps, and the earlier layer's activation that they were computed from."""
-    leaves: list[Tensor] = []
-
-    def begin(activation: Tensor) -> Tensor:
-        leaves.append(activation.detach().requires_grad_())
-        rules.depth = 0
-        return leaves[-1].clone()
-
-    model.check_layer(layer)
-    model.check_layer(inputs)
-    model.axes(layer, (images.shape[2], images.shape[3]))
-    model.axes(inputs, (images.shape[2], images.shape[3]))
-    with (
-        replaced_activation(model, inputs, (images.shape[2], images.shape[3]), begin),
-        model.capture([layer]) as capture,
-    ):
-        maps = as_map(capture(model.normalize(images.to(model.device)))[layer], layer)
-    if not leaves or not maps.requires_grad:
-        raise BadInput(f"layer {layer!r} does not depend on {inputs!r}: choose one before it")
-    return maps, leaves[-1]
 
 
 def _cut(kernels: Tensor) -> Tensor:

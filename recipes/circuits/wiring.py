@@ -137,12 +137,13 @@ class Wiring:
 
     def _attributed(self, layer: str, channel: int, inputs: str) -> Sides:
         images, places = self._top(layer, channel)
-        where, count = address(layer), len(images)
-        maps, _ = input_attributions(self.model, images, where, [channel] * count, places, inputs)
+        where = address(layer)
+        read = ((image, [(channel, place)]) for image, place in zip(images, places, strict=True))
+        maps = torch.cat(list(input_attributions(self.model, read, where, inputs)))
         assert self.examples is not None
         shape = self.examples.collected.shapes[where]
         windows = centred(maps, places, shape[1:] if len(shape) == 3 else (1, 1)).mean(0)
-        return self._strongest(maps.sum((2, 3)).mean(0), windows) | {"patches": count}
+        return self._strongest(maps.sum((2, 3)).mean(0), windows) | {"patches": len(images)}
 
     def _top(self, layer: str, channel: int) -> tuple[Tensor, list[tuple[int, int] | None]]:
         """The pictures that activate a unit most, (N, C, H, W), and where."""
