@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
+    from recipes.circuits.circuit import Circuit
     from recipes.compare.compare import Compare
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Atlas",
+    "Circuit",
     "ClassModel",
     "Compare",
     "DeepDream",
@@ -150,6 +152,14 @@ CATALOGUE = (
         "Atlas",
         "Activation atlas: a map of what a layer responds to in many pictures.",
         "inverter atlas --model torchvision:squeezenet1_0 --layer features.12 --images FOLDER --out atlas",
+    ),
+    Entry(
+        "circuit",
+        "recipes.circuits.circuit",
+        "Circuit",
+        "Circuits: what drives a unit and what it drives, with the kernels between.",
+        "inverter circuit --model torchvision:squeezenet1_0 --layer features.4 --channels 3,17 --images FOLDER "
+        "--out circuit",
     ),
     Entry(
         "explain",

@@ -91,7 +91,7 @@ def equivariance(collected: Collected, layers: Sequence[str], report: Report) ->
 
     Returns:
         A row for each warp and layer, all errors relative to predicting the mean: `error` of the learnt map on the
-        held-out half of the pictures, `identity` of A = 1 on it, and `chance` of A = 1 on the activations of another
+        held-out half of the pictures, `identity` of A = 1 on it, and `baseline` of A = 1 on the activations of another
         picture.
     """
     rows = []
@@ -110,7 +110,7 @@ def equivariance(collected: Collected, layers: Sequence[str], report: Report) ->
                 "warp": warp,
                 "error": error,
                 "identity": identity,
-                "chance": chance_error(own, same),
+                "baseline": chance_error(own, same),
             }
             row |= {"error_of_identity": error / identity if identity > 0 else None, "penalty": fit.penalty}
             rows.append(_finite(row))

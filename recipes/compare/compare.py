@@ -164,7 +164,7 @@ class Compare(Machines, NetworkFields, Recipe):
         """The layers, `all` replaced by every stage.
 
         Raises:
-            BadInput: for `all` of a network without stages, or if there is nothing to compare.
+            BadInput: for `all` of a network without stages, or if there are no two layers to compare.
             LayerNotFound: for an unknown layer.
         """
         from inverter import stages

@@ -35,7 +35,7 @@ class Warp:
             text: `hflip`, `vflip`, `rotate:DEGREES` (anticlockwise), or `scale:FACTOR` (above 1 enlarges).
 
         Raises:
-            BadInput: for text of another form, an angle that turns nothing, or a factor that is not from .25 to 4.
+            BadInput: for text of another form, an angle of no turn, or a factor that is not from .25 to 4.
         """
         kind, _, number = text.strip().partition(":")
         try:

@@ -26,12 +26,12 @@ SHOWN = 4
 
 
 class DatasetExamples:
-    """The responses of a gallery's units to a set of pictures, collected in one pass when it is constructed.
+    """The responses of some layers' units to a set of pictures, collected in one pass when it is constructed.
 
     Args:
         model: the network under inspection.
         pictures: the set.
-        units: the gallery's units.
+        layers: addresses of the layers whose units are compared.
         size: (height, width) of the gallery's pictures; those of the set are resized and cropped to it.
         out: the gallery's folder, which gets the activations (`activations`) and the pictures shown (`pictures`).
         fresh: as in `collect`.
@@ -47,7 +47,7 @@ class DatasetExamples:
         self,
         model: Model,
         pictures: Pictures,
-        units: Sequence[Unit],
+        layers: Sequence[str],
         size: tuple[int, int],
         out: Path,
         fresh: bool = False,
@@ -56,7 +56,6 @@ class DatasetExamples:
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
         self.pictures = picture_set(pictures, len(model.mean), model.value_range)
-        layers = list(dict.fromkeys(address(unit.layer) for unit in units))
         self.fields = receptive_fields(model, layers, size)
         folder = out / "activations"
         self.collected = collect(

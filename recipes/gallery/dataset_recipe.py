@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.fields import option
+from recipes.options.names import address
 from recipes.runner.context import RunContext, once
 from recipes.runner.natural_fields import NaturalRecipe
 from recipes.runner.units import Problem, Unit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetRecipe(EvidenceFields, NaturalRecipe):
+class ExamplesRecipe(NaturalRecipe):
     """A recipe of units with the patches of natural pictures that activate them most."""
 
     images: str | Sequence[str] | Dataset[Any] | None = option(
@@ -35,22 +36,26 @@ class DatasetRecipe(EvidenceFields, NaturalRecipe):
         from recipes.pictures.sets import dataset_paths
 
         images = None if self.images is None else dataset_paths(self.images)
-        return super().settings() | self.judge_settings() | {"images": images}
+        return super().settings() | {"images": images}
 
     @once
-    def _examples(self, context: RunContext) -> DatasetExamples:
+    def examples(self, context: RunContext) -> DatasetExamples:
         """The units' responses to the dataset; read from the output folder if they are there."""
         from recipes.gallery.dataset_examples import DatasetExamples
 
         assert self.images is not None  # only called with a dataset
-        units, size = list(self.units(context)), self.picture_size(context.model)
+        layers, size = self.example_layers(context), self.picture_size(context.model)
         return DatasetExamples(
-            context.model, self.images, units, size, Path(self.out), self.fresh, context.progress, context.executor
+            context.model, self.images, layers, size, Path(self.out), self.fresh, context.progress, context.executor
         )
+
+    def example_layers(self, context: RunContext) -> list[str]:
+        """Addresses of the layers whose responses to the dataset are needed."""
+        return list(dict.fromkeys(address(unit.layer) for unit in self.units(context)))
 
     def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
         if self.images is not None:
-            self._examples(context)
+            self.examples(context)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         from inverter.scoring import evaluate, uncropped
@@ -60,4 +65,12 @@ class DatasetRecipe(EvidenceFields, NaturalRecipe):
         problem = self.problem(context, units)
         assert isinstance(problem, Problem)
         scores = evaluate(context.model, problem.measure, uncropped(context.model, problem.prior, images))
-        return self._examples(context).metrics(units, scores.tolist())
+        return self.examples(context).metrics(units, scores.tolist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRecipe(EvidenceFields, ExamplesRecipe):
+    """An `ExamplesRecipe` whose pictures come with the evidence for and against them."""
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | self.judge_settings()

@@ -28,6 +28,8 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "dictionary": ("olah2018",),
     "grid": ("olah2018",),
     "atlas": ("carter2019", "mcinnes2018"),
+    "compare": ("kornblith2019", "lenc2015", "li2016"),
+    "circuit": ("olah2020", "cammarata2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),
     "statistics": (),

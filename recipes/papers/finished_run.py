@@ -33,22 +33,22 @@ def manifest_of(run: str | Path) -> tuple[Path, Manifest]:
     return path.parent, Manifest.load(path)
 
 
-def select(manifest: Manifest, wanted: Sequence[str] = ()) -> list[Record]:
+def select(manifest: Manifest, names: Sequence[str] = ()) -> list[Record]:
     """Units of a run, in the order in which they are named.
 
     Args:
         manifest: of the run.
-        wanted: `LAYER`, `LAYER/CHANNELS` as `features.9/0-7,12`, the name of a class, or a picture's file, also with
+        names: `LAYER`, `LAYER/CHANNELS` as `features.9/0-7,12`, the name of a class, or a picture's file, also with
             wildcards. Without any: all units that are no input images.
 
     Raises:
         NotFound: if a text matches no unit; it shows similar ones.
     """
     records = list(manifest.units.values())
-    if not wanted:
+    if not names:
         return [record for record in records if record.objective not in INPUTS]
     found: dict[str, Record] = {}
-    for text in wanted:
+    for text in names:
         matching = [record for record in records if _matches(record, text)]
         if not matching:
             known = dict.fromkeys(

@@ -20,7 +20,7 @@ const warpHeadings = {
   error: ["learnt map", "error of a linear map over channels, learnt on half of the pictures, on the other half: 1 is what a constant achieves"],
   identity: ["identity", "error of the same activations at the warped places, without a map"],
   error_of_identity: ["learnt / identity", "the learnt map's error relative to the identity's"],
-  chance: ["chance", "error of the identity for the activations of another picture"],
+  baseline: ["baseline", "error of the identity for the activations of another picture"],
 };
 const words = new Set(["layer", "other", "warp"]);
 
@@ -72,7 +72,7 @@ function charts() {
   return warps.map((warp) => {
     const rows = data.warped.filter((row) => row.warp === warp);
     const line = (name, key, kind) => ({ name, kind, points: rows.map((row, index) => [index / Math.max(rows.length - 1, 1), row[key]]).filter(([, y]) => Number.isFinite(y)) });
-    const lines = [line("learnt map", "error", "series-0"), line("identity", "identity", "series-1"), line("chance", "chance", "series-7 dashed")];
+    const lines = [line("learnt map", "error", "series-0"), line("identity", "identity", "series-1"), line("baseline", "baseline", "series-7 dashed")];
     return { warp, lines, title: `${warp}: relative error by depth` };
   }).filter(({ lines }) => lines[0].points.length > 1);
 }

@@ -75,7 +75,7 @@ def test_layers_of_one_network_are_compared(run: Run) -> None:
 
 def test_a_mirrored_layer_follows_a_flip_by_a_permutation_of_its_channels(run: Run) -> None:
     flip, turn = rows(run(layer="0", warp=["hflip", "rotate:90"], positions=200), "warp")
-    assert flip["error"] < 1e-3 < 0.1 < flip["identity"] < flip["chance"]
+    assert flip["error"] < 1e-3 < 0.1 < flip["identity"] < flip["baseline"]
     assert turn["error"] > 0.02
     assert (flip["layer"], flip["warp"], turn["warp"]) == ("0", "hflip", "rotate:90")
 
@@ -185,4 +185,4 @@ def test_a_trained_network_follows_a_flip_less_the_deeper_it_is(
     early, late = rows(report, "warp")
     assert early["error"] < late["error"] < 1
     assert early["error"] < 0.5 * early["identity"]
-    assert late["error"] < late["identity"] < late["chance"]
+    assert late["error"] < late["identity"] < late["baseline"]

@@ -18,6 +18,7 @@ import recipes.executors
 from inverter import Model, load_model
 from recipes import (
     Atlas,
+    Circuit,
     ClassModel,
     Compare,
     Dictionary,
@@ -119,6 +120,9 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
         neighbors=9,
         icon=24,
         **STAGE,
+    ),
+    "circuit": lambda photos: Circuit(
+        images=str(photos), layer="features.stage1", channels="3,5", size=32, count=2, outputs="none", **SMALL
     ),
     "patches": lambda photos: Patches(
         images=str(photos), layer="features.stem", channels="0-2", size=24, batch_size=2, count=2

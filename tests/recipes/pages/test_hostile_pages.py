@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, load_model
-from recipes import Atlas, ClassModel, Compare, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes import Atlas, Circuit, ClassModel, Compare, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
 
 LAYER = "\"><img src=x onerror=hacked=1></script><script>hacked=2</script>'&amp;"
 FILE = "\"><img src=x onerror=hacked=3>'&amp;"
@@ -40,7 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "recipe",
-    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare],
+    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare, Circuit],
     ids=lambda recipe: recipe.name,
 )
 def test_no_name_is_more_than_text(
@@ -57,6 +57,15 @@ def test_no_name_is_more_than_text(
         "grid": network | {"image": photo, "icon": 12, "size": 8},
         "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
         "compare": {"model": model, "layer": [LAYER, "output"], "size": 16, "images": str(photos), "warp": "hflip"},
+        "circuit": {
+            "model": model,
+            "layer": "output",
+            "channels": "0,1",
+            "inputs": LAYER,
+            "size": 16,
+            "steps": 1,
+            "images": str(photos),
+        },
         "atlas": {
             "model": model,
             "layer": LAYER,
