@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inverter.failures import first_line
+from inverter.isolation.forward_errors import first_line
 from inverter.isolation.wrappers import unwrap
 from inverter_errors import BadInput, MissingFile, plural
 

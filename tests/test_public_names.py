@@ -26,7 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
+        "Atlas ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps LearnDirections "
+        "Names Patches "
         "Statistics TrainInverter list_methods list_recipes"
     ),
 }
