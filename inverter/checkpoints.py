@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import re
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inverter.failures import first_line
+from inverter.isolation.forward_errors import first_line
 from inverter.isolation.wrappers import unwrap
 from inverter_errors import BadInput, MissingFile, plural
 
@@ -150,16 +151,21 @@ def _states(path: Path) -> Iterator[Mapping[str, Tensor]]:
             f"{path}: weights must be .safetensors, .safetensors{INDEX}, or {', '.join(TORCH)}; "
             f"got {path.suffix or 'no suffix'!r}"
         )
-    content = _pickled(path)
-    found = list(_weights_in(content))
+    content = read_torch(path)
+    found = list(weights_in(content))
     if not found:
         what = f"a dict with the keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) else None
         raise BadInput(f"{path} holds no state_dict: expected tensors by name, got {what or type(content).__name__}")
     yield from found
 
 
-def _weights_in(content: Any, depth: int = 0) -> Iterator[Mapping[str, Tensor]]:
-    """The dicts of tensors in a checkpoint: itself, else by the usual keys, else (averaged weights) by any."""
+def weights_in(content: Any, depth: int = 0) -> Iterator[Mapping[str, Tensor]]:
+    """The dicts of tensors in a checkpoint: itself, else by the usual keys, else (averaged weights) by any.
+
+    Args:
+        content: what `read_torch` returned.
+        depth: levels of dicts above it.
+    """
     if not isinstance(content, Mapping) or not content or depth > DEEPEST:
         return
     if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()):
@@ -167,14 +173,24 @@ def _weights_in(content: Any, depth: int = 0) -> Iterator[Mapping[str, Tensor]]:
         return
     usual = [key for key in KEYS if key in content]
     for key in [*usual, *(key for key in content if key not in usual and not str(key).startswith("optim"))]:
-        yield from _weights_in(content[key], depth + 1)
+        yield from weights_in(content[key], depth + 1)
 
 
-def _pickled(path: Path) -> Any:
+def read_torch(path: Path, start: int = 0) -> Any:
+    """Everything in a file that `torch.save` wrote; never runs code that the file holds.
+
+    Args:
+        path: of the file.
+        start: bytes before what torch wrote.
+
+    Raises:
+        BadInput: for a damaged file, another kind of file, or one that holds more than tensors and plain values.
+    """
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_safe()):
             warnings.simplefilter("ignore")  # files that torch warns about are refused here, or harmless
-            return torch.load(path, map_location="cpu", weights_only=True)
+            file = io.BytesIO(path.read_bytes()[start:]) if start else path
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         what = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise BadInput(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from inverter.isolation.forward_errors import FORWARD_ERRORS
+from inverter.isolation.forward_errors import FORWARD_ERRORS, first_line
 from inverter_errors import BadInput, plural
 
 if TYPE_CHECKING:
@@ -51,11 +51,6 @@ def batched(module: nn.Module) -> Iterator[None]:
             if type(part) in ranks:
                 stack.callback(part.register_forward_pre_hook(check).remove)
         yield
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text; its type if the text is empty."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def cannot_process(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recipes.circuits.circuit import Circuit
     from recipes.compare.compare import Compare
     from recipes.deepdream.deepdream import DeepDream
+    from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
     from recipes.gallery.names import Names
@@ -41,6 +42,7 @@ __all__ = [
     "Inpaint",
     "Invert",
     "JudgeMaps",
+    "LearnDirections",
     "Names",
     "Patches",
     "Statistics",
@@ -182,6 +184,14 @@ CATALOGUE = (
         "Compare layers and networks: CKA, linear maps, matching units, equivariance to warps.",
         "inverter compare --model a=torchvision:squeezenet1_0 --model b=timm:resnet18 --layer a:features.9 "
         "--layer b:layer3 --images FOLDER --out comparison",
+    ),
+    Entry(
+        "learn-directions",
+        "recipes.directions.learn_directions",
+        "LearnDirections",
+        "Learn the directions of a layer: a sparse autoencoder, or components, of its activations.",
+        "inverter learn-directions --model torchvision:squeezenet1_0 --layer features.9 --images FOLDER "
+        "--out features9.safetensors",
     ),
     Entry(
         "statistics",

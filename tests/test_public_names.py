@@ -28,6 +28,9 @@ PUBLIC = {
     "recipes": (
         "Atlas Circuit ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names "
         "Patches Statistics TrainInverter list_methods list_recipes"
+        "Atlas ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps LearnDirections "
+        "Names Patches "
+        "Statistics TrainInverter list_methods list_recipes"
     ),
 }
 

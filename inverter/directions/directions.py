@@ -11,12 +11,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from inverter.directions.gates import GATES, opened
+from inverter.directions.gates import GATES, INPUT_NORMS, input_moments, opened
 from inverter.tensor_files import read_tensors, write_tensors
 from inverter_errors import BadInput, plural
 
 FORMAT: Final = "directions 1"
 NOUN: Final = "a set of directions"
+TEXTS: Final = ("layer", "gate", "input_norm", "method", "model", "sha256", "source")
 TENSORS: Final = ("decoder", "encoder", "encoder_bias", "center", "scale", "thresholds")
 
 
@@ -25,7 +26,8 @@ class Directions:
     """Directions of a layer's activation space: latents of a sparse autoencoder, components, concept vectors.
 
     An activation vector x (C,) has the preactivations `encoder @ ((x - center) / scale) + encoder_bias`; `gate` turns
-    them into latents z (N,); `z @ decoder * scale + center` is the reconstruction of x.
+    them into latents z (N,); `z @ decoder * scale + center` is the reconstruction of x. With an `input_norm`, x is
+    normalised by its own numbers before all this.
 
     Attributes:
         layer: address of the layer.
@@ -34,9 +36,10 @@ class Directions:
         encoder_bias: (N,); None for zeros.
         center: (C,), subtracted before encoding and added after decoding; None for zeros.
         scale: (C,), above 0; None for ones.
-        gate: "none", "relu", "topk" or "jumprelu".
+        gate: "none", "relu", "topk", "jumprelu" or "nnls" (see `inverter.directions.gates`).
         k: latents of one place that "topk" leaves.
         thresholds: (N,) of "jumprelu".
+        input_norm: "none", "layer" (less its mean, by its standard deviation) or "length" (to the length sqrt(C)).
         names: of the directions, for people; empty if they have none.
         method: how they were made, such as "sae", "nmf" or "cav".
         model: spec of the network.
@@ -62,6 +65,7 @@ class Directions:
     gate: str = "none"
     k: int | None = None
     thresholds: Tensor | None = None
+    input_norm: str = "none"
     names: Sequence[str] = ()
     method: str = ""
     model: str = ""
@@ -101,6 +105,8 @@ class Directions:
             raise BadInput(f"directions: the gate topk needs a k from 1 to {count}, got {self.k!r}")
         if self.gate == "jumprelu" and self.thresholds is None:
             raise BadInput("directions: the gate jumprelu needs thresholds (N,)")
+        if self.input_norm not in INPUT_NORMS:
+            raise BadInput(f"directions: unknown input_norm {self.input_norm!r}; known: {', '.join(INPUT_NORMS)}")
         if self.names and len(self.names) != count:
             raise BadInput(f"directions: {plural(len(self.names), 'name')} for {plural(count, 'direction')}")
 
@@ -133,6 +139,8 @@ class Directions:
                 f"activations have {vectors.shape[axis]}"
             )
         values = vectors.float().movedim(axis, -1)
+        mean, spread = input_moments(values, self.input_norm)
+        values = (values - mean) / spread
         if self.center is not None:
             values = values - self.center
         if self.scale is not None:
@@ -154,10 +162,11 @@ class Directions:
             BadInput: for another number of channels.
         """
         values = self.preactivations(vectors, axis)
-        return opened(values, self.gate, axis, self.k, self.thresholds)
+        gram = self.decoder @ self.decoder.T if self.gate == "nnls" else None
+        return opened(values, self.gate, axis, self.k, self.thresholds, gram)
 
     def decode(self, latents: Tensor, axis: int = -1) -> Tensor:
-        """The activations that latents stand for.
+        """The activations that latents stand for; with an `input_norm`, normalised ones.
 
         Args:
             latents: N long along `axis`.
@@ -172,6 +181,23 @@ class Directions:
         if self.center is not None:
             values = values + self.center
         return values.movedim(-1, axis)
+
+    def reconstruct(self, vectors: Tensor, axis: int = -1) -> Tensor:
+        """Activations as their latents stand for them, at their own level and spread.
+
+        Args:
+            vectors: as in `preactivations`.
+            axis: as in `preactivations`.
+
+        Returns:
+            (like `vectors`) in float32.
+
+        Raises:
+            BadInput: for another number of channels.
+        """
+        mean, spread = input_moments(vectors.float().movedim(axis, -1), self.input_norm)
+        found = self.decode(self.encode(vectors, axis), axis).movedim(axis, -1)
+        return (found * spread + mean).movedim(-1, axis)
 
     def to(self, device: torch.device | str) -> Directions:
         """The same directions on a device."""
@@ -213,6 +239,7 @@ class Directions:
             "layer": self.layer,
             "gate": self.gate,
             "k": json.dumps(self.k),
+            "input_norm": self.input_norm,
             "names": json.dumps(list(self.names)),
             "method": self.method,
             "model": self.model,
@@ -231,14 +258,43 @@ class Directions:
 
         Raises:
             MissingFile: if there is no such file.
-            BadInput: for a damaged file, or one without directions; the message names the file.
+            BadInput: for a damaged file, or one without directions.
         """
         tensors, about = read_tensors(path, NOUN)
         if about.get("format") != FORMAT:
             raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
         try:
             fields: dict[str, Any] = {name: tensors[name] for name in TENSORS if name in tensors}
-            fields |= {name: about[name] for name in ("layer", "gate", "method", "model", "sha256", "source")}
+            fields |= {name: about[name] for name in TEXTS}
             return cls(**fields, k=json.loads(about["k"]), names=json.loads(about["names"]))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{path} holds damaged directions ({error})") from None
+
+    @classmethod
+    def read(
+        cls,
+        source: str | Path | Any,
+        layer: str = "",
+        *,
+        gate: str | None = None,
+        k: int | None = None,
+        threshold: float | None = None,
+    ) -> Directions:
+        """Reads directions in any known form (`inverter.directions.readers`); never runs code that a file holds.
+
+        Args:
+            source: a file or folder, found by its content, or a Python value: an array (N, C), a module of
+                Overcomplete, what scikit-learn fitted, a CAV of captum.
+            layer: address, where the source does not have it.
+            gate: of the latents, where the source does not have it.
+            k: latents of one place that are active, likewise: the gate "topk".
+            threshold: above which latents are active, likewise: the gate "jumprelu".
+
+        Raises:
+            MissingFile: if there is no such place.
+            BadInput: for a form that is not known, or a damaged file.
+        """
+        from inverter.directions.readers.reader import Said
+        from inverter.directions.readers.registry import read_directions
+
+        return read_directions(source, Said(layer, gate, k, threshold))

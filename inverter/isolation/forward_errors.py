@@ -25,3 +25,8 @@ def may_be_memory_order(error: Exception) -> bool:
         True
     """
     return not (isinstance(error, InverterError) or out_of_memory(error) or gpu_lost(error))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text; its type if the text is empty."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

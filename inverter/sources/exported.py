@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inverter.failures import first_line
+from inverter.isolation.forward_errors import first_line
 from inverter.sources.quiet import quiet
 from inverter.sources.source import Found, Source
 from inverter_errors import BadInput, MissingFile, plural

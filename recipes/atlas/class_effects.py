@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from inverter import Model
-from inverter.failures import first_line
-from inverter.isolation.forward_errors import FORWARD_ERRORS
+from inverter.isolation.forward_errors import FORWARD_ERRORS, first_line
 from inverter_errors import BadInput
 from objectives import OUTPUT, Activations, Objective
 from recipes.attribution.scoring.layers import layer_gradient

@@ -35,6 +35,7 @@ def run_recipe(recipe: Recipe) -> int:
         raise
     _print_skipped(report.skipped)
     if report.page is None:
+        print_table(report.manifest.table)
         if report.closing:
             print(report.closing)
         written = [report.out / record.file for record in report.records] + list(report.files.values())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inverter.inverter_training import Training, TrainingSettings
     from recipes.executors.progress import RunProgressCallback
     from recipes.inversion.crops import Crops
+    from recipes.outputs.training_state import TrainingState
     from recipes.runner.report import Report
 
 EVERY = 100
@@ -118,32 +119,15 @@ class TrainInverter(NetworkFields, Recipe):
             f"({before['psnr']:.1f})",
         )
 
-    @property
-    def _checkpoint(self) -> Path:
-        return Path(f"{self.out}.training")
+    def _state(self, training: Training, crops: Crops) -> TrainingState:
+        from recipes.outputs.training_state import TrainingState
+
+        return TrainingState(Path(self.out), self._facts(training, crops))
 
     def _restore(self, training: Training, crops: Crops) -> int:
         """Continues an earlier training of the same settings; returns the steps that are done."""
-        import torch
-
-        if self.fresh or not self._checkpoint.exists():
-            if Path(self.out).exists() and not self.fresh:
-                raise BadInput(f"{self.out} exists, without the state of its training: give another out, or fresh")
-            return 0
-        try:
-            state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
-            mine, theirs = self._facts(training, crops), state["facts"]
-        except (OSError, RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
-            raise BadInput(
-                f"{self._checkpoint} is damaged ({' '.join(str(error).split())[:100]}): give fresh"
-            ) from error
-        changed = sorted(key for key in mine if mine[key] != theirs.get(key))
-        if changed:
-            raise BadInput(
-                f"{self._checkpoint} was trained with other settings ({', '.join(changed)}): give those, another out, "
-                "or fresh to start over"
-            )
-        training.restore(state)
+        if (state := self._state(training, crops).load(self.fresh)) is not None:
+            training.restore(state)
         return training.step
 
     def _facts(self, training: Training, crops: Crops) -> dict[str, Any]:
@@ -154,13 +138,9 @@ class TrainInverter(NetworkFields, Recipe):
 
     def _keep(self, training: Training, crops: Crops) -> None:
         """Writes the inverter as it is now, and the state of its training."""
-        import torch
-
         from inverter.learned_inverter import save_inverter
 
         facts = self._facts(training, crops)
         training.inverter.about |= {"model": written(self.model), "step": training.step} | facts
         save_inverter(self.out, training.inverter)
-        partial = self._checkpoint.with_name(f".{self._checkpoint.name}.partial")
-        torch.save(training.state() | {"facts": facts}, partial)
-        partial.replace(self._checkpoint)
+        self._state(training, crops).save(training.state())

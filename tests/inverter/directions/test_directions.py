@@ -63,6 +63,17 @@ def test_jumprelu_leaves_values_as_they_are_above_their_threshold() -> None:
     assert torch.equal(directions.encode(x), before * (before > 0.5))
 
 
+def test_nnls_finds_the_best_reconstruction_without_a_negative_latent() -> None:
+    random = torch.Generator().manual_seed(0)
+    directions = Directions("conv", torch.rand(3, 6, generator=random), gate="nnls")
+    truth = torch.tensor([[1.0, 0.0, 2.0], [0.0, 0.5, 0.0]])
+    assert torch.allclose(directions.encode(directions.decode(truth)), truth, atol=1e-3)
+    z = directions.encode(x := torch.randn(9, 6, generator=random)).requires_grad_()
+    (directions.decode(z) - x).square().sum().backward()
+    assert z.grad is not None and bool((z >= 0).all())
+    assert float(z.grad[z > 0].abs().max()) < 1e-3 and float(z.grad.min()) > -1e-3  # Karush-Kuhn-Tucker
+
+
 def test_without_an_encoder_latents_are_dot_products() -> None:
     rows = torch.randn(2, 3)
     assert torch.allclose(Directions("conv", rows).encode(torch.eye(3)), rows.T)
@@ -88,6 +99,7 @@ def test_a_file_has_exactly_the_same_numbers(tmp_path: Path) -> None:
         ({"gate": "sigmoid"}, "unknown gate 'sigmoid'; known: none, relu"),
         ({"gate": "topk"}, "needs a k from 1 to 5, got None"),
         ({"gate": "jumprelu"}, "needs thresholds"),
+        ({"input_norm": "batch"}, "unknown input_norm 'batch'; known: none, layer, length"),
         ({"names": ["a"]}, "1 name for 5 directions"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Learning directions of a layer from a folder of pictures."""
