@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
+    from recipes.concepts.concepts import Concepts
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Atlas",
     "ClassModel",
+    "Concepts",
     "DeepDream",
     "Dictionary",
     "Explain",
@@ -162,6 +164,14 @@ CATALOGUE = (
         "JudgeMaps",
         "Evaluate attribution methods: pointing, insertion and deletion, randomised weights and more.",
         "inverter judge-maps --model torchvision:squeezenet1_0 --image PHOTO --method grad-cam --method saliency",
+    ),
+    Entry(
+        "concepts",
+        "recipes.concepts.concepts",
+        "Concepts",
+        "Concept vectors from folders of pictures, and which classes depend on them (TCAV).",
+        "inverter concepts --model torchvision:squeezenet1_0 --layer features.9 --positive STRIPED --negative OTHERS "
+        "--class zebra --images ZEBRAS --out concepts",
     ),
     Entry(
         "statistics",

@@ -26,8 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches Statistics "
-        "TrainInverter list_methods list_recipes"
+        "Atlas ClassModel Concepts DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
+        "Statistics TrainInverter list_methods list_recipes"
     ),
 }
 
