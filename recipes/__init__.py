@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
     from recipes.concepts.concepts import Concepts
+    from recipes.concepts.craft import Craft
     from recipes.deepdream.deepdream import DeepDream
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
@@ -31,6 +32,7 @@ __all__ = [
     "Atlas",
     "ClassModel",
     "Concepts",
+    "Craft",
     "DeepDream",
     "Dictionary",
     "Explain",
@@ -172,6 +174,14 @@ CATALOGUE = (
         "Concept vectors from folders of pictures, and which classes depend on them (TCAV).",
         "inverter concepts --model torchvision:squeezenet1_0 --layer features.9 --positive STRIPED --negative OTHERS "
         "--class zebra --images ZEBRAS --out concepts",
+    ),
+    Entry(
+        "craft",
+        "recipes.concepts.craft",
+        "Craft",
+        "Concepts of a class found in its photographs, with their importance (CRAFT).",
+        "inverter craft --model torchvision:squeezenet1_0 --layer features.12 --images FLAMINGOS --class flamingo "
+        "--out craft",
     ),
     Entry(
         "statistics",

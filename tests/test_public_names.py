@@ -26,7 +26,7 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas ClassModel Concepts DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
+        "Atlas ClassModel Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
         "Statistics TrainInverter list_methods list_recipes"
     ),
 }

@@ -92,7 +92,7 @@ def mean_cut(cuts: list[Cut]) -> Cut:
     bias = float(np.mean([cut.bias / length for cut, length in zip(cuts, lengths, strict=True)]))
     length = float(np.linalg.norm(vector))
     if length < 1e-9:
-        raise BadInput(f"the {plural(len(cuts), 'vector')} of a concept cancel: its pictures differ as much among themselves as from the others")
+        raise BadInput(f"the {plural(len(cuts), 'vector')} of a concept cancel: give more pictures of it")
     return Cut(vector / length, bias / length, float(np.mean([cut.accuracy for cut in cuts])))
 
 
