@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from recipes.attribution.registry import list_methods
     from recipes.circuits.circuit import Circuit
     from recipes.compare.compare import Compare
+    from recipes.concepts.concepts import Concepts
+    from recipes.concepts.craft import Craft
     from recipes.deepdream.deepdream import DeepDream
     from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
@@ -34,6 +36,8 @@ __all__ = [
     "Circuit",
     "ClassModel",
     "Compare",
+    "Concepts",
+    "Craft",
     "DeepDream",
     "Dictionary",
     "Explain",
@@ -192,6 +196,18 @@ CATALOGUE = (
         "Learn the directions of a layer: a sparse autoencoder, or components, of its activations.",
         "inverter learn-directions --model torchvision:squeezenet1_0 --layer features.9 --images FOLDER "
         "--out features9.safetensors",
+        "concepts",
+        "recipes.concepts.concepts",
+        "Concepts",
+        "Concept vectors from folders of pictures, and which classes depend on them (TCAV).",
+        "inverter concepts --model torchvision:squeezenet1_0 --layer features.9 --positive STRIPED --negative OTHERS "
+        "--class zebra --images ZEBRAS --out concepts",
+        "craft",
+        "recipes.concepts.craft",
+        "Craft",
+        "Concepts of a class found in its photographs, with their importance (CRAFT).",
+        "inverter craft --model torchvision:squeezenet1_0 --layer features.12 --images FLAMINGOS --class flamingo "
+        "--out craft",
     ),
     Entry(
         "statistics",

@@ -30,6 +30,7 @@ PUBLIC = {
         "Patches Statistics TrainInverter list_methods list_recipes"
         "Atlas ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps LearnDirections "
         "Names Patches "
+        "Atlas ClassModel Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
         "Statistics TrainInverter list_methods list_recipes"
     ),
 }

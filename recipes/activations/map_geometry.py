@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from inverter import ReceptiveField
 from recipes.activations.responses import PatchRecord
 
@@ -52,3 +56,27 @@ def overlay(field: ReceptiveField | None, shape: Sequence[int], size: tuple[int,
     free = max(0.0, *(start / side for start, side in zip(corner, cell, strict=True)))
     free = max(free, *((extent - end) / side for extent, end, side in zip(size, ends, cell, strict=True)))
     return Overlay((rows, columns), corner, cell, math.ceil(free) + 1)  # one more: browsers smooth across cells
+
+
+def laid_over(maps: Tensor, where: Overlay, size: tuple[int, int]) -> Tensor:
+    """A layer's maps at the pixels of the picture that they lie over, interpolated between the centres of positions.
+
+    Args:
+        maps: (N, h, w).
+        where: they lie, from `overlay`.
+        size: (height, width) of the picture, in pixels.
+
+    Returns:
+        (N, height, width) float32; beyond the outermost centres, the outermost values.
+
+    Example:
+        >>> laid_over(torch.tensor([[[0.0, 1.0]]]), Overlay((1, 2), (0.0, 0.0), (2.0, 4.0), 1), (1, 8))[0, 0].tolist()
+        [0.0, 0.0, 0.125, 0.375, 0.625, 0.875, 1.0, 1.0]
+    """
+    axes = [
+        2 * (torch.arange(side) + 0.5 - corner) / (cell * count) - 1
+        for side, corner, cell, count in zip(size, where.corner, where.cell, where.shape, strict=True)
+    ]
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], -1)[None].float()
+    return F.grid_sample(maps[None].float(), grid, padding_mode="border", align_corners=False)[0]

@@ -26,7 +26,7 @@ from recipes.runner.run import places, run
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback
 
-KEPT = ("activations", "layout")
+KEPT = ("activations", "layout", "directions")
 """Folders, below an output folder, of what a recipe computes once and reads from there afterwards."""
 
 
