@@ -196,12 +196,16 @@ CATALOGUE = (
         "Learn the directions of a layer: a sparse autoencoder, or components, of its activations.",
         "inverter learn-directions --model torchvision:squeezenet1_0 --layer features.9 --images FOLDER "
         "--out features9.safetensors",
+    ),
+    Entry(
         "concepts",
         "recipes.concepts.concepts",
         "Concepts",
         "Concept vectors from folders of pictures, and which classes depend on them (TCAV).",
         "inverter concepts --model torchvision:squeezenet1_0 --layer features.9 --positive STRIPED --negative OTHERS "
         "--class zebra --images ZEBRAS --out concepts",
+    ),
+    Entry(
         "craft",
         "recipes.concepts.craft",
         "Craft",

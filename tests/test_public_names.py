@@ -26,12 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas Circuit ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names "
-        "Patches Statistics TrainInverter list_methods list_recipes"
-        "Atlas ClassModel Compare DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps LearnDirections "
-        "Names Patches "
-        "Atlas ClassModel Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint Invert JudgeMaps Names Patches "
-        "Statistics TrainInverter list_methods list_recipes"
+        "Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint Invert "
+        "JudgeMaps LearnDirections Names Patches Statistics TrainInverter list_methods list_recipes"
     ),
 }
 

@@ -95,7 +95,7 @@ class LearnDirections(NetworkFields, Recipe):
             check_integer(key, getattr(self, key), lowest, 2**31 - 1)
         if self.count is not None:
             check_integer("count", self.count, 2, 2**22)
-        positions = int(self.positions) if str(self.positions).isdigit() else self.positions
+        positions = int(str(self.positions)) if str(self.positions).isdigit() else self.positions
         if positions not in (None, "all"):
             check_integer("positions", positions, 1, 2**31 - 1)
         object.__setattr__(self, "positions", positions)
@@ -208,8 +208,8 @@ class LearnDirections(NetworkFields, Recipe):
 
         def keep(directions: Directions) -> None:
             if not learnt:
-                about = {"model": model.spec, "sha256": model.sha256, "source": str(self.images)}
-                replace(directions, **about).save(self.out)
+                source = str(self.images)
+                replace(directions, model=model.spec, sha256=model.sha256, source=source).save(self.out)
             state.save(earlier)
 
         for seed in range(self.seed, self.seed + self.seeds):

@@ -29,6 +29,9 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "grid": ("olah2018",),
     "atlas": ("carter2019", "mcinnes2018"),
     "compare": ("kornblith2019", "lenc2015", "li2016"),
+    "concepts": ("kim2018",),
+    "craft": ("fel2023craft",),
+    "learn-directions": (),  # those of its methods
     "circuit": ("olah2020", "cammarata2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),
@@ -48,6 +51,8 @@ OF_PRIORS: Mapping[str, Sequence[str]] = {
     "accentuate": ("hamblin2024",),
 }
 """Prior -> keys of references."""
+AUTOENCODERS: Mapping[str, Sequence[str]] = {"topk": ("gao2024",), "jumprelu": ("rajamanoharan2024",)}
+"""Gate of a sparse autoencoder -> keys of references."""
 NATURAL = ("yin2020", "gorgun2025")
 JUDGED = ("zimmermann2024", "geirhos2024")
 
@@ -85,6 +90,8 @@ def keys_of(manifest: Manifest) -> list[str]:
     for method in _texts(settings.get("method")):
         if method.partition(":")[0] in METHODS:
             found.append(key_of_paper(MethodChoice.parse(method).method().paper))
+    if manifest.recipe == "learn-directions" and settings.get("method") == "sae":
+        found += AUTOENCODERS.get(str(settings.get("gate", "topk")), ())
     if settings.get("attempts") not in (None, 1) and manifest.recipe == "gallery":
         found.append("olah2017")
     if settings.get("natural"):

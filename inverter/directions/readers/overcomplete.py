@@ -24,7 +24,7 @@ def _takes(stored: Stored) -> bool:
 
 def _read(stored: Stored, said: Said) -> Directions:
     tensors = stored.tensors
-    # The file does not say how rows are normalised: by their length, unless the library was told otherwise.
+    # The file does not say how rows are normalised: by their length, unless the library was set otherwise.
     decoder = tensors[DECODER].float()
     decoder = decoder / (decoder.norm(dim=1, keepdim=True) + 1e-8)
     if (multiplier := tensors.get("dictionary.multiplier")) is not None:

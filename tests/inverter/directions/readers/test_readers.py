@@ -192,6 +192,6 @@ def test_unknown_forms_are_one_line_that_lists_the_known(tmp_path: Path) -> None
     config = {"architecture": "temporal"}
     with pytest.raises(BadInput, match="'temporal' is none that can be read: standard, topk"):
         Directions.read(sae_lens(tmp_path / "sae", config, weights("b_enc")))
-    lacking = sae_lens(tmp_path / "lacking", {"architecture": "jumprelu"}, weights("b_enc"))
+    partial = sae_lens(tmp_path / "partial", {"architecture": "jumprelu"}, weights("b_enc"))
     with pytest.raises(BadInput, match="lacks threshold"):
-        Directions.read(lacking)
+        Directions.read(partial)
