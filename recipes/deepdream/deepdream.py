@@ -61,7 +61,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         repeat=True,
     )
     guide: str | None = option(
-        None, "second picture, whose features and colours are amplified (colours need an early layer)"
+        None, "second picture, whose features and colours are taken up: name a deep layer, which knows objects"
     )
     out: str = option("dream.png", "picture to write (.png), or a folder for dream.png", group=OUTPUT)
     video: str | None = option(None, "video to write: .gif, or .mp4 (pip install 'inverter-vis[video]')")
@@ -162,7 +162,7 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         model = self.load()
         photo, showing = self._photo(model), Showing.of(model)
         size = (photo.shape[2], photo.shape[3])
-        parts, statistics = weighted_objectives(model, self.targets, self.guide), self.feature_statistics(model)
+        parts, statistics = weighted_objectives(model, self.targets, photo, self.guide), self.feature_statistics(model)
         for path in self.files:
             check_writable(path)
         photo = photo.to(model.device)

@@ -23,9 +23,6 @@ SMALLEST = 48
 LEVELS = 4
 """Levels of the Gaussian pyramid of the gradient, apart from the gradient itself."""
 
-CHUNK = 1024
-"""Positions of a layer that are matched with the guide's at a time, which bounds the memory."""
-
 # The symmetric square root of the covariance of colours in photographs (Lucid's matrix, Olah et al. 2017), scaled to a
 # mean diagonal of 1. The covariance itself would make dreams grey; without it, they are as saturated as raw gradients.
 COLORS = torch.tensor([[1.016, 0.615, 0.455], [0.615, 0.914, 0.624], [0.455, 0.624, 1.070]], dtype=torch.float32)
@@ -261,31 +258,3 @@ def match_colours(image: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
     """
     (mean, deviation), (target_mean, target_deviation) = colour_statistics(image), statistics
     return ((image - mean) * (target_deviation / deviation.clamp_min(1e-6)) + target_mean).clamp_(0, 1)
-
-
-def guided(layer: str, guide: Tensor) -> Objective:
-    """Similarity of each position of a layer to the best matching position of a guide (Mordvintsev et al. 2015).
-
-    The mean over positions i of max_j <x_i, y_j>, with y_j the guide's activation vectors.
-
-    Args:
-        layer: address of a layer with maps.
-        guide: the layer's activations for the guide picture, (1, C, h, w).
-
-    Returns:
-        The objective.
-
-    Example:
-        >>> guided("conv", torch.ones(1, 3, 2, 2)).score(Activations({"conv": torch.ones(1, 3, 4, 4)}))
-        tensor([3.])
-    """
-    vectors = guide.detach().float().flatten(2)[0]  # (C, N)
-
-    def score(activations: Activations) -> Tensor:
-        maps = activations[layer].float().flatten(2).transpose(1, 2)  # (B, M, C)
-        targets = vectors.to(maps.device)
-        with torch.no_grad():  # in chunks: all products at once would need more memory than the layer itself
-            best = torch.cat([(chunk @ targets).argmax(2) for chunk in maps.split(CHUNK, 1)], 1)
-        return (maps * targets.T[best]).sum(2).mean(1)
-
-    return Objective(f"guided({layer})", (layer,), score)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from inverter_errors import BadInput
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from inverter import Model
     from objectives import Objective
 
@@ -47,17 +49,18 @@ def read_targets(texts: Iterable[str]) -> list[Target]:
 
 
 def weighted_objectives(
-    model: Model, targets: Sequence[Target], guide: str | None = None
+    model: Model, targets: Sequence[Target], photo: Tensor, guide: str | None = None
 ) -> list[tuple[Objective, float]]:
     """The objectives of a dream, with their weights.
 
     Args:
         model: the network under inspection.
         targets: from `read_targets`.
-        guide: picture file whose activations the layers are to resemble; None amplifies what is there.
+        photo: what is dreamt on, (1, C, H, W) in [0, 1]; only a guide is compared with it.
+        guide: picture file whose features and colours are to be taken up; None amplifies what is there.
 
     Returns:
-        (objective, weight) for each target; with a guide, its similarity to the guide's activations.
+        (objective, weight) for each target; with a guide two for each, its features and its colours.
 
     Raises:
         LayerNotFound: for an unknown layer.
@@ -68,29 +71,33 @@ def weighted_objectives(
     from objectives.base import as_targets
     from objectives.units import check_channels
 
-    parts = []
+    parts: list[tuple[Objective, float]] = []
     for address, index, weight in targets:
         model.check_layer(address)
         if index is not None:
             check_channels(as_targets(index, "channel"), model.shapes([address])[address][1], address)
         if guide is not None:
-            part = _guided(model, address, guide)
+            parts += [(part, weight * share) for part, share in _guided(model, address, guide, photo)]
         else:
-            part = layer(address) if index is None else channel(address, index)
-        parts.append((part, weight))
+            parts.append((layer(address) if index is None else channel(address, index), weight))
     return parts
 
 
-def _guided(model: Model, address: str, guide: str) -> Objective:
+def _guided(model: Model, address: str, guide: str, photo: Tensor) -> list[tuple[Objective, float]]:
+    """The features of a guide, and its colours, with their weights."""
     import torch
 
-    from recipes.deepdream.octaves import guided
+    from recipes.deepdream.guide import COLOUR_WEIGHT, Guide
+    from recipes.deepdream.octaves import resized
     from recipes.pictures.reading import fit, read_picture
 
-    photo = read_picture(guide, len(model.mean), value_range=model.value_range)
-    shown = fit(photo, model.size_for())[None].to(model.device)
+    read = read_picture(guide, len(model.mean), value_range=model.value_range)
+    shown = fit(read, model.size_for())[None].to(model.device)
     with torch.no_grad(), model.capture([address]) as capture:
-        maps = capture(model.normalize(shown))[address]
+        maps, usual = (
+            capture(model.normalize(part))[address] for part in (shown, resized(photo.to(shown), model.size_for()))
+        )
     if maps.ndim != 4:
         raise BadInput(f"layer {address!r} outputs {tuple(maps.shape)}: a guide needs a layer with maps (B, C, H, W)")
-    return guided(address, maps)
+    found = Guide.of(address, maps, shown, usual)
+    return [(found.features(), 1.0), (found.coloured(), COLOUR_WEIGHT)]

@@ -18,7 +18,6 @@ from recipes.deepdream.octaves import (
     add_detail,
     balanced,
     dream,
-    guided,
     octave_sizes,
     precondition,
     zoomed,
@@ -156,20 +155,6 @@ def test_preconditioning_prefers_the_coarse_and_the_bright() -> None:
     assert guided_gains[0] == pytest.approx(guided_gains[1])
 
 
-def test_only_a_dream_without_natural_colours_takes_up_a_saturated_colour() -> None:
-    net = Model(nn.Identity())
-    red = guided("", torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
-    image = torch.full((1, 3, 48, 48), 0.5)
-    image[..., ::2, ::2] = 0.52
-    dreams = [
-        dream(net, image, [(red, 1.0)], octaves=1, steps=2, step_size=0.02, natural_colours=kept) - image
-        for kept in (True, False)
-    ]
-    natural, own = (float(change[:, 0].mean()) for change in dreams)
-    assert own > 0.01
-    assert natural < 0  # natural colours darken the picture: they hardly know red without green and blue
-
-
 def test_the_detail_of_a_dream_is_transferred_to_another_size() -> None:
     image = waves(80, 120)
     small = nn.functional.interpolate(image, (40, 60), mode="bilinear", antialias=True)
@@ -179,25 +164,6 @@ def test_the_detail_of_a_dream_is_transferred_to_another_size() -> None:
     same = add_detail(image, image, (80, 120))
     assert torch.equal(same, image)
     assert same.data_ptr() != image.data_ptr()
-
-
-def test_a_guide_pulls_each_position_to_its_best_match() -> None:
-    guide = torch.tensor([[1.0, 0.0], [0.0, 2.0]])[None, :, :, None]  # two channels at two positions: (1, 0) and (0, 2)
-    maps = torch.tensor([[3.0, 0.0], [0.0, 1.0]])[None, :, :, None].requires_grad_()
-    score = guided("a", guide).score(Activations({"a": maps}))
-    assert score.tolist() == [(3 + 2) / 2]
-    score.sum().backward()
-    assert maps.grad is not None
-    assert torch.equal(maps.grad[0, :, :, 0], torch.tensor([[0.5, 0.0], [0.0, 1.0]]))
-
-
-def test_a_large_layer_is_matched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    guide, maps = torch.rand(1, 3, 5, 5), torch.rand(1, 3, 9, 7)
-    full = guided("a", guide).score(Activations({"a": maps}))
-    monkeypatch.setattr("recipes.deepdream.octaves.CHUNK", 4)
-    assert torch.allclose(guided("a", guide).score(Activations({"a": maps})), full)
-    products = maps.flatten(2)[0].T @ guide.flatten(2)[0]
-    assert torch.allclose(full, products.amax(1).mean())
 
 
 def test_zooming_keeps_the_middle() -> None:
@@ -242,22 +208,6 @@ def test_a_channel_is_raised_most_by_its_own_dream(squeezenet: Model, photograph
     assert rise.argmax(0).tolist() == [0, 1, 2]
     own, others = rise.diag(), (rise.sum(0) - rise.diag()) / 2
     assert bool((own > 2 * others).all())
-
-
-def test_a_guided_dream_comes_nearer_to_its_guide(squeezenet: Model, photographs: Tensor) -> None:
-    photo, address = photographs[6:7], "features.9"
-    free = means(squeezenet, dream(squeezenet, photo, [(layer(address), 1.0)], **QUICK))
-    for guide in photographs[[0, 9]].split(1):
-        with torch.no_grad(), squeezenet.capture([address]) as capture:
-            shown = capture(squeezenet.normalize(guide))[address]
-        dreamt = dream(squeezenet, photo, [(guided(address, shown), 1.0)], **QUICK)
-        target = shown.mean((0, 2, 3))
-        near = [
-            float(torch.cosine_similarity(found, target, dim=0))
-            for found in (means(squeezenet, photo), free, means(squeezenet, dreamt))
-        ]
-        assert near[2] > near[0] + 0.02
-        assert near[2] > near[1] + 0.01
 
 
 def test_a_weight_is_a_share_across_layers_of_other_scales(squeezenet: Model, photographs: Tensor) -> None:
