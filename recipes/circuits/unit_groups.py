@@ -117,7 +117,7 @@ def check_inputs(inputs: str | None, layer: str, model: Model) -> str:
     """
     if inputs is None:
         raise BadInput(
-            f"layer {layer!r} is the first stage of {model.spec}, or none of them: set inputs to the address of a layer "
-            "before it"
+            f"layer {layer!r} is the first stage of {model.spec}, or none of them: set inputs to the address of a "
+            "layer before it"
         )
     return inputs
