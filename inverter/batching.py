@@ -21,7 +21,7 @@ PROBE = 2
 """Pictures of the pass that is measured."""
 
 _MEASURED: WeakKeyDictionary[nn.Module, dict[object, int]] = WeakKeyDictionary()
-"""Network -> (layers, size, gradient) -> bytes that a picture needs."""
+"""Network -> (layers, size, gradient, directions) -> bytes that a picture needs."""
 
 
 def pictures_at_once(
@@ -47,7 +47,7 @@ def pictures_at_once(
     if model.device.type != "cuda":
         return usual
     measured = _MEASURED.setdefault(model.module, {})
-    key = tuple(layers), size, gradient
+    key = tuple(layers), size, gradient, *model.directions.items()
     try:
         if key not in measured:
             measured[key] = _bytes_each(model, layers, size, gradient)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter.capture.axes import Axes
+from inverter.directions.directions import Directions
 from inverter.input_values import Normalize, ShowChannels, ValueRange, as_show_channels, check_shown
 from inverter.models import Model
-from inverter_errors import BadInput, LayerNotFound
+from inverter_errors import BadInput, InverterError, LayerNotFound
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -130,6 +131,43 @@ class Ensemble(Model):
     def assuming(self, size: int | tuple[int, int] | None) -> Ensemble:
         """This ensemble, with this input size for the networks whose own is not known: see `Model.assuming`."""
         return self._with(lambda network: network.assuming(size))
+
+    def with_directions(self, sets: Mapping[str, Directions]) -> Ensemble:
+        """This ensemble with the layers that sets of directions add to its networks: see `Model.with_directions`.
+
+        A set belongs to the first network whose weights it was made with: its latents are `a:features.9:sae`.
+
+        Args:
+            sets: by name.
+
+        Raises:
+            BadInput: for directions of none of the networks.
+        """
+        added = copy.copy(self)
+        added.networks = dict(self.networks)
+        for set_name, one in sets.items():
+            for name, network in self.networks.items():
+                try:
+                    network.check_directions(one)
+                except InverterError as found:
+                    error = found
+                    continue
+                added.networks[name] = added.networks[name].with_directions({set_name: one})
+                break
+            else:
+                raise error
+        return added
+
+    def derived_layers(self, dots: bool = False) -> list[str]:
+        """Addresses of the layers that sets of directions add to the networks: see `Model.derived_layers`."""
+        return [f"{name}:{own}" for name, network in self.networks.items() for own in network.derived_layers(dots)]
+
+    def directions_of(self, address: str) -> Directions | None:
+        """The directions that a layer has in place of channels: see `Model.directions_of`."""
+        if address in ("", "output"):
+            return None
+        name, own = self.owner(address)
+        return self.networks[name].directions_of(own)
 
     def owner(self, address: str) -> tuple[str, str]:
         """The network that a layer is of.

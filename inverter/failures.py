@@ -14,7 +14,7 @@ from inverter.isolation.forward_errors import FORWARD_ERRORS, first_line
 from inverter_errors import BadInput, plural
 
 if TYPE_CHECKING:
-    from inverter.models import Model
+    from inverter.layer_reader import LayerReader
 
 _OTHER_RANKS: dict[type[nn.Module], str] = {
     nn.Conv3d: "video (B, C, T, H, W), five dimensions",
@@ -54,7 +54,7 @@ def batched(module: nn.Module) -> Iterator[None]:
 
 
 def cannot_process(
-    model: Model,
+    model: LayerReader,
     error: Exception,
     size: tuple[int, int],
     reads: Sequence[str],
@@ -92,7 +92,7 @@ def _named(layer: nn.Module) -> str:
     return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
 
 
-def _hint(model: Model, error: Exception) -> str:
+def _hint(model: LayerReader, error: Exception) -> str:
     """What may be the cause other than the size."""
     if model.dtype in (torch.float16, torch.bfloat16) and any(text in str(error) for text in _NO_SUCH_TYPE):
         name, place = str(model.dtype).removeprefix("torch."), model.device.type.upper()

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from inverter.devices import as_device
-from inverter.models import GUESSED_SIZE, Model
+from inverter.models import Model
+from inverter.network_input import GUESSED_SIZE
 
 
 class _NoNetwork(nn.Identity):

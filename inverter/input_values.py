@@ -15,7 +15,7 @@ from inverter.isolation.own_draws import OwnDraws
 from inverter_errors import BadInput
 
 if TYPE_CHECKING:
-    from inverter.models import Model
+    from inverter.network_input import NetworkInput
 
 Normalization = Literal["imagenet", "half", "none"]
 """Names of the normalisations."""
@@ -146,7 +146,7 @@ class _Reached(BaseException):
     """Ends a forward pass at its first convolution."""
 
 
-def taken_channels(model: Model) -> int:
+def taken_channels(model: NetworkInput) -> int:
     """The number of channels that a network takes: those of the first convolution that it runs, if it takes pictures.
 
     A network that makes something else of a picture first (blocks of pixels, a grey picture), or has no convolution, is

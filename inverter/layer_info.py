@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from inverter.capture.addresses import resolve
 from inverter.capture.axes import Axes
 from inverter.ensemble import Ensemble
 from inverter.fields.geometry import ReceptiveField
@@ -84,7 +86,19 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
             )
         )
     stages = _stages(model.module, {row.name for row in rows if row.size})
-    return [replace(row, stage=row.name in stages) for row in rows]
+    rows = [replace(row, stage=row.name in stages) for row in rows]
+    return [each for row in rows for each in (row, *_derived(model, row))]
+
+
+def _derived(model: Model, row: LayerInfo) -> Iterator[LayerInfo]:
+    """The rows of the latents that sets of directions add to a layer."""
+    for name, one in model.directions.items():
+        address = model.directions.address(name)
+        if resolve(model.module, model.directions.base(address)).name == row.name:
+            size = None if "@" in address else row.size
+            yield replace(
+                row, name=address, type=f"Directions ({one.gate})", channels=one.count, size=size, stage=False
+            )
 
 
 def _arranged(tensor: Tensor, axes: Axes | None, size: tuple[int, int]) -> torch.Size:

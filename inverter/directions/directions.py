@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -207,6 +208,17 @@ class Directions:
     def label(self, index: int) -> str:
         """The name of a direction, "" if it has none."""
         return self.names[index] if self.names else ""
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of all that latents and their names depend on, to notice that a file has changed."""
+        texts = [self.layer, self.gate, self.k, list(self.names), self.sha256]
+        found = hashlib.sha256(json.dumps(texts).encode())
+        for name in TENSORS:
+            if (value := getattr(self, name)) is not None:
+                found.update(f"{name} {tuple(value.shape)}".encode())
+                found.update(value.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def check(self, model: str, sha256: str) -> None:
         """Checks that these are directions of a network.

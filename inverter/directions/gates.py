@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 GATES: Final = ("none", "relu", "topk", "jumprelu", "nnls")
 """`none`: components and concept vectors. `relu`: negative latents become 0. `topk`: the k largest of each place, where
@@ -42,18 +43,31 @@ def opened(
     if gate == "none":
         return values
     if gate == "relu":
-        return values.relu()
+        return gated(values, values > 0)
     if gate == "topk":
         assert k is not None
-        strongest = values.topk(k, dim=axis)
-        return torch.zeros_like(values).scatter(axis, strongest.indices, strongest.values.relu())
+        chosen = values.detach().topk(k, dim=axis).indices
+        return gated(values, torch.zeros_like(values, dtype=torch.bool).scatter(axis, chosen, True) & (values > 0))
     if gate == "nnls":
         assert gram is not None
         return _non_negative(values.movedim(axis, -1), gram).movedim(-1, axis)
     assert thresholds is not None
     along = [1] * values.ndim
     along[axis] = -1
-    return torch.where(values > thresholds.view(along), values, torch.zeros_like(values))
+    return gated(values, values > thresholds.view(along))
+
+
+def gated(values: Tensor, open: Tensor) -> Tensor:
+    """Values where a gate is open, and 0 elsewhere; with no gradient there, unless a `TorchFunctionMode` gives it one.
+
+    Args:
+        values: of any shape.
+        open: of the same shape, bool.
+    """
+    if has_torch_function((values,)):
+        result: Tensor = handle_torch_function(gated, (values,), values, open)
+        return result
+    return torch.where(open, values, torch.zeros_like(values))
 
 
 def _non_negative(products: Tensor, gram: Tensor) -> Tensor:
@@ -70,7 +84,9 @@ def _non_negative(products: Tensor, gram: Tensor) -> Tensor:
         slower = torch.where(back, 1.0, (1 + (1 + 4 * pace * pace).sqrt()) / 2)
         momentum = torch.where(back, 0.0, (pace - 1) / slower)
         ahead, pace = latents + momentum * (latents - before), slower
-    return latents
+    open = latents > 0
+    # Of a latent that is off, the preactivation is what of the vector the others leave to it.
+    return gated(torch.where(open, latents, products - latents.detach() @ gram), open)
 
 
 def input_moments(vectors: Tensor, norm: str) -> tuple[Tensor | float, Tensor | float]:

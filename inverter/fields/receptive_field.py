@@ -117,7 +117,7 @@ def receptive_fields(
     size = model.size_for(size)
     if isinstance(model, Ensemble):
         return _of_networks(model, layers, size)
-    addresses = {layer: resolve(model.module, layer) for layer in layers}
+    addresses = {layer: resolve(model.module, model.directions.base(layer)) for layer in layers}
     seen = follow(model, size, list(addresses.values()))
     found = {}
     for layer, address in addresses.items():
@@ -142,7 +142,7 @@ def _of_networks(model: Ensemble, layers: Sequence[str], size: tuple[int, int]) 
 
 def _patches(model: Model, layer: str, size: tuple[int, int]) -> ReceptiveField | None:
     """The windows that represent the places of a layer of tokens or channels-last maps."""
-    address = resolve(model.module, layer)
+    address = resolve(model.module, model.directions.base(layer))
     axes = model.axes(layer, size)
     if axes is None or axes.letters in ("", "BCHW") or not axes.ordered or address.token:
         return None

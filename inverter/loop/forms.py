@@ -63,7 +63,7 @@ def form_of(
     targets = tuple((target.form, objective.targets.index(target)) for target in objective.targets)
     schedule = (settings.steps, settings.learning_rate, settings.optimizer, settings.momentum, settings.schedule)
     rest = (settings.warmup, settings.views, settings.redirect, settings.precision)
-    network = (id(model.module), model.layout, model.mean, model.std)
+    network = (id(model.module), model.layout, model.mean, model.std, *model.directions.items())
     return (network, objective.form, targets, objective.coupled, look, schedule, rest, augment, size)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inverter.ascent.adam import Adam
+from inverter.ascent.climbed_gates import ClimbedGates
 from inverter.ascent.dips import Lift
 from inverter.ascent.folding import Folding
 from inverter.ascent.input_gradients import InputGradients
@@ -88,6 +89,7 @@ class Step:
         self.quick, self.folding = InputGradients(), Folding(model.layout)
         self.autocast = settings.autocast(device, model.dtype)
         self.rescue = Rescue(count, settings.redirect, device)
+        self.gates = ClimbedGates(bool(model.derived_layers()))
         self.dips = settings.optimizer == "adam"  # until a pass has shown that the network has none
         self.counter = torch.zeros(1, dtype=torch.long, device=device)
         self.history = torch.full((settings.steps, count), float("nan"), dtype=torch.float32, device=device)
@@ -145,7 +147,7 @@ class Step:
             if phase.watch:
                 self.rescue.watch(entering)
             redirect, lift = self.rescue.redirect(self.together) if phase.redirect else nullcontext(), Lift(phase.lift)
-            with self.autocast, self.quick, redirect, lift, self.folding:
+            with self.autocast, self.quick, redirect, lift, self.gates, self.folding:
                 seen = self.capture(entering)
             found = scored(self.objective, Activations(seen, view, self.rows))
             lift.inactive = found.detach() <= 0
