@@ -14,6 +14,7 @@ from torch import Tensor
 from inverter.capture.addresses import ALL, INPUT
 from inverter.capture.attention import is_attention
 from inverter.directions.directions import Directions
+from inverter.directions.gates import input_moments
 from inverter_errors import BadInput, BadType, LayerNotFound
 
 DOTS: Final = ".dot"
@@ -150,7 +151,8 @@ class DerivedLayers(Mapping[str, Directions]):
         """
         directions, latents = self.on(derived.set, activation.device, derived.dots), self.read(derived, activation)
         change = directions.decode(replace(latents), axis=1) - directions.decode(latents, axis=1)
-        return activation + change.to(activation.dtype)
+        _, spread = input_moments(activation.float().movedim(1, -1), directions.input_norm)
+        return activation + (change.movedim(1, -1) * spread).movedim(-1, 1).to(activation.dtype)
 
     def on(self, name: str, device: torch.device, dots: bool = False) -> Directions:
         """A set on a device, copied once: a recorded step reads it where it is.
@@ -164,9 +166,8 @@ class DerivedLayers(Mapping[str, Directions]):
         if key not in self._there:
             one = self[name]
             if dots:
-                one = dataclasses.replace(
-                    one, encoder=None, encoder_bias=None, center=None, scale=None, thresholds=None, gate="none", k=None
-                )
+                reading = ("encoder", "encoder_bias", "center", "scale", "thresholds", "k")
+                one = dataclasses.replace(one, gate="none", input_norm="none", **dict.fromkeys(reading))  # type: ignore[arg-type]
             with torch.inference_mode(False):  # else a first call in inference mode would break all later gradients
                 self._there[key] = one.to(device)
         return self._there[key]

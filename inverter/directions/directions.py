@@ -212,7 +212,7 @@ class Directions:
     @property
     def digest(self) -> str:
         """Hex digest of all that latents and their names depend on, to notice that a file has changed."""
-        texts = [self.layer, self.gate, self.k, list(self.names), self.sha256]
+        texts = [self.layer, self.gate, self.k, self.input_norm, list(self.names), self.sha256]
         found = hashlib.sha256(json.dumps(texts).encode())
         for name in TENSORS:
             if (value := getattr(self, name)) is not None:
@@ -274,7 +274,10 @@ class Directions:
         """
         tensors, about = read_tensors(path, NOUN)
         if about.get("format") != FORMAT:
-            raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
+            raise BadInput(
+                f"{path} holds no set of directions: expected a file of inverter learn-directions, "
+                "or of another library's directions: Directions.read(FILE, layer=...).save(...)"
+            )
         try:
             fields: dict[str, Any] = {name: tensors[name] for name in TENSORS if name in tensors}
             fields |= {name: about[name] for name in TEXTS}

@@ -201,6 +201,8 @@ def collect(
         "weights": model.sha256,
         "normalization": [list(model.mean), list(model.std)],
     }
+    sets = {address: one.digest for address in addresses if (one := model.directions_of(address))}
+    options |= {"directions": sets} if sets else {}
     state = _begin(folder, options, shapes, found, fresh)
     while not state.finished:  # twice where an unfinished pass comes before that of more layers
         with ExitStack() as stack:

@@ -14,6 +14,7 @@ from recipes.atlas.layer_choice import AtlasLayer, LayerChoice, LayerLike
 from recipes.atlas.layout_names import LAYOUTS, Layout
 from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
+from recipes.options.directions import layer_of
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
@@ -68,7 +69,9 @@ class Atlas(EvidenceFields, NaturalRecipe):
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True
     )
-    layer: str = option(MISSING, "address of a layer that outputs feature maps")
+    layer: str = option(
+        "", "address of a layer that outputs feature maps (default: that of directions, whose latents label the cells)"
+    )
     with_: LayerLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several numbers are zoom levels, e.g. 10,20,40")
     positions: str | int = option("all", "inner positions sampled from each feature map: all, one, or a number")
@@ -89,6 +92,8 @@ class Atlas(EvidenceFields, NaturalRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.layer and self.directions:
+            object.__setattr__(self, "layer", layer_of(self.directions))
         _ = self.sides, self.sampled_positions
         check_integer("icon", self.icon, 1, LARGEST)
         if self.size is not None:

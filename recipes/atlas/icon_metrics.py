@@ -14,6 +14,7 @@ from torch import Tensor
 from inverter import Model, receptive_fields
 from recipes.atlas.cells import own_cell
 from recipes.atlas.class_effects import class_effects
+from recipes.atlas.latent_labels import latent_labels
 from recipes.atlas.survey import Survey
 from recipes.evidence.verdict import two_patches_means
 from recipes.outputs.atomic import write_jpeg
@@ -37,8 +38,8 @@ def metrics(
     """The metrics of a batch of icons: position, size, classes and examples of the cell, and how faithful the icon is.
 
     `cosine` is that between the mean direction of the cell and the activation at the centre of the icon, as stored on
-    disk; `own` is True if no other cell of the grid has a nearer direction; `no_classes` is the reason if there are no
-    classes.
+    disk; `own` is True if no other cell of the grid has a nearer direction; `latents` are those of `latent_labels`;
+    `no_classes` is the reason if there are no classes.
 
     Args:
         model: the network.
@@ -58,6 +59,7 @@ def metrics(
     found = []
     for i, row in enumerate(rows):
         cell = grid.cells[row]
+        labels = latent_labels(model, layer, survey.vectors[cell.members])
         shown = []
         for picture, y, x in survey.where[examples[i]].tolist():
             file = f"{PICTURES}/{picture:06d}.jpg"
@@ -77,6 +79,7 @@ def metrics(
                 "own": bool(own[i]),
                 "classes": classes[i],
                 "examples": shown,
+                **({"latents": labels} if labels else {}),
                 **({"no_classes": survey.no_classes} if survey.no_classes else {}),
             }
         )

@@ -137,7 +137,7 @@ def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
     metrics = unit["metrics"]
     examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in metrics.get("examples") or []]
     return {
-        **{key: metrics.get(key) for key in ("row", "column", "count", "cosine", "own", "classes")},
+        **{key: metrics.get(key) for key in ("row", "column", "count", "cosine", "own", "classes", "latents")},
         **{key: value for key, value in metrics.items() if key.split(" ")[0] in EVIDENCE},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),

@@ -73,7 +73,12 @@ def heat_maps(
     """`explain` without the check of the images, which may lie outside of [0, 1]."""
     choice = MethodChoice.parse(method)
     images = images.to(model.device, torch.float32, copy=images.is_inference())
-    objective = Target.parse(target).objective(model, images) if isinstance(target, str) else target
+    if isinstance(target, str):
+        known = Target.parse(target)
+        model = known.prepared(model)
+        objective = known.objective(model, images)
+    else:
+        objective = target
     where = resolve_layer(model, objective, choice, layer, (images.shape[2], images.shape[3]))
     function, found = choice.method().function, list[Tensor]()
     for rows in torch.arange(len(images), device=images.device).split(batch_size or default_batch(model.device)):

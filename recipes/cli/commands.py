@@ -17,7 +17,18 @@ from recipes.runner.recipe import NetworkRecipe
 
 FAILED = 1
 """Exit code."""
-_OF_LAYERS = ("model", "weights", "normalize", "input_size", "categories", "axes", "value_range", "size", "device")
+_OF_LAYERS = (
+    "model",
+    "weights",
+    "normalize",
+    "input_size",
+    "categories",
+    "axes",
+    "value_range",
+    "directions",
+    "size",
+    "device",
+)
 
 
 class Command(NamedTuple):
@@ -69,12 +80,14 @@ def _layers(size: str | None = None, **options: Any) -> int:
     from inverter.layer_info import outputs
     from priors.base import as_size
     from recipes.cli.tables import print_ends, print_layers
+    from recipes.options.directions import with_sets
     from recipes.options.networks import networks
 
     side = checked_size(size)
     shown = None if side is None else as_size(side)
     options |= networks(options)
-    loaded = load_model(options.pop("model", "builtin"), **options).assuming(shown)
+    directions = options.pop("directions", None)
+    loaded = with_sets(load_model(options.pop("model", "builtin"), **options).assuming(shown), directions)
     print_layers(layers(loaded, shown))
     print_ends(loaded, loaded.size_for(shown), outputs(loaded, shown))
     return 0

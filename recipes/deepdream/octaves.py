@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter import Model, Settings
+from inverter.ascent.climbed_gates import ClimbedGates
 from inverter.settings import Precision
 from inverter_errors import BadInput
 from objectives import Activations, Objective
@@ -94,7 +95,7 @@ def dream(
 
     def step_direction(objective: Objective) -> Tensor:
         def of_tile(shown: Tensor) -> Tensor:
-            with autocast(model.device, model.dtype):
+            with autocast(model.device, model.dtype), ClimbedGates(bool(model.derived_layers())):
                 return precondition(_gradient(model, capture, objective, shown), natural_colours)
 
         return by_tiles(picture, of_tile, tile, generator)

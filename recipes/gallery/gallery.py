@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
 from recipes.gallery.dataset_recipe import DatasetRecipe
+from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from objectives import Objective
     from recipes.outputs.manifest import Record
 
-GalleryObjective = Literal["channel", "neuron", "logit", "softmax"]
-"""What a gallery maximises: a channel's mean over its map, the centre of the map, a logit, or a log-probability."""
+GalleryObjective = Literal["channel", "neuron", "direction", "logit", "softmax"]
+"""What a gallery maximises: a channel's mean over its map, the centre of the map, the dot product with a direction, a
+logit, or a log-probability."""
 
 OBJECTIVES: tuple[GalleryObjective, ...] = get_args(GalleryObjective)
 CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
@@ -64,9 +66,11 @@ class Gallery(DatasetRecipe):
     channels: str | int | Sequence[int] | None = option(
         None, "channels or classes: all (the default), a list 3,17,42, or ranges 0-15", grows=True
     )
+    latents: str | int | Sequence[int] | None = option(None, LATENTS_HELP, grows=True)
     objective: GalleryObjective = option(
         "channel",
-        "what to maximise: channel (its mean), neuron (the centre of the map), logit or softmax (log-probability)",
+        "what to maximise: channel (its mean; of a latent, its activation), neuron (the centre of the map), direction "
+        "(of a set of directions, the dot product with its decoder's row), logit or softmax (log-probability)",
         choices=OBJECTIVES,
     )
     prior: PriorLike = option("fourier", HELP)
@@ -89,6 +93,13 @@ class Gallery(DatasetRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers lists them), or all")
         if self.objective in CLASSES and self.layers != ("all",):
             raise BadInput(f"objective {self.objective} is of the model's output: leave out layer")
+        if self.objective == "direction" and not self.directions:
+            raise BadInput("objective direction is of a set of directions: set directions to its file")
+        if self.objective == "direction" and self.layers != ("all",):
+            raise BadInput("objective direction is of the directions' own layer: leave out layer")
+        if self.objective in CLASSES and self.directions:
+            raise BadInput(f"objective {self.objective} is of the model's output: leave out directions")
+        check_latents(self.latents, self.channels, self.directions)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -100,7 +111,8 @@ class Gallery(DatasetRecipe):
 
     @property
     def _channels(self) -> str | int | Sequence[int]:
-        return "all" if self.channels is None else self.channels
+        given = self.latents if self.channels is None else self.channels
+        return "all" if given is None else given
 
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
@@ -122,15 +134,18 @@ class Gallery(DatasetRecipe):
                     f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W) or a "
                     "vector (B, C): choose another layer (inverter layers lists them)"
                 )
-            if self.layers == ("all",) and self._channels != "all":
+            if self.layers == ("all",) and self._channels != "all" and not self.directions:
                 # For all stages, channels that a stage does not have are left out.
                 channels = [c for c in parse_channels(self._channels, 1 << 20, "a layer") if c < shape[1]]
             else:
                 channels = parse_channels(self._channels, shape[1], f"layer {layer!r}")
-            units += self._units(layer, channels)
+            directions = model.directions_of(layer)
+            units += self._units(layer, channels, directions.names if directions else ())
         if not units:
             raise BadInput(f"channels {self._channels!r}: no layer has any of them")
-        if self.layer is None:
+        if self.directions and self.channels is None and self.latents is None:
+            check_many(len(units), "latents", f"all latents of {', '.join(shapes)}")
+        elif self.layer is None and not self.directions:
             check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
         return units
 
@@ -139,13 +154,17 @@ class Gallery(DatasetRecipe):
         channels = self._channels
         channels = channels if isinstance(channels, str | int) else ",".join(map(str, channels))
         prior = str(PriorChoice.parse(self.prior))
-        return super().settings() | {"layer": list(self.layers), "channels": str(channels), "prior": prior}
+        own = {"layer": list(self.layers), "channels": str(channels), "latents": None, "prior": prior}
+        return super().settings() | own
 
     def _addresses(self, model: Model, size: tuple[int, int]) -> list[str]:
         from inverter import stages
 
         addresses: list[str] = []
-        for layer in self.layers:
+        layers = chosen_layers(
+            model, () if self.layers == ("all",) else self.layers, self.directions, self.objective == "direction"
+        )
+        for layer in layers or self.layers:
             if layer == "all":
                 if not (known := stages(model, size)):
                     raise BadInput(f"{model.spec} has no stages that output maps: set layer to addresses of its layers")
@@ -159,14 +178,14 @@ class Gallery(DatasetRecipe):
         units = []
         for direction in ("max", "min") if self.negative else ("max",):
             for channel in channels:
-                name = names[channel] if channel < len(names) else None
+                name = names[channel] or None if channel < len(names) else None
                 for attempt in range(self.attempts):
                     tail = ("-negative" if direction == "min" else "") + (f"-{attempt}" if attempt else "")
                     units.append(
                         Unit(
                             layer=layer,
                             channel=channel,
-                            objective=self.objective,
+                            objective="channel" if self.objective == "direction" else self.objective,
                             file=f"images/{safe_name(layer)}/{numbered(channel, name)}{tail}.png",
                             attempt=attempt,
                             direction=direction,
@@ -188,7 +207,7 @@ class Gallery(DatasetRecipe):
             "neuron": lambda: neuron(layer, channels),
             "logit": lambda: logit(channels),
             "softmax": lambda: softmax(channels),
-        }[self.objective]()
+        }[units[0].objective]()
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)

@@ -38,6 +38,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         notices=view.notices("unit") + notices(view.units),
         data={
             "layers": layers,
+            "latents": view.latents,
             "groups": groups,
             "aspect": view.aspect,
             "size": shape or (1, 1),
@@ -50,7 +51,8 @@ def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]
     stats = [Stat("Units", view.count)]
     if groups != len(view.units):
         classes = view.settings.get("objective") in ("logit", "softmax")
-        stats.append(Stat("Classes" if classes else "Channels", f"{groups:,}"))
+        latents = any(layer in view.latents for layer in layers)
+        stats.append(Stat("Classes" if classes else "Latents" if latents else "Channels", f"{groups:,}"))
     stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "unit")]
     if view.shape:
         stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))

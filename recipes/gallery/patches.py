@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from recipes.executors.machines import Machines
 from recipes.gallery.gallery import Gallery
+from recipes.options.directions import LATENTS_HELP
 from recipes.options.fields import MACHINE, MOST, OUTPUT, check_integer, option
 from recipes.options.input_values import checked_size
 from recipes.options.names import address
@@ -61,6 +62,7 @@ class Patches(Machines, NetworkFields, Recipe):
     channels: str | int | Sequence[int] = option(
         "all", "channels or classes: all, a list 3,17,42, or ranges 0-15", grows=True
     )
+    latents: str | int | Sequence[int] | None = option(None, LATENTS_HELP, grows=True)
     objective: PatchObjective = option(
         "channel",
         "what to rank pictures by: channel (its maximum), neuron (the centre of the map) or logit",
@@ -92,7 +94,9 @@ class Patches(Machines, NetworkFields, Recipe):
             value_range=self.value_range,
             show_channels=self.show_channels,
             layer=self.layer,  # by default all of them: one pass over the pictures serves any number of units
-            channels=self.channels,
+            channels=None if self.channels == "all" and self.latents is not None else self.channels,
+            latents=self.latents,
+            directions=self.directions,
             objective=self.objective,
             size=self.size,
             images=self.images,
@@ -102,7 +106,7 @@ class Patches(Machines, NetworkFields, Recipe):
     def settings(self) -> dict[str, Any]:
         """The fields as JSON values, for the manifest."""
         known = self._gallery.settings()
-        own = {key: known[key] for key in ("layer", "channels", "images")}
+        own = {key: known[key] for key in ("layer", "channels", "latents", "images")}
         return super().settings() | self.network_settings() | own
 
     @property

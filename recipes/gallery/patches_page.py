@@ -57,6 +57,7 @@ def render_patches(manifest: Mapping[str, Any], kind: str = "Top patches") -> st
         stats=stats,
         notices=notices,
         data={
+            "latents": view.latents,
             "size": list(view.shape or (1, 1)),
             "fields": {str(row.get("layer")): str(row.get("receptive_field")) for row in rows},
             "layers": layers,

@@ -74,6 +74,12 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
             "method": [str(choice) for choice in self._choices],
         }
 
+    def load(self) -> Model:
+        model = super().load()
+        for target in self._targets:
+            model = target.prepared(model)
+        return model
+
     def together(self, context: RunContext, units: Sequence[Unit]) -> int:
         return UnitPlan.together(self, context, units)  # images: a method chooses how many copies of each
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inverter_errors import BadInput, MissingFile, plural
+from recipes.options.directions import set_name, with_sets
 from recipes.options.indices import count_classes, parse_classes
 from recipes.options.names import OUTPUT_LAYER, address
 from recipes.options.suggest import nearest
@@ -26,6 +27,7 @@ FORMS = {
     "softmax": "softmax:CLASS",
     "channel": "channel:LAYER:CHANNEL",
     "neuron": "neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN",
+    "latent": "latent:FILE:LATENT",
     "direction": "direction:LAYER:CHANNEL*WEIGHT,... or direction:LAYER:FILE.npy",
     "layer": "layer:LAYER",
     "head": "head:LAYER:HEAD",
@@ -36,9 +38,10 @@ FORMS = {
 HELP = (
     ", ".join(FORMS.values())
     + "; CLASS is a name, an index, or top: the predicted class of each image; TOKEN and TO are cls, an index, or "
-    "ROW,COLUMN (default: cls and the centre); LAYER may be one token, LAYER@cls or LAYER@INDEX; where the network "
-    "returns several tensors, LAYER may be output:NAME, logit:output:NAME:CLASS is a class of one of them, output:NAME "
-    "its top class; text is for networks with a text tower (CLIP, SigLIP)"
+    "ROW,COLUMN (default: cls and the centre); FILE holds a set of directions; LAYER may be "
+    "one token, LAYER@cls or LAYER@INDEX; where the network returns several tensors, LAYER may be output:NAME, "
+    "logit:output:NAME:CLASS is a class of one of them, output:NAME its top class; text is for networks "
+    "with a text tower (CLIP, SigLIP)"
 )
 _POSITION = re.compile(r"\d+:\d+,\d+|\d+", re.ASCII)
 _ATTENTION = re.compile(r"\d+(:(cls|\d+(,\d+)?)){0,2}", re.ASCII)
@@ -49,8 +52,9 @@ class Target:
     """A target of attribution.
 
     Attributes:
-        kind: logit, softmax, channel, neuron, direction, layer, head, attention or text.
-        layer: address of the layer; for classes and texts "output", or "output:NAME" for one of several outputs.
+        kind: logit, softmax, channel, neuron, latent, direction, layer, head, attention or text.
+        layer: address of the layer; for classes and texts "output", or "output:NAME" for one of several outputs; for a
+            latent the file of its directions.
         which: the class, channel, position, direction, head or tokens in it, or the words, as text.
 
     Raises:
@@ -74,7 +78,7 @@ class Target:
             return cls("logit", f"{OUTPUT_LAYER}:{rest}", TOP)
         if kind not in FORMS:
             raise BadInput(f"target {text!r}: unknown kind {kind!r}{nearest(kind, FORMS)}")
-        for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind in ("logit", "softmax")):
+        for layer, which in [(OUTPUT_LAYER, rest)] if kind == "text" else _splits(rest, kind):
             if _FITS[kind](which) and layer:
                 return cls(kind, layer, which)
         raise BadInput(f"target {text!r}: expected {FORMS[kind]}")
@@ -104,8 +108,22 @@ class Target:
         first = self.which.partition(":")[0]
         return int(first) if self.single and _is_number(first) else None
 
+    def prepared(self, model: Model) -> Model:
+        """The network with the directions of this target: itself for all targets but a latent.
+
+        Args:
+            model: the network.
+
+        Raises:
+            MissingFile: for a missing file.
+            BadInput: for a file without directions, or those of another network or layer.
+        """
+        if self.kind != "latent" or set_name(self.layer) in model.directions:
+            return model
+        return with_sets(model, self.layer)
+
     def resolved(self, model: Model) -> Target:
-        """This target with its class as an index.
+        """This target with its class as an index, or a latent as a channel of the layer that its directions add.
 
         Args:
             model: the network.
@@ -115,6 +133,8 @@ class Target:
             NotFound: for an unknown layer.
         """
         if not self.of_class:
+            if self.kind == "latent":
+                return replace(self, kind="channel", layer=model.directions.address(set_name(self.layer)))
             model.check_layer(address(self.layer))
             return self
         count = count_classes(model, address(self.layer))
@@ -159,6 +179,8 @@ class Target:
         """
         import objectives
 
+        if self.kind == "latent":
+            return self.resolved(model).objective(model, images)
         known, where = self.resolved(model), address(self.layer)
         if known.of_class:
             classes = known.channels(model, images)
@@ -197,11 +219,11 @@ def _token(text: str) -> str | int | tuple[int, int]:
     return (first, second[0]) if second else first
 
 
-def _splits(text: str, of_class: bool) -> Iterator[tuple[str, str]]:
+def _splits(text: str, kind: str) -> Iterator[tuple[str, str]]:
     """The ways to read `LAYER:WHICH`; the layer may be `NAME:PART`, one of several tensors in a module's output."""
     first, _, rest = (part.strip() for part in text.partition(":"))
     second, _, last = (part.strip() for part in rest.partition(":"))
-    if of_class:
+    if kind in ("logit", "softmax"):
         if first == OUTPUT_LAYER and last:
             yield f"{first}:{second}", last
         yield OUTPUT_LAYER, text
@@ -209,12 +231,16 @@ def _splits(text: str, of_class: bool) -> Iterator[tuple[str, str]]:
     yield first, rest
     if second:
         yield f"{first}:{second}", last
+    if kind in ("channel", "latent"):  # of directions of such a tensor, or in a file whose path has colons
+        names, _, last = (part.strip() for part in text.rpartition(":"))
+        yield names, last
 
 
 _FITS: dict[str, Callable[[str], object]] = {
     "logit": bool,
     "softmax": bool,
     "channel": _is_number,
+    "latent": _is_number,
     "neuron": _POSITION.fullmatch,
     "direction": lambda which: which.endswith(".npy") or (which and ":" not in which),
     "layer": lambda which: not which,

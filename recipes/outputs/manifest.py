@@ -246,6 +246,10 @@ def other_network(model: Mapping[str, Any], other: Mapping[str, Any]) -> str | N
     ):
         if key in model and key in other and model[key] != other[key]:
             return f"the model's {what} is {other[key]}, not {model[key]}"
+    mine, theirs = model.get("directions", {}), other.get("directions", {})
+    for layer in mine | theirs:
+        if mine.get(layer) != theirs.get(layer):
+            return f"the directions of {layer} have changed"
     for name, one in model.get("networks", {}).items():
         if changed := other_network(one, other.get("networks", {}).get(name, {})):
             return f"{changed} (network {name})"
@@ -272,5 +276,12 @@ def describe(model: Model) -> Mapping[str, Any]:
         "show_channels": list(model.show_channels),
         "tiles": list(tile_grid(len(model.show_channels or model.mean))),
         "device": str(model.device),
+        **({"directions": _digests(model)} if model.derived_layers() else {}),
         **({"networks": {name: describe(one) for name, one in model.networks.items()}} if model.networks else {}),
     }
+
+
+def _digests(model: Model) -> dict[str, str]:
+    """The digests of the directions that add layers to a network, by the layers' addresses."""
+    found = {layer: model.directions_of(layer) for layer in model.derived_layers()}
+    return {layer: one.digest for layer, one in found.items() if one is not None}

@@ -57,6 +57,12 @@ class ManifestView:
         self.planned = planned if isinstance(planned, int) and planned > len(self.units) else None
 
     @property
+    def latents(self) -> list[str]:
+        """Addresses of the layers whose channels are latents of a set of directions."""
+        known = self.model.get("directions") or {}
+        return [address for layer in known for address in (layer, _of_dots(layer))]
+
+    @property
     def count(self) -> str:
         """The number of units; `3 of 8` if the run is not finished."""
         made = f"{len(self.units):,}"
@@ -106,6 +112,12 @@ class ManifestView:
             return []
         hint = f"{self.model.get('weights') or ''} {digest}".strip()
         return [Stat("Weights SHA-256", f"{digest[:10]}…", hint)]
+
+
+def _of_dots(layer: str) -> str:
+    """The address of the dot products with the directions whose latents are a layer."""
+    name, mark, token = layer.partition("@")
+    return f"{name}.dot{mark}{token}"
 
 
 def named(label: str, names: Sequence[str], plural: str) -> Stat:

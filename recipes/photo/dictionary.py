@@ -90,20 +90,22 @@ class Dictionary(PhotoIcons):
         positions = [self.positions] if isinstance(self.positions, str) else list(self.positions)
         return super().settings() | {"positions": positions}
 
-    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
+    def icons(self, layer: str, maps: Tensor, names: Sequence[str] = ()) -> list[tuple[Unit, Icon]]:
         rows, columns = maps.shape[1:]
         icons = []
         for y, x in parse_positions(self.positions, rows, columns, layer):
             if bool(maps[:, y, x].any()):
-                icons.append(self.position_icon(layer, maps, y, x))
+                icons.append(self.position_icon(layer, maps, y, x, names))
             elif ALL not in self.positions:
                 raise BadInput(f"position {y},{x} of layer {layer!r} is all zero for {self.image}: choose another")
         channels = dict.fromkeys(each["channel"] for _, icon in icons for each in icon.metrics["channels"])
-        return icons + [(self._channel(layer, channel), Icon(_unit(channel, len(maps)), {})) for channel in channels]
+        units = [self._channel(layer, channel, names) for channel in channels]
+        return icons + [(unit, Icon(_unit(unit.channel or 0, len(maps)), {})) for unit in units]
 
-    def _channel(self, layer: str, channel: int) -> Unit:
+    def _channel(self, layer: str, channel: int, names: Sequence[str]) -> Unit:
         file = f"images/{safe_name(layer)}/channel-{channel:04d}.png"
-        return Unit(layer, channel, "channel", file, batch=f"{layer} channel")
+        name = names[channel] or None if channel < len(names) else None
+        return Unit(layer, channel, "channel", file, name=name, batch=f"{layer} channel")
 
 
 def _unit(channel: int, channels: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from recipes.options.fields import MOST, check_integer, option
 from recipes.outputs.file_names import safe_name
-from recipes.photo.icons import Icon, PhotoIcons, strongest
+from recipes.photo.icons import Icon, PhotoIcons, listed
 from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ class Grid(PhotoIcons):
         if self.groups is not None:
             check_integer("groups", self.groups, 1, MOST)
 
-    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
-        cells = [self.position_icon(layer, maps, y, x) for y, x in maps.any(0).nonzero().tolist()]
-        return cells + (self._groups(layer, maps, self.groups) if self.groups else [])
+    def icons(self, layer: str, maps: Tensor, names: Sequence[str] = ()) -> list[tuple[Unit, Icon]]:
+        cells = [self.position_icon(layer, maps, y, x, names) for y, x in maps.any(0).nonzero().tolist()]
+        return cells + (self._groups(layer, maps, self.groups, names) if self.groups else [])
 
-    def _groups(self, layer: str, maps: Tensor, count: int) -> list[tuple[Unit, Icon]]:
+    def _groups(self, layer: str, maps: Tensor, count: int, names: Sequence[str]) -> list[tuple[Unit, Icon]]:
         from recipes.photo.neuron_groups import colours, factorise
 
         factors, icons = factorise(maps, count, self.seed), []
@@ -109,7 +109,7 @@ class Grid(PhotoIcons):
                 "group": index,
                 "colour": colour,
                 "map": [[round(value, 4) for value in row] for row in where.tolist()],
-                "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
+                "channels": listed(vector, self.count, names),
                 "error": factors.error,
             }
             file = f"images/{safe_name(layer)}/group-{index:02d}.png"

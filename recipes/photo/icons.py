@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inverter_errors import BadInput
 from recipes.evidence.evidence_fields import EvidenceFields
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
+from recipes.options.directions import chosen_layers
 from recipes.options.fields import LARGEST, MOST, check_integer, option
 from recipes.options.input_values import checked_size
 from recipes.options.priors import HELP, PriorChoice, PriorLike
@@ -48,6 +49,12 @@ def strongest(vector: Tensor, count: int) -> list[tuple[int, float]]:
     """
     values, channels = vector.topk(min(count, len(vector)))
     return [(int(c), float(v)) for c, v in zip(channels, values, strict=True) if v > 0]
+
+
+def listed(vector: Tensor, count: int, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The strongest channels as JSON values: `channel`, `value`, and `name` where it has one; see `strongest`."""
+    named = [{"name": names[c]} if c < len(names) and names[c] else {} for c, _ in strongest(vector, count)]
+    return [{"channel": c, "value": v} | name for (c, v), name in zip(strongest(vector, count), named, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
         super().__post_init__()
         if not isinstance(self.image, str | Path) or not str(self.image):
             raise BadInput(f"image: got {self.image!r}; expected the path of a photo")
-        if not self.layers or not all(isinstance(layer, str) and layer for layer in self.layers):
+        if not (self.layers or self.directions) or not all(isinstance(layer, str) and layer for layer in self.layers):
             raise BadInput(f"layer: got {self.layer!r}; expected addresses (inverter layers lists them)")
         check_integer("count", self.count, 1, MOST)
         check_integer("icon", self.icon, 1, LARGEST)
@@ -107,7 +114,13 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.layer,) if isinstance(self.layer, str) else tuple(dict.fromkeys(self.layer))
+        """Addresses that were named; those of the directions' latents where none is."""
+        named = (self.layer,) if isinstance(self.layer, str) else tuple(dict.fromkeys(self.layer))
+        return () if self.directions and named == ("",) else named
+
+    @once
+    def _addresses(self, context: RunContext) -> list[str]:
+        return chosen_layers(context.model, self.layers, self.directions)
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
@@ -134,17 +147,18 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
 
         model = context.model
         photo, choice = self._photo(model), PriorChoice.parse(self.prior)
-        for layer in self.layers:
+        layers = self._addresses(context)
+        for layer in layers:
             model.check_layer(layer)
         side = self._icon_size(context)
         choice.check(side, model)
-        for layer, shape in model.shapes(self.layers, choice.window(side, model)).items():
+        for layer, shape in model.shapes(layers, choice.window(side, model)).items():
             if len(shape) != 4:
                 raise BadInput(
                     f"layer {layer!r} outputs a tensor of shape {tuple(shape)}, expected a map (B, C, H, W): choose "
                     "another layer (inverter layers lists them)"
                 )
-        maps = {layer: self._pooled(code)[0] for layer, code in encode(model, photo[None], self.layers).items()}
+        maps = {layer: self._pooled(code)[0] for layer, code in encode(model, photo[None], layers).items()}
         for layer, activations in maps.items():
             if not bool(activations.any()):
                 raise BadInput(f"layer {layer!r} is all zero for {self.image}: choose another layer or photo")
@@ -162,7 +176,7 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
         """(height, width) in pixels at which the icons are made; they are written with sides of `icon`."""
         model, side = context.model, (self.icon, self.icon)
         window = PriorChoice.parse(self.prior).window(side, model)
-        return side if model.nearest_size(self.layers, window) == window else model.input_size
+        return side if model.nearest_size(self._addresses(context), window) == window else model.input_size
 
     @once
     def _icons(self, context: RunContext) -> dict[Unit, Icon]:
@@ -173,7 +187,8 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
         """
         found: dict[Unit, Icon] = {}
         for layer, maps in self._maps(context).items():
-            icons = dict(self.icons(layer, maps))
+            directions = context.model.directions_of(layer)
+            icons = dict(self.icons(layer, maps, directions.names if directions else ()))
             if len(icons) > MANY_POSITIONS and self.pool is None:
                 raise BadInput(
                     f"layer {layer!r} has {maps.shape[1]}x{maps.shape[2]} positions, which makes {len(icons):,} "
@@ -183,22 +198,28 @@ class PhotoIcons(EvidenceFields, NaturalRecipe):
         return found
 
     @abstractmethod
-    def icons(self, layer: str, maps: Tensor) -> list[tuple[Unit, Icon]]:
-        """The icons of one layer, with their units; `maps` (C, H, W) are its activations for the photo."""
+    def icons(self, layer: str, maps: Tensor, names: Sequence[str]) -> list[tuple[Unit, Icon]]:
+        """The icons of one layer, with their units.
+
+        Args:
+            layer: its address.
+            maps: (C, H, W), its activations for the photo.
+            names: of its channels, empty if they have none.
+        """
 
     def units(self, context: RunContext) -> list[Unit]:
         name = Path(self.image).stem
         photo = Unit("", None, ORIGINAL, f"originals/{safe_name(name)}.png", image=name, batch=ORIGINAL)
         return [photo, *self._icons(context)]
 
-    def position_icon(self, layer: str, maps: Tensor, y: int, x: int) -> tuple[Unit, Icon]:
+    def position_icon(self, layer: str, maps: Tensor, y: int, x: int, names: Sequence[str] = ()) -> tuple[Unit, Icon]:
         """The icon of the activation vector at one position of the layer's `maps` (C, H, W)."""
         vector = maps[:, y, x]
         metrics = {
             "position": [y, x],
             "map_size": list(maps.shape[1:]),
             "magnitude": float(vector.norm()),
-            "channels": [{"channel": c, "value": v} for c, v in strongest(vector, self.count)],
+            "channels": listed(vector, self.count, names),
         }
         file = f"images/{safe_name(layer)}/position-{y:03d}-{x:03d}.png"
         return Unit(layer, None, "direction", file, batch=f"{layer} direction"), Icon(vector, metrics)

@@ -41,6 +41,7 @@ def render_photo(manifest: Mapping[str, Any]) -> str:
         notices=view.notices("picture", RESUMES, "manifest.json has the reasons.") + notices(view.units),
         parts=["evidence"],
         data={
+            "latents": view.latents,
             "photo": picture_url(photo.get("file")),
             "size": list(view.shape or (1, 1)),
             "layers": layers,
@@ -73,7 +74,8 @@ def _stats(view: ManifestView) -> list[Stat]:
     made = [unit for unit in view.units if unit.get("objective") != ORIGINAL]
     stats = [Stat("Positions", f"{sum(unit.get('objective') == 'direction' for unit in made):,}")]
     if channels := sum(unit.get("objective") == "channel" for unit in made):
-        stats.append(Stat("Channels", f"{channels:,}"))
+        latents = any(str(unit.get("layer")) in view.latents for unit in made)
+        stats.append(Stat("Latents" if latents else "Channels", f"{channels:,}"))
     stats += took((unit.get("seconds") for unit in made), "icon")
     return (
         stats

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recipes.options.directions import HELP, with_sets
+from recipes.options.directions import written as written_sets
 from recipes.options.fields import NETWORK, option
 from recipes.options.input_values import written_size, written_values
 from recipes.options.networks import KEYS, networks, written
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from inverter import Model
+    from recipes.options.directions import DirectionsLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class NetworkFields:
         None, "channels that picture files show: three as red,green,blue, or one (default: all)", group=NETWORK
     )
 
+    directions: DirectionsLike | None = option(None, HELP, repeat=True, group=NETWORK)
+
     def load(self) -> Model:
         """The network under inspection."""
         from recipes.runner.cuda_start import starting_gpu
@@ -80,7 +85,7 @@ class NetworkFields:
                 show_channels=self.show_channels,
                 axes=self.axes,
             )
-        return model.assuming(self.shown_size)
+        return with_sets(model.assuming(self.shown_size), self.directions)
 
     @property
     def shown_size(self) -> int | tuple[int, int] | None:
@@ -92,4 +97,5 @@ class NetworkFields:
         known = networks({key: getattr(self, key) for key in KEYS})
         network = {key: written(value) for key, value in known.items()}
         network["input_size"] = written_size(self.input_size)
+        network["directions"] = written_sets(self.directions)
         return network | written_values(self.value_range, self.show_channels)

@@ -51,7 +51,10 @@ class Statistics(NetworkFields, Recipe):
         None, "network whose features are measured instead, named as for other recipes", group=NETWORK
     )
     layers: str | Sequence[str] | None = option(
-        None, "with model: address of a layer; may be repeated (default: nine through the depth)", repeat=True
+        None,
+        "with model: address of a layer; may be repeated (default: nine through the depth, and "
+        "the latents of directions)",
+        repeat=True,
     )
     size: str | int | Sequence[int] | None = option(
         None, "with model: side at which it sees the pictures in pixels, or HxW (default: its input size)"
@@ -132,7 +135,7 @@ class Statistics(NetworkFields, Recipe):
         started, out, model = time.perf_counter(), Path(self.out), self.load()
         check_writable(out)
         size = None if (side := checked_size(self.size)) is None else as_size(side)
-        layers = list(texts(self.layers)) if self.layers else default_layers(model, size)
+        layers = list(texts(self.layers)) if self.layers else default_layers(model, size) + model.derived_layers()
         statistics, skipped = measure_features(
             model,
             self.images,

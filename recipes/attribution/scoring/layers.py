@@ -27,7 +27,7 @@ _CACHE: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
 
 def _cached(model: Model, key: Hashable, compute: Callable[[], Any]) -> Any:
     """The result of a dry run, cached for a network until its modules are replaced: it costs as much as a map."""
-    known, key = _CACHE.setdefault(model.module, {}), (key, *map(id, model.module.modules()))
+    known, key = _CACHE.setdefault(model.module, {}), (key, *model.directions.items(), *map(id, model.module.modules()))
     if key not in known:
         known[key] = compute()
     return known[key]

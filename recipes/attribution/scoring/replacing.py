@@ -7,6 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,13 +33,16 @@ def replaced_activation(
         layer: an address; `name#k` is the k-th call of a module in a forward pass, `name@all` its tensor as it is.
         size: (height, width) of the images.
         replace: the layer's activation, as `Model.capture` arranges it -> a tensor of the same shape; it is called once
-            in every forward pass. What the arrangement leaves out (a class token) stays as it is.
+            in every forward pass. What the arrangement leaves out (a class token) stays as it is, and so does what
+            latents of directions leave out of their layer: the error of the reconstruction.
 
     Raises:
         NotFound: for an unknown layer.
         BadInput: for one token, attention weights or a head, which can only be read; in the forward pass, for a layer
             whose output holds no tensor.
     """
+    if (derived := model.directions.derived(layer)) is not None:
+        layer, replace = derived.base, partial(model.directions.exchange, derived, replace)
     where = resolve(model.module, layer)
     if is_attention(where.part) or where.token not in ("", ALL):
         raise BadInput(

@@ -20,6 +20,14 @@ function particulars(cell) {
   const parts = [icon, facts];
   if (hasEvidence({ metrics: cell })) parts.push(makeEvidence({ metrics: cell }));
   if (cell.status && cell.status !== "ok") parts.push(element("p", { class: "bad" }, cell.status));
+  if (cell.latents?.length) {
+    parts.push(element("h3", {}, "strongest latents"), element("ul", { class: "classes" }, ...cell.latents.map((found) => {
+      const button = element("button", { type: "button", title: "Highlight the cells with this latent" }, latentName(found), element("small", {}, text(found.value)));
+      button.style.setProperty("--share", `${(100 * found.value) / cell.latents[0].value}%`);
+      button.addEventListener("click", () => filterBy(latentName(found)));
+      return element("li", {}, button);
+    })));
+  }
   if (cell.classes?.length) {
     const most = cell.classes[0].effect;
     parts.push(element("h3", {}, "supported classes"), element("ul", { class: "classes" }, ...cell.classes.map((found) => {
@@ -78,7 +86,7 @@ function neighbour(across, down) {
 function light() {
   const word = state.query.trim().toLowerCase();
   const supporting = panes.map(({ levels }) => (levels.find(({ side }) => side === state.level?.side)?.cells ?? [])
-    .filter((cell) => cell.classes?.some((found) => nameOf(found).toLowerCase().includes(word))));
+    .filter((cell) => labelsOf(cell).some((label) => label.toLowerCase().includes(word))));
   state.lit = word && state.level ? new Set(supporting.flat()) : null;
   const all = state.level?.cells.length ?? 0, lit = supporting.map(({ length }) => grouped.format(length)).join(" and ");
   $("count").textContent = state.lit ? `${lit} of ${plural(all, "cell")} match` : plural(all, "cell");
@@ -205,7 +213,7 @@ const lightbox = new Lightbox({
     source: cell.source,
     rows: [["Layer", cell.atlas.layer], ["Members", cell.count], ["Cosine", cell.cosine],
       ["Status", cell.status, cell.status && cell.status !== "ok"],
-      ...(cell.classes ?? []).map((found) => [nameOf(found), found.effect])],
+      ...(cell.latents ?? []).map((found) => [latentName(found), found.value]), ...(cell.classes ?? []).map((found) => [nameOf(found), found.effect])],
   }),
   onShow: (cell) => select(cell, true),
   onClose: () => enlarged.canvas.focus(),
@@ -234,7 +242,7 @@ $("levels").append(...levels.map((level) => {
   return chip;
 }));
 $("levels").hidden = levels.length < 2;
-const names = new Set(panes.flatMap((pane) => pane.levels).flatMap((level) => level.cells.flatMap((cell) => (cell.classes ?? []).map(nameOf))));
+const names = new Set(panes.flatMap((pane) => pane.levels).flatMap((level) => level.cells.flatMap(labelsOf)));
 $("known").append(...[...names].sort().map((name) => element("option", { value: name })));
 $("query").addEventListener("input", () => { state.query = $("query").value; light(); remember(); });
 $("in").addEventListener("click", () => zoom(1.5));

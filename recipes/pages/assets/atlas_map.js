@@ -44,6 +44,9 @@ let box = { width: 1, height: 1, ratio: 1 }, colours = {}, due = 0, flight = nul
 
 // ---- Names ----
 
+const latentName = (found) => [`latent ${found.latent}`, found.name].filter(Boolean).join(" · ");
+/** What a cell can be found by: its latents and its classes. */
+const labelsOf = (cell) => [...(cell.latents ?? []).map(latentName), ...(cell.classes ?? []).map(nameOf)];
 const nameOf = (found) => found.name ?? `class ${found.index}`;
 const titleOf = (cell) => `${cell.side}×${cell.side} · row ${cell.row + 1}, column ${cell.column + 1}`;
 const keyOf = (cell) => `${cell.side}/${cell.row}-${cell.column}`;

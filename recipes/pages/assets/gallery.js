@@ -12,7 +12,7 @@ const usualSize = Math.round((guessed || compared || evident ? 224 : matchMedia(
 
 const tried = data.groups.some((group) => group.units.some((unit) => unit.attempt > 0));
 
-const kindOf = (unit) => (["logit", "softmax"].includes(unit.objective) ? "class" : "channel");
+const kindOf = (unit) => (["logit", "softmax"].includes(unit.objective) ? "class" : unitOf(unit.layer));
 const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} attempt`;
 
 // ---- Building the cards, once ----
@@ -170,7 +170,7 @@ function rowsOf(unit) {
   const predictions = guessesOf(unit).map(([who, guesses]) => [who, guesses.map((guess) => `${text(guess.name)} ${percent(guess)}`).join(", ")]);
   const all = { ...unit, ...unit.metrics, ...Object.fromEntries(predictions) };
   return [...new Set([...known, ...Object.keys(all)])].filter((key) => key in all && !unlisted.has(key)).map((key) => [
-    key === "channel" && kindOf(unit) === "class" ? "Class" : words[key] ?? key[0].toUpperCase() + key.slice(1).replaceAll("_", " "),
+    key === "channel" ? capital(kindOf(unit)) : words[key] ?? capital(key).replaceAll("_", " "),
     worded(key, all[key], unit),
     key === "status" && isStopped(unit),
   ]);

@@ -4,6 +4,7 @@
 // fragment, decides what is shown. Each page defines the layout of its pictures and their details.
 
 const metricsOf = (unit) => unit.metrics ?? {};
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
 const isOriginal = (unit) => unit.objective === "original";
 const isSilent = (unit) => unit.status === "silent";
 const isStopped = (unit) => (unit.status ?? "ok") !== "ok";

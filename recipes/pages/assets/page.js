@@ -5,6 +5,8 @@
 
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
+/** What the units of a layer are: its channels, or the latents of a set of directions. */
+const unitOf = (layer) => ((data.latents ?? []).includes(layer) ? "latent" : "channel");
 
 /** Create an element; attributes that are null or false are left out. */
 function element(tag, attributes = {}, ...children) {

@@ -3,7 +3,7 @@
 // Top patches: units by layer. Each tile is cropped from the full picture in the folder; its heat map is in the unit's
 // own file, with the maps of all its patches side by side.
 
-const kindOf = (unit) => (unit.objective === "logit" ? "class" : "channel");
+const kindOf = (unit) => (unit.objective === "logit" ? "class" : unitOf(unit.layer));
 /** The rank of a patch in words: "highest", "third lowest". */
 const rankOf = ({ kind, rank }) => [rank > 1 ? ordinal(rank - 1) : null, kind === "most" ? "highest" : "lowest"].filter(Boolean).join(" ");
 /** The name of a quantile, from its percentage. */
@@ -148,7 +148,7 @@ function showFull(full) {
 function rowsOf({ unit, patch, kind, rank }) {
   const { quantiles = {}, fires, active } = unit.metrics;
   return [
-    [kindOf(unit) === "class" ? "Class" : "Channel", unit.channel], ["Name", unit.name],
+    [capital(kindOf(unit)), unit.channel], ["Name", unit.name],
     ["Words", unit.metrics.words?.map((word) => `${word.text} ${text(word.score)}`).join(", ")], ["Layer", unit.layer],
     ["Activation", patch.value], ["Rank", rankOf({ kind, rank })], ["Picture", patch.name],
     ["Position", patch.at && `row ${patch.at[0]}, column ${patch.at[1]}`], ["Window", `${patch.window[3] - patch.window[1]} by ${patch.window[2] - patch.window[0]} px`],

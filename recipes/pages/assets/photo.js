@@ -14,13 +14,13 @@ const place = ({ position: [y, x] }) => `row ${y}, column ${x}`;
 
 function strongestOf(cell) {
   const most = Math.max(...cell.channels.map(({ value }) => value), 0);
-  return cell.channels.map(({ channel, value }) => {
+  return cell.channels.map(({ channel, value, name }) => {
     const bar = element("span", { class: "bar" });
     bar.style.width = `${most > 0 ? (100 * value) / most : 0}%`;
     return element("li", {},
       channel in layer.icons ? frame(layer.icons[channel]) : null,
       bar,
-      element("span", { class: "caption" }, element("span", {}, `channel ${channel}`), element("span", { class: "value" }, text(value))));
+      element("span", { class: "caption" }, element("span", { title: name }, [`${unitOf(layer.name)} ${channel}`, name].filter(Boolean).join(" · ")), element("span", { class: "value" }, text(value))));
   });
 }
 
@@ -79,8 +79,8 @@ function listGroups() {
   if (section.hidden) return;
   let pressed = null;
   const buttons = layer.groups.map((group) => {
-    const channels = group.channels.map(({ channel }) => channel).join(", ");
-    const button = element("button", { type: "button", "aria-pressed": "false", title: `strongest channels: ${channels}` },
+    const channels = group.channels.map(({ channel, name }) => name ?? channel).join(", ");
+    const button = element("button", { type: "button", "aria-pressed": "false", title: `strongest ${unitOf(layer.name)}s: ${channels}` },
       frame(group.source), `group ${group.group + 1}`);
     button.style.setProperty("--colour", group.colour);
     for (const kind of ["pointerenter", "focus"]) button.addEventListener(kind, () => tint(group));
