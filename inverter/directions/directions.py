@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -209,17 +208,6 @@ class Directions:
         """The name of a direction, "" if it has none."""
         return self.names[index] if self.names else ""
 
-    @property
-    def digest(self) -> str:
-        """Hex digest of all that latents and their names depend on, to notice that a file has changed."""
-        texts = [self.layer, self.gate, self.k, self.input_norm, list(self.names), self.sha256]
-        found = hashlib.sha256(json.dumps(texts).encode())
-        for name in TENSORS:
-            if (value := getattr(self, name)) is not None:
-                found.update(f"{name} {tuple(value.shape)}".encode())
-                found.update(value.cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
-
     def check(self, model: str, sha256: str) -> None:
         """Checks that these are directions of a network.
 
@@ -274,10 +262,7 @@ class Directions:
         """
         tensors, about = read_tensors(path, NOUN)
         if about.get("format") != FORMAT:
-            raise BadInput(
-                f"{path} holds no set of directions: expected a file of inverter learn-directions, "
-                "or of another library's directions: Directions.read(FILE, layer=...).save(...)"
-            )
+            raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
         try:
             fields: dict[str, Any] = {name: tensors[name] for name in TENSORS if name in tensors}
             fields |= {name: about[name] for name in TEXTS}

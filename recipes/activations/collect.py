@@ -25,6 +25,7 @@ from recipes.executors.in_process import InProcess
 from recipes.executors.progress import RunProgress
 from recipes.outputs.atomic import write_text
 from recipes.outputs.file_names import safe_name
+from recipes.outputs.manifest import digests
 from recipes.pictures.sets import Pictures, PictureSet, picture_set
 
 if TYPE_CHECKING:
@@ -199,10 +200,9 @@ def collect(
         "names": found.digest,
         "model": model.spec,
         "weights": model.sha256,
+        **digests(model, addresses),
         "normalization": [list(model.mean), list(model.std)],
     }
-    sets = {address: one.digest for address in addresses if (one := model.directions_of(address))}
-    options |= {"directions": sets} if sets else {}
     state = _begin(folder, options, shapes, found, fresh)
     while not state.finished:  # twice where an unfinished pass comes before that of more layers
         with ExitStack() as stack:

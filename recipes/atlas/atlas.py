@@ -69,9 +69,7 @@ class Atlas(EvidenceFields, NaturalRecipe):
     images: str | Sequence[str] | Dataset[Any] = option(
         MISSING, "picture or folder to search; may be repeated", repeat=True
     )
-    layer: str = option(
-        "", "address of a layer that outputs feature maps (default: that of directions, whose latents label the cells)"
-    )
+    layer: str = option("", "address of a layer that outputs feature maps (default: that of the directions)")
     with_: LayerLike | None = option(None, WITH_HELP)
     grid: str | int = option("20", "cells along each side; several numbers are zoom levels, e.g. 10,20,40")
     positions: str | int = option("all", "inner positions sampled from each feature map: all, one, or a number")
@@ -92,8 +90,7 @@ class Atlas(EvidenceFields, NaturalRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.layer and self.directions:
-            object.__setattr__(self, "layer", layer_of(self.directions))
+        object.__setattr__(self, "layer", self.layer or layer_of(self.directions))
         _ = self.sides, self.sampled_positions
         check_integer("icon", self.icon, 1, LARGEST)
         if self.size is not None:
@@ -104,10 +101,8 @@ class Atlas(EvidenceFields, NaturalRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected an address (inverter layers lists them)")
         if self.with_ is not None:
             LayerChoice.parse(self.with_)
-        for key, lowest in (("min_members", 1), ("neighbors", 2)):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise BadInput(f"{key} must be an integer of at least {lowest}, got {value!r}")
+        check_integer("min_members", self.min_members, 1, 10**9)
+        check_integer("neighbors", self.neighbors, 2, 10**9)
         if self.share is not None and self.class_ is None:
             raise BadInput("share is given but no class: set class, or leave share out")
         if self.share is not None and not 0 < self.share <= 1:

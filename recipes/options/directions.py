@@ -87,8 +87,8 @@ def with_sets(model: Model, given: DirectionsLike | None) -> Model:
     return model
 
 
-def layer_of(given: DirectionsLike) -> str:
-    """The layer that a set of directions is of; of several, the first.
+def layer_of(given: DirectionsLike | None) -> str:
+    """The layer that a set of directions is of; of several, the first; "" without directions.
 
     Args:
         given: files or values.
@@ -99,7 +99,9 @@ def layer_of(given: DirectionsLike) -> str:
     """
     from inverter import Directions
 
-    first = next(iter(by_name(given).values()))
+    if not (sets := by_name(given)):
+        return ""
+    first = next(iter(sets.values()))
     layer: str = (Directions.load(first) if isinstance(first, str | Path) else first).layer
     return layer
 

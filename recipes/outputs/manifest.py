@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -276,12 +276,19 @@ def describe(model: Model) -> Mapping[str, Any]:
         "show_channels": list(model.show_channels),
         "tiles": list(tile_grid(len(model.show_channels or model.mean))),
         "device": str(model.device),
-        **({"directions": _digests(model)} if model.derived_layers() else {}),
+        **digests(model, model.derived_layers()),
         **({"networks": {name: describe(one) for name, one in model.networks.items()}} if model.networks else {}),
     }
 
 
-def _digests(model: Model) -> dict[str, str]:
-    """The digests of the directions that add layers to a network, by the layers' addresses."""
-    found = {layer: model.directions_of(layer) for layer in model.derived_layers()}
-    return {layer: one.digest for layer, one in found.items() if one is not None}
+def digests(model: Model, layers: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The digests of the directions that some layers are made of: `directions`, by address; empty if there are none.
+
+    Args:
+        model: the network.
+        layers: addresses.
+    """
+    from inverter.directions.digest import digest
+
+    found = {layer: digest(one) for layer in layers if (one := model.directions_of(layer)) is not None}
+    return {"directions": found} if found else {}

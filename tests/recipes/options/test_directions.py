@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from inverter import BadInput, BadType, Directions, Model, encode, evaluate, load_model
+from inverter.directions.digest import digest
 from objectives import FeatureStatistics, channel
 from recipes import Dictionary, Explain, Gallery, Grid, Patches, Statistics
 from recipes.attribution import explain
@@ -96,7 +97,7 @@ def test_the_manifest_records_the_directions_and_repeat_and_resume_notice_others
     recipe = Gallery(directions=file, latents="0,1", size=32, steps=2, device="cpu", out=str(out))
     recipe.run(None)
     about = json.loads((out / "manifest.json").read_text())
-    assert about["settings"]["directions"] == [file] and about["model"]["directions"] == {ADDRESS: a_set(model).digest}
+    assert about["settings"]["directions"] == [file] and about["model"]["directions"] == {ADDRESS: digest(a_set(model))}
     assert [made.same for made in repeat(out, f"{ADDRESS}/1")] == [True]
     assert recipe.run(None).made == 0
     assert Gallery(directions=file, channels=range(3), size=32, steps=2, device="cpu", out=str(out)).run(None).made == 1
