@@ -20,6 +20,7 @@ from inverter import load_model, receptive_fields
 from recipes.evidence.evidence import same_patches
 from recipes.evidence.natural_patches import natural_patches
 from recipes.evidence.two_patches import JudgeFeatures, two_patches
+from recipes.options.directions import with_sets
 from recipes.outputs.manifest import Manifest
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     manifest = Manifest.load(options.gallery / "manifest.json")
     settings = manifest.settings
     weights = settings.get("weights")
-    model = load_model(settings["model"], weights)
+    model = with_sets(load_model(settings["model"], weights), settings.get("directions"))
     features = JudgeFeatures(load_model(options.judge, options.judge_weights))
     for layer in dict.fromkeys(record.layer for record in manifest.units.values()):
         size = model.size_for(None)
