@@ -100,8 +100,8 @@ class DerivedLayers(Mapping[str, Directions]):
         Raises:
             LayerNotFound: for a set of another layer, or all tokens of one.
         """
-        whole, mark, token = address.partition("@")
-        layer, _, name = whole.rpartition(":")
+        front, mark, token = address.partition("@")
+        layer, _, name = front.rpartition(":")
         dots = name.endswith(DOTS) and name not in self
         name = name.removesuffix(DOTS) if dots else name
         if not layer or name not in self:

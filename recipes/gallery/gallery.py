@@ -66,7 +66,6 @@ class Gallery(DatasetRecipe):
     channels: str | int | Sequence[int] | None = option(
         None, "channels or classes: all (the default), a list 3,17,42, or ranges 0-15", grows=True
     )
-    latents: str | int | Sequence[int] | None = option(None, LATENTS_HELP, grows=True)
     objective: GalleryObjective = option(
         "channel",
         "what to maximise: channel (its mean; of a latent, its activation), neuron (the centre of the map), direction "
@@ -81,6 +80,7 @@ class Gallery(DatasetRecipe):
     )
     attempts: int = option(1, "number of different pictures of each unit, which repel each other")
     negative: bool = option(False, "add a picture that minimises each unit", grows=True)
+    latents: str | int | Sequence[int] | None = option(None, LATENTS_HELP, grows=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

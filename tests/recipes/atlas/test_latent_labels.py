@@ -20,7 +20,7 @@ def test_the_strongest_on_average_come_first() -> None:
         {"latent": 0, "value": pytest.approx(3.0), "name": "bark"},
         {"latent": 1, "value": pytest.approx(2 / 3)},
     ]
-    assert latent_labels(labelled, "0", members) == [first, second | {"value": pytest.approx(2 / 3)}]
+    assert latent_labels(labelled, "0", members) == expected
     assert latent_labels(labelled, "1", members) == []  # the set is of another layer
     own = latent_labels(labelled, "0:sae", members)  # these are latents already
     assert [each["latent"] for each in own] == [0, 1] and own[0]["value"] == pytest.approx(10 / 3)

@@ -121,7 +121,7 @@ def test_an_integer_is_a_number(tmp_path: Path) -> None:
         ("batch-size = 3", "did you mean batch_size"),
         ("recipe = 'galery'", "unknown recipe 'galery'; did you mean gallery"),
         ("recipe = 3", "unknown recipe 3"),
-        ("recipe = 'atlas'", "atlas needs the keys images, layer"),
+        ("recipe = 'atlas'", "atlas needs the keys images"),
         ("steps = 'many'", "steps must be an integer, got 'many'"),
         ("steps = 2.0", "steps must be an integer, got 2.0"),
         ("steps = true", "steps must be an integer, got True"),

@@ -269,7 +269,7 @@ def test_no_file_is_written_before_all_units_are_known_to_exist(
     [
         ({"augment": "standart"}, "unknown augment 'standart'; did you mean standard?"),
         ({"augment": ["light"]}, "unknown augment ['light']"),
-        ({"objective": "loss"}, "unknown objective 'loss'; expected one of channel, neuron, logit, softmax"),
+        ({"objective": "loss"}, "unknown objective 'loss'; expected one of channel, neuron, direction, logit, softmax"),
         ({"prior": "wavelet"}, "unknown prior 'wavelet'"),
         ({"attempts": 0}, "attempts must be an integer of at least 1, got 0"),
         ({"attempts": 1.5}, "1.5"),
