@@ -143,6 +143,8 @@ def test_arrays(tmp_path: Path, name: str) -> None:
     assert torch.allclose(directions.encode(X), X @ rows.T, atol=1e-5)
     assert torch.equal(directions.decoder, Directions.read(rows.numpy(), "conv").decoder)
     assert Directions.read(rows[0], "conv").count == 1
+    with pytest.raises(BadInput, match=r"is no file of inverter learn-directions: convert another library's once"):
+        Directions.load(path)
 
 
 def test_a_cav_of_captum(tmp_path: Path) -> None:
