@@ -11,7 +11,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from inverter.directions.gates import GATES, INPUT_NORMS, input_moments, opened
+from inverter.directions.checks import check_fields
+from inverter.directions.gates import input_moments, opened
 from inverter.tensor_files import read_tensors, write_tensors
 from inverter_errors import BadInput, plural
 
@@ -47,7 +48,7 @@ class Directions:
         source: a description of what they were made from, for people.
 
     Raises:
-        BadInput: if shapes do not fit, a number is not finite, a direction is all zero, or the gate is unknown or
+        BadInput: if shapes do not fit, a number is not finite, or the gate is unknown or
             lacks its k or thresholds.
 
     Example:
@@ -77,38 +78,7 @@ class Directions:
         for name in TENSORS:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, torch.as_tensor(value).detach().float())
-        if self.decoder.ndim != 2 or not self.decoder.numel():
-            raise BadInput(f"directions: expected rows (N, C), got a tensor of shape {tuple(self.decoder.shape)}")
-        count, channels = self.decoder.shape
-        expected = {
-            "encoder": (count, channels),
-            "encoder_bias": (count,),
-            "center": (channels,),
-            "scale": (channels,),
-            "thresholds": (count,),
-        }
-        for name in TENSORS:
-            if (value := getattr(self, name)) is None:
-                continue
-            if tuple(value.shape) != expected.get(name, (count, channels)):
-                raise BadInput(
-                    f"directions: {name} of {plural(count, 'direction')} of {plural(channels, 'channel')} has shape "
-                    f"{tuple(value.shape)}, expected {expected[name]}"
-                )
-            if not bool(value.isfinite().all()):
-                raise BadInput(f"directions: {name} is not finite")
-        if self.scale is not None and not bool((self.scale > 0).all()):
-            raise BadInput("directions: every scale must be above 0")
-        if self.gate not in GATES:
-            raise BadInput(f"directions: unknown gate {self.gate!r}; known: {', '.join(GATES)}")
-        if self.gate == "topk" and not (isinstance(self.k, int) and 1 <= self.k <= count):
-            raise BadInput(f"directions: the gate topk needs a k from 1 to {count}, got {self.k!r}")
-        if self.gate == "jumprelu" and self.thresholds is None:
-            raise BadInput("directions: the gate jumprelu needs thresholds (N,)")
-        if self.input_norm not in INPUT_NORMS:
-            raise BadInput(f"directions: unknown input_norm {self.input_norm!r}; known: {', '.join(INPUT_NORMS)}")
-        if self.names and len(self.names) != count:
-            raise BadInput(f"directions: {plural(len(self.names), 'name')} for {plural(count, 'direction')}")
+        check_fields(self)
 
     @property
     def count(self) -> int:
@@ -260,9 +230,16 @@ class Directions:
             MissingFile: if there is no such file.
             BadInput: for a damaged file, or one without directions.
         """
+        path = Path(path)
+        other = BadInput(
+            f"{path} is no file of inverter learn-directions: convert another library's once in Python, by "
+            "Directions.read(PLACE, LAYER).save(FILE)"
+        )
+        if path.is_dir() or (path.is_file() and path.suffix != ".safetensors"):
+            raise other
         tensors, about = read_tensors(path, NOUN)
         if about.get("format") != FORMAT:
-            raise BadInput(f"{path} holds no set of directions: expected a file of inverter learn-directions")
+            raise other
         try:
             fields: dict[str, Any] = {name: tensors[name] for name in TENSORS if name in tensors}
             fields |= {name: about[name] for name in TEXTS}

@@ -18,7 +18,7 @@ NORMS = {"layer_norm": "layer", "constant_norm_rescale": "length"}
 
 
 def _takes(stored: Stored) -> bool:
-    return is_linear(stored) and ("architecture" in stored.config or "d_sae" in stored.config)
+    return is_linear(stored) and ("architecture" in stored.config or "d_in" in stored.config)
 
 
 def _read(stored: Stored, said: Said) -> Directions:

@@ -77,6 +77,15 @@ def test_sae_lens_with_latents_by_the_decoders_length_and_before_version_6(tmp_p
     assert torch.allclose(Directions.read(sae_lens(tmp_path / "old", old, w)).encode(X), topk(before, 4), atol=1e-5)
 
 
+def test_prisma(tmp_path: Path) -> None:
+    w = weights("b_enc")
+    config = {"d_in": CHANNELS, "activation_fn_str": "relu", "activation_fn_kwargs": {}, "hook_point_layer": 6}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    torch.save(w, tmp_path / "weights.pt")
+    expected = ((X - w["b_dec"]) @ w["W_enc"] + w["b_enc"]).relu()
+    assert torch.allclose(Directions.read(tmp_path, "blocks.6").encode(X), expected, atol=1e-5)
+
+
 def saev(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
     with path.open("wb") as file:
         file.write((json.dumps(header) + "\n").encode())
@@ -143,6 +152,8 @@ def test_arrays(tmp_path: Path, name: str) -> None:
     assert torch.allclose(directions.encode(X), X @ rows.T, atol=1e-5)
     assert torch.equal(directions.decoder, Directions.read(rows.numpy(), "conv").decoder)
     assert Directions.read(rows[0], "conv").count == 1
+    with pytest.raises(BadInput, match=r"is no file of inverter learn-directions: convert another library's once"):
+        Directions.load(path)
 
 
 def test_a_cav_of_captum(tmp_path: Path) -> None:
