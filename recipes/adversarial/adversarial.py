@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.adversarial.goals import Goal
     from recipes.adversarial.least_change import Norm
-    from recipes.adversarial.paths import Points
+    from recipes.adversarial.observer import Observer
     from recipes.outputs.manifest import Record
 
 NORMS = ("l2", "linf")
@@ -93,6 +93,10 @@ class Adversarial(JudgeFields, PictureRecipe):
         """The targets by their text, in one spelling; None is any other class."""
         found = (parse_target(text) for text in texts(self.target))
         return {ANY if target is None else str(target): target for target in found}
+
+    @property
+    def _targeted(self) -> Iterable[Target]:
+        return filter(None, self._targets.values())
 
     @property
     def _folders(self) -> dict[str, tuple[str, str]]:
@@ -162,20 +166,6 @@ class Adversarial(JudgeFields, PictureRecipe):
             context.model, target, texts(self.among or ()), threshold.percent, self.picture_size(context.model)
         )
 
-    @once
-    def _stages(self, context: RunContext) -> tuple[str, ...]:
-        from inverter import stages
-
-        return tuple(stages(context.model, self.picture_size(context.model)))
-
-    @once
-    def _references(self, context: RunContext) -> tuple[list[str], Points]:
-        """The first pictures of the run by name, and where they are in each stage."""
-        from recipes.adversarial.paths import points
-
-        names = list(self.pictures(context).files)[:REFERENCES]
-        return names, points(context.model, self._stages(context), self._read(context, names))
-
     @latest
     def _originals(self, context: RunContext, names: tuple[str, ...]) -> Tensor:
         """Pictures as their 8-bit files hold them at the network's input size, (B, C, H, W)."""
@@ -197,6 +187,9 @@ class Adversarial(JudgeFields, PictureRecipe):
         found = least_change(model, goal, here, cast("Norm", norm), self.steps or 1)
         changed = as_file(found.images.cpu())
         seconds = (time.perf_counter() - started) / len(units)
+        target = self._targets[text]
+        threshold = None if target is None else self._threshold(context, target.resolved(model))
+        seen = self._observer(context)([str(unit.image) for unit in units], target, threshold, images, changed)
         metrics = [
             {
                 "target": text,
@@ -204,10 +197,13 @@ class Adversarial(JudgeFields, PictureRecipe):
                 "reached": reached,
                 "continuous": continuous if math.isfinite(continuous) else None,
                 "seconds": seconds,
+                "amplified": self._write_difference(context, unit, image, copy),
+                **observed,
             }
-            for reached, continuous in zip(found.reached.tolist(), found.continuous.tolist(), strict=True)
+            for unit, image, copy, reached, continuous, observed in zip(
+                units, images, changed, found.reached.tolist(), found.continuous.tolist(), seen, strict=True
+            )
         ]
-        self._measure(context, units, text, images, changed, metrics)
         return Given(changed, metrics=metrics)
 
     def _goal(self, context: RunContext, text: str, images: Tensor) -> Goal:
@@ -225,67 +221,31 @@ class Adversarial(JudgeFields, PictureRecipe):
             return above(known.objective(model, images), threshold)
         return this_class(known.address, int(known.which))
 
-    def _measure(
-        self,
-        context: RunContext,
-        units: Sequence[Unit],
-        text: str,
-        images: Tensor,
-        changed: Tensor,
-        metrics: Sequence[dict[str, Any]],
-    ) -> None:
-        """Adds to the metrics of each changed picture, and writes its amplified difference."""
-        from recipes.activations.predictions import class_name
-        from recipes.adversarial.measures import amplified, fooled, seen_classes, sizes
-        from recipes.adversarial.paths import parts, path, points
+    @once
+    def _observer(self, context: RunContext) -> Observer:
+        """What looks at the changed pictures: the network, the judges, and its stages."""
+        from inverter import stages
+        from recipes.adversarial.observer import Observer
+        from recipes.adversarial.paths import points
+
+        model, size = context.model, self.picture_size(context.model)
+        names, layers = list(self.pictures(context).files)[:REFERENCES], stages(model, size)
+        return Observer(
+            model, self._judges(context), size, layers, names, points(model, layers, self._read(context, names))
+        )
+
+    def _write_difference(self, context: RunContext, unit: Unit, image: Tensor, changed: Tensor) -> int:
+        """Writes the amplified difference of a unit, whose picture is written last; returns the factor."""
+        from recipes.adversarial.measures import amplified
         from recipes.outputs.atomic import write_png
         from recipes.outputs.provenance import provenance
         from recipes.outputs.rendering.showing import Showing
 
-        model, size, target = context.model, self.picture_size(context.model), self._targets[text]
-        showing, judges, aim = Showing.of(model), self._judges(context), None
-        if target is not None:
-            self._add_values(context, target.resolved(model), images, changed, metrics)
-            if target.of_class:
-                index = int(target.resolved(model).which)
-                aim = {"index": index, "name": class_name(model.categories, index)}
-        networks = {"network": model} | judges
-        seen = {
-            label: [seen_classes(one, each, size if one is model else one.input_size) for each in (images, changed)]
-            for label, one in networks.items()
-        }
-        names, references = self._references(context)
-        paths = [points(model, self._stages(context), each) for each in (images, changed)]
-        for row, (unit, found) in enumerate(zip(units, metrics, strict=True)):
-            own = names.index(str(unit.image)) if unit.image in names else None
-            steps = path(paths[0], paths[1], row, references, own)
-            difference, factor = amplified(images[row], changed[row])
-            about = provenance(self.name, self.settings(), unit, self.growing)
-            write_png(Path(self.out) / unit.extra_files["difference"], showing.picture(difference), about)
-            found |= sizes(images[row], changed[row]) | {"amplified": factor, "class": aim}
-            found |= {"before": seen["network"][0][row], "after": seen["network"][1][row]}
-            found["judges"] = [
-                {"label": label, "before": seen[label][0][row], "after": seen[label][1][row],
-                 "fooled": fooled(seen[label][0][row], seen[label][1][row], aim)}
-                for label in judges
-            ]  # fmt: skip
-            found |= {"path": [asdict(step) for step in steps], "parts": parts(steps)}
-
-    def _add_values(
-        self,
-        context: RunContext,
-        target: Target,
-        images: Tensor,
-        changed: Tensor,
-        metrics: Sequence[dict[str, Any]],
-    ) -> None:
-        """Adds the target's value before and after, and the one that was to be exceeded."""
-        from inverter import evaluate
-
-        objective = target.objective(context.model, images)
-        values = [evaluate(context.model, objective, each).tolist() for each in (images, changed)]
-        for found, before, after in zip(metrics, *values, strict=True):
-            found |= {"value_before": before, "value_after": after, "threshold": self._threshold(context, target)}
+        difference, factor = amplified(image, changed)
+        about = provenance(self.name, self.settings(), unit, self.growing)
+        file = Path(self.out) / unit.extra_files["difference"]
+        write_png(file, Showing.of(context.model).picture(difference), about)
+        return factor
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """The metrics of the input images: file name and, for a classifier, the top classes."""

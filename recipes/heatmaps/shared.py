@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,9 +54,14 @@ class PictureRecipe(PictureFields, NetworkRecipe):
         # One spelling of equal values, so that a run can be resumed with any of them.
         return super().settings() | {"image": list(self.images)}
 
+    @property
+    def _targeted(self) -> Iterable[Target]:
+        """The targets that the network must know: their directions are added to it."""
+        return ()
+
     def load(self) -> Model:
         model = super().load()
-        for target in self._targets:
+        for target in self._targeted:
             model = target.prepared(model)
         return model
 
@@ -97,6 +102,10 @@ class HeatMapRecipe(PictureRecipe):
     @property
     def _targets(self) -> list[Target]:
         return list(dict.fromkeys(Target.parse(text) for text in texts(self.target)))
+
+    @property
+    def _targeted(self) -> Iterable[Target]:
+        return self._targets
 
     @property
     def _choices(self) -> list[MethodChoice]:

@@ -11,7 +11,19 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, load_model
-from recipes import Adversarial, Atlas, Circuit, ClassModel, Compare, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes import (
+    Adversarial,
+    Atlas,
+    Circuit,
+    ClassModel,
+    Compare,
+    Dictionary,
+    Gallery,
+    Grid,
+    Inpaint,
+    Invert,
+    Patches,
+)
 
 LAYER = "\"><img src=x onerror=hacked=1></script><script>hacked=2</script>'&amp;"
 FILE = "\"><img src=x onerror=hacked=3>'&amp;"
