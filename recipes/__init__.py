@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from recipes.adversarial.adversarial import Adversarial
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
     from recipes.circuits.circuit import Circuit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from recipes.statistics.statistics import Statistics
 
 __all__ = [
+    "Adversarial",
     "Atlas",
     "Circuit",
     "ClassModel",
@@ -180,6 +182,13 @@ CATALOGUE = (
         "JudgeMaps",
         "Evaluate attribution methods: pointing, insertion and deletion, randomised weights and more.",
         "inverter judge-maps --model torchvision:squeezenet1_0 --image PHOTO --method grad-cam --method saliency",
+    ),
+    Entry(
+        "adversarial",
+        "recipes.adversarial.adversarial",
+        "Adversarial",
+        "The smallest change of a photo that makes the network see something else.",
+        "inverter adversarial --model torchvision:squeezenet1_0 --image PHOTO --target goldfish --norm l2 --norm linf",
     ),
     Entry(
         "compare",

@@ -26,8 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint Invert "
-        "JudgeMaps LearnDirections Names Patches Statistics TrainInverter list_methods list_recipes"
+        "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint "
+        "Invert JudgeMaps LearnDirections Names Patches Statistics TrainInverter list_methods list_recipes"
     ),
 }
 

@@ -1,8 +1,8 @@
-"""The base of recipes that apply attribution methods to input images, batch by batch."""
+"""The bases of recipes on input images, batch by batch: all of them, and those that apply attribution methods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,17 +30,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeatMapRecipe(PictureFields, NetworkRecipe):
-    """A recipe that computes heat maps of targets in input images, by attribution methods.
+class PictureRecipe(PictureFields, NetworkRecipe):
+    """A recipe that looks at input images as the network receives them, batch by batch, and optimises no prior.
 
-    Units are ordered by batch: all maps of one batch are finished before the next begins. So memory holds one batch,
+    Units are ordered by batch: all units of one batch are finished before the next begins. So memory holds one batch,
     however many images there are, and the first images of an interrupted run are complete.
     """
 
-    reserved: ClassVar[tuple[str, ...]] = ("-map", "-cutout", "-perception", "-randomised")
-
-    target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True, grows=True)
-    method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True, grows=True)
     size: str | int | Sequence[int] | None = option(
         None, "side of the images as the network receives them in pixels, or HxW (default: the model's input size)"
     )
@@ -53,30 +49,19 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_images()
-        for key in ("target", "method"):
-            values = texts(getattr(self, key))
-            if not values or not all(isinstance(value, str) and value for value in values):
-                raise BadInput(f"{key}: got {getattr(self, key)!r}; expected one or more texts")
-        _ = self._targets, self._choices
-
-    @property
-    def _targets(self) -> list[Target]:
-        return list(dict.fromkeys(Target.parse(text) for text in texts(self.target)))
-
-    @property
-    def _choices(self) -> list[MethodChoice]:
-        return list({str(choice): choice for choice in map(MethodChoice.parse, texts(self.method))}.values())
 
     def settings(self) -> dict[str, Any]:
         # One spelling of equal values, so that a run can be resumed with any of them.
-        return super().settings() | {
-            "image": list(self.images),
-            "method": [str(choice) for choice in self._choices],
-        }
+        return super().settings() | {"image": list(self.images)}
+
+    @property
+    def _targeted(self) -> Iterable[Target]:
+        """The targets that the network must know: their directions are added to it."""
+        return ()
 
     def load(self) -> Model:
         model = super().load()
-        for target in self._targets:
+        for target in self._targeted:
             model = target.prepared(model)
         return model
 
@@ -95,6 +80,39 @@ class HeatMapRecipe(PictureFields, NetworkRecipe):
         names = list(files)
         for start in range(0, len(names), size):
             yield {name: files[name] for name in names[start : start + size]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatMapRecipe(PictureRecipe):
+    """A recipe that computes heat maps of targets in input images, by attribution methods."""
+
+    reserved: ClassVar[tuple[str, ...]] = ("-map", "-cutout", "-perception", "-randomised")
+
+    target: str | Sequence[str] = option(f"logit:{TOP}", f"{TARGETS}; may be repeated", repeat=True, grows=True)
+    method: str | Sequence[str] = option("grad-cam", f"{METHODS}; may be repeated", repeat=True, grows=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("target", "method"):
+            values = texts(getattr(self, key))
+            if not values or not all(isinstance(value, str) and value for value in values):
+                raise BadInput(f"{key}: got {getattr(self, key)!r}; expected one or more texts")
+        _ = self._targets, self._choices
+
+    @property
+    def _targets(self) -> list[Target]:
+        return list(dict.fromkeys(Target.parse(text) for text in texts(self.target)))
+
+    @property
+    def _targeted(self) -> Iterable[Target]:
+        return self._targets
+
+    @property
+    def _choices(self) -> list[MethodChoice]:
+        return list({str(choice): choice for choice in map(MethodChoice.parse, texts(self.method))}.values())
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"method": [str(choice) for choice in self._choices]}
 
 
 def original_units(files: Mapping[str, Path]) -> list[Unit]:

@@ -6,8 +6,9 @@ function ruleStep(most) {
   return [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((each) => most / each <= 5) ?? most / 4;
 }
 
-/** A chart of lines {name, kind, points}: points are [x, y] with x in [0, 1], kind is the CSS class of the line. */
-function lineChart({ title, across, lines }) {
+/** A chart of lines {name, kind, points}: points are [x, y] with x in [0, 1], kind is the CSS class of the line; ticks are
+ *  the texts below its start, middle and end. */
+function lineChart({ title, across, lines, ticks = ["0 %", "50 %", "100 %"] }) {
   const [width, height, left, right, top, bottom] = [400, 230, 34, 10, 8, 34];
   const values = lines.flatMap(({ points }) => points.map(([, y]) => y));
   const [least, most] = [Math.min(0, ...values), Math.max(0.01, ...values)];
@@ -21,7 +22,7 @@ function lineChart({ title, across, lines }) {
     drawn("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, String(Number(value.toFixed(4)))),
   ]);
   const shares = [0, 0.5, 1].map((share) =>
-    drawn("text", { x: x(share), y: height - bottom + 15, "text-anchor": ["start", "middle", "end"][2 * share] }, `${100 * share} %`));
+    drawn("text", { x: x(share), y: height - bottom + 15, "text-anchor": ["start", "middle", "end"][2 * share] }, ticks[2 * share]));
   const below = drawn("text", { x: x(0.5), y: height - 4, "text-anchor": "middle" }, across);
   const paths = lines.map(({ name, kind, points }) => drawn("polyline",
     { class: `line ${kind}`, points: points.map(([share, value]) => `${x(share).toFixed(1)},${y(value).toFixed(1)}`).join(" ") },

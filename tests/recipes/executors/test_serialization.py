@@ -17,6 +17,7 @@ from torch import nn
 import recipes.executors
 from inverter import Model, load_model
 from recipes import (
+    Adversarial,
     Atlas,
     Circuit,
     ClassModel,
@@ -104,6 +105,15 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
         depths=2,
         squares=4,
         batch_size=1,
+        device="cpu",
+    ),
+    "adversarial": lambda photos: Adversarial(
+        image=(str(photos / "1.png"), str(photos / "2.png")),
+        model="builtin",
+        size=48,
+        steps=3,
+        batch_size=1,
+        judge="builtin",
         device="cpu",
     ),
     "inpaint": lambda photos: Inpaint(image=str(photos / "2.png"), missing=0.3, steps=2, size=32, device="cpu"),

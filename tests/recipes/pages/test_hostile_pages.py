@@ -11,7 +11,19 @@ from PIL import Image
 from torch import nn
 
 from inverter import Model, load_model
-from recipes import Atlas, Circuit, ClassModel, Compare, Dictionary, Gallery, Grid, Inpaint, Invert, Patches
+from recipes import (
+    Adversarial,
+    Atlas,
+    Circuit,
+    ClassModel,
+    Compare,
+    Dictionary,
+    Gallery,
+    Grid,
+    Inpaint,
+    Invert,
+    Patches,
+)
 
 LAYER = "\"><img src=x onerror=hacked=1></script><script>hacked=2</script>'&amp;"
 FILE = "\"><img src=x onerror=hacked=3>'&amp;"
@@ -40,7 +52,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "recipe",
-    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare, Circuit],
+    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare, Circuit, Adversarial],
     ids=lambda recipe: recipe.name,
 )
 def test_no_name_is_more_than_text(
@@ -56,6 +68,7 @@ def test_no_name_is_more_than_text(
         "dictionary": network | {"image": photo, "icon": 16, "positions": "3,4"},
         "grid": network | {"image": photo, "icon": 12, "size": 8},
         "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
+        "adversarial": {"model": model, "target": "1", "size": 16, "steps": 2, "image": photo},
         "compare": {"model": model, "layer": [LAYER, "output"], "size": 16, "images": str(photos), "warp": "hflip"},
         "circuit": {
             "model": model,

@@ -1,0 +1,1 @@
+"""`inverter adversarial`: the smallest change of a picture that makes a network see something else."""
