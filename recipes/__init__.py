@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recipes.atlas.atlas import Atlas
     from recipes.attribution.registry import list_methods
     from recipes.circuits.circuit import Circuit
+    from recipes.circuits.polysemantic import Polysemantic
     from recipes.compare.compare import Compare
     from recipes.concepts.concepts import Concepts
     from recipes.concepts.craft import Craft
@@ -51,6 +52,7 @@ __all__ = [
     "LearnDirections",
     "Names",
     "Patches",
+    "Polysemantic",
     "Statistics",
     "TrainInverter",
     "list_methods",
@@ -168,6 +170,14 @@ CATALOGUE = (
         "Circuits: what drives a unit and what it drives, with the kernels between.",
         "inverter circuit --model torchvision:squeezenet1_0 --layer features.4 --channels 3,17 --images FOLDER "
         "--out circuit",
+    ),
+    Entry(
+        "polysemantic",
+        "recipes.circuits.polysemantic",
+        "Polysemantic",
+        "Polysemantic units: their top patches in groups by what drives them, with a picture and a direction of each.",
+        "inverter polysemantic --model torchvision:squeezenet1_0 --layer features.12 --channels 3,17 --images FOLDER "
+        "--out polysemantic",
     ),
     Entry(
         "explain",

@@ -21,7 +21,6 @@ from recipes.runner.units import Given, Problem, Unit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inverter import Model
     from recipes.circuits.filters import Filters
 
 Method = Literal["auto", "weights", "attribution"]
@@ -103,37 +102,25 @@ class Circuit(ExamplesRecipe):
     @once
     def _layers(self, context: RunContext) -> tuple[str, ...]:
         """The chain of layers, from the units' own back."""
+        from recipes.circuits.neighbours import stage_before
+
         model = context.model
-        chain = self._chain or tuple(filter(None, [self._neighbour(model, -1)]))
-        if not chain:
-            raise BadInput(
-                f"layer {self.layer!r} is the first stage of {model.spec}, or none of them: set inputs to the address "
-                "of a layer before it"
-            )
+        chain = self._chain or (stage_before(model, self.layer, self.picture_size(model)),)
         for layer in (self.layer, *chain):
             model.check_layer(address(layer))
         return self.layer, *chain
 
     @once
     def _outputs(self, context: RunContext) -> str | None:
+        from recipes.circuits.neighbours import stage_after
+
         if self.outputs == NONE:
             return None
-        layer = self.outputs or self._neighbour(context.model, 1)
+        model = context.model
+        layer = self.outputs or stage_after(model, self.layer, self.picture_size(model))
         if layer is not None:
-            context.model.check_layer(address(layer))
+            model.check_layer(address(layer))
         return layer
-
-    def _neighbour(self, model: Model, step: int) -> str | None:
-        """The stage with weights before or after the units' layer."""
-        from inverter import stages
-
-        known = [
-            stage
-            for stage in stages(model, self.picture_size(model))
-            if stage == self.layer or any(True for _ in model.module.get_submodule(stage).parameters())
-        ]
-        place = known.index(self.layer) + step if self.layer in known else -1
-        return known[place] if 0 <= place < len(known) else None
 
     def example_layers(self, context: RunContext) -> list[str]:
         after = self._outputs(context)

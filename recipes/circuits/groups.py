@@ -39,6 +39,16 @@ class Groups:
         """How mixed the unit is: how far its silhouette lies above that of shuffled attributions."""
         return self.silhouette - self.shuffled
 
+    def metrics(self) -> dict[str, Any]:
+        """JSON values for the manifest."""
+        return {
+            "groups": self.count,
+            "mixed": self.mixed,
+            "silhouette": self.silhouette,
+            "shuffled": self.shuffled,
+            "between": self.between,
+        }
+
 
 def grouped(vectors: Array, most: int, seed: int = 0, shuffles: int = SHUFFLES) -> Groups:
     """Groups attribution vectors by k-means of their directions, k by the silhouette (PURE, Dreyer et al. 2024).

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from inverter import Model
-from inverter_errors import BadInput
 from recipes.activations.responses import PatchRecord, responses
 from recipes.circuits.attributions import input_attributions
 from recipes.circuits.groups import Groups, grouped
@@ -107,17 +106,3 @@ def _directions(vectors: np.ndarray[Any, Any], groups: Groups) -> Tensor:
     if groups.count > 1:
         means = means - (means.sum(0) - means) / (groups.count - 1)
     return torch.nn.functional.normalize(torch.from_numpy(means).float(), dim=1)
-
-
-def check_inputs(inputs: str | None, layer: str, model: Model) -> str:
-    """The layer before, if there is one.
-
-    Raises:
-        BadInput: if there is none.
-    """
-    if inputs is None:
-        raise BadInput(
-            f"layer {layer!r} is the first stage of {model.spec}, or none of them: set inputs to the address of a "
-            "layer before it"
-        )
-    return inputs

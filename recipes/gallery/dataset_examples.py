@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inverter import Model, receptive_fields
 from recipes.activations.collect import collect
 from recipes.activations.reducers import Extremes
-from recipes.activations.responses import measured, percentile
+from recipes.activations.responses import PatchRecord, measured, percentile
 from recipes.gallery.patch_records import PICTURES, PatchRecords
 from recipes.options.names import address
 from recipes.outputs.atomic import write_jpeg
@@ -86,7 +86,7 @@ class DatasetExamples:
         # Classes are ranked by their logits, whatever the objective: probabilities all but tie at 0 and 1.
         kind = units[0].objective
         ranked = "logit" if kind == "softmax" else kind
-        records = PatchRecords(self.model, self.pictures, self.collected, layer, self.fields[layer], ranked, SHOWN)
+        records = self.records(layer, ranked)
         responses, rows = records.responses(units), list[dict[str, Any]]()
         for unit, score in zip(units, scores, strict=True):
             values = measured(self.collected, layer, unit.channel or 0, kind)
@@ -97,11 +97,32 @@ class DatasetExamples:
                 "dataset_pictures": len(values),
             }
             if patches:
-                metrics["patches"] = [records.patch(patch) for patch in patches]
+                metrics["patches"] = self.shown(records, patches)
             rows.append(metrics)
-            for patch in patches:
-                self._save(patch.picture)
         return rows
+
+    def shown(self, records: PatchRecords, patches: Sequence[PatchRecord]) -> list[dict[str, Any]]:
+        """Patches as the manifest records them; their pictures are written to the folder.
+
+        Args:
+            records: of their layer.
+            patches: of a unit of it.
+
+        Returns:
+            JSON values for each patch.
+        """
+        for patch in patches:
+            self._save(patch.picture)
+        return [records.patch(patch) for patch in patches]
+
+    def records(self, layer: str, objective: str) -> PatchRecords:
+        """The patch records of a layer.
+
+        Args:
+            layer: its address.
+            objective: as in `responses`.
+        """
+        return PatchRecords(self.model, self.pictures, self.collected, layer, self.fields[layer], objective, SHOWN)
 
     def _save(self, picture: int) -> None:
         if picture not in self.saved:
