@@ -4,49 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
+from recipes.inversion.code_recipe import CodeRecipe
 from recipes.inversion.schedules import AUTO, is_learned, weights_of
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
-from recipes.options.fields import MOST, check_integer, option, texts
+from recipes.options.fields import MOST, OPTIMISATION, check_integer, option, texts
 from recipes.options.names import address
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.vocabulary import ORIGINAL
 from recipes.runner.context import RunContext, once
 from recipes.runner.judge_fields import JudgeFields
-from recipes.runner.natural_fields import NaturalRecipe
-from recipes.runner.picture_fields import PictureFields
 from recipes.runner.units import Given, Problem, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inverter import Code, Model
+    from inverter import Model
     from objectives.codes import Distance
     from recipes.inversion.inverters import Inverters
+    from recipes.inversion.schedules import Approach
     from recipes.inversion.starts import Starts
     from recipes.outputs.manifest import Record
 
 Start = Literal["learned", "decoder", "noise"]
 """What a pre-image is initialised with: a learned inverter's picture of its code, a linear estimate, or noise."""
 
+CodeObjective = Literal["code", "caricature"]
+"""What a picture is to do with a code: have the same, or more of all that it has."""
+
 DISTANCES: tuple[Distance, ...] = ("l2", "cosine", "l1")
 """Those of `objectives.codes`, which imports torch."""
 STARTS: tuple[Start, ...] = get_args(Start)
-COMPARED = 32
-"""Number of codes, at most, whose mean distance normalises errors."""
+OBJECTIVES: tuple[CodeObjective, ...] = get_args(CodeObjective)
+CARICATURE: CodeObjective = "caricature"
+POWER = 2
+"""Exponent of the cosine in caricatures: it keeps the picture like the photograph while it grows stronger."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert(JudgeFields, PictureFields, NaturalRecipe):
+class Invert(JudgeFields, CodeRecipe):
     """Pre-images: pictures with the same code at a layer as a given picture (Mahendran & Vedaldi 2015).
 
     x* = argmin |Phi(x) - Phi0|^2 / |Phi0|^2 + R(x), eq. 1 of "Understanding Deep Image Representations by Inverting
     Them", with Phi0 the code of the given picture and R the prior. Where pre-images differ from the picture, the layer
     has discarded information.
+
+    With the objective `caricature`, x* = argmax <Phi(x), Phi0> / |Phi0|^2 cos^2 instead: more of all that the layer
+    finds in the picture, each thing at its place (Lucid issue 121).
 
     Raises:
         BadInput: for missing or contradictory fields, or (in `run`) a code, layer or judge that does not fit.
@@ -59,18 +66,16 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
 
     name: ClassVar[str] = "invert"
 
-    code: str | None = option(None, "codes to invert instead of pictures: .safetensors file written by inverter.encode")
-    layer: str | Sequence[str] = option(
-        "all",
-        "address of a layer, output, or all (every stage, or all in the code file); may be repeated",
-        repeat=True,
-        grows=True,
-    )
     prior: PriorLike | Sequence[PriorLike] = option(
         "auto",
         f"auto (the best one for the layer's depth), learned (an inverter, in one pass), or {HELP}; may be repeated",
         repeat=True,
         grows=True,
+    )
+    objective: CodeObjective = option(
+        "code",
+        "what to make of a code: code (a picture with the same one) or caricature (one that exaggerates it)",
+        choices=OBJECTIVES,
     )
     attempts: int = option(1, "number of different pictures of each code, from different random draws")
     start: Start = option(
@@ -85,7 +90,9 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
     distance: Distance = option("l2", "distance between codes: l2, cosine or l1", choices=DISTANCES)
     out: str = option("preimages", "output folder")
     steps: int | None = option(None, "optimisation steps for each picture (default: by prior and depth of the layer)")
-    augment: AugmentName = option("none", TRANSFORMS, choices=AUGMENTS)
+    augment: AugmentName = option(
+        "auto", f"{TRANSFORMS}; auto: none, and light for caricatures", choices=AUGMENTS, group=OPTIMISATION
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,31 +108,16 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
             raise BadInput("layer: got none; expected an address, output, or all")
         check_integer("attempts", self.attempts, 1, MOST)
         self.check_judge()
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return texts(self.layer)
+        if self.objective == CARICATURE and (self.distance != "l2" or any(map(is_learned, self.priors))):
+            raise BadInput(
+                "a caricature has no distance, and no inverter draws it: leave out distance and prior learned"
+            )
 
     @property
     def priors(self) -> tuple[str, ...]:
         """The priors as text: auto, learned, or a `PriorChoice`."""
         given = (self.prior,) if isinstance(self.prior, str | Mapping) else tuple(self.prior)
         return tuple(one if one == AUTO or is_learned(one) else str(PriorChoice.parse(one)) for one in given)  # type: ignore[misc]
-
-    def _files(self, context: RunContext) -> Mapping[str, Path]:
-        """The files of the pictures by name; none where codes are given."""
-        return self.pictures(context).files if self.images else {}
-
-    @once
-    def _code(self, context: RunContext) -> Code | None:
-        from inverter import load_code
-
-        return None if self.code is None else load_code(self.code)
-
-    @once
-    def _names(self, context: RunContext) -> list[str]:
-        code = self._code(context)
-        return list(self._files(context)) if code is None else [f"code-{i:04d}" for i in range(code.count)]
 
     @once
     def _judges(self, context: RunContext) -> dict[str, Model]:
@@ -137,10 +129,9 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
                 raise BadInput(f"judge {judge.spec} outputs no vector of classes: expected a classifier")
         return judges
 
-    def _size(self, context: RunContext) -> tuple[int, int]:
-        """(height, width) of the pictures; of those that were encoded, where codes are given."""
-        code = self._code(context)
-        return self.picture_size(context.model) if code is None else code.size
+    def transforms(self, context: RunContext) -> str:
+        usual = "light" if self.objective == CARICATURE else "none"
+        return usual if self.augment == "auto" else self.augment
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
@@ -151,7 +142,6 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
     def units(self, context: RunContext) -> list[Unit]:
         model = context.model
         from inverter.codes import stride
-        from recipes.inversion.schedules import best
 
         code, size = self._code(context), self._size(context)
         if code is not None:
@@ -174,7 +164,7 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         ]
         for layer, shape in self._shapes(context, size).items():
             depth = stride(shape, size)
-            for prior in dict.fromkeys(best(depth) if prior == AUTO else prior for prior in self.priors):
+            for prior in dict.fromkeys(self._usual_prior(depth) if prior == AUTO else prior for prior in self.priors):
                 if is_learned(prior):
                     self._inverters(context).need(address(layer))
                 else:
@@ -183,7 +173,7 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
                     Unit(
                         layer=layer,
                         channel=None,
-                        objective="code",
+                        objective=self.objective,
                         file=f"images/{safe_name(layer)}/{safe_name(name)}-{safe_name(prior)}{_tail(attempt)}.png",
                         attempt=attempt,
                         image=name,
@@ -197,27 +187,17 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
                 ]
         return units
 
-    @once
-    def _shapes(self, context: RunContext, size: tuple[int, int]) -> dict[str, Sequence[int]]:
-        """The requested layers with the shapes (1, ...) of their codes, checked against the file of codes."""
-        from recipes.inversion.code_layers import code_shapes
+    def _usual_prior(self, depth: float) -> str:
+        from recipes.inversion.schedules import best
 
-        return code_shapes(context.model, self.layers, size, self._code(context), self.code)
+        return "fourier" if self.objective == CARICATURE else best(depth)
 
-    def _originals(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
-        names = list(dict.fromkeys(str(unit.image) for unit in units))
-        pictures = self.pictures(context).read(names, self._size(context))
-        return pictures[[names.index(str(unit.image)) for unit in units]]
+    def _approach(self, prior: str) -> Approach:
+        from recipes.inversion.schedules import APPROACHES, EXAGGERATION, EXAGGERATIONS, OTHERS
 
-    def _targets(self, context: RunContext, units: Sequence[Unit]) -> Tensor:
-        """The target codes (B, ...) of units of one layer."""
-        from inverter import encode
-
-        where = address(units[0].layer)
-        if (code := self._code(context)) is not None:
-            names = self._names(context)
-            return code.layers[where][[names.index(str(unit.image)) for unit in units]]
-        return encode(context.model, self._originals(context, units), where)[where]
+        if self.objective == CARICATURE:
+            return EXAGGERATIONS.get(prior, EXAGGERATION)
+        return APPROACHES.get(prior, OTHERS)
 
     @once
     def _inverters(self, context: RunContext) -> Inverters:
@@ -234,8 +214,8 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from inverter.codes import stride
-        from objectives import code
-        from recipes.inversion.schedules import APPROACHES, DECODED, OTHERS, planned
+        from objectives import caricature, code
+        from recipes.inversion.schedules import DECODED, planned
 
         if units[0].objective == ORIGINAL:
             return Given(self._originals(context, units))
@@ -243,26 +223,28 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
         if is_learned(str(units[0].prior)):
             return Given(self._inverters(context).need(address(units[0].layer)).pictures(target, size))
         choice, depth = PriorChoice.parse(str(units[0].prior)), stride(target.shape, size)
-        approach = APPROACHES.get(choice.name, OTHERS)
+        approach, where = self._approach(choice.name), address(units[0].layer)
         names = [str(unit.image) for unit in units]
-        objective = code(address(units[0].layer), target, self.distance, names)
+        if exaggerated := self.objective == CARICATURE:
+            objective = caricature(where, target, POWER, names)
+        else:
+            objective = code(where, target, self.distance, names)
         prior = choice.make(len(units), size, model, **approach.options(depth))
         starts = choice.name in DECODED and getattr(prior, "encoder", prior) is not None  # some decoders have none
-        if self.start != "noise" and starts and target.ndim == 4:
+        if self.start != "noise" and starts and target.ndim == 4 and not exaggerated:
             prior = choice.at(self._starts(context).pictures(model, units, target, prior), **approach.options(depth))
-        stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.augment != "none")
+        stages = planned(approach.stages(depth), self.steps, self.learning_rate, self.transforms(context) != "none")
         stages = [{"redirect": 0} | stage for stage in stages]
         return Problem(objective, prior, objective, stages, finish=choice.finish(prior), alpha=choice.alpha)
 
     def cost(self, context: RunContext, unit: Unit) -> float:
         """The steps of a pre-image, which depend on the prior and the depth of the layer."""
         from inverter.codes import stride
-        from recipes.inversion.schedules import APPROACHES, OTHERS
 
         if unit.objective == ORIGINAL or is_learned(str(unit.prior)):
             return 0.0
         depth = stride(self._shapes(context, self._size(context))[unit.layer], self._size(context))
-        approach = APPROACHES.get(PriorChoice.parse(str(unit.prior)).name, OTHERS)
+        approach = self._approach(PriorChoice.parse(str(unit.prior)).name)
         return float(self.steps or sum(stage["steps"] for stage in approach.stages(depth)))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
@@ -292,17 +274,6 @@ class Invert(JudgeFields, PictureFields, NaturalRecipe):
             for row, similarity in zip(rows, psnr_and_ssim(images, originals), strict=True):
                 row |= similarity
         return rows
-
-    @once
-    def _mean_distance(self, context: RunContext, layer: str) -> float | None:
-        """The mean distance between codes of different pictures (N_Phi of Mahendran & Vedaldi 2015)."""
-        import torch
-
-        names = self._names(context)[:COMPARED]
-        if len(names) < 2:
-            return None
-        codes = self._targets(context, [Unit(layer, None, "code", "", image=name) for name in names]).flatten(1)
-        return float(torch.pdist(codes).mean())
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.inversion.error_table import rows

@@ -28,18 +28,19 @@ def render_invert(manifest: Mapping[str, Any]) -> str:
     view = ManifestView(manifest)
     units = [dict(unit, source=picture_url(unit.get("file"))) for unit in view.units]
     made = [unit for unit in units if unit.get("objective") != ORIGINAL]
+    caricatures = distinct(made, "objective") == ["caricature"]
     layers, priors = distinct(made, "layer"), distinct(made, "prior")
     return render_page(
         "invert",
         view,
         parts=["listing", "chart"],
-        subtitle="Pre-images of layer codes",
+        subtitle="Caricatures of layer codes" if caricatures else "Pre-images of layer codes",
         stats=[
             Stat("Pictures", f"{len(distinct(units, 'image')):,}"),
-            Stat("Pre-images", f"{len(made):,}"),
+            Stat("Caricatures" if caricatures else "Pre-images", f"{len(made):,}"),
             Stat("Layers", f"{len(layers):,}", ", ".join(layers)),
             Stat("Priors" if len(priors) > 1 else "Prior", ", ".join(priors)),
-            *took((unit.get("seconds") for unit in made), "pre-image"),
+            *took((unit.get("seconds") for unit in made), "caricature" if caricatures else "pre-image"),
             *view.settings_stats("distance", "attempts", "judge", "seed"),
             *view.weights(),
         ],

@@ -73,6 +73,13 @@ DECODED = ("fourier", "pixels", "pyramid", "decoder")
 OTHERS = Approach(lambda _: {}, lambda _: [{"steps": 500} | ADAM])
 """For all other priors, which keep their own options and learning rate."""
 
+EXAGGERATIONS: dict[str, Approach] = {
+    "fourier": Approach(lambda _: {}, lambda _: [{"steps": 40, "learning_rate": 0.15}])
+}
+"""For caricatures, by the prior's name: they start from noise and have no end, and larger steps burn them."""
+EXAGGERATION = Approach(lambda _: {}, lambda _: [{"steps": 40}])
+"""For caricatures with any other prior."""
+
 
 def best(stride: float) -> str:
     """The prior of `--prior auto` at a depth.
