@@ -1,13 +1,14 @@
-"""Class models with and without natural feature statistics, and what judges that took no part see in them.
+"""Class models by the presets of `inverter classes`, and what judges that took no part see in them.
 
-    python benchmarks/natural_statistics.py squeezenet|googlenet|lite [--classes 8|16|32] [--variants "0;0.7"]
-        [--log-probability .5] [--rate .17] [--tries 1] [--sheet OUT.png]
+    python benchmarks/natural_statistics.py squeezenet|googlenet|lite [--classes 8|16|32] [--variants "best; natural"]
+        [--sheet OUT.png]
 
-A variant is the weight of the statistics, relative to the score; 0 is the preset `best`. One line of Markdown for each:
-pictures that a network has first / in its top 5 / the mean log-probability of the class, of the network itself and of
-two judges (MobileNetV2 with its 3x3 kernels mirrored, as its padding asks for; EfficientNet-Lite0, or GoogLeNet where
-that is the network); the natural distance; burnt values; CPU seconds. Classes are every 31st from 9, or a part of them.
-`lite` takes the running statistics of its batch normalisation, the others those of the photographs of the test data.
+A variant is a preset, and fields of the recipe that differ: "natural natural_weight=.7 steps=64". `best` takes no
+statistics. One line of Markdown for each: pictures that a network has first / in its top 5 / the mean log-probability
+of the class, of the network itself and of two judges (MobileNetV2 with its 3x3 kernels mirrored, as its padding asks
+for; EfficientNet-Lite0, or GoogLeNet where that is the network); the natural distance; burnt values; CPU seconds with
+the files. Classes are every 31st from 9, or a part of them. `lite` takes the running statistics of its batch
+normalisation, the others those of the photographs of the test data.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from common import DATA, SIZE, squeezenet
@@ -25,11 +27,12 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 from torchvision.utils import make_grid, save_image
 
-from inverter import Model, Settings, batch_norm_statistics, evaluate, load_model, optimize
+from inverter import Model, batch_norm_statistics, evaluate, load_model
 from inverter.checkpoints import read_state
-from objectives import FeatureStatistics, logit, natural, naturally, softmax
-from priors import Fourier
+from objectives import FeatureStatistics, natural
+from recipes import ClassModel
 from recipes.evidence.appearance import burnt
+from recipes.pictures.reading import read_picture
 from recipes.statistics.feature_measuring import default_layers, measure_features
 
 NETWORKS = Path(__file__).parents[1] / "tests" / "shared_networks.py"
@@ -66,14 +69,26 @@ def photographs(model: Model) -> FeatureStatistics:
         ]
 
 
+def drawn(model: Model, statistics: FeatureStatistics, classes: list[int], variant: str) -> Tensor:
+    """Pictures of a variant, (B, 3, H, W) in [0, 1], as they are on disk."""
+    preset, *fields = variant.split()
+    changed: dict[str, Any] = {}
+    for field in fields:
+        name, value = field.split("=", 1)
+        number = value.replace(".", "", 1).isdigit()
+        changed[name] = value if not number else float(value) if "." in value else int(value)
+    held = None if preset == "best" else statistics
+    with tempfile.TemporaryDirectory() as place:
+        recipe = ClassModel(model=model, class_=tuple(classes), preset=preset, natural=held, out=place, **changed)
+        units = {unit.channel: file for file, unit in recipe.run(None).manifest.units.items()}
+        return torch.stack([read_picture(Path(place) / units[index]) for index in classes])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", choices=("squeezenet", "googlenet", "lite"))
     parser.add_argument("--classes", type=int, default=32, choices=(8, 16, 32))
-    parser.add_argument("--variants", default="0;0.7")
-    parser.add_argument("--log-probability", type=float, default=0.5)
-    parser.add_argument("--rate", type=float, default=0.17)
-    parser.add_argument("--tries", type=int, default=1)
+    parser.add_argument("--variants", default="best; natural")
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     model = {"squeezenet": squeezenet, "googlenet": googlenet, "lite": lite}[options.network]()
@@ -81,17 +96,14 @@ def main() -> None:
     statistics = batch_norm_statistics(model) if options.network == "lite" else photographs(model)
     classes = list(range(9, 1000, 31))[:: 32 // options.classes]
     sheets = []
-    for weight in map(float, options.variants.split(";")):
-        chances, rate = (options.log_probability, options.rate) if weight else (2.0, 0.2)
-        objective = logit(classes) + chances * softmax(classes)
-        objective = naturally(objective, statistics, weight) if weight else objective
-        settings, started = Settings(steps=64, learning_rate=rate, tries=options.tries), time.process_time()
-        images = optimize(model, objective, Fourier(len(classes), SIZE), settings, "wide").images
-        seconds, images = (time.process_time() - started) / len(classes), (images * 255).round() / 255
+    for variant in options.variants.split(";"):
+        started = time.process_time()
+        images = drawn(model, statistics, classes, variant)
+        seconds = (time.process_time() - started) / len(classes)
         columns = [judged(judge, images, classes) for judge in judges]
         distance = -float(evaluate(model, natural(None, statistics), images).mean())
         columns += [f"{distance:.2f}", f"{float(burnt(images).mean()):.1%}", f"{seconds:.2f}"]
-        print(f"| {options.network}, weight {weight:g} | " + " | ".join(columns) + " |", flush=True)
+        print(f"| {options.network}, {variant.strip()} | " + " | ".join(columns) + " |", flush=True)
         sheets.append(images)
     if options.sheet:
         save_image(make_grid(torch.cat(sheets), nrow=8), options.sheet)

@@ -164,7 +164,7 @@ def _color_shifts(strengths: Tensor) -> Tensor:
     return torch.stack([gain, (1 - gain) / 2 + strengths[..., 1, :, :, :] / 4], dim=-4)
 
 
-AugmentPreset = Literal["none", "light", "standard", "strong", "wide", "tokens"]
+AugmentPreset = Literal["none", "light", "standard", "strong", "wide", "wider", "tokens"]
 """Names of the presets."""
 
 PRESETS: dict[str, Augment] = {
@@ -173,9 +173,11 @@ PRESETS: dict[str, Augment] = {
     "standard": Augment(shift=0.036, scale=(0.9, 1.1), rotate=8.0),
     "strong": Augment(shift=0.1, scale=(0.75, 1.4), rotate=15.0, noise=0.05),
     "wide": Augment(shift=0.107, scale=(0.7, 1.6), rotate=8.0, noise=0.03),
+    "wider": Augment(shift=0.2, scale=(0.5, 1.6), rotate=8.0, noise=0.03),
     "tokens": Augment(shift=0.15, scale=(0.7, 3.0), rotate=10.0, noise=0.1, color=0.5, flip=True),
 }
-"""The presets by name, from none to strong; `wide` is for large canvases, `tokens` for networks that read patches.
+"""The presets by name, from none to strong; `wide` is for large canvases, `wider` for pictures that
+are held to natural statistics, `tokens` for networks that read patches.
 
 A network of patches sees a picture through a fixed grid, and noise inside of a patch may please it as much as a picture
 does. With `tokens`, a patch covers anything from twice its own area down to a ninth of it, at any place, mirrored or

@@ -45,9 +45,9 @@ def optimize(
         prior: B pictures. It is optimised in place: pass it again to continue from its state, use `from_image` to
             start at an image. A prior that has not started is drawn from the seed.
         settings: steps, learning rate, precision, seed, ...
-        augment: `none`, `light`, `standard`, `strong`, `wide`, `tokens`, an `Augment`, or any callable `image -> image`
-            (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global generator, seeded by
-            `settings.seed`.
+        augment: `none`, `light`, `standard`, `strong`, `wide`, `wider`, `tokens`, an `Augment`, or any callable
+            `image -> image` (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global
+            generator, seeded by `settings.seed`.
         progress: called after every step with a `Progress`.
         graphs: CUDA graphs to be used again in further calls, as long as the network stays as it is; None keeps them
             for the batches of this call.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 UNIT_WEIGHT, CLASS_WEIGHT = 0.03, 0.7
 """Default weights, relative to the score: an activation can grow without bound, so that the weight that suits logits
 would leave a unit hardly visible. docs/natural.md has what was tried."""
+RUNNING = 3.0
+"""Factor of the default weights for running statistics, which do not know how much each channel varies between
+photographs: with one spread for all of a layer, pictures are nearer to them, and held less."""
 BATCH_NORM = "bn"
 """In place of a file: the running statistics of the network's own batch normalisation."""
 
@@ -39,7 +42,8 @@ class NaturalFields:
     )
     natural_weight: float | None = option(
         None,
-        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03)",
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03; "
+        "three times that with bn)",
         group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)
@@ -109,7 +113,8 @@ class NaturalFields:
         order = list(model.shapes([*reads, *statistics.layers], model.input_size))
         last = max(map(order.index, reads), default=len(order))
         layers = [layer for layer in statistics.layers if order.index(layer) <= last] or [next(iter(statistics.layers))]
-        return naturally(objective, statistics, self.natural_weight or self.usual_natural_weight, layers)
+        usual = self.usual_natural_weight * (1.0 if statistics.images else RUNNING)
+        return naturally(objective, statistics, self.natural_weight or usual, layers)
 
 
 @dataclass(frozen=True, kw_only=True)

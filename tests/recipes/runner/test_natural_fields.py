@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from inverter import BadInput, MissingFile, Model, evaluate, load_model
 from objectives import FeatureStatistics, LayerStatistics, natural
 from recipes import Atlas, ClassModel, DeepDream, Dictionary, Gallery, Grid, Invert
 from recipes.cli.repeat import repeat
+from recipes.gallery.class_model import PRESETS
 from recipes.pictures.reading import read_picture
+from recipes.runner.context import RunContext
 from recipes.runner.natural_fields import NaturalRecipe
 
 STAGES = ("features.stem", "features.stage2", "features.stage4")
@@ -61,6 +64,17 @@ def test_pictures_are_held_to_the_statistics(model: Model, file: str, tmp_path: 
     assert scores[1] > 0.5 * scores[0]  # both are negative
 
 
+def test_class_models_with_statistics_take_their_own_preset(model: Model, file: str, tmp_path: Path) -> None:
+    made = {"model": model, "class_": "0", "out": str(tmp_path)}
+    for more, name in (({}, "best"), ({"natural": file}, "natural"), ({"natural": file, "preset": "best"}, "best")):
+        recipe = ClassModel(**made, **more)
+        settings = recipe.recorded_settings(RunContext(recipe, model))
+        chosen = asdict(PRESETS[name])
+        del chosen["log_probability"]
+        assert settings["preset"] == name
+        assert {key: settings[key] for key in chosen} == chosen
+
+
 def test_the_manifest_records_the_file_and_repeat_and_resume_notice_another(
     model: Model, file: str, tmp_path: Path
 ) -> None:
@@ -97,6 +111,15 @@ def test_layers_after_the_objectives_own_are_left_out(model: Model) -> None:
     assert recipe.held_natural(model, channel("features.stem", 0), found).reads == ("features.stem",)
     late = FeatureStatistics({STAGES[2]: found[STAGES[2]]}, found.model, found.sha256, 8, (64, 64), "noise")
     assert recipe.held_natural(model, channel("features.stem", 0), late).reads == ("features.stem", STAGES[2])
+
+
+def test_running_statistics_weigh_three_times_as_much_by_default(model: Model) -> None:
+    from objectives import channel, naturally
+
+    recipe, measured = Gallery(model="builtin", layer="features.stem", out="OUT"), statistics(model, STAGES[:1])
+    for given, weight in ((measured, 0.03), (replace(measured, images=0), 0.09)):
+        held = recipe.held_natural(model, channel("features.stem", 0), given)
+        assert held.form == naturally(channel("features.stem", 0), given, weight).form
 
 
 @pytest.mark.parametrize("kind", [Dictionary, Invert])
