@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas.judged_shares import class_stats
 from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.evidence.report import EVIDENCE
@@ -162,5 +163,6 @@ def _stats(view: ManifestView) -> list[Stat]:
         stats.append(Stat("Cosine", f"{cosine:.2f}", hint))
         hint = "icons whose own cell has the direction nearest to their activation"
         stats.append(Stat("Nearest to own cell", f"{own:.1%}", hint))
+        stats += class_stats(rows)
     stats += took((unit.get("seconds") for unit in view.units), "icon")
     return stats + view.settings_stats("layout", "steps") + view.weights()
