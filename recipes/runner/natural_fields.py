@@ -39,7 +39,7 @@ class NaturalFields:
     )
     natural_weight: float | None = option(
         None,
-        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03)",
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, .1 for atlases, else .03)",
         group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)
