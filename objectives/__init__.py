@@ -1,6 +1,7 @@
 """Objectives: what to maximise in a picture, as one score per image computed from activations."""
 
 from objectives.base import OUTPUT, Activations, Objective
+from objectives.centred import centred_direction
 from objectives.codes import DISTANCES, Distance, caricature, code
 from objectives.directions import Position, direction
 from objectives.distributions import distribution
@@ -27,6 +28,7 @@ __all__ = [
     "attention",
     "attention_head",
     "caricature",
+    "centred_direction",
     "channel",
     "code",
     "direction",

@@ -47,12 +47,7 @@ def direction(
         >>> direction("conv", [3.0, 4.0]).score(Activations({"conv": torch.ones(1, 2, 2, 2)}))
         tensor([7.])
     """
-    vectors = torch.as_tensor(vector, dtype=torch.float32, device="cpu").detach().clone()
-    vectors = vectors[None] if vectors.ndim == 1 else vectors
-    if vectors.ndim != 2 or not vectors.numel():
-        raise BadInput(f"direction: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")
-    if not bool(vectors.isfinite().all()) or bool((vectors == 0).all(1).any()):
-        raise BadInput("direction: every vector must be finite and not all zero")
+    vectors = as_vectors(vector, "direction")
     if power < 0:
         raise BadInput(f"direction: power must be >= 0, got {power}")
     if isinstance(position, str) and position != "center":
@@ -60,18 +55,7 @@ def direction(
     on = Targets(vectors)
 
     def score(activations: Activations) -> Tensor:
-        maps = as_map(activations[layer], layer).float()
-        expected = activations.pick(on(maps.device))
-        if expected.shape[1] != maps.shape[1]:
-            raise BadInput(
-                f"direction has {plural(expected.shape[1], 'number')}, but layer {layer!r} has "
-                f"{plural(maps.shape[1], 'channel')}"
-            )
-        if expected.shape[0] not in (1, maps.shape[0]):
-            raise BadInput(
-                f"{plural(expected.shape[0], 'target')} for a batch of "
-                f"{plural(maps.shape[0], 'image')}: give one target, or one per image"
-            )
+        maps, expected = matched(activations, layer, on, "direction")
         if position is not None:
             y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if isinstance(position, str) else position
             if not (0 <= y < maps.shape[2] and 0 <= x < maps.shape[3]):
@@ -86,11 +70,39 @@ def direction(
             dot = dot * (dot / length.clamp_min(1e-12)).clamp_min(0.1) ** power
         return dot.mean((1, 2))
 
-    labels, form = tuple(_label(layer, row) for row in vectors), ("direction", layer, position, power)
+    labels, form = tuple(direction_label(layer, row) for row in vectors), ("direction", layer, position, power)
     return Objective(f"direction({layer})", (layer,), score, labels, form=form, targets=(on,))
 
 
-def _label(layer: str, vector: Tensor) -> str:
+def as_vectors(vector: Tensor | Sequence[float], name: str) -> Tensor:
+    """One vector (C,) or one for each image (N, C), as (N, C) float32 on the CPU; `name` is the objective's."""
+    vectors = torch.as_tensor(vector, dtype=torch.float32, device="cpu").detach().clone()
+    vectors = vectors[None] if vectors.ndim == 1 else vectors
+    if vectors.ndim != 2 or not vectors.numel():
+        raise BadInput(f"{name}: expected a vector (C,) or vectors (N, C), got shape {tuple(vectors.shape)}")
+    if not bool(vectors.isfinite().all()) or bool((vectors == 0).all(1).any()):
+        raise BadInput(f"{name}: every vector must be finite and not all zero")
+    return vectors
+
+
+def matched(activations: Activations, layer: str, on: Targets, name: str) -> tuple[Tensor, Tensor]:
+    """A layer's maps (B, C, H, W) in float32, and the vectors of their pictures, (B, C) or (1, C)."""
+    maps = as_map(activations[layer], layer).float()
+    expected = activations.pick(on(maps.device))
+    if expected.shape[1] != maps.shape[1]:
+        raise BadInput(
+            f"{name} has {plural(expected.shape[1], 'number')}, but layer {layer!r} has "
+            f"{plural(maps.shape[1], 'channel')}"
+        )
+    if expected.shape[0] not in (1, maps.shape[0]):
+        raise BadInput(
+            f"{plural(expected.shape[0], 'target')} for a batch of "
+            f"{plural(maps.shape[0], 'image')}: give one target, or one per image"
+        )
+    return maps, expected
+
+
+def direction_label(layer: str, vector: Tensor) -> str:
     """A unique name: the three channels of the largest weights, and a hash of the full vector."""
     strongest = vector.abs().topk(min(3, len(vector))).indices.tolist()
     digest = hashlib.blake2b(vector.numpy().tobytes(), digest_size=4).hexdigest()

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from objectives.base import Objective
+from objectives.centred import centred_direction
 from objectives.codes import caricature, code
 from objectives.directions import direction
 from objectives.distributions import distribution
@@ -26,6 +27,7 @@ OBJECTIVES: Final[Mapping[str, Callable[..., Objective]]] = MappingProxyType(
         "neuron": neuron,
         "layer": layer,
         "direction": direction,
+        "centred_direction": centred_direction,
         "distribution": distribution,
         "attention": attention,
         "attention_head": attention_head,

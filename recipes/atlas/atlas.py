@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from recipes.executors import Executor
     from recipes.outputs.manifest import Record
 
-SURROUND_WEIGHT = 0.5
-"""Weight of the objective's mean over the map, relative to the objective at the icon's centre."""
-ICON_PRIOR = {"decay": 1.7, "contrast": 1.4, "natural_mean": True, "cast": 0.3}
-"""Options of the Fourier prior for icons: smooth, not saturated, in the colours of photographs, without a blue cast."""
 CLASS_SHARE = 0.02
 """The share of the activations that the atlas of a class keeps by default."""
 
@@ -43,10 +39,10 @@ class Atlas(EvidenceFields, NaturalRecipe):
     """A map of a layer's activations across many images, with an icon for each region (Carter et al. 2019).
 
     Activations are laid out in two dimensions and binned into the cells of a grid. For a cell's mean direction v, its
-    icon maximises f(a) = dot(a, v) * max(.1, cos(a, v))^power of the activation a at the icon's centre, and, at a lower
-    weight and power, the mean of f over the map: the centre makes the icon faithful, the surroundings make it readable.
-    The smaller the receptive field is compared with the icon, the more the surroundings weigh. The classes that a cell
-    supports come from a linear approximation of the rest of the network.
+    icon maximises `objectives.centred_direction`: the cosine to v of the activation at the icon's centre keeps it
+    faithful, and what distinguishes v from the average activation, at the centre and around it, makes it readable. The
+    smaller the receptive field is compared with the icon, the more the surroundings weigh. The classes that a cell
+    supports more than the average activation does come from a linear approximation of the rest of the network.
 
     With `class_`, the map shows the activations that support one class: those whose attribution to its logit (the
     gradient of the logit with respect to the activation, dot the activation) is among the strongest and above 0.
@@ -80,10 +76,10 @@ class Atlas(EvidenceFields, NaturalRecipe):
     neighbors: int = option(20, "neighbours of each activation in the layout; the t-SNE perplexity is a third of it")
     min_dist: float = option(0.01, "minimum distance between points in a UMAP layout", was="distance")
     whiten: float | None = option(None, "ridge for whitening the cell directions, e.g. 0.1 (default: no whitening)")
-    power: float = option(4.0, "exponent of the cosine in the icon objective")
+    power: float = option(6.0, "exponent of the cosine in the icon objective")
     prior: PriorLike = option("fourier", HELP)
     out: str = option("atlas", "output folder")
-    icon: int = option(96, "side of the icons in pixels", was="size")
+    icon: int = option(128, "side of the icons in pixels", was="size")
     size: int | None = option(None, "", hidden=True)
     steps: int | None = option(48, "optimisation steps per icon")
     augment: AugmentName = option("light", TRANSFORMS, choices=AUGMENTS)
@@ -130,6 +126,12 @@ class Atlas(EvidenceFields, NaturalRecipe):
         if not str(self.positions).isdecimal() or int(self.positions) < 1:
             raise BadInput(f"positions must be all, one, or an integer of at least 1, got {self.positions!r}")
         return int(self.positions)
+
+    @property
+    def usual_natural_weight(self) -> float:
+        from recipes.atlas.icon_objective import NATURAL_WEIGHT
+
+        return NATURAL_WEIGHT
 
     @property
     def shown_size(self) -> None:
@@ -238,17 +240,18 @@ class Atlas(EvidenceFields, NaturalRecipe):
         import torch
 
         from objectives import direction
+        from recipes.atlas.icon_objective import ICON_PRIOR, icon_objective
 
         layer = self._layer(context, units)
         model, by_file = layer.model, self._surveys(context)[layer.folder].by_file()
         cells = [by_file[unit.file.removeprefix(layer.folder)] for unit in units]
-        vectors = torch.from_numpy(np.stack([grid.targets[index] for grid, index in cells]))
-        centre = direction(layer.address, vectors, "center", self.power)
-        surround = direction(layer.address, vectors, None, self.power / 2)
-        objective = centre + SURROUND_WEIGHT / self._receptive_share(layer) ** 2 * surround
+        rows = [[grid.means[index] for grid, index in cells], [grid.targets[index] for grid, index in cells]]
+        means, targets = torch.from_numpy(np.array(rows))
         choice = PriorChoice.parse(self.prior)
         defaults = ICON_PRIOR if choice.name == "fourier" else {}
         size, written = self._icon_size(layer), (self.icon, self.icon)
+        objective = icon_objective(model, layer.address, means, targets, self.power, size)
+        centre = direction(layer.address, means, "center", self.power)
         prior = choice.make(len(units), size, model, **defaults)
         # All icons start from the same noise, so that neighbours differ in their directions only.
         prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
@@ -259,14 +262,6 @@ class Atlas(EvidenceFields, NaturalRecipe):
         """(height, width) in pixels at which the icons of a layer are made; they are written with sides of `icon`."""
         return layer.model.nearest_size([layer.address], (self.icon, self.icon))
 
-    def _receptive_share(self, layer: AtlasLayer) -> float:
-        """The share of an icon's area in the receptive field of its centre, at most 1."""
-        from inverter import receptive_fields
-
-        size = self._icon_size(layer)
-        field = receptive_fields(layer.model, [layer.address], size)[layer.address]
-        return 1.0 if field is None or not field.traced else min(1.0, (field.size / max(size)) ** 2)
-
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import metrics
 
@@ -276,8 +271,13 @@ class Atlas(EvidenceFields, NaturalRecipe):
         return metrics(layer.model, layer.address, survey, files, images, Path(self.out) / layer.folder)
 
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
+        from recipes.atlas.judged_icons import judged_icons
+
         second = tuple(layer.folder for layer in self._layers(context) if layer.folder)
-        return super().evidence(context, [each for each in records if not each.file.startswith(second)], folder)
+        first = [each for each in records if not each.file.startswith(second)]
+        found = super().evidence(context, first, folder)
+        judged = judged_icons(context.model, self.loaded_judges(context), first, folder) if found else {}
+        return {file: {**values, **judged.get(file, {})} for file, values in found.items()}
 
     def table(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         from recipes.atlas.icon_metrics import table

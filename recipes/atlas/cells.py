@@ -94,6 +94,39 @@ def mean_directions(vectors: Array, found: Sequence[Cell]) -> Array:
     return np.stack([np.asarray(vectors[cell.members], dtype=np.float32).mean(axis=0) for cell in found])
 
 
+def mean_activation(vectors: Array, kept: Array, rows: int = 1 << 14) -> Array:
+    """The mean (C,) in float32 of some rows of activations (N, C); reads a memory-mapped array in chunks."""
+    total = np.zeros(vectors.shape[1])
+    for start in range(0, len(kept), rows):
+        total += np.asarray(vectors[kept[start : start + rows]], dtype=np.float64).sum(axis=0)
+    return (total / len(kept)).astype(np.float32)
+
+
+def contrasts(directions: Array, average: Array, share: float = 0.8) -> Array:
+    """What distinguishes directions v from the average activation m: |v| (v / |v| - share * m / |m|).
+
+    Mean activations have much in common: the channels that are active in any picture. What they share draws no object
+    and supports every class a little. Angles are compared, and a share below 1 keeps the result along v: v - m would
+    point away from a v that is shorter than m.
+
+    Args:
+        directions: (cells, C).
+        average: (C,).
+        share: of the average's direction that is subtracted, in [0, 1).
+
+    Returns:
+        (cells, C), float32.
+
+    Example:
+        >>> contrasts(np.array([[0.0, 2.0]]), np.array([3.0, 0.0]), share=0.5).tolist()
+        [[-1.0, 2.0]]
+    """
+    length = np.linalg.norm(directions, axis=1, keepdims=True)
+    size = np.linalg.norm(average)
+    common = average / size if size > 0 else average
+    return np.asarray(directions - share * length * common, dtype=np.float32)
+
+
 def second_moment(vectors: Array, rows: int = 1 << 14) -> Array:
     """The second moment A^T A / N of activations A (N, C), (C, C) in float64; reads a memory-mapped array in chunks."""
     total = np.zeros((vectors.shape[1], vectors.shape[1]))

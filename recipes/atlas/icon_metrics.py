@@ -14,6 +14,7 @@ from torch import Tensor
 from inverter import Model, receptive_fields
 from recipes.atlas.cells import own_cell
 from recipes.atlas.class_effects import class_effects
+from recipes.atlas.judged_shares import class_shares
 from recipes.atlas.latent_labels import latent_labels
 from recipes.atlas.survey import Survey
 from recipes.evidence.verdict import two_patches_means
@@ -23,6 +24,8 @@ from recipes.outputs.rendering.showing import Showing
 
 PICTURES = "pictures"
 """Folder, below the output folder, of the images as the network receives them."""
+FAITHFUL = 0.8
+"""The table counts the icons whose cosine is at least this."""
 TOP_CLASSES = 5
 """Number of classes reported for a cell: those that it supports most."""
 
@@ -54,7 +57,7 @@ def metrics(
     rows = [by_file[file][1] for file in files]
     cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
-    classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.means[rows])
+    classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.apart[rows])
     field = receptive_fields(model, [layer], survey.found.size)[layer]
     found = []
     for i, row in enumerate(rows):
@@ -103,8 +106,10 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
                 "cells": len(made),
                 "activations": sum(record.metrics["count"] for record in made),
                 "cosine": sum(record.metrics["cosine"] for record in made) / len(made),
+                "cosine_above_0.8": sum(record.metrics["cosine"] >= FAITHFUL for record in made) / len(made),
                 "own_cell_nearest": sum(record.metrics["own"] for record in made) / len(made),
                 **two_patches_means(made),
+                **class_shares(made),
                 "seconds_an_icon": sum(record.seconds for record in made) / len(made),
             }
         )
@@ -127,7 +132,7 @@ def _classes(
     examples: Sequence[np.ndarray[Any, Any]],
     directions: np.ndarray[Any, Any],
 ) -> list[list[dict[str, Any]]]:
-    """The classes that each direction supports most."""
+    """The classes that each direction supports most, of what distinguishes it from the average."""
     where = [survey.where[members] for members in examples]
     effects = class_effects(model, layer, survey.pictures, survey.found.size, where, directions)
     best = np.argsort(-effects, axis=1, kind="stable")[:, :TOP_CLASSES]

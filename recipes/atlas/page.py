@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes.atlas.judged_shares import ICON, PHOTOGRAPHS, class_stats
 from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.evidence.report import EVIDENCE
@@ -18,6 +19,9 @@ from recipes.pages.html import located, picture_url, render_page
 from recipes.pages.manifest_view import RESUMES, ManifestView, Stat, took
 
 __all__ = ["class_notice", "render_atlas", "write_atlas"]
+
+SHOWN = EVIDENCE | {ICON, PHOTOGRAPHS}
+"""Metrics that the panel of a cell shows in addition to its own, by the first word of their names."""
 
 
 def write_atlas(folder: Path) -> None:
@@ -138,7 +142,7 @@ def _cell(unit: Mapping[str, Any], below: str) -> dict[str, Any]:
     examples = [{**each, "picture": f"{below}{each.get('picture')}"} for each in metrics.get("examples") or []]
     return {
         **{key: metrics.get(key) for key in ("row", "column", "count", "cosine", "own", "classes", "latents")},
-        **{key: value for key, value in metrics.items() if key.split(" ")[0] in EVIDENCE},
+        **{key: value for key, value in metrics.items() if key.split(" ")[0] in SHOWN},
         "status": unit.get("status"),
         "source": picture_url(unit.get("file")),
         "sheet": picture_url(below + sheet_file(metrics["grid"], metrics["row"], metrics["column"])),
@@ -162,5 +166,6 @@ def _stats(view: ManifestView) -> list[Stat]:
         stats.append(Stat("Cosine", f"{cosine:.2f}", hint))
         hint = "icons whose own cell has the direction nearest to their activation"
         stats.append(Stat("Nearest to own cell", f"{own:.1%}", hint))
+        stats += class_stats(rows)
     stats += took((unit.get("seconds") for unit in view.units), "icon")
     return stats + view.settings_stats("layout", "steps") + view.weights()

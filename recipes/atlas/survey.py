@@ -12,7 +12,16 @@ import numpy as np
 
 from inverter_errors import BadInput, plural
 from recipes.activations.collect import CollectedActivations
-from recipes.atlas.cells import Cell, cells, mean_directions, second_moment, unit_square, whitened
+from recipes.atlas.cells import (
+    Cell,
+    cells,
+    contrasts,
+    mean_activation,
+    mean_directions,
+    second_moment,
+    unit_square,
+    whitened,
+)
 from recipes.atlas.class_attributions import collect_attributions, strongest
 from recipes.atlas.class_effects import without_classes
 from recipes.atlas.joint_layers import collect_joint
@@ -40,12 +49,14 @@ class Grid:
         side: number of columns and rows.
         cells: those with enough members, row by row.
         means: (cells, C), the mean activation of each.
-        targets: (cells, C), the direction that each icon maximises: the mean, or the whitened mean.
+        apart: (cells, C), what distinguishes each mean from the average of the map's activations.
+        targets: (cells, C), what icons show: `apart`, or the whitened mean.
     """
 
     side: int
     cells: Sequence[Cell]
     means: Array
+    apart: Array
     targets: Array
 
 
@@ -195,7 +206,7 @@ def surveys(
         found = joint.of(layer)
         places = np.full((len(found.vectors(layer.address)), 2), np.nan)
         places[kept] = flat
-        made[layer.folder] = _survey(layer, pictures[layer.folder], found, places, binned, ridge)
+        made[layer.folder] = _survey(layer, pictures[layer.folder], found, places, kept, binned, ridge)
     return made
 
 
@@ -204,15 +215,17 @@ def _survey(
     pictures: PictureSet,
     found: CollectedActivations,
     places: Array,
+    kept: Array,
     binned: Mapping[int, Sequence[Cell]],
     ridge: float | None,
 ) -> Survey:
     vectors, where = found.vectors(layer.address), found.where(layer.address)
     moment = None if ridge is None else second_moment(vectors)
-    levels = []
+    average, levels = mean_activation(vectors, kept), []
     for side, filled in binned.items():
         means = mean_directions(vectors, filled)
-        targets = means if moment is None or ridge is None else whitened(means, moment, ridge)
-        levels.append(Grid(side, filled, means, targets))
+        apart = contrasts(means, average)
+        targets = apart if moment is None or ridge is None else whitened(means, moment, ridge)
+        levels.append(Grid(side, filled, means, apart, targets))
     no_classes = without_classes(layer.model, layer.address, found.size)
     return Survey(pictures, found, vectors, where, places, levels, no_classes)

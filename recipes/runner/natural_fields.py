@@ -42,8 +42,8 @@ class NaturalFields:
     )
     natural_weight: float | None = option(
         None,
-        "weight of the natural statistics relative to the objective's score (default: .7 for classes, else .03; "
-        "three times that with bn)",
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, .1 for atlases, "
+        "else .03; three times that with bn)",
         group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)

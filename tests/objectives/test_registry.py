@@ -42,6 +42,7 @@ def test_every_public_function_that_builds_an_objective_from_scratch_is_listed()
             [
                 "attention",
                 "attention_head",
+                "centred_direction",
                 "channel",
                 "direction",
                 "distribution",

@@ -35,7 +35,7 @@ function particulars(cell) {
       button.style.setProperty("--share", `${(100 * found.effect) / most}%`);
       button.addEventListener("click", () => filterBy(nameOf(found)));
       return element("li", {}, button);
-    })));
+    })), ...judgedOf(cell));
   }
   if (cell.examples.length) {
     parts.push(element("h3", {}, "examples"), element("div", { class: "examples" }, ...cell.examples.map((example) =>
@@ -43,6 +43,14 @@ function particulars(cell) {
   }
   return parts;
 }
+
+/** Whether each judge sees the strongest class in the icon, and in how many examples. */
+const judgedOf = (cell) => Object.entries(cell).filter(([name]) => /^class_in_icon( |$)/.test(name)).map(([name, seen]) => {
+  const judge = name.slice("class_in_icon".length).trim() || "a judge";
+  const examples = cell[name.replace("class_in_icon", "class_in_photographs")];
+  const others = Number.isFinite(examples) ? `; in ${Math.round(examples * cell.examples.length)} of ${cell.examples.length} examples` : "";
+  return element("p", { class: "judged" }, `${judge} ${seen ? "sees" : "does not see"} the first class in the icon${others}`);
+});
 
 function hover(cell) {
   if (cell === state.hovered) return;

@@ -18,7 +18,7 @@ from inverter import Model
 from recipes import Atlas, Gallery
 from recipes.activations.collect import CollectedActivations
 from recipes.atlas.cells import cells, unit_square
-from recipes.atlas.layer_choice import AtlasLayer
+from recipes.atlas.icon_objective import receptive_share
 from recipes.atlas.layout import cached_layout, lay_out, lay_out_all
 from recipes.cli.entry import main
 from recipes.cli.recipe_file import kind, load_recipe
@@ -165,10 +165,9 @@ def test_a_run_with_other_settings_is_refused_and_leaves_the_finished_one_as_it_
 
 
 def test_the_receptive_share_of_an_icon(atlas: Callable[..., Atlas]) -> None:
-    small = atlas()  # the receptive field is 3x3 of 12x12 pixels
-    assert small._receptive_share(AtlasLayer(small.model, "stem")) == pytest.approx(1 / 16)
-    large = atlas(icon=2)
-    assert large._receptive_share(AtlasLayer(large.model, "stem")) == 1
+    model = atlas().model
+    assert receptive_share(model, "stem", (12, 12)) == pytest.approx(1 / 16)  # its field is 3x3 pixels
+    assert receptive_share(model, "stem", (2, 2)) == 1
 
 
 def test_a_layout_of_other_activations_is_not_reused(flat: list[int], tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recipes.atlas.cells import cells, mean_directions, own_cell, second_moment, unit_square, whitened
+from recipes.atlas.cells import (
+    cells,
+    contrasts,
+    mean_activation,
+    mean_directions,
+    own_cell,
+    second_moment,
+    unit_square,
+    whitened,
+)
 
 layouts = arrays(np.float64, st.tuples(st.integers(1, 60), st.just(2)), elements=st.floats(-1e6, 1e6))
 
@@ -96,3 +105,18 @@ def test_own_cell_by_hand() -> None:
     cosine, own = own_cell(activations, directions, [0, 1, 2])
     np.testing.assert_allclose(cosine, [0.6, 1.0, 1.9 / np.sqrt(2 * 1.81)])
     assert own.tolist() == [False, True, True]  # (3, 4) is nearest to (1, 1): 7 / (5 sqrt 2) = .99
+
+
+def test_the_mean_of_some_activations_is_read_in_chunks() -> None:
+    vectors = np.arange(20.0).reshape(10, 2)
+    kept = np.array([1, 4, 5, 9])
+    np.testing.assert_allclose(mean_activation(vectors, kept, rows=3), vectors[kept].mean(0))
+
+
+def test_contrasts_of_short_directions_still_point_along_them() -> None:
+    average = np.array([4.0, 3.0, 0.0])
+    directions = np.stack([0.1 * average, np.array([0.1, 0.0, 0.1]), np.array([9.0, 0.0, 1.0])])
+    found = contrasts(directions, average)
+    assert ((found * directions).sum(axis=1) > 0).all()
+    assert ((directions - average) * directions).sum(axis=1)[:2].max() < 0  # the plain difference does not
+    np.testing.assert_allclose(contrasts(directions, np.zeros(3)), directions, rtol=1e-6)

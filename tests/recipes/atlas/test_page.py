@@ -33,6 +33,8 @@ def unit(folder: Path, side: int, row: int, column: int, **more: Any) -> dict[st
         "direction": {"file": f"directions/{side}.npy", "row": 0},
         "cosine": 0.8125,
         "own": True,
+        "class_in_icon": False,
+        "class_in_photographs": 1.0,
         "classes": [{"index": 3, "name": "cat", "effect": 2.0}]
         if column
         else [{"index": 9, "name": HOSTILE, "effect": 1.0}],
@@ -120,6 +122,8 @@ def test_opens_from_disk_and_shows_the_cell_under_the_pointer(visit: Callable[..
     assert title(seen).startswith(f"{first['side']}×{first['side']} · row")
     assert "activations" in seen.page.locator("#cell .facts").inner_text()
     assert seen.page.locator("#cell .examples a").count() == 1
+    judged = seen.page.locator("#cell .judged").inner_text()
+    assert judged == "a judge does not see the first class in the icon; in 1 of 1 examples"
     centre = seen.page.evaluate("""() => {
       const at = [view.x + view.scale * 2.5 / 4, view.y + view.scale * 0.5 / 4].map((v) => Math.round(v * box.ratio));
       return [...levels.flatMap((level) => [...level.sheets.values()])].filter((s) => s.image?.complete).length; }""")
