@@ -3,8 +3,8 @@
     python benchmarks/climbed_gates.py SET.safetensors --model torchvision:squeezenet1_0 --weights FILE [--count 8]
 
 SET is a file of `inverter learn-directions` with a gate. Its latents are spread evenly over their indices; each picture
-is made twice from the same draws, with the loop's defaults, and with closed gates that have no gradient. There,
-redirected gradients of the first steps are all that leads out of a picture without any. See docs/directions.md.
+is made twice from the same draws: with the loop's defaults, and with closed gates that have no gradient. See
+docs/directions.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ positive (Makhzani and Frey 2014; Gao et al. 2024). `jumprelu`: those above thei
 INPUT_NORMS: Final = ("none", "layer", "length")
 ROUNDS: Final = 200
 """Steps of accelerated projected gradient for "nnls"."""
+SOLVING: Final = 32
+"""Steps of conjugate gradients, at most, for its gradient."""
 
 
 def opened(
@@ -50,7 +52,11 @@ def opened(
         return gated(values, torch.zeros_like(values, dtype=torch.bool).scatter(axis, chosen, True) & (values > 0))
     if gate == "nnls":
         assert gram is not None
-        return _non_negative(values.movedim(axis, -1), gram).movedim(-1, axis)
+        products = values.movedim(axis, -1)
+        latents = _NonNegative.apply(products, gram)
+        # Of a latent that is off, the preactivation is what of the vector the others leave to it.
+        climbed = torch.where(latents > 0, latents, products - latents.detach() @ gram)
+        return gated(climbed, latents > 0).movedim(-1, axis)
     assert thresholds is not None
     along = [1] * values.ndim
     along[axis] = -1
@@ -70,23 +76,40 @@ def gated(values: Tensor, open: Tensor) -> Tensor:
     return torch.where(open, values, torch.zeros_like(values))
 
 
-def _non_negative(products: Tensor, gram: Tensor) -> Tensor:
-    """Argmin over z >= 0 of |x - z D|^2, from the products x D^T, by FISTA (Beck and Teboulle 2009).
+class _NonNegative(torch.autograd.Function):
+    """Argmin over z >= 0 of |x - z D|^2, from the products x D^T; its gradient is that of the active latents' solution.
 
-    It starts again wherever the objective would rise (O'Donoghue and Candes 2015, "Adaptive restart").
+    Forward by FISTA (Beck and Teboulle 2009), which starts again wherever the objective would rise (O'Donoghue and
+    Candes 2015, "Adaptive restart"). At the solution, active latents solve G z = x D^T among themselves, G = D D^T:
+    backward solves the same system by conjugate gradients, and no round is kept in memory.
     """
-    step = 1 / torch.linalg.matrix_norm(gram, 2).clamp_min(1e-12)
-    latents = ahead = products.relu() * step
-    pace = torch.ones_like(latents[..., :1])
-    for _ in range(ROUNDS):
-        before, latents = latents, (ahead - step * (ahead @ gram - products)).relu()
-        back = ((ahead - latents) * (latents - before)).sum(-1, keepdim=True) > 0
-        slower = torch.where(back, 1.0, (1 + (1 + 4 * pace * pace).sqrt()) / 2)
-        momentum = torch.where(back, 0.0, (pace - 1) / slower)
-        ahead, pace = latents + momentum * (latents - before), slower
-    open = latents > 0
-    # Of a latent that is off, the preactivation is what of the vector the others leave to it.
-    return gated(torch.where(open, latents, products - latents.detach() @ gram), open)
+
+    @staticmethod
+    def forward(ctx: Any, products: Tensor, gram: Tensor) -> Tensor:
+        step = 1 / torch.linalg.matrix_norm(gram, 2).clamp_min(1e-12)
+        latents = ahead = products.relu() * step
+        pace = torch.ones_like(latents[..., :1])
+        for _ in range(ROUNDS):
+            before, latents = latents, (ahead - step * (ahead @ gram - products)).relu()
+            back = ((ahead - latents) * (latents - before)).sum(-1, keepdim=True) > 0
+            slower = torch.where(back, 1.0, (1 + (1 + 4 * pace * pace).sqrt()) / 2)
+            momentum = torch.where(back, 0.0, (pace - 1) / slower)
+            ahead, pace = latents + momentum * (latents - before), slower
+        ctx.save_for_backward(latents > 0, gram)
+        return latents
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        active, gram = ctx.saved_tensors
+        rest = along = gradients[0] * active
+        found, size = torch.zeros_like(rest), (rest * rest).sum(-1, keepdim=True)
+        for _ in range(min(gram.shape[0], SOLVING)):
+            turned = (along @ gram) * active
+            length = size / (along * turned).sum(-1, keepdim=True).clamp_min(1e-30)
+            found, rest, before = found + length * along, rest - length * turned, size
+            size = (rest * rest).sum(-1, keepdim=True)
+            along = rest + size / before.clamp_min(1e-30) * along
+        return found, None
 
 
 def input_moments(vectors: Tensor, norm: str) -> tuple[Tensor | float, Tensor | float]:

@@ -140,10 +140,12 @@ def map_units(folder: str, target: Target, method: str, files: Mapping[str, Path
 
 
 def with_channels(model: Model, target: Target, units: Sequence[Unit], channels: Sequence[int]) -> list[Unit]:
-    """The units of a target with the class or channel that it is in each image, and the class's name."""
+    """The units of a target with the class or channel that it is in each image, and the name of the class or latent."""
     from recipes.activations.predictions import class_name
 
-    names = [class_name(model.categories, channel) if target.of_class else None for channel in channels]
+    latents = None if target.of_class else model.directions_of(target.address)
+    labels = [latents.label(channel) or None if latents else None for channel in channels]
+    names = [class_name(model.categories, channel) for channel in channels] if target.of_class else labels
     return [
         replace(unit, channel=channel, name=name) for unit, channel, name in zip(units, channels, names, strict=True)
     ]

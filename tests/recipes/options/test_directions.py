@@ -142,7 +142,7 @@ def test_what_drives_a_latent(model: Model, file: str, photos: str, tmp_path: Pa
         image=f"{photos}/0.png", target=target, method=["saliency", "grad-cam"], size=64, out=str(tmp_path)
     )
     made = [record for record in recipe.run(None).manifest.units.values() if record.channel is not None]
-    assert {(record.layer, record.channel) for record in made} == {(ADDRESS, 2)}
+    assert {(record.layer, record.channel, record.name) for record in made} == {(ADDRESS, 2, "third")}
     assert {record.metrics["target"] for record in made} == {f"channel:{ADDRESS}:2"}
     image = read_picture(f"{photos}/0.png")[None]
     known = model.with_directions({"parts": a_set(model)})
