@@ -28,7 +28,7 @@ def vectors(count: int, seed: int = 0) -> Tensor:
 
 
 def trained(**options: object) -> SparseTraining:
-    given = {"count": 24, "k": 2, "steps": 400, "batch": 64, "rate": 1e-2}
+    given = {"count": 24, "k": 2, "steps": 300, "batch": 64, "rate": 1e-2}
     training = SparseTraining.begin(vectors(2000), SparseSettings(**(given | options)))  # type: ignore[arg-type]
     for _ in train(training, lambda at: vectors(training.settings.batch, at + 1)):
         pass
