@@ -1,7 +1,7 @@
 """Our concept vectors and components against Captum's TCAV and the authors' CRAFT, on SqueezeNet and photographs.
 
     pip install '.[peers]' && pip install --no-deps craft-xai==0.0.3
-    python benchmarks/concepts_vs_peers.py [--size 112] [--sets 10] [--only captum,craft]
+    python benchmarks/concepts_vs_peers.py [--size 96] [--sets 6] [--only captum,craft]
 
 Prints correlations. Captum finds its vectors itself (a linear SVM on all values of the layer), and so do we from the
 same pictures; besides, its scores are compared for its own vectors. CRAFT is compared from the photographs to the
@@ -33,9 +33,9 @@ from recipes.runner.context import RunContext
 
 FILES = {int(path.name[:4]): path for path in sorted((DATA / "images" / "imagenet").glob("*.jpg"))}
 CONCEPTS = {"dogs": (151, 268), "birds": (80, 146), "insects": (300, 326), "snakes": (25, 66)}
-CLASSES = (191, 94, 319, 56, 656, 940)
-LAYERS = ("features.7", "features.10", "features.12")
-OF_EACH = 14
+CLASSES = (191, 94, 319, 656)
+LAYERS = ("features.9", "features.12")
+OF_EACH = 12
 """Pictures of a concept, and in a random set."""
 
 
@@ -54,7 +54,7 @@ def captum(model: Model, size: int, sets: int) -> None:
     draw, others = np.random.default_rng(0), [index for index in FILES if index >= 400]
     random = {f"random{number}": list(draw.choice(others, OF_EACH, replace=False)) for number in range(sets)}
     pictures = {name: read([int(i) for i in each], size) for name, each in {**concepts, **random}.items()}
-    shown = read([int(index) for index in draw.choice(list(FILES), 40, replace=False)], size)
+    shown = read([int(index) for index in draw.choice(list(FILES), 24, replace=False)], size)
     known = {
         name: Concept(number, name, dataset_to_dataloader(list(model.normalize(images)), batch_size=8))
         for number, (name, images) in enumerate(pictures.items())
@@ -140,8 +140,8 @@ def craft(model: Model, size: int, layer: str = "features.10", target: int = 207
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=112)
-    parser.add_argument("--sets", type=int, default=10)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--sets", type=int, default=6)
     parser.add_argument("--only", default="captum,craft")
     options = parser.parse_args()
     print(machine())

@@ -173,11 +173,12 @@ class Concepts(NaturalRecipe):
         self._directions(context, layer).save(Path(self.out) / "directions" / f"{safe_name(layer)}.safetensors")
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
-        from recipes.concepts.climbing import climbing
+        from objectives import direction
+        from recipes.gallery.gallery import posed
 
         found, layer = self._directions(context, units[0].layer), units[0].layer
         rows = [found.names.index(str(unit.name)) for unit in units]
-        return climbing(self, context.model, layer, found.decoder[rows], str(PriorChoice.parse(self.prior)))
+        return posed(self, context.model, self.prior, len(units), direction(layer, found.decoder[rows]))
 
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Accuracies and scores. They are of all concepts, layers and classes together, which a run may add to."""

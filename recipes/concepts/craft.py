@@ -154,13 +154,14 @@ class Craft(NaturalRecipe):
         return self.bank(context).directions
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
-        from recipes.concepts.climbing import climbing
+        from objectives import direction
+        from recipes.gallery.gallery import posed
 
         if units[0].objective == PHOTOGRAPH:
             return self.bank(context).drawn([str(unit.image) for unit in units], self._target)
         vectors = self._directions(context).decoder[[unit.channel for unit in units if unit.channel is not None]]
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
-        return climbing(self, context.model, self.layer, vectors, str(PriorChoice.parse(self.prior)))
+        return posed(self, context.model, self.prior, len(units), direction(self.layer, vectors))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> list[dict[str, Any]]:
         """Writes the crops and maps of components; their importance is known once all photographs are done."""

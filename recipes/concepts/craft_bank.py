@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inverter import Directions, receptive_fields
+from inverter import Directions, ReceptiveField, receptive_fields
 from inverter.devices import sent
 from inverter_errors import BadInput, plural
+from objectives import logit
 from objectives.units import as_map
 from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import laid_over, overlay
@@ -184,10 +185,20 @@ class ConceptBank:
         found = amounts(activation.reshape(channels, -1).T.cpu().numpy(), self.bank)
         return torch.from_numpy(found.T.reshape(self.count, height, width).copy())
 
+    @cached_property
+    def _field(self) -> ReceptiveField | None:
+        return receptive_fields(self.context.model, [self.layer], self.size)[self.layer]
+
     def over(self, maps: Tensor) -> Tensor:
         """Maps (K, h, w) of the layer at the pixels of a photograph."""
-        field = receptive_fields(self.context.model, [self.layer], self.size)[self.layer]
-        return laid_over(maps, overlay(field, maps.shape, self.size), self.size)
+        return laid_over(maps, overlay(self._field, maps.shape, self.size), self.size)
+
+    @cached_property
+    def _alone(self) -> bool:
+        """Whether a photograph may run up to the layer once for all masks, by the first of them."""
+        model, first = self.context.model, list(self.photographs.files)[:1]
+        image = sent(self.photographs.read(first, self.size), model.device)
+        return runs_alone(model, self.layer, logit(0), image, self.activation(image))
 
     def drawn(self, names: Sequence[str], target: Target) -> Given:
         """Photographs with their components in colours over them, and the components' importance as metrics.
@@ -205,8 +216,7 @@ class ConceptBank:
             image = sent(self.photographs.read([name], self.size), model.device)
             activation, objective = self.activation(image), known.objective(model, image)
             maps = self.maps(activation[0])
-            alone = runs_alone(model, layer, objective, image, activation)
-            found = importance(model, layer, objective, image, maps, self.directions.decoder, design, alone)
+            found = importance(model, layer, objective, image, maps, self.directions.decoder, design, self._alone)
             (predicted,), (index,) = top.channels(model, image), known.channels(model, image)
             metrics.append(
                 {

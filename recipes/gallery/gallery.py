@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import Objective
     from recipes.outputs.manifest import Record
+    from recipes.runner.recipe import NetworkRecipe
 
 GalleryObjective = Literal["channel", "neuron", "direction", "logit", "softmax"]
 """What a gallery maximises: a channel's mean over its map, the centre of the map, the dot product with a direction, a
@@ -197,7 +198,6 @@ class Gallery(DatasetRecipe):
         return units
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
-        from inverter.patches import reads_patches
         from objectives import channel, diverse, logit, neuron, softmax
 
         model = context.model
@@ -211,17 +211,9 @@ class Gallery(DatasetRecipe):
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
-        choice = PriorChoice.parse(self.prior)
-        patches = reads_patches(model)
-        own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
-        prior = choice.make(len(units), self.picture_size(model), model, **own)
-        settings = PATCHES if patches else {"steps": FOURIER_STEPS}
-        stage = {key: getattr(self, key) or value for key, value in settings.items() if choice.name == "fourier"}
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
         activation = units[0].direction == "max" and self.objective != "softmax"
-        return Problem(
-            objective, prior, measure, [stage], choice.finish(prior), alpha=choice.alpha, activation=activation
-        )
+        return posed(self, model, self.prior, len(units), objective, measure, activation)
 
     def closing(self, records: Sequence[Record]) -> str | None:
         silent = [record for record in records if record.status == SILENT]
@@ -244,3 +236,41 @@ class Gallery(DatasetRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest)
+
+
+def posed(
+    recipe: NetworkRecipe,
+    model: Model,
+    prior: PriorLike,
+    count: int,
+    objective: Objective,
+    measure: Objective | None = None,
+    activation: bool = True,
+) -> Problem:
+    """A batch of pictures that maximise an objective, with the settings that suit the prior and the network.
+
+    Args:
+        recipe: whose size, steps and learning rate are taken where they are given.
+        model: the network.
+        prior: of the pictures.
+        count: number of pictures.
+        objective: with one target for each picture.
+        measure: as in `Problem`; None for the objective.
+        activation: as in `Problem`.
+    """
+    from inverter.patches import reads_patches
+
+    choice, patches = PriorChoice.parse(prior), reads_patches(model)
+    own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
+    made = choice.make(count, recipe.picture_size(model), model, **own)
+    settings = PATCHES if patches else {"steps": FOURIER_STEPS}
+    stage = {key: getattr(recipe, key) or value for key, value in settings.items() if choice.name == "fourier"}
+    return Problem(
+        objective,
+        made,
+        objective if measure is None else measure,
+        [stage],
+        choice.finish(made),
+        alpha=choice.alpha,
+        activation=activation,
+    )
