@@ -25,7 +25,7 @@ from torch import Tensor
 from inverter import Directions, Model
 from objectives import logit
 from recipes import Craft
-from recipes.concepts.craft_bank import ConceptBank
+from recipes.concepts.craft.bank import ConceptBank
 from recipes.concepts.separation import separate
 from recipes.concepts.tcav import sensitivity_gradients, tcav_scores
 from recipes.pictures.inputs import InputPictures

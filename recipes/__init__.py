@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recipes.circuits.polysemantic import Polysemantic
     from recipes.compare.compare import Compare
     from recipes.concepts.concepts import Concepts
-    from recipes.concepts.craft import Craft
+    from recipes.concepts.craft.craft import Craft
     from recipes.deepdream.deepdream import DeepDream
     from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
@@ -226,7 +226,7 @@ CATALOGUE = (
     ),
     Entry(
         "craft",
-        "recipes.concepts.craft",
+        "recipes.concepts.craft.craft",
         "Craft",
         "Concepts of a class found in its photographs, with their importance (CRAFT).",
         "inverter craft --model torchvision:squeezenet1_0 --layer features.12 --images FLAMINGOS --class flamingo "

@@ -33,6 +33,8 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "craft": ("fel2023craft",),
     "learn-directions": (),  # those of its methods
     "circuit": ("olah2020", "cammarata2021"),
+    "polysemantic": ("dreyer2024",),
+    "adversarial": ("szegedy2014", "pintor2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),
     "statistics": (),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from inverter import Model, encode
+from inverter import Directions, Model, encode
 from recipes import Adversarial
 from recipes.cli.entry import main
 from recipes.pictures.reading import read_picture
@@ -85,6 +85,19 @@ def test_a_unit_is_raised_above_a_percentile_of_pictures(run: Run, insects: Mode
         assert metrics["threshold"] == pytest.approx(highest, abs=0.01)
         assert metrics["value_after"] > metrics["threshold"] - 1e-5
         assert metrics["value_before"] <= metrics["threshold"] + 0.01
+
+
+def test_a_latent_is_a_target(run: Run, insects: Model, tmp_path: Path) -> None:
+    file = tmp_path / "set.safetensors"
+    rows = torch.eye(8)[:4] - torch.eye(8)[4:]
+    found = Directions("stem.0", rows, model=insects.spec, sha256=insects.sha256)
+    found.save(file)
+    report, known = run(target=f"latent:{file}:2", above="0.5"), insects.with_directions({"set": found})
+    layer = known.directions.address("set")
+    for unit in report.requested:
+        seen = encode(known, read_picture(report.out / unit.file)[None], layer)[layer][0, 2]
+        assert unit.metrics["value_after"] == pytest.approx(float(seen.mean()), abs=1e-4)
+        assert unit.metrics["value_after"] > 0.5
 
 
 def test_paths_are_followed_and_judges_asked(run: Run, insects: Model) -> None:

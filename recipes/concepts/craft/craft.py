@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Directions
-    from recipes.concepts.craft_bank import ConceptBank
+    from recipes.concepts.craft.bank import ConceptBank
     from recipes.outputs.manifest import Record
     from recipes.pictures.inputs import InputPictures
 
@@ -104,7 +104,7 @@ class Craft(NaturalRecipe):
     @once
     def bank(self, context: RunContext) -> ConceptBank:
         """The components, with all that is drawn from them."""
-        from recipes.concepts.craft_bank import ConceptBank
+        from recipes.concepts.craft.bank import ConceptBank
 
         size = self.picture_size(context.model)
         side = self.crop or max(1, round(CROP * size[0]))
@@ -208,6 +208,6 @@ class Craft(NaturalRecipe):
         return self._photographs(context).unreadable
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.concepts.craft_page import render_craft
+        from recipes.concepts.craft.page import render_craft
 
         return render_craft(manifest)

@@ -16,11 +16,11 @@ from inverter_errors import BadInput
 from objectives import logit
 from recipes import Craft
 from recipes.cli.entry import main
-from recipes.concepts.components import amounts, concept_bank
-from recipes.concepts.craft_page import render_craft
-from recipes.concepts.crops import Crops
-from recipes.concepts.importance import continued, importance, runs_alone
-from recipes.concepts.sobol import masks
+from recipes.concepts.craft.components import amounts, concept_bank
+from recipes.concepts.craft.crops import Crops
+from recipes.concepts.craft.importance import continued, importance, runs_alone
+from recipes.concepts.craft.page import render_craft
+from recipes.concepts.craft.sobol import masks
 from recipes.pictures.inputs import InputPictures
 from recipes.runner.report import Report
 from tools.bundled.world import CLASSES, draw, numbers

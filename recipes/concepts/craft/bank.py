@@ -21,11 +21,11 @@ from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import laid_over, overlay
 from recipes.activations.predictions import class_name
 from recipes.activations.reducers import Extremes
-from recipes.concepts.components import amounts, concept_bank
-from recipes.concepts.crops import Crops
-from recipes.concepts.drawing import composite, strip
-from recipes.concepts.importance import importance, runs_alone
-from recipes.concepts.sobol import masks
+from recipes.concepts.craft.components import amounts, concept_bank
+from recipes.concepts.craft.crops import Crops
+from recipes.concepts.craft.drawing import composite, strip
+from recipes.concepts.craft.importance import importance, runs_alone
+from recipes.concepts.craft.sobol import masks
 from recipes.options.targets import TOP, Target
 from recipes.outputs.atomic import write_png
 from recipes.outputs.rendering.colormap import overlay as heat_over
@@ -35,7 +35,7 @@ from recipes.runner.context import RunContext
 from recipes.runner.units import Given
 
 if TYPE_CHECKING:
-    from recipes.concepts.craft import Craft
+    from recipes.concepts.craft.craft import Craft
 
 Array = np.ndarray[Any, Any]
 

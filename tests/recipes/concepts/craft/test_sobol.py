@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes.concepts.sobol import masks, total_indices
+from recipes.concepts.craft.sobol import masks, total_indices
 
 
 def test_they_are_the_shares_of_a_sum() -> None:

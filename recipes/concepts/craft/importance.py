@@ -18,7 +18,7 @@ from objectives import OUTPUT, Activations, Objective
 from objectives.units import as_map
 from recipes.attribution.scoring.forward import know_axes, score_function
 from recipes.attribution.scoring.replacing import replaced_activation
-from recipes.concepts.sobol import total_indices
+from recipes.concepts.craft.sobol import total_indices
 
 Array = np.ndarray[Any, Any]
 Continued = Callable[[Tensor], Tensor]
