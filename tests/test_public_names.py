@@ -26,8 +26,9 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint "
-        "Invert JudgeMaps LearnDirections Names Patches Statistics TrainInverter list_methods list_recipes"
+        "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid "
+        "Inpaint Invert JudgeMaps LearnDirections Names Patches Polysemantic Statistics TrainInverter list_methods "
+        "list_recipes"
     ),
 }
 
