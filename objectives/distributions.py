@@ -33,8 +33,14 @@ def sorted_values(maps: Tensor, ranks: int) -> Tensor:
     return rising if rising.shape[2] == ranks else F.interpolate(rising, ranks, mode="linear", align_corners=True)
 
 
+Relevance = Mapping[str, Tensor]
+"""How much each channel of a layer counts: layer -> (C,), >= 0."""
+
+
 def distribution(
-    layers: Sequence[str] | None, reference: FeatureStatistics, relevance: Mapping[str, Tensor] | None = None
+    layers: Sequence[str] | None,
+    reference: FeatureStatistics | Sequence[FeatureStatistics],
+    relevance: Relevance | Sequence[Relevance] | None = None,
 ) -> Objective:
     """Minus the distance between the sorted values of each channel and those of reference pictures (sort matching).
 
@@ -45,15 +51,17 @@ def distribution(
 
     Args:
         layers: addresses of layers with maps (B, C, H, W); None for all of the reference.
-        reference: with `sorted_values`, of the same network.
-        relevance: layer -> (C,), >= 0, how much each channel counts, such as its mean attribution; by default equal.
+        reference: with `sorted_values`, of the same network; or one for each image of a batch.
+        relevance: layer -> (C,), >= 0, how much each channel counts, such as its mean attribution, or one such mapping
+            for each reference; by default equal.
 
     Returns:
         The objective, for a batch of any size, with scores <= 0.
 
     Raises:
-        BadInput: for no layers, a reference without sorted values or whose channels are all constant, or a relevance of
-            another width, below zero or all zero; when scored, for a layer of another width than the reference.
+        BadInput: for no layers, no references or another number of relevances, a reference without sorted values or
+            whose channels are all constant, or a relevance of another width, below zero or all zero; when scored, for
+            a layer of another width than the reference.
         NotFound: for a layer that the reference does not have.
 
     Example:
@@ -64,33 +72,43 @@ def distribution(
         >>> distribution(None, photos).score(Activations({"conv": shuffled})).abs()
         tensor([0.])
     """
-    chosen = tuple(reference.layers if layers is None else dict.fromkeys(layers))
+    references = [reference] if isinstance(reference, FeatureStatistics) else list(reference)
+    weights = [relevance or {}] * len(references) if isinstance(relevance, Mapping | None) else list(relevance)
+    if not references or len(weights) != len(references):
+        raise BadInput(
+            f"distribution: got {plural(len(references), 'reference')} and {plural(len(weights), 'relevance')}; "
+            "expected at least one, and as many of both"
+        )
+    chosen = tuple(references[0].layers if layers is None else dict.fromkeys(layers))
     if not chosen:
         raise BadInput("distribution: got no layers; expected at least one address, or None for all of the reference")
-    targets = {layer: Targets(_target(layer, reference, (relevance or {}).get(layer))) for layer in chosen}
+    targets = {
+        layer: Targets(torch.stack([_target(layer, *each) for each in zip(references, weights, strict=True)]))
+        for layer in chosen
+    }
 
     def score(activations: Activations) -> Tensor:
         parts = []
         for layer in chosen:
             maps = as_map(activations[layer], layer)
-            there = targets[layer](maps.device)
-            weights, target = there[:, 0], there[:, 1:]
-            if maps.shape[1] != len(target):
+            there = activations.pick(targets[layer](maps.device))
+            counted, target = there[:, :, 0], there[:, :, 1:]
+            if maps.shape[1] != target.shape[1]:
                 raise BadInput(
-                    f"layer {layer!r} has {plural(maps.shape[1], 'channel')}, the reference {len(target)}: measure it "
-                    "with this network"
+                    f"layer {layer!r} has {plural(maps.shape[1], 'channel')}, the reference {target.shape[1]}: measure "
+                    "it with this network"
                 )
-            difference = sorted_values(maps, target.shape[1]) - target
-            parts.append((difference.square().mean(2) * weights).sum(1))
+            difference = sorted_values(maps, target.shape[2]) - target
+            parts.append((difference.square().mean(2) * counted).sum(1))
         return -torch.stack(parts).mean(0)
 
     form, read = ("distribution", chosen), tuple(targets.values())
     return Objective(f"distribution({','.join(chosen)})", chosen, score, form=form, targets=read)
 
 
-def _target(layer: str, reference: FeatureStatistics, relevance: Tensor | None) -> Tensor:
+def _target(layer: str, reference: FeatureStatistics, relevances: Relevance) -> Tensor:
     """(C, 1 + Q): the weight of each channel, in which the distance is relative, and its sorted values."""
-    values = reference[layer].sorted_values
+    values, relevance = reference[layer].sorted_values, relevances.get(layer)
     if values is None:
         raise BadInput(f"the reference has no sorted values of layer {layer!r}: measure it with --ranks 256")
     weights = torch.ones(len(values), dtype=torch.float32) if relevance is None else relevance.detach().cpu().float()

@@ -156,18 +156,31 @@ def naturally(
         >>> naturally(channel("conv", 0), statistics).score(Activations({"conv": torch.full((1, 1, 1, 1), 4.0)}))
         tensor([3.5200])
     """
-    distance = natural(layers, statistics)
+    return held(objective, natural(layers, statistics), weight, "naturally")
+
+
+def held(objective: Objective, distance: Objective, weight: float, name: str) -> Objective:
+    """An objective together with minus a distance, whose weight is relative to the size of the objective's own score.
+
+    Args:
+        objective: f, what is maximised.
+        distance: d, with scores <= 0.
+        weight: w of f + w |f| d, in which |f| has no gradient.
+        name: of the combination.
+
+    Returns:
+        The objective, with the targets and labels of `objective`.
+    """
 
     def score(activations: Activations) -> Tensor:
         value = objective.score(activations)
         return value + weight * value.detach().abs() * distance.score(activations)
 
-    reads = tuple(dict.fromkeys(objective.reads + distance.reads))
     return replace(
         objective,
-        name=f"naturally({objective.name})",
-        reads=reads,
+        name=f"{name}({objective.name})",
+        reads=tuple(dict.fromkeys(objective.reads + distance.reads)),
         score=score,
-        form=None if objective.form is None else ("naturally", objective.form, distance.form, weight),
+        form=None if objective.form is None else (name, objective.form, distance.form, weight),
         targets=objective.targets + distance.targets,
     )

@@ -43,8 +43,8 @@ class Polysemantic(ExamplesRecipe):
     A patch is described by the attribution (activation times gradient) of the unit to each channel of the layer before,
     summed over the positions; the directions of these vectors are grouped by k-means, with the number of groups that
     has the largest silhouette. Each group has its patches, a picture, and a direction of the layer before in
-    `directions.safetensors`: what adds to the unit in its patches and not in the others. How mixed a unit is, is measured
-    by the silhouette above that of shuffled attributions, and by the share of other units of the layer that are less
+    `directions.safetensors`: what adds to the unit in its patches and not in the others. How mixed a unit is,
+    is measured by the silhouette above that of shuffled attributions, and by the share of other units of the layer that are less
     mixed.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
 from recipes.evidence.verdict import rank
-from recipes.gallery.dataset_recipe import DatasetRecipe
+from recipes.gallery.likeness import LikeRecipe
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
 from recipes.options.indices import count_classes, parse_classes
@@ -68,7 +68,7 @@ OVERSHOOT = 5000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(DatasetRecipe):
+class ClassModel(LikeRecipe):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
@@ -227,6 +227,7 @@ class ClassModel(DatasetRecipe):
         if weight := PRESETS[chosen.preset].log_probability:
             # The log-probability also lowers the logits of competing classes; once the class dominates, it vanishes.
             objective = score + weight * softmax(classes, output)
+        objective = self.alike(context, units, objective)
         defaults: dict[str, Any] = {}
         choice = self._choice(context)
         if chosen.preset == "simonyan" and choice.name == "pixels":

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from inverter import Model, receptive_fields
 from recipes.activations.collect import collect
+from recipes.activations.map_geometry import window
 from recipes.activations.reducers import Extremes
 from recipes.activations.responses import PatchRecord, measured, percentile
 from recipes.gallery.patch_records import PICTURES, PatchRecords
-from recipes.options.names import address
+from recipes.options.names import OUTPUT_LAYER, address
 from recipes.outputs.atomic import write_jpeg
 from recipes.outputs.rendering.showing import Showing
 from recipes.pictures.sets import Pictures, picture_set
 from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from recipes.executors import Executor
     from recipes.executors.progress import RunProgressCallback
 
@@ -83,10 +86,8 @@ class DatasetExamples:
             the patches of the set that activate the unit most (least, for a picture that minimises it).
         """
         layer = address(units[0].layer)
-        # Classes are ranked by their logits, whatever the objective: probabilities all but tie at 0 and 1.
         kind = units[0].objective
-        ranked = "logit" if kind == "softmax" else kind
-        records = self.records(layer, ranked)
+        records = self.records(layer, kind)
         responses, rows = records.responses(units), list[dict[str, Any]]()
         for unit, score in zip(units, scores, strict=True):
             values = measured(self.collected, layer, unit.channel or 0, kind)
@@ -100,6 +101,22 @@ class DatasetExamples:
                 metrics["patches"] = self.shown(records, patches)
             rows.append(metrics)
         return rows
+
+    def strongest(self, unit: Unit, count: int) -> list[tuple[Tensor, list[int]]]:
+        """The pictures that activate a unit most, strongest first, as far as they activate it at all.
+
+        Args:
+            unit: of one of the layers.
+            count: of pictures, at most.
+
+        Returns:
+            Each picture, (C, H, W), and the part of it that the unit sees: top, left, bottom, right in pixels.
+        """
+        records = self.records(address(unit.layer), unit.objective, count)
+        most = records.responses([unit])[unit].most
+        patches = [patch for patch in most if patch.value > 0 or unit.layer == OUTPUT_LAYER]
+        size = self.collected.size
+        return [(self.pictures.read(patch.picture, size), window(records.field, patch, size)) for patch in patches]
 
     def shown(self, records: PatchRecords, patches: Sequence[PatchRecord]) -> list[dict[str, Any]]:
         """Patches as the manifest records them; their pictures are written to the folder.
@@ -115,14 +132,16 @@ class DatasetExamples:
             self._save(patch.picture)
         return [records.patch(patch) for patch in patches]
 
-    def records(self, layer: str, objective: str) -> PatchRecords:
+    def records(self, layer: str, objective: str, count: int = SHOWN) -> PatchRecords:
         """The patch records of a layer.
 
         Args:
             layer: its address.
-            objective: as in `responses`.
+            objective: as in `responses`; classes are ranked by their logits, as probabilities all but tie at 0 and 1.
+            count: of patches for each unit, at most.
         """
-        return PatchRecords(self.model, self.pictures, self.collected, layer, self.fields[layer], objective, SHOWN)
+        ranked = "logit" if objective == "softmax" else objective
+        return PatchRecords(self.model, self.pictures, self.collected, layer, self.fields[layer], ranked, count)
 
     def _save(self, picture: int) -> None:
         if picture not in self.saved:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
-from recipes.gallery.dataset_recipe import DatasetRecipe
+from recipes.gallery.likeness import LikeRecipe
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
@@ -41,7 +41,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(DatasetRecipe):
+class Gallery(LikeRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -211,6 +211,7 @@ class Gallery(DatasetRecipe):
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
+        objective = self.alike(context, units, objective)
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
         activation = units[0].direction == "max" and self.objective != "softmax"
         return posed(self, model, self.prior, len(units), objective, measure, activation)

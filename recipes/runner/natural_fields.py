@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,12 +110,16 @@ class NaturalFields:
             return objective
         from objectives import naturally
 
-        reads = objective.reads
-        order = list(model.shapes([*reads, *statistics.layers], model.input_size))
-        last = max(map(order.index, reads), default=len(order))
-        layers = [layer for layer in statistics.layers if order.index(layer) <= last] or [next(iter(statistics.layers))]
+        layers = no_later(model, list(statistics.layers), objective.reads)
         usual = self.usual_natural_weight * (1.0 if statistics.images else RUNNING)
         return naturally(objective, statistics, self.natural_weight or usual, layers)
+
+
+def no_later(model: Model, layers: Sequence[str], reads: Sequence[str]) -> list[str]:
+    """Those of the layers that run no later than the last of `reads`, or the first layer if all do."""
+    order = list(model.shapes([*reads, *layers], model.input_size))
+    last = max(map(order.index, reads), default=len(order))
+    return [layer for layer in layers if order.index(layer) <= last] or [layers[0]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,19 @@ def test_relevance_weighs_the_channels() -> None:
     assert float(distribution(None, reference(maps)).score(seen)) < -1
 
 
+def test_each_image_may_have_a_reference_of_its_own() -> None:
+    maps = torch.randn(3, 2, 4, 4)
+    references = [reference(one[None]) for one in maps]
+    relevances = [{"a": torch.tensor([1.0, 2.0])}] * 3
+    objective = distribution(None, references, relevances)
+    torch.testing.assert_close(objective.score(Activations({"a": maps})), torch.zeros(3))
+    assert bool((objective.score(Activations({"a": maps.flip(0)}))[[0, 2]] < -0.01).all())
+    rest = objective.score(Activations({"a": maps[[2, 0]]}, rows=torch.tensor([2, 0])))
+    torch.testing.assert_close(rest, torch.zeros(2))
+    with pytest.raises(BadInput, match="got 3 references and 2 relevances"):
+        distribution(None, references, relevances[:2])
+
+
 def test_errors() -> None:
     photos = reference(torch.randn(1, 3, 4, 4))
     with pytest.raises(BadInput, match="no layers"):
