@@ -198,13 +198,15 @@ class LearnDirections(NetworkFields, Recipe):
 
         length = self.steps if self.method == "sae" else 1
         states: dict[int, Any] = earlier.setdefault("trainings", {})
-        before = sum(each.get("done", 0) for each in states.values())
+        done = {seed: each["done"] for seed, each in states.items()}
+        before = sum(done.values())
         learnt: list[Directions] = []
 
-        def update(done: int) -> None:
+        def update(seed: int, steps: int) -> None:
+            done[seed] = steps
             if progress is not None:
-                at = length * len(learnt) + done
-                progress(RunProgress(at - before, length * self.seeds - before, finished=before, noun="step"))
+                now = sum(done.values()) - before
+                progress(RunProgress(now, length * self.seeds - before, finished=before, noun="step"))
 
         def keep(directions: Directions) -> None:
             if not learnt:
@@ -213,8 +215,9 @@ class LearnDirections(NetworkFields, Recipe):
             state.save(earlier)
 
         for seed in range(self.seed, self.seed + self.seeds):
-            update(0)
+            update(seed, done.get(seed, 0))
             learnt.append(self._one(vectors, seed, states, update, keep))
+            update(seed, length)
         return learnt
 
     def _one(
@@ -222,7 +225,7 @@ class LearnDirections(NetworkFields, Recipe):
         vectors: Vectors,
         seed: int,
         states: dict[int, Any],
-        update: Callable[[int], None],
+        update: Callable[[int, int], None],
         keep: Callable[[Directions], None],
     ) -> Directions:
         from inverter.directions.learning.components import components
@@ -242,7 +245,7 @@ class LearnDirections(NetworkFields, Recipe):
         kept = time.monotonic()
         try:
             for _ in train(training, lambda step: vectors.draw(self.batch_size, seed * 1_000_003 + step)):
-                update(training.done)
+                update(seed, training.done)
                 if time.monotonic() - kept > EVERY:
                     states[seed] = training.state()
                     keep(training.directions(layer))

@@ -75,7 +75,8 @@ def test_what_is_learnt_is_kept_when_it_is_stopped_and_the_same_call_continues(
     seen = list[RunProgress]()
     report = learning(**SAE).run(seen.append)
     steps = [update for update in seen if update.noun == "step"]
-    assert steps[0].finished == at and steps[-1].done == steps[-1].units == 12 - at
+    assert steps[0].done == 0 and steps[0].finished == at
+    assert steps[-1].done == steps[-1].units == 12 - at
     other = learning(**SAE, out=str(tmp_path / "other.safetensors")).run(None)
     assert report.manifest.table == other.manifest.table
     one, two = (Directions.load(each.files["directions"]) for each in (report, other))
