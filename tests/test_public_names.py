@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
         "Activations DISTANCES Distance FeatureStatistics LayerStatistics OUTPUT Objective Position attention "
-        "attention_head caricature centred_direction channel code direction distribution diverse diversity facet "
-        "known_pixels layer list_objectives logit natural naturally neuron softmax text_match"
+        "attention_head caricature channel code direction distribution diverse diversity facet known_pixels "
+        "layer list_objectives logit natural naturally neuron softmax text_match"
     ),
     "priors": (
         "Accentuate Cppn Decoder DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid "
@@ -26,9 +26,8 @@ PUBLIC = {
         "receptive_fields stages to_pil"
     ),
     "recipes": (
-        "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid "
-        "Inpaint Invert JudgeMaps LearnDirections Names Patches Polysemantic Statistics TrainInverter list_methods "
-        "list_recipes"
+        "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint "
+        "Invert JudgeMaps LearnDirections Names Patches Polysemantic Statistics TrainInverter list_methods list_recipes"
     ),
 }
 

@@ -13,6 +13,8 @@ SHUFFLES = 10
 """Shuffled sets that the grouping is compared with."""
 SMALLEST = 0.1
 """Share of the patches that a group must have: fewer are exceptions, and no second meaning."""
+STARTS = 5
+"""Of k-means."""
 Array = np.ndarray[Any, Any]
 
 
@@ -66,7 +68,8 @@ def grouped(vectors: Array, most: int, seed: int = 0, shuffles: int = SHUFFLES) 
         MissingLibrary: without scikit-learn.
 
     Example:
-        >>> two = np.repeat(np.eye(2, 5), 8, axis=0) + 0.01 * np.random.default_rng(0).random((16, 5))
+        >>> generator = np.random.default_rng(0)
+        >>> two = np.repeat(generator.random((2, 50)), 8, axis=0) + 0.1 * generator.random((16, 50))
         >>> found = grouped(two, 3)
         >>> found.count, found.labels.tolist() == [0] * 8 + [1] * 8, found.mixed > 0.3
         (2, True, True)
@@ -75,7 +78,8 @@ def grouped(vectors: Array, most: int, seed: int = 0, shuffles: int = SHUFFLES) 
     directions = _directions(vectors)
     labels, silhouette = _best(directions, most, seed)
     others = [_best(_directions(generator.permuted(vectors, axis=0)), most, seed)[1] for _ in range(shuffles)]
-    order = np.argsort(-np.bincount(labels), kind="stable")
+    _, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    order = np.lexsort((first, -sizes))  # of equal sizes, the group of the strongest patch comes first
     labels = np.argsort(order)[labels]
     total = float(np.square(directions - directions.mean(0)).sum())
     within = sum(
@@ -99,8 +103,9 @@ def _best(directions: Array, most: int, seed: int) -> tuple[Array, float]:
     except ImportError as error:
         raise MissingLibrary("groups of patches need scikit-learn: pip install 'inverter-vis[atlas]'") from error
     best, silhouette = np.zeros(len(directions), dtype=int), 0.0
-    for count in range(2, min(most, len(directions) - 1) + 1):
-        labels = KMeans(count, n_init=10, random_state=seed).fit_predict(directions)
+    distinct = len(np.unique(directions.round(6), axis=0))
+    for count in range(2, min(most, distinct, len(directions) - 1) + 1):
+        labels = KMeans(count, n_init=STARTS, random_state=seed).fit_predict(directions)
         sizes = np.bincount(labels, minlength=count)
         if sizes.min() < max(2, SMALLEST * len(labels)):
             continue

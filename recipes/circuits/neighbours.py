@@ -39,7 +39,7 @@ def stage_after(model: Model, layer: str, size: tuple[int, int]) -> str | None:
 def _neighbour(model: Model, layer: str, step: int, size: tuple[int, int]) -> str | None:
     known = [
         stage
-        for stage in stages(model, size)
+        for stage in stages(model, size) or stages(model)  # a small picture leaves no maps in the last ones
         if stage == layer or any(True for _ in model.module.get_submodule(stage).parameters())
     ]
     place = known.index(layer) + step if layer in known else -1

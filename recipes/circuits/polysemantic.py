@@ -43,9 +43,8 @@ class Polysemantic(ExamplesRecipe):
     A patch is described by the attribution (activation times gradient) of the unit to each channel of the layer before,
     summed over the positions; the directions of these vectors are grouped by k-means, with the number of groups that
     has the largest silhouette. Each group has its patches, a picture, and a direction of the layer before in
-    `directions.safetensors`: what adds to the unit in its patches and not in the others. How mixed a unit is,
-    is measured by the silhouette above that of shuffled attributions, and by the share of other units of the layer that are less
-    mixed.
+    `directions.safetensors`: what adds to the unit in its patches and not in the others. A unit is the more mixed, the
+    further its silhouette lies above that of shuffled attributions; the page compares it with other units of the layer.
 
     Raises:
         BadInput: for options out of their range, or (in `run`) a layer that does not depend on `inputs`.
@@ -146,15 +145,26 @@ class Polysemantic(ExamplesRecipe):
 
     def prepare(self, context: RunContext, units: Sequence[Unit]) -> None:
         super().prepare(context, units)
-        if (directions := self._directions(context, [unit for unit in units if unit.objective == GROUP])) is not None:
+        if (directions := self._directions(context, units)) is not None:
             directions.save(Path(self.out) / DIRECTIONS)
 
+    @once
+    def _known(self, context: RunContext) -> Directions:
+        """The directions of all groups, also in another process, which has not found them."""
+        from inverter import Directions
+
+        path = Path(self.out) / DIRECTIONS
+        found = Directions.load(path) if path.is_file() else self._directions(context, self.units(context))
+        assert found is not None  # called for a group's picture
+        return found
+
     def _directions(self, context: RunContext, units: Sequence[Unit]) -> Directions | None:
-        """The directions of groups, in their order; None if there are none."""
+        """The directions of the groups among some units, in their order; None if there are none."""
         import torch
 
         from inverter import Directions
 
+        units = [unit for unit in units if unit.objective == GROUP]
         if not units:
             return None
         found, model = self._found(context), context.model
@@ -169,14 +179,13 @@ class Polysemantic(ExamplesRecipe):
         )
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
-        from inverter import Directions
         from objectives import facet
 
         problem = self._gallery.problem(context, units)
         if units[0].objective != GROUP:
             return problem
         assert isinstance(problem, Problem)
-        known = Directions.load(Path(self.out) / DIRECTIONS)  # also in another process, which has no groups
+        known = self._known(context)
         rows = [known.names.index(_name(unit)) for unit in units]
         return replace(problem, objective=facet(problem.objective, known.layer, known.decoder[rows], power=POWER))
 

@@ -23,6 +23,7 @@ from recipes import (
     Inpaint,
     Invert,
     Patches,
+    Polysemantic,
 )
 
 LAYER = "\"><img src=x onerror=hacked=1></script><script>hacked=2</script>'&amp;"
@@ -52,7 +53,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "recipe",
-    [Gallery, ClassModel, Invert, Inpaint, Dictionary, Grid, Patches, Atlas, Compare, Circuit, Adversarial],
+    [
+        Gallery,
+        ClassModel,
+        Invert,
+        Inpaint,
+        Dictionary,
+        Grid,
+        Patches,
+        Atlas,
+        Compare,
+        Circuit,
+        Adversarial,
+        Polysemantic,
+    ],
     ids=lambda recipe: recipe.name,
 )
 def test_no_name_is_more_than_text(
@@ -70,6 +84,17 @@ def test_no_name_is_more_than_text(
         "patches": {"model": model, "layer": LAYER, "size": 16, "images": str(photos)},
         "adversarial": {"model": model, "target": "1", "size": 16, "steps": 2, "image": photo},
         "compare": {"model": model, "layer": [LAYER, "output"], "size": 16, "images": str(photos), "warp": "hflip"},
+        "polysemantic": {
+            "model": model,
+            "layer": "output",
+            "channels": "0,1",
+            "inputs": LAYER,
+            "size": 16,
+            "steps": 1,
+            "patches": 4,
+            "others": 0,
+            "images": str(photos),
+        },
         "circuit": {
             "model": model,
             "layer": "output",
