@@ -117,7 +117,7 @@ class NaturalFields:
 
 def no_later(model: Model, layers: Sequence[str], reads: Sequence[str]) -> list[str]:
     """Those of the layers that run no later than the last of `reads`, or the first layer if all do."""
-    order = list(model.shapes([*reads, *layers], model.input_size))
+    order = list(model.shapes(list(dict.fromkeys([*reads, *layers])), model.input_size))
     last = max(map(order.index, reads), default=len(order))
     return [layer for layer in layers if order.index(layer) <= last] or [layers[0]]
 
