@@ -209,7 +209,7 @@ class Atlas(EvidenceFields, NaturalRecipe):
     @once
     def _class_index(self, context: RunContext) -> int | None:
         """Index of the class whose atlas is made; None for an atlas of all activations."""
-        from recipes.atlas.class_attributions import class_index
+        from recipes.atlas.labels.class_attributions import class_index
 
         return None if self.class_ is None else class_index(self.class_, context.model, self.layer)
 
@@ -271,7 +271,7 @@ class Atlas(EvidenceFields, NaturalRecipe):
         return metrics(layer.model, layer.address, survey, files, images, Path(self.out) / layer.folder)
 
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
-        from recipes.atlas.judged_icons import judged_icons
+        from recipes.atlas.labels.judged_icons import judged_icons
 
         second = tuple(layer.folder for layer in self._layers(context) if layer.folder)
         first = [each for each in records if not each.file.startswith(second)]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from inverter import Model, receptive_fields
 from recipes.atlas.cells import own_cell
-from recipes.atlas.class_effects import class_effects
-from recipes.atlas.judged_shares import class_shares
-from recipes.atlas.latent_labels import latent_labels
+from recipes.atlas.labels.class_effects import class_effects
+from recipes.atlas.labels.judged_shares import class_shares
+from recipes.atlas.labels.latent_labels import latent_labels
 from recipes.atlas.survey import Survey
 from recipes.evidence.verdict import two_patches_means
 from recipes.outputs.atomic import write_jpeg

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.atlas.judged_shares import ICON, PHOTOGRAPHS, class_stats
+from recipes.atlas.labels.judged_shares import ICON, PHOTOGRAPHS, class_stats
 from recipes.atlas.layer_choice import SECOND_FOLDER
 from recipes.atlas.sprites import ACROSS, sheet_file, tile_size, write_grid
 from recipes.evidence.report import EVIDENCE

@@ -22,9 +22,9 @@ from recipes.atlas.cells import (
     unit_square,
     whitened,
 )
-from recipes.atlas.class_attributions import collect_attributions, strongest
-from recipes.atlas.class_effects import without_classes
 from recipes.atlas.joint_layers import collect_joint
+from recipes.atlas.labels.class_attributions import collect_attributions, strongest
+from recipes.atlas.labels.class_effects import without_classes
 from recipes.atlas.layer_choice import AtlasLayer
 from recipes.atlas.layout import cached_layout
 from recipes.atlas.layout_names import Layout

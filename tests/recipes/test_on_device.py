@@ -19,7 +19,7 @@ from recipes import Atlas
 from recipes.activations.collect import collect
 from recipes.activations.predictions import top_classes
 from recipes.activations.reducers import Extremes, Positions, Reducer
-from recipes.atlas.class_effects import attributions
+from recipes.atlas.labels.class_effects import attributions
 from recipes.cli.entry import main
 from recipes.deepdream.octaves import dream
 from recipes.runner.out_of_memory import optimize_in_halves

@@ -17,8 +17,8 @@ import recipes.atlas.layout
 from inverter import Model
 from recipes import Atlas
 from recipes.activations.collect import CollectedActivations
-from recipes.atlas.class_attributions import strongest
 from recipes.atlas.joint_layers import JointActivations, collect_joint, joint_vectors
+from recipes.atlas.labels.class_attributions import strongest
 from recipes.atlas.layer_choice import AtlasLayer, LayerChoice
 from recipes.cli.recipe_file import load_recipe
 from recipes.runner.context import RunContext

@@ -61,7 +61,7 @@ def collect_attributions(
         KeyboardInterrupt: passes through; the same call resumes.
     """
     from inverter.engine import default_batch
-    from recipes.atlas.class_effects import attributions
+    from recipes.atlas.labels.class_effects import attributions
 
     batch, where = batch or default_batch(model.device), found.where(layer)
     notes, file = out / f"{index}.json", out / f"{index}.npy"
@@ -111,7 +111,7 @@ def class_index(given: str | int, model: Model, layer: str) -> int:
     Raises:
         BadInput: for an unknown class or several, or if the network has no classes or they do not depend on the layer.
     """
-    from recipes.atlas.class_effects import without_classes
+    from recipes.atlas.labels.class_effects import without_classes
 
     count = count_classes(model)
     if reason := without_classes(model, layer, model.input_size):

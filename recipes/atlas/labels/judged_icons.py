@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from inverter import Model
 from recipes.activations.predictions import top_classes
-from recipes.atlas.judged_shares import ICON, PHOTOGRAPHS
+from recipes.atlas.labels.judged_shares import ICON, PHOTOGRAPHS
 from recipes.evidence.natural_patches import Patch, Pictures
 from recipes.evidence.verdict import TOP
 from recipes.options.indices import count_classes

@@ -18,8 +18,8 @@ from inverter import Model
 from recipes import Atlas
 from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.reducers import Positions
-from recipes.atlas.class_attributions import collect_attributions, strongest
-from recipes.atlas.class_effects import attributions
+from recipes.atlas.labels.class_attributions import collect_attributions, strongest
+from recipes.atlas.labels.class_effects import attributions
 from recipes.cli.entry import main
 from recipes.executors.progress import RunProgress
 from recipes.pictures.sets import PictureSet, picture_set
@@ -80,7 +80,7 @@ def test_an_interrupted_pass_ends_with_the_same_bytes(
     assert updates[0] == RunProgress(2, 2, 8, "input picture")  # the last batch alone
     for name in ("2.npy", "2.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "full" / name).read_bytes()
-    monkeypatch.setattr("recipes.atlas.class_effects.attributions", None)
+    monkeypatch.setattr("recipes.atlas.labels.class_effects.attributions", None)
     np.testing.assert_array_equal(again(), np.load(tmp_path / "full" / "2.npy"))  # no attribution is computed again
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inverter import Model
-from recipes.atlas.judged_icons import judged_icons
-from recipes.atlas.judged_shares import class_shares
+from recipes.atlas.labels.judged_icons import judged_icons
+from recipes.atlas.labels.judged_shares import class_shares
 from recipes.outputs.manifest import Record
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from inverter import Model
-from recipes.atlas.class_effects import attributions, class_effects, pushed, without_classes
+from recipes.atlas.labels.class_effects import attributions, class_effects, pushed, without_classes
 from recipes.pictures.sets import PictureSet
 
 

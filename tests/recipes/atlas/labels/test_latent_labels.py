@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from inverter import Directions, load_model
-from recipes.atlas.latent_labels import LABELS, latent_labels
+from recipes.atlas.labels.latent_labels import LABELS, latent_labels
 
 
 def test_the_strongest_on_average_come_first() -> None:
