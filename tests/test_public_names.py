@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {
     "objectives": (
         "Activations DISTANCES Distance FeatureStatistics LayerStatistics OUTPUT Objective Position attention "
-        "attention_head caricature channel code direction distribution diverse diversity facet known_pixels "
-        "layer list_objectives logit natural naturally neuron softmax text_match"
+        "attention_head caricature centred_direction channel code direction distribution diverse diversity facet "
+        "known_pixels layer list_objectives logit natural naturally neuron softmax text_match"
     ),
     "priors": (
         "Accentuate Cppn Decoder DeepImage Fourier GanLatent ImageStatistics Maco Pixels PlugAndPlay Prior Pyramid "
