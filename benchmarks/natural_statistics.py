@@ -31,9 +31,10 @@ from inverter import Model, batch_norm_statistics, evaluate, load_model
 from inverter.checkpoints import read_state
 from objectives import FeatureStatistics, natural
 from recipes import ClassModel
-from recipes.activations.feature_measuring import default_layers, measure_features
+from recipes.activations.compared_layers import default_layers
 from recipes.evidence.appearance import burnt
 from recipes.pictures.reading import read_picture
+from recipes.statistics.feature_measuring import measure_features
 
 NETWORKS = Path(__file__).parents[1] / "tests" / "shared_networks.py"
 

@@ -1,4 +1,4 @@
-"""What photographs look like: spectrum and colour of 400 of them, with the values in docs/evidence.md."""
+"""What photographs look like: spectrum and colour of 400 of them, by `benchmarks/appearance_bounds.py`."""
 
 SLOPE = -1.42
 """Median of the slope of their spectrum."""

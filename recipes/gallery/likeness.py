@@ -104,7 +104,7 @@ class LikeRecipe(DatasetRecipe):
 
     @once
     def _layers(self, context: RunContext, where: str) -> list[str]:
-        from recipes.activations.feature_measuring import default_layers
+        from recipes.activations.compared_layers import default_layers
 
         model = context.model
         return no_later(model, default_layers(model, self.picture_size(model)), [where])[-LAYERS:]

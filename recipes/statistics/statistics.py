@@ -127,10 +127,11 @@ class Statistics(NetworkFields, Recipe):
     def _features(self, progress: RunProgressCallback | None) -> Report:
         """Measures the network's features and writes the file."""
         from priors.base import as_size
-        from recipes.activations.feature_measuring import default_layers, measure_features
+        from recipes.activations.compared_layers import default_layers
         from recipes.outputs.atomic import check_writable
         from recipes.outputs.manifest import Manifest, describe
         from recipes.runner.report import Report
+        from recipes.statistics.feature_measuring import measure_features
 
         started, out, model = time.perf_counter(), Path(self.out), self.load()
         check_writable(out)

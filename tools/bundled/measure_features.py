@@ -9,7 +9,8 @@ from torch.utils.data import Dataset
 
 from inverter import load_model
 from objectives import FeatureStatistics
-from recipes.activations.feature_measuring import default_layers, measure_features
+from recipes.activations.compared_layers import default_layers
+from recipes.statistics.feature_measuring import measure_features
 from tools.bundled.world import CLASSES, pictures
 
 SEED = 7_000_000

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inverter import Model, stages
-from inverter.batch_norm import spread_out
+from inverter import Model
 from inverter_errors import BadInput
 from objectives import FeatureStatistics, LayerStatistics
 from objectives.distributions import sorted_values
@@ -57,27 +56,6 @@ class ChannelMoments:
         mean, std = moments(maps)
         kept = {"mean": mean, "std": std} | ({"sorted": sorted_values(maps, self.ranks)} if self.ranks else {})
         return {name: rows.cpu().numpy() for name, rows in kept.items()}
-
-
-def default_layers(model: Model, size: tuple[int, int] | None = None) -> list[str]:
-    """At most nine stages with parameters, spread through the depth.
-
-    Args:
-        model: the network.
-        size: (height, width) of the pictures in pixels; default: the model's own.
-
-    Raises:
-        BadInput: for a network without stages that output maps.
-    """
-    learned = [name for name in stages(model, size) if any(True for _ in _part(model, name).parameters())]
-    if not learned:
-        raise BadInput(f"{model.spec} has no stages that output maps: set layers to addresses (inverter layers)")
-    return spread_out(learned)
-
-
-def _part(model: Model, name: str) -> torch.nn.Module:
-    part: torch.nn.Module = model.module.get_submodule(name)
-    return part
 
 
 def measure_features(

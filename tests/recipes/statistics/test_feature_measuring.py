@@ -13,8 +13,9 @@ from torch import nn
 from inverter import BadInput, LayerNotFound, Model, load_model
 from objectives import FeatureStatistics
 from objectives.distributions import sorted_values
-from recipes.activations.feature_measuring import default_layers, measure_features
+from recipes.activations.compared_layers import default_layers
 from recipes.executors.progress import RunProgress
+from recipes.statistics.feature_measuring import measure_features
 from recipes.statistics.statistics import Statistics
 
 
