@@ -237,7 +237,7 @@ class Directions:
         )
         if path.is_dir() or (path.is_file() and path.suffix != ".safetensors"):
             raise other
-        tensors, about = read_tensors(path, NOUN)
+        tensors, about = read_tensors(path, "directions")
         if about.get("format") != FORMAT:
             raise other
         try:

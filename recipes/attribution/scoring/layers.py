@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter import Model
+from inverter.ascent.climbed_gates import ClimbedGates
 from inverter.capture.addresses import resolve
 from inverter.capture.attention import read_attention
 from inverter.capture.outputs import main_tensor, named_tensors
@@ -148,10 +149,12 @@ def _passed_maps(model: Model, target: Objective, size: tuple[int, int]) -> Pass
             stack.callback(part.register_forward_hook(hook(name)).remove)
         attentions = stack.enter_context(read_attention(model.module))
         capture = stack.enter_context(model.capture(target.reads))
-        read = capture(model.normalize(noise.requires_grad_()))
+        # A latent of directions that is off on noise depends on its layer all the same.
+        with ClimbedGates():
+            read = capture(model.normalize(noise.requires_grad_()))
         inside = tuple(f"{each.layer}." for each in attentions)
         first = select_targets(target, torch.zeros(1, dtype=torch.long, device=model.device))
-        total = first.score(Activations(read, noise)).sum()
+        total = -first.score(Activations(read, noise)).sum()
     apart = [other for *_, others in ran for other in others]
     gradients = _gradients(total, [*(tensor for _, _, _, tensor, _ in ran), *apart])
     read_apart = {

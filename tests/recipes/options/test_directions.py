@@ -218,3 +218,17 @@ def test_bad_input_is_one_line(model: Model, file: str, tmp_path: Path, capsys: 
         assert says in said
     with pytest.raises(BadInput, match="expected latent:FILE:LATENT"):
         Target.parse("latent:sae.safetensors")
+
+
+def test_a_latent_that_is_off_on_noise_depends_on_its_layer() -> None:
+    """The default layer of a heat map is found on a picture of noise, where few latents are active."""
+    from recipes.attribution.scoring.layers import last_map_layer
+    from tests.recipes.attribution.conftest import TinyTransformer
+
+    model = load_model(TinyTransformer(), input_size=16)
+    layer = "blocks.1"
+    width = model.shapes([layer])[layer][1]
+    off = Directions(layer, torch.eye(2, width), encoder_bias=torch.full((2,), -1e3), gate="relu")
+    known = model.with_directions({"off": off})
+    size = known.input_size
+    assert last_map_layer(known, channel(f"{layer}:off", 0), size) == last_map_layer(known, channel(layer, 0), size)
