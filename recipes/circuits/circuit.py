@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput
 from recipes.gallery.dataset_recipe import ExamplesRecipe
-from recipes.gallery.gallery import CLASSES, Gallery, GalleryObjective
+from recipes.gallery.gallery import Gallery
 from recipes.options.fields import MOST, check_integer, option, texts
 from recipes.options.indices import parse_channels
 from recipes.options.names import OUTPUT_LAYER, address
@@ -84,19 +84,20 @@ class Circuit(ExamplesRecipe):
             raise BadInput(f"layer: got {self.layer!r}; expected the address of one layer (inverter layers lists them)")
         if not all(isinstance(each, str) and each for each in self._chain):
             raise BadInput(f"inputs: got {self.inputs!r}; expected addresses of layers (inverter layers lists them)")
-        _ = self._gallery("channel")
+        _ = self._gallery
 
     @property
     def _chain(self) -> tuple[str, ...]:
         return () if self.inputs is None else texts(self.inputs)
 
-    def _gallery(self, objective: GalleryObjective) -> Gallery:
+    @property
+    def _gallery(self) -> Gallery:
         """The gallery that the pictures are of."""
-        return Gallery(prior=self.prior, size=self.size, steps=self.steps, objective=objective, out=self.out)
+        return Gallery(prior=self.prior, size=self.size, steps=self.steps, out=self.out)
 
     def settings(self) -> dict[str, Any]:
         channels = self.channels if isinstance(self.channels, str | int) else ",".join(map(str, self.channels))
-        prior = self._gallery("channel").settings()["prior"]
+        prior = self._gallery.settings()["prior"]
         return super().settings() | {"channels": str(channels), "inputs": list(self._chain) or None, "prior": prior}
 
     @once
@@ -193,8 +194,7 @@ class Circuit(ExamplesRecipe):
             assert filters is not None  # else there are no such units
             channels = [unit.channel for unit in units if unit.channel is not None]
             return Given(filters.pictures()[channels], metrics=[{}] * len(units), drawn=True)
-        objective: GalleryObjective = CLASSES[0] if units[0].objective == CLASSES[0] else "channel"
-        return self._gallery(objective).problem(context, units)
+        return self._gallery.problem(context, units)
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         circuit, rows = self._circuit(context), super().metrics(context, units, images)

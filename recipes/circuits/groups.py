@@ -1,4 +1,4 @@
-"""Groups of a unit's patches by what drives it in each, and a figure that says how mixed the unit is."""
+"""Groups of a unit's patches by what drives it in each, and how mixed the unit is."""
 
 from __future__ import annotations
 

@@ -181,16 +181,15 @@ class Polysemantic(ExamplesRecipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from objectives import facet
 
-        problem = self._gallery.problem(context, units)
+        problem = self._gallery.problem(context, _as_channels(units))
         if units[0].objective != GROUP:
             return problem
-        assert isinstance(problem, Problem)
         known = self._known(context)
         rows = [known.names.index(_name(unit)) for unit in units]
         return replace(problem, objective=facet(problem.objective, known.layer, known.decoder[rows], power=POWER))
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
-        return super().metrics(context, [replace(unit, objective="channel") for unit in units], images)
+        return super().metrics(context, _as_channels(units), images)
 
     def evidence(self, context: RunContext, records: Sequence[Record], folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """How mixed each unit is, and the patches of each group."""
@@ -220,6 +219,11 @@ class Polysemantic(ExamplesRecipe):
         from recipes.circuits.polysemantic_page import render_polysemantic
 
         return render_polysemantic(manifest)
+
+
+def _as_channels(units: Sequence[Unit]) -> list[Unit]:
+    """The units whose groups these are of."""
+    return [replace(unit, objective="channel") for unit in units]
 
 
 def _name(unit: Unit) -> str:
