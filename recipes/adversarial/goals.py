@@ -12,7 +12,6 @@ from inverter.scoring import scored
 from objectives import Activations, Objective
 from objectives.units import as_map
 
-
 SMOOTH = 0.25
 """Temperature of the smooth maximum over classes, as a share of the margin."""
 
@@ -34,8 +33,8 @@ class Goal:
 def other_class(layer: str, classes: Sequence[int]) -> Goal:
     """Any other class has the highest score: max over j != y of z_j, minus z_y (Carlini and Wagner 2017).
 
-    What is increased has a smooth maximum instead, t log of the sum over j != y of exp(z_j / t), since the class that is
-    nearest is often not the runner-up. Its temperature t is a share of the margin, so that it sharpens on the way.
+    What is increased has a smooth maximum instead, t log of the sum over j != y of exp(z_j / t), since the class that
+    is nearest is often not the runner-up. Its temperature t is a share of the margin, so that it sharpens on the way.
 
     Args:
         layer: address of the scores, (B, K) or (B, K, h, w), which are averaged.
