@@ -78,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--normalize")
     parser.add_argument("--image", action="append", required=True)
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--alone", action="store_true", help="without foolbox")
     given = parser.parse_args(arguments)
     model = load_model(given.model, given.weights, given.normalize, "cpu")
     pictures = picture_set(given.image)
@@ -86,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     classes = encode(model, images, "")[""].argmax(1)
     print(f"{given.model}, {len(images)} pictures, {given.steps} steps; norms in 1/1000 of the range of values")
     ours(model, images, classes, given.steps)
-    foolbox(model, images, classes, given.steps)
+    if not given.alone:
+        foolbox(model, images, classes, given.steps)
 
 
 if __name__ == "__main__":

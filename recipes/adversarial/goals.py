@@ -12,6 +12,9 @@ from inverter.scoring import scored
 from objectives import Activations, Objective
 from objectives.units import as_map
 
+SMOOTH = 0.25
+"""Temperature of the smooth maximum over classes, as a share of the margin."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -30,6 +33,9 @@ class Goal:
 def other_class(layer: str, classes: Sequence[int]) -> Goal:
     """Any other class has the highest score: max over j != y of z_j, minus z_y (Carlini and Wagner 2017).
 
+    What is increased has a smooth maximum instead, t log of the sum over j != y of exp(z_j / t), since the class that
+    is nearest is often not the runner-up. Its temperature t is a share of the margin, so that it sharpens on the way.
+
     Args:
         layer: address of the scores, (B, K) or (B, K, h, w), which are averaged.
         classes: y of each picture.
@@ -42,8 +48,10 @@ def other_class(layer: str, classes: Sequence[int]) -> Goal:
 
     def judge(activations: Activations) -> tuple[Tensor, Tensor]:
         scores, own = _scores(activations, layer, classes)
-        margin = _without(scores, own).amax(1) - scores.gather(1, own)[:, 0]
-        return margin, margin
+        score, others = scores.gather(1, own)[:, 0], _without(scores, own)
+        margin = others.amax(1) - score
+        warmth = (SMOOTH * margin.detach().abs()).clamp(min=1e-6)
+        return margin, warmth * (others / warmth[:, None]).logsumexp(1) - score
 
     return Goal((layer,), judge)
 
