@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from inverter import Model, load_model
+from inverter import Directions, Model, load_model
 from inverter.text import as_text_tower
 from recipes import ClassModel, Explain, Names
 from recipes.cli.entry import main
@@ -115,6 +115,14 @@ def test_a_name_does_not_depend_on_which_units_are_asked_for(photos: Path, tmp_p
         for channels in ("1", "0-2")
     )
     assert alone.records[0].metrics["words"] == among.records[1].metrics["words"]
+
+
+def test_latents_are_named_like_channels(photos: Path, tmp_path: Path) -> None:
+    """The latents are the layer's channels in another order, and so are their names."""
+    turned = Directions("1", torch.eye(4)[[2, 0, 1]], gate="relu")
+    options = {"model": detector(), "text_model": speaker(), "images": str(photos), "directions": turned}
+    report = Names(vocabulary=VOCABULARY, out=str(tmp_path / "out"), **options).run(None)
+    assert [record.name for record in report.records] == ["dark", "red", "green"]
 
 
 def test_mistakes_are_one_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
