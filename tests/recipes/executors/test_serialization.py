@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load
 from torch import nn
 
 import recipes.executors
@@ -21,6 +22,8 @@ from recipes import (
     Circuit,
     ClassModel,
     Compare,
+    Concepts,
+    Craft,
     Dictionary,
     Explain,
     Gallery,
@@ -67,6 +70,9 @@ def photos(tmp_path: Path) -> Path:
 def contents(out: Path) -> dict[str, bytes]:
     """The complete output of a run, except for times."""
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for name in found:
+        if name.endswith(".safetensors"):  # in the file, the order of its metadata is random
+            found[name] = pickle.dumps({key: each.tolist() for key, each in sorted(load(found[name]).items())})
     for name in ("index.html", "manifest.json", "atlas.json"):
         found.pop(name, None)
     manifest = json.loads((out / "manifest.json").read_text())
@@ -130,6 +136,10 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
     "compare": lambda photos: Compare(
         images=str(photos), layer=("features.stem", "output"), size=24, batch_size=2, count=2, warp="hflip"
     ),
+    "concepts": lambda photos: Concepts(
+        positive=str(photos), negative=str(photos), class_=0, images=str(photos), size=24, runs=2, **STAGE
+    ),
+    "craft": lambda photos: Craft(images=str(photos), size=24, crop=12, count=2, designs=2, **STAGE),
     "names": lambda photos: Names(
         images=str(photos),
         layer="features.stem",
