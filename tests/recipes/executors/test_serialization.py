@@ -23,6 +23,8 @@ from recipes import (
     Circuit,
     ClassModel,
     Compare,
+    Concepts,
+    Craft,
     Dictionary,
     Explain,
     Gallery,
@@ -148,6 +150,10 @@ RECIPES: dict[str, Callable[[Path], Recipe]] = {
     "compare": lambda photos: Compare(
         images=str(photos), layer=("features.stem", "output"), size=24, batch_size=2, count=2, warp="hflip"
     ),
+    "concepts": lambda photos: Concepts(
+        positive=str(photos), negative=str(photos), class_=0, images=str(photos), size=24, runs=2, **STAGE
+    ),
+    "craft": lambda photos: Craft(images=str(photos), size=24, crop=12, count=2, designs=2, **STAGE),
     "names": lambda photos: Names(
         images=str(photos),
         layer="features.stem",
