@@ -179,8 +179,9 @@ class Circuit(ExamplesRecipe):
 
     def _unit(self, context: RunContext, layer: str, channel: int) -> Unit:
         is_class = address(layer) == ""
-        names = context.model.categories if is_class else ()
-        name = names[channel] if channel < len(names) else None
+        directions = context.model.directions_of(layer)
+        names = context.model.categories if is_class else () if directions is None else directions.names
+        name = names[channel] or None if channel < len(names) else None
         file = f"images/{safe_name(layer)}/{numbered(channel, name)}.png"
         objective = "logit" if is_class else "channel"
         return Unit(OUTPUT_LAYER if is_class else layer, channel, objective, file, name=name, batch=layer)

@@ -11,7 +11,7 @@ def stage_before(model: Model, layer: str, size: tuple[int, int]) -> str:
 
     Args:
         model: the network.
-        layer: address of a stage.
+        layer: address of a stage, or of the latents of one.
         size: (height, width) of the pictures in pixels.
 
     Raises:
@@ -37,6 +37,8 @@ def stage_after(model: Model, layer: str, size: tuple[int, int]) -> str | None:
 
 
 def _neighbour(model: Model, layer: str, step: int, size: tuple[int, int]) -> str | None:
+    if (directions := model.directions_of(layer)) is not None:
+        layer = directions.layer
     known = [
         stage
         for stage in stages(model, size) or stages(model)  # a small picture leaves no maps in the last ones

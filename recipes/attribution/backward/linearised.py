@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from inverter.ascent.relu_spellings import function_name
+from inverter.directions.gates import gated
 from recipes.attribution.backward.function_rules import Call, Rules
 from recipes.attribution.backward.functions import differentiable
 
@@ -25,10 +26,10 @@ class Linearised(Rules):
     """A context in which the operations on tensors that require a gradient are replaced by linear ones.
 
     As for the expanded weights of Cammarata et al. 2021 ("Curve circuits"), what stands in the place of a ReLU becomes
-    the identity and maximum pooling an average; local response normalisation becomes the identity. Convolutions, batch
-    normalisation with fixed statistics and sums are linear as they are. The forward pass changes as well, and its
-    gradient depends on no picture. A nonlinear operation without such a replacement keeps its own values and gradient,
-    and its name stands in `without_rule`. The network is not changed.
+    the identity, and maximum pooling an average; gates of latents and local response normalisation become the identity
+    too. Convolutions, batch normalisation with fixed statistics and sums are linear as they are. The forward pass
+    changes as well, and its gradient depends on no picture. A nonlinear operation without such a replacement keeps its
+    own values and gradient, and its name stands in `without_rule`. The network is not changed.
 
     Attributes:
         depth: largest number of activation functions on one path so far.
@@ -67,6 +68,12 @@ class Linearised(Rules):
         if (name := function_name(call.function)) != "local_response_norm":
             return self._kept(name, call)
         return call.tensors[0]
+
+    def other(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if function is not gated:
+            return super().other(function, args, kwargs)
+        self._passed = 1
+        return args[0].view_as(args[0])
 
     def _kept(self, name: str, call: Call) -> Tensor:
         self.without_rule[name] = None

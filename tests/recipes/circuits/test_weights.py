@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.curve_tuning import MODEL, difference, preferred, tuning
-from inverter import BadInput, Model, load_model
+from inverter import BadInput, Directions, Model, load_model
 from recipes.circuits.weights import expanded_weights, linearity
 
 
@@ -68,6 +69,21 @@ def test_a_vector_has_kernels_of_one_position() -> None:
     torch.testing.assert_close(expanded_weights(net, "", [2, 0], "2").kernels[:, :, 0, 0], head.weight[[2, 0]].detach())
     spread = expanded_weights(net, "", [2], "0").kernels
     torch.testing.assert_close(spread, (head.weight[[2], :, None, None] / 196).detach().expand(1, 4, 14, 14))
+
+
+@pytest.mark.parametrize("gate", [{"gate": "relu"}, {"gate": "topk", "k": 1}, {"gate": "none"}])
+def test_a_latent_has_the_kernels_that_its_encoder_reads_and_that_its_decoder_writes(gate: dict[str, Any]) -> None:
+    net = model(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 1))
+    directions = Directions("3", torch.randn(3, 6), encoder=torch.randn(3, 6), **gate)
+    net = net.with_directions({"sae": directions})
+    assert directions.encoder is not None
+    read = expanded_weights(net, "3:sae", [2, 0], "1")
+    kernels = expanded_weights(net, "3", range(6), "1").kernels
+    torch.testing.assert_close(read.kernels, torch.einsum("nk,kcyx->ncyx", directions.encoder[[2, 0]], kernels))
+    assert read.path.linear
+    written = expanded_weights(net, "4", [1], "3:sae").kernels
+    own = expanded_weights(net, "4", [1], "3").kernels
+    torch.testing.assert_close(written, torch.einsum("ncyx,lc->nlyx", own, directions.decoder))
 
 
 def test_what_is_not_linear_is_named() -> None:
