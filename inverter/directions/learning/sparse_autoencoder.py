@@ -21,7 +21,7 @@ DEAD_AFTER: Final = 30
 """Expected activations of a latent that passed without one before it counts as dead."""
 REVIVED: Final = 1 / 32
 """Weight of the auxiliary loss (Gao et al. 2024, section A.2)."""
-SPARSITY: Final = 0.1
+SPARSITY: Final = 1.0
 """Weight of JumpReLU's penalty, of the squared relative distance of L0 from its target."""
 BANDWIDTH: Final = 0.03
 """Width of the kernel around a threshold, in root mean squares of an activation vector's length."""
