@@ -172,7 +172,8 @@ class Craft(NaturalRecipe):
         """The importance of each component, the mean over the photographs, with its rank."""
         import numpy as np
 
-        found = np.array([record.metrics["importance"] for record in records if record.objective == PHOTOGRAPH])
+        photographs = sorted((r for r in records if r.objective == PHOTOGRAPH), key=lambda record: record.file)
+        found = np.array([record.metrics["importance"] for record in photographs])  # sums depend on their order
         mean, error = found.mean(0), found.std(0) / np.sqrt(len(found))
         ranks = np.argsort(np.argsort(-mean, kind="stable"))
         return {
