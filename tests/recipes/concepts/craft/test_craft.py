@@ -106,7 +106,7 @@ def test_the_colours_are_found_and_the_one_that_counts_is_important(run: Run, ph
 def test_it_resumes_and_starts_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run()
     (first.out / "images/component-001.png").unlink()
-    from recipes.concepts import craft_bank
+    from recipes.concepts.craft import bank as craft_bank
 
     with monkeypatch.context() as patched:
         patched.setattr(craft_bank, "concept_bank", None)  # the components are on disk
