@@ -26,7 +26,7 @@ GAMMA = (0.05, 0.001)
 """How fast the radius of the search shrinks and grows, at the start and at the end (Pintor et al. 2021, section 4)."""
 SCALINGS = 16
 """Factors that are tried of a continuous change until it survives rounding: doublings, then halves between two."""
-STEP = {"l2": (1.0, 1e-3), "linf": (10.0, 1e-2)}
+STEP = {"l2": (1.0, 1e-3), "linf": (1.0, 1e-2)}
 """Length of a step in L2, at the start and at the end."""
 
 
