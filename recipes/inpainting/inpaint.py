@@ -211,6 +211,7 @@ class Inpaint(PictureFields, UnitRecipe):
         from inverter.identity import no_network
         from objectives import known_pixels
         from recipes.inpainting.masks import depth
+        from recipes.inpainting.patches import with_detail
 
         pictures, masks = self._batch(context, units)
         if units[0].objective == ORIGINAL:
@@ -220,13 +221,17 @@ class Inpaint(PictureFields, UnitRecipe):
             return Given(known)
         names = [str(unit.image) for unit in units]
         score = objective = known_pixels(known, masks, names)
+        copied: Tensor | None = None
         if self._choice.name == DEEP_IMAGE and depth(masks[0]) > STROKE:  # a batch is of one kind
-            objective = known_pixels(self._completed(known, masks, names), masks + COPIED * (1 - masks), names)
+            copied = self._completed(known, masks, names)
+            objective = known_pixels(copied, masks + COPIED * (1 - masks), names)
         prior, stage = self._prior(known)
         model = no_network(context.model.device, known.shape[1])
-        return Problem(
-            objective, prior, score, [stage], finish=lambda restored: known + (1 - masks) * restored, model=model
-        )
+
+        def finish(restored: Tensor) -> Tensor:
+            return known + (1 - masks) * (restored if copied is None else with_detail(restored, copied))
+
+        return Problem(objective, prior, score, [stage], finish=finish, model=model)
 
     def _prior(self, known: Tensor) -> tuple[Prior, dict[str, Any]]:
         """The prior of a batch, and the settings with which it is optimised."""

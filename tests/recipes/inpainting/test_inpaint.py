@@ -335,6 +335,21 @@ def test_a_photograph_without_a_quarter_of_its_pixels_is_restored(photographs: T
     assert metrics["psnr"] >= 25
 
 
+def test_an_area_of_a_photograph_has_the_contrast_of_what_surrounds_it(photographs: Tensor, tmp_path: Path) -> None:
+    area, around = slice(48, 80), slice(32, 96)
+    save_mask(tmp_path / "mask.png", (128, 128), hole=(48, 48, 80, 80))
+    for index in (3, 11):
+        photo = tmp_path / f"{index}.png"
+        Image.fromarray((photographs[index] * 255).byte().permute(1, 2, 0).numpy()).save(photo)
+        report = Inpaint(
+            image=str(photo), mask=str(tmp_path / "mask.png"), steps=10, out=str(tmp_path / str(index))
+        ).run()
+        (restored,) = report.requested
+        grey = read_picture(str(report.out / restored.file)).mean(0)
+        inside, outside = (float(part.diff(dim=1).abs().mean()) for part in (grey[area, area], grey[around, around]))
+        assert inside > 0.4 * outside
+
+
 def test_another_prior_fills_the_hole_with_what_it_draws(tmp_path: Path) -> None:
     source = tmp_path / "decoder.py"
     source.write_text(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recipes.inpainting.patches import completed
+from recipes.inpainting.patches import completed, with_detail
 
 
 def texture(size: int = 48) -> Tensor:
@@ -37,6 +37,16 @@ def test_an_edge_is_continued_through_a_hole() -> None:
     picture = torch.zeros(1, 40, 40)
     picture[:, :, 19:] = 1
     assert torch.equal(complete(picture, hole(40)), picture)
+
+
+def test_a_soft_picture_gets_the_texture_of_an_example_and_keeps_its_own_colour() -> None:
+    soft = torch.tensor([0.3, 0.5, 0.7]).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    example = 0.5 + 0.1 * torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    result = with_detail(soft, example)
+    assert torch.allclose(result.mean((2, 3)), soft.mean((2, 3)), atol=0.02)
+    rough = [picture.diff(dim=3).abs().mean() for picture in (example, result)]
+    assert 0.9 < float(rough[1] / rough[0]) < 1.1
+    assert torch.allclose(with_detail(example, example), example.clamp(0, 1), atol=1e-6)
 
 
 def test_missing_pixels_have_no_influence_and_a_seed_decides() -> None:
