@@ -192,11 +192,12 @@ class DerivedCapture:
         self._reads = {read: layers.derived(read) for read in reads}
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
-        """Activations by address: see `Capture`."""
-        seen = self._capture(x)
+        """Activations by address, in the order in which the layers run: see `Capture`."""
         return {
-            read: seen[read] if found is None else self._layers.read(found, seen[found.base])
+            read: activation if found is None else self._layers.read(found, activation)
+            for layer, activation in self._capture(x).items()
             for read, found in self._reads.items()
+            if layer == (read if found is None else found.base)
         }
 
     @property

@@ -82,6 +82,12 @@ def test_a_pass_ends_at_its_layer(model: Model) -> None:
     assert model.with_directions({"sae": a_set()}).shapes(["3:sae"])["3:sae"] == (1, 12, 6, 6)
 
 
+@pytest.mark.parametrize("reads", [["3", "1", "3"], ["3:sae", "2", "3:sae.dot", "0", "3"]])
+def test_layers_come_in_the_order_in_which_they_run(model: Model, reads: list[str]) -> None:
+    found = list(model.with_directions({"sae": a_set()}).shapes(reads))
+    assert found == sorted(set(reads), key=lambda read: (read[0], reads.index(read)))
+
+
 def test_tokens_keep_their_names() -> None:
     layers = DerivedLayers({"sae": a_set(layer="blocks.6@cls"), "end": a_set(layer="")})
     assert layers.address("sae") == "blocks.6:sae@cls"
