@@ -24,6 +24,8 @@ LEVELS = 255
 """Steps of an 8-bit value: the change of a picture that is written is a multiple of 1 / LEVELS."""
 GAMMA = (0.05, 0.001)
 """How fast the radius of the search shrinks and grows, at the start and at the end (Pintor et al. 2021, section 4)."""
+SEEKING = 4
+"""How many times faster the radius grows until a first change is found."""
 SCALINGS = 16
 """Factors that are tried of a continuous change until it survives rounding: doublings, then halves between two."""
 STEP = {"l2": (1.0, 1e-3), "linf": (1.0, 1e-2)}
@@ -172,9 +174,9 @@ class _Search:
         dual = gradient.flatten(1).norm(p=2 if self.norm == "l2" else 1, dim=1).clamp(min=1e-12)
         guess = size - margin / dual
         inside = torch.minimum(self.radius, size) * (1 - gamma)
-        # Until a change is found, by as much as the goal is away if all were linear.
         wider = self.radius * (1 + gamma)
-        lost = torch.where(self.radius.isfinite(), torch.maximum(guess, wider), guess)
+        # At first as far as the goal is away if all were linear; then faster than later until a change is found.
+        lost = torch.where(self.radius.isfinite(), self.radius * (1 + SEEKING * gamma), guess)
         outside = torch.where(self.best.isfinite(), wider, lost)
         self.radius = torch.where(reached, inside, outside)
 
