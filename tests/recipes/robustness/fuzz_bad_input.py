@@ -68,15 +68,31 @@ COMMANDS = {
     "dream": f"{SMALL} --layer 0 --image good.png --octaves 1 --steps 1 --out OUT/dream.png",
     "layers": "--model nets.py:net --size 8 --device cpu",
     "statistics": "--images good.png --out OUT/statistics.json",
+    "compare": "--model nets.py:net --device cpu --size 8 --layer 0 --layer 1 --images many --warp hflip --out OUT",
+    "circuit": f"{SMALL} --size 8 --steps 1 --layer 4 --channels 0 --inputs 0 --out OUT",
+    "adversarial": "--model nets.py:net --device cpu --size 8 --steps 2 --image good.png --target any --out OUT",
+    "polysemantic": f"{SMALL} --size 8 --steps 1 --layer 1 --channels 0 --inputs 0 --images many --out OUT",
+    "concepts": f"{SMALL} --size 8 --steps 1 --layer 0 --positive many --negative many --runs 2 --out OUT",
+    "craft": f"{SMALL} --size 8 --steps 1 --layer 1 --images many --count 2 --designs 2 --crop 4 --out OUT",
+    "learn-directions": "--model nets.py:net --device cpu --size 8 --layer 0 --images many "
+    "--count 2 --k 1 --steps 2 --out OUT/sae.safetensors",
+    "figure": "done --out OUT/figure.png",
+    "sheet": "done --out OUT/sheet.png",
+    "table": "done",
+    "cite": "done",
     "run": "good.toml",
     "repeat": "done/manifest.json --unit 0/0",
 }
+READERS = ("figure", "sheet", "table", "cite")
+"""Commands that read a finished run."""
 FLAGS = """
     model weights normalize augment out steps size seed device precision batch-size learning-rate layer channels
     objective prior attempts class image code distance judge judge-weights mask missing images grid positions
     least layout neighbors distance whiten power count icon groups guide video zoom fps octaves octave-scale rate tile
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
-    squares
+    squares directions latents inputs outputs norm above among warp matches neighbourhood k gate held-out seeds positions
+    positive separator pooling runs significance crop designs patches others units columns column width like like-weight
+    natural natural-weight
 """.split()  # noqa: SIM905 - a list of words
 NOTES = re.compile(r"[\w-]+: \d+/\d+ |inverter: (?!.*\(see inverter --help\)$)")
 """Lines on standard error that are no errors: progress and warnings."""
@@ -226,9 +242,10 @@ def manifests(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
                 place[key] = draw(nested)
                 break
             place = place[key]
-    command = draw(st.sampled_from(["gallery", "repeat"]))
-    more = COMMANDS["gallery"].split() if command == "gallery" else ["OUT/manifest.json", "--unit", "0/0"]
-    return "OUT/manifest.json", json.dumps(data).encode(), [command, *more]
+    command = draw(st.sampled_from(["gallery", "repeat", "figure", "sheet", "table", "cite"]))
+    more = {"gallery": COMMANDS["gallery"].split(), "repeat": ["OUT/manifest.json", "--unit", "0/0"]}
+    more |= {reader: COMMANDS[reader].replace("done", "OUT/manifest.json").split() for reader in READERS}
+    return "OUT/manifest.json", json.dumps(data).encode(), [command, *more[command]]
 
 
 def paths(folder: Path) -> set[str]:
@@ -253,6 +270,9 @@ def prepare() -> None:
     Path("nets.py").write_text(NET)
     Image.new("RGB", (8, 8), (200, 90, 30)).save("good.png")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)).save("large.png")
+    Path("many").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(1).integers(0, 256, (10, 9, 8, 3), dtype=np.uint8)):
+        Image.fromarray(pixels).save(f"many/{number}.png")
     Path(CURRENT).touch()
     Path("good.toml").write_text("model = 'nets.py:net'\nlayer = '0'\nsize = 8\nsteps = 1\nout = 'OUT'\n")
     model = load_model("nets.py:net", device="cpu")
