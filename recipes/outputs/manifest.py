@@ -165,6 +165,8 @@ class Manifest:
         try:
             data = json.loads(path.read_bytes())
             units = [Record.load(unit) for unit in data["units"]]
+            if not isinstance(data["recipe"], str):
+                raise BadType(f"recipe is {data['recipe']!r}")
             return cls(
                 recipe=data["recipe"],
                 settings=dict(data["settings"]),

@@ -90,7 +90,7 @@ FLAGS = """
     objective prior attempts class image code distance judge judge-weights mask missing images grid positions
     least layout neighbors distance whiten power count icon groups guide video zoom fps octaves octave-scale rate tile
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
-    squares directions latents inputs outputs norm above among warp matches neighbourhood k gate held-out seeds positions
+    squares directions latents inputs outputs norm above among warp matches neighbourhood k gate held-out seeds
     positive separator pooling runs significance crop designs patches others units columns column width like like-weight
     natural natural-weight
 """.split()  # noqa: SIM905 - a list of words
