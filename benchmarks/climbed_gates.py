@@ -13,9 +13,9 @@ import argparse
 import json
 from unittest.mock import patch
 
+from common import spread_out
 from torch import Tensor
 
-from benchmarks.common import spread_out
 from inverter import Directions, Settings, load_model, optimize
 from inverter.ascent.climbed_gates import ClimbedGates
 from inverter.patches import reads_patches
