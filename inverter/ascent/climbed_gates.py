@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from inverter.ascent.switched_mode import SwitchedMode
 from inverter.directions.gates import gated
 
 
@@ -27,7 +27,7 @@ class _Climbed(torch.autograd.Function):
         return torch.where(open, gradient, gradient.clamp(max=0)), None
 
 
-class ClimbedGates(TorchFunctionMode):
+class ClimbedGates(SwitchedMode):
     """A context in which ascent on a latent of directions climbs its preactivation where its gate is closed.
 
     A latent of a sparse autoencoder is off at most places of a picture, on the start picture often at all, and has no
@@ -44,19 +44,6 @@ class ClimbedGates(TorchFunctionMode):
         >>> loss.item(), torch.autograd.grad(loss, x)[0].tolist()
         (-2.0, [-1.0, -1.0])
     """
-
-    def __init__(self, on: bool = True) -> None:
-        super().__init__()
-        self.on = on
-
-    def __enter__(self) -> ClimbedGates:
-        if self.on:
-            super().__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self.on:
-            super().__exit__(*exception)
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from inverter.ascent.relu_spellings import function_name
+from inverter.ascent.switched_mode import SwitchedMode
 
 DIPS: Final = {"gelu": -0.7518, "silu": -1.2785, "mish": -1.1925, "hardswish": -1.5}
 """Functions that rise to 0 again towards minus infinity, and where they are lowest."""
 
 
-class Lift(TorchFunctionMode):
+class Lift(SwitchedMode):
     """A context in which ascent on the output of a GELU (SiLU, Mish, Hardswish) raises its input also below the dip.
 
     Far below 0 these functions fall with their input. If a unit's input starts there, ascent leads it to minus
@@ -41,19 +41,9 @@ class Lift(TorchFunctionMode):
     """
 
     def __init__(self, on: bool = True) -> None:
-        super().__init__()
-        self.on = on
+        super().__init__(on)
         self.inactive: Tensor | None = None
         self.found = 0
-
-    def __enter__(self) -> Lift:
-        if self.on:
-            super().__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self.on:
-            super().__exit__(*exception)
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None

@@ -27,7 +27,7 @@ def render_adversarial(manifest: Mapping[str, Any]) -> str:
     """
     view, units = ManifestView(manifest), [shown(unit) for unit in manifest.get("units") or []]
     made = [unit["metrics"] for unit in units if unit.get("objective") != ORIGINAL]
-    shape, notices = view.shape, view.notices("picture")
+    notices = view.notices("picture")
     if missed := sum(not metrics.get("reached") for metrics in made):
         notices.append(f"{missed:,} of {len(made):,} changes did not reach their goal; each is marked.")
     return render_page(
@@ -44,5 +44,5 @@ def render_adversarial(manifest: Mapping[str, Any]) -> str:
             *view.weights(),
         ],
         notices=notices,
-        data={"aspect": shape[1] / shape[0] if shape else 1, "table": view.rows, "images": by_picture(units)},
+        data={"aspect": view.aspect, "table": view.rows, "images": by_picture(units)},
     )

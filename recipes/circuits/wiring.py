@@ -17,7 +17,6 @@ from recipes.circuits.weights import Path, expanded_weights, linearity
 from recipes.options.names import OUTPUT_LAYER, address
 
 if TYPE_CHECKING:
-    from recipes.circuits.circuit import Method
     from recipes.gallery.dataset_examples import DatasetExamples
 
 PATCHES = 8
@@ -36,14 +35,14 @@ class Wiring:
 
     Args:
         model: the network.
-        method: see `recipes.circuits.circuit.Method`.
+        method: weights, attribution, or auto: weights where the path is nearly linear.
         count: connections of each sign.
         size: (height, width) of the pictures in pixels.
         examples: the responses of all layers to a set of pictures; None without one.
     """
 
     def __init__(
-        self, model: Model, method: Method, count: int, size: tuple[int, int], examples: DatasetExamples | None
+        self, model: Model, method: str, count: int, size: tuple[int, int], examples: DatasetExamples | None
     ) -> None:
         self.model, self.method, self.count, self.size, self.examples = model, method, count, size, examples
 
