@@ -6,9 +6,9 @@ import { announce, duration, element, number } from "./dom.js";
 export function showConnection(events, banner) {
   const show = (...content) => { banner.replaceChildren(...content); banner.hidden = false; };
   events.on("lost", ({ seconds }) => show(
-    `The connection to the server is lost. Trying again in ${duration(seconds)}; if it was stopped, start it again in its terminal. `,
+    `The connection to the server is lost. Trying again in ${duration(seconds)}. If it was stopped, start it again and open the link that it prints. `,
     element("button", { type: "button", class: "small", onclick: () => events.retry() }, "Try now")));
-  events.on("refused", () => show("The server was started again and does not know this browser: open the new link that it printed in its terminal."));
+  events.on("refused", () => show("The server was started again and does not know this browser any more: open the new link that it printed in its terminal, here or in another tab."));
   events.on("back", () => { banner.hidden = true; announce("connected again"); });
 }
 

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { debounced } from "./dom.js";
 
 const PAUSE = 100; // milliseconds without a change before a report
+const MOST = 300; // units of a report; more than a screen holds
 
 export class Demands {
   #observer = new IntersectionObserver((entries) => this.#onSeen(entries), { rootMargin: "120px 0px" });
@@ -41,7 +42,7 @@ export class Demands {
     const layers = [...this.#changed].map((layer) => [layer, inOrder(this.#visible.get(layer) ?? new Set())]);
     this.#changed.clear();
     layers.sort(([, a], [, b]) => (a[0] && b[0] ? -orderOf(a[0], b[0]) : a.length - b.length));
-    for (const [layer, nodes] of layers) this.#post(layer, nodes.map((node) => this.#units.get(node).channel));
+    for (const [layer, nodes] of layers) this.#post(layer, nodes.slice(0, MOST).map((node) => this.#units.get(node).channel));
   }
 
   #post(layer, channels) {

@@ -38,7 +38,8 @@ class Dictionary {
     return element("div", { class: "two-columns even" },
       element("div", { class: "exhibit" }, this.board, element("p", { class: "hint" }, "Point at what interests you: click, drag, or use the arrow keys."), choose.node),
       element("div", { class: "aside" }, element("section", { "aria-label": "What the layer sees at this position" },
-        element("h2", {}, "What the layer sees there"), this.position, this.picture.node, this.progress.node, element("h3", {}, "Strongest units"), this.units), this.copies.node));
+        element("h2", {}, "What the layer sees there"), this.position, this.progress.node,
+        element("div", { class: "seen" }, this.picture.node, element("div", {}, element("h3", {}, "Strongest units there"), this.units))), this.copies.node));
   }
 
   /** Keep the place in the photograph when the grid changes. */

@@ -43,13 +43,14 @@ export class Events {
     return this.#opened;
   }
 
-  #onLost() {
+  /** Try again after a pause; also if the server refused, since its new link may be opened in another tab. */
+  #onLost(refused = false) {
     this.#source?.close();
     this.#source = null;
     this.#lost = true;
     const seconds = PAUSES[Math.min(this.#attempt++, PAUSES.length - 1)];
     this.#timer = setTimeout(() => this.retry(), seconds * 1000);
-    this.#tell("lost", { seconds });
+    if (!refused) this.#tell("lost", { seconds });
   }
 
   /** Ask the server whether it is there and knows this browser; then connect again. */
@@ -58,8 +59,8 @@ export class Events {
     try {
       await api.network();
     } catch (error) {
-      if (error.status === 401) return this.#tell("refused", { message: error.message });
-      return this.#onLost();
+      if (error.status === 401) this.#tell("refused");
+      return this.#onLost(error.status === 401);
     }
     return this.connect();
   }

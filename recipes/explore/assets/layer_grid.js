@@ -26,6 +26,7 @@ class LayerGrid {
   #made = new Set();
   #count = element("p", { class: "count" });
   #empty = element("p", { class: "hint", hidden: true });
+  #percentages = element("p", { class: "hint", hidden: true }, "Percentages: the share of the photographs that activate the unit less than its picture does.");
   #grid = element("ol", { class: "grid" });
 
   constructor(app, layer, options) {
@@ -36,7 +37,7 @@ class LayerGrid {
     this.order.addEventListener("change", () => this.#arrange());
     this.#grid.setAttribute("aria-label", `Units of ${layer.address}`);
     this.node = element("div", { class: "layer" }, this.#header(),
-      element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#empty, this.#grid);
+      element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#percentages, this.#empty, this.#grid);
     walkable(this.#grid, "a.tile-link");
     this.#endings.push(app.events.on("unit", (unit) => this.#onUnit(unit)), app.events.on("back", () => this.#onBack()));
     this.ready = this.#fill();
@@ -61,6 +62,7 @@ class LayerGrid {
       this.#grid.replaceChildren(...this.#tiles.map(({ item }) => item));
       if (this.#tiles[0]) this.#tiles[0].node.tabIndex = 0;
       this.#made = new Set(units.filter((unit) => unit.status).map(({ channel }) => channel));
+      this.#percentages.hidden = !units.some(({ percentile }) => Number.isFinite(percentile));
       this.#arrange();
     } catch (error) {
       this.#empty.hidden = false;

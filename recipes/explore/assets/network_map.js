@@ -25,9 +25,9 @@ class NetworkMap {
     this.node = element("div", { class: "map" },
       element("header", { class: "intro" },
         element("h1", {}, network.title),
-        element("p", { class: "lead" }, `What does each of this network’s ${number(this.#unitCount())} units look for? Here it is drawn, from the first layer to the last. Every picture is made from noise until one unit responds as strongly as possible. Pictures appear while you look; open a layer to see all of its units.`),
-        this.#facts()),
-      photoDrop(app),
+        element("p", { class: "lead" }, `What does each of this network’s ${number(this.#unitCount())} units look for? Each picture starts as noise and is changed until its unit responds as strongly as possible. Pictures are made while you look: open a layer to see all of its units.`),
+        this.#facts(),
+        photoDrop()),
       element("ol", { class: "stages", "aria-label": "Stages, from the input to the classes" }, this.#input(), ...network.path.map((layer) => this.#stage(layer))),
       this.#allLayers());
     this.#endings.push(app.events.on("back", () => this.#demands.repeat()));
@@ -61,7 +61,7 @@ class NetworkMap {
         fieldDrawing(layer, network.input),
         element("div", {},
           element("h2", {}, element("a", { href: link }, layer.address)),
-          element("p", {}, [shapeText(layer), fieldText(layer, network.input)].join(" · ")))),
+          element("p", {}, shapeText(layer)), element("p", {}, fieldText(layer, network.input)))),
       strip,
       element("a", { class: "more", href: link, "aria-label": `All ${what} of ${layer.address}` }, element("span", {}, `All ${what}`), element("span", { "aria-hidden": "true" }, "→")));
     this.#fill(layer, strip);

@@ -54,7 +54,8 @@ export class Optimisation {
   }
 }
 
-const sideOf = (size) => (Array.isArray(size) ? Math.max(...size) : size);
+/** The longer side of a size: 224, "160x224". */
+const sideOf = (size) => Math.max(...String(size).split("x").map(Number));
 
 function parsed(text, like) {
   if (typeof like === "number") return Number.isFinite(Number(text)) ? Number(text) : like;

@@ -31,7 +31,7 @@ class PhotoView {
     this.node = element("div", { class: "view photo-view" },
       element("header", { class: "view-header" },
         element("nav", { class: "crumbs", "aria-label": "Where you are" }, element("a", { href: "#/" }, "Network"), element("span", { "aria-hidden": "true" }, "›"), element("span", { "aria-current": "page" }, "Photograph")),
-        element("div", { class: "titled" }, element("h1", {}, "Photograph"), this.guesses)),
+        element("div", { class: "titled" }, element("h1", {}, "Photograph"), element("div", { class: "taken-for" }, element("span", { class: "hint" }, "taken for"), this.guesses))),
       element("nav", { class: "tabs", "aria-label": "What to do with it" }, ...Object.entries(TABS).map(([name, [title]]) =>
         element("a", { href: linkTo(["photo", id, name]), "aria-current": name === tab ? "page" : null }, title))),
       this.body);

@@ -44,7 +44,7 @@ async function open(file, say) {
 
 /** The zone of the first view. */
 export function photoDrop() {
-  const words = element("span", { class: "drop-words" }, element("b", {}, "Drop a photograph"), " or choose one: see what the network sees in it");
+  const words = element("span", { class: "drop-words" }, element("b", {}, "Drop a photograph"), " or choose one, to see what the network sees in it");
   const message = element("p", { class: "drop-message", role: "status", hidden: true });
   const say = (text, failed) => {
     message.textContent = text;
