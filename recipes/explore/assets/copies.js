@@ -22,7 +22,7 @@ async function toClipboard(text) {
 }
 
 export class Copies {
-  #code = element("pre", { tabindex: "0", "aria-label": "Code of this view", hidden: true });
+  #code = element("pre", { tabindex: "0", role: "group", "aria-label": "Code of this view", hidden: true });
   #files = element("div", { class: "buttons" });
   #buttons;
 

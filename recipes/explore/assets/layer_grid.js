@@ -82,15 +82,14 @@ class LayerGrid {
   /** Show the units that fit the filter, in the chosen order. */
   #arrange() {
     const fits = filterOf(this.filter.value);
-    const shown = this.#tiles.filter((tile) => fits(tile.record));
-    for (const tile of this.#tiles) tile.item.hidden = true;
-    for (const tile of shown) tile.item.hidden = false;
+    const shown = new Set(this.#tiles.filter((tile) => fits(tile.record)));
+    for (const tile of this.#tiles) tile.item.hidden = !shown.has(tile);
     const order = ORDERS[this.order.value];
     const sorted = this.order.value === "number" ? this.#tiles : [...this.#tiles].sort((a, b) => order(a.record, b.record) || a.record.channel - b.record.channel);
     if (sorted.some((tile, index) => this.#grid.children[index] !== tile.item)) this.#grid.append(...sorted.map(({ item }) => item));
-    this.#empty.hidden = shown.length > 0;
+    this.#empty.hidden = shown.size > 0;
     this.#empty.textContent = "No unit of this layer has such a number or name. Try 3, 40-60, or a part of a name.";
-    this.#sayCount(shown.length);
+    this.#sayCount(shown.size);
     replaceAddress(["layer", this.layer.address], { show: this.filter.value.trim(), order: this.order.value === "number" ? null : this.order.value });
   }
 
