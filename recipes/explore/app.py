@@ -42,10 +42,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @cache
 def assets() -> dict[str, tuple[bytes, str]]:
-    """The page's own files: name -> content and media type. Nothing else is served by name."""
-    folder = resources.files("recipes.explore") / "assets"
+    """The page's own files, and the style that all pages share: name -> content and media type; no others by name."""
+    own = (resources.files("recipes.explore") / "assets").iterdir()
     found = {}
-    for file in folder.iterdir():
+    for file in (*own, resources.files("recipes.pages") / "assets" / "page.css"):
         if (kind := TYPES.get("." + file.name.rpartition(".")[2])) is not None:
             found[file.name] = file.read_bytes(), f"{kind}; charset=utf-8"
     return found

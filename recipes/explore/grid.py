@@ -109,7 +109,7 @@ class Grid:
             return len({unit for demand in self._demands.values() for unit in demand.units} - self.finished.keys())
 
     def show(self, page: str, layer: str, channels: Sequence[int]) -> None:
-        """A page says which units it shows; they are made next.
+        """A page says which units of a layer it shows; they are made next, those of its other layers after them.
 
         Args:
             page: its id.
@@ -124,7 +124,9 @@ class Grid:
             raise BadInput(f"layer {layer!r} has {count} channels, from 0 to {count - 1}; got {bad[0]}")
         with self._changed:
             demand = self._demands.setdefault(page, _Demand())
-            demand.units, demand.asked = {(layer, channel): None for channel in channels}, time.monotonic()
+            others = {unit: None for unit in demand.units if unit[0] != layer}
+            demand.units = {(layer, channel): None for channel in channels} | others
+            demand.asked = time.monotonic()
             self._changed.notify_all()
 
     def forget(self, page: str) -> None:
