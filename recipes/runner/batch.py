@@ -24,6 +24,11 @@ from recipes.runner.units import Given, Problem, Unit
 GREY = 2 / 255
 """A picture whose values differ by less than this has never left grey."""
 
+ImagesCallback = Callable[[int, int, Callable[[], Tensor]], None]
+"""Called after every step of a batch: with the number of steps done, the number of all, and a function that returns the
+pictures as they are now, as they are optimised (before `Problem.finish`): (B, C, H, W) in [0, 1] on the CPU. It is
+called in the callback, if at all."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -49,6 +54,7 @@ def make(
     model: Model,
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
+    on_images: ImagesCallback | None = None,
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -62,14 +68,16 @@ def make(
         measure: False leaves out the recipe's metrics.
         model: the network in this process.
         units: of the batch.
-        on_progress: called after every step with the share of the batch that is done, in [0, 1].
+        on_progress: called after every step with the share of the batch that is done, in [0, 1]. An exception in it, or
+            in `on_images`, ends the batch.
+        on_images: called after every step with the pictures as they are; not for pictures that exist already.
 
     Returns:
         The finished pictures with their records.
     """
     recipe = cast(UnitPlan, context.recipe)
     with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(recipe, context.at(model), settings, measure, model, units, on_progress)
+        return _made(recipe, context.at(model), settings, measure, model, units, on_progress, on_images)
 
 
 def _made(
@@ -80,6 +88,7 @@ def _made(
     model: Model,
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
+    on_images: ImagesCallback | None,
 ) -> Finished:
     work, count = recipe.completed(context, recipe.problem(context, units)), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
@@ -88,12 +97,12 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress, on_images)
         if places := _silent(units, outcomes):
             again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(context, other, model, again, len(places), _unreported)
+            rivals = _optimised(context, other, model, again, len(places), lambda _share: on_progress(1.0))
             for place, image, written, outcome in zip(places, *rivals, strict=True):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
@@ -112,6 +121,7 @@ def _optimised(
     work: Problem,
     count: int,
     on_progress: Callable[[float], None],
+    on_images: ImagesCallback | None = None,
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
     network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
@@ -119,8 +129,9 @@ def _optimised(
     steps, seconds, status, loop = 0, 0.0, [OK] * count, None
     levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
+    shown = None if on_images is None else _Shown(on_images, total, count)
     for stage in stages:
-        report = partial(_report, on_progress, steps / total, stage.steps / total)
+        report = partial(_report, on_progress, steps / total, stage.steps / total, shown, steps)
         result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report, context.graphs)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
@@ -154,14 +165,43 @@ def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
     ]
 
 
-def _unreported(_share: float) -> None:
-    """The second attempt of a few silent units, after its batch is reported as done."""
-
-
-def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
+def _report(
+    on_progress: Callable[[float], None], before: float, share: float, shown: _Shown | None, steps: int, at: Progress
+) -> None:
     """Reports a step of one of several stages, which has this share of the work, as a step of all of them."""
     together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
     on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
+    if shown is not None:
+        shown.report(steps + at.step, at)
+
+
+@dataclass(eq=False)
+class _Shown:
+    """The pictures of a batch while they are made, also where memory does not suffice for all of them at once.
+
+    Attributes:
+        on_images: see `make`.
+        steps: of all stages.
+        count: pictures in the batch.
+        latest: the pictures as they were last read.
+    """
+
+    on_images: ImagesCallback
+    steps: int
+    count: int
+    latest: Tensor | None = None
+
+    def report(self, step: int, at: Progress) -> None:
+        self.on_images(step, self.steps, partial(self._read, at))
+
+    def _read(self, at: Progress) -> Tensor:
+        part = at.images
+        if len(part) < self.count:
+            if self.latest is None:
+                self.latest = part.new_full((self.count, *part.shape[1:]), 0.5)
+            self.latest[at.done : at.done + len(part)] = part
+            part = self.latest.clone()
+        return part
 
 
 @dataclass(frozen=True)

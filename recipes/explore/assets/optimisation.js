@@ -1,0 +1,63 @@
+// The settings of an optimisation, as sliders and menus. Only those that differ from the recipe's own are handed on.
+
+import { element } from "./dom.js";
+import { menu, slider, toggle } from "./sliders.js";
+
+const STEPS = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
+const SIZES = [64, 96, 128, 160, 192, 224, 256, 320, 384, 512];
+
+const withDefault = (values, value) => [...new Set([...values, value])].filter(Number.isFinite).sort((a, b) => a - b);
+
+export class Optimisation {
+  #values;
+  #network;
+
+  /**
+   * @param {Network} network its options say what there is.
+   * @param {URLSearchParams} given settings of the view's address.
+   * @param {(settings: object) => void} onChange
+   * @param {object} extra further controls: {name: {control, value}} as {name: [make, default]}.
+   */
+  constructor(network, given, onChange, extra = {}) {
+    const { defaults } = network.options;
+    this.#network = network;
+    this.defaults = { steps: defaults.steps, size: sideOf(defaults.size), prior: defaults.prior, augment: defaults.augment, seed: 0, natural: false,
+      ...Object.fromEntries(Object.entries(extra).map(([name, { value }]) => [name, value])) };
+    this.#values = { ...this.defaults };
+    for (const [name, text] of given) if (name in this.defaults) this.#values[name] = parsed(text, this.defaults[name]);
+    this.onChange = onChange;
+    this.node = element("form", { class: "optimisation", onsubmit: (event) => event.preventDefault() },
+      ...Object.entries(extra).map(([name, { make }]) => make(this.#values[name], (value) => this.#set(name, value)).node), ...this.#controls());
+  }
+
+  #controls() {
+    const { options, natural } = this.#network;
+    const at = (name) => ({ value: this.#values[name], onInput: (value) => this.#set(name, value) });
+    return [
+      slider({ label: "Steps", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
+      slider({ label: "Size", values: withDefault(SIZES, this.defaults.size), format: (side) => `${side} px`, ...at("size") }).node,
+      menu({ label: "Prior", choices: options.priors, ...at("prior") }).node,
+      menu({ label: "Random transforms", choices: options.augment, ...at("augment") }).node,
+      slider({ label: "Start", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
+      natural ? toggle({ label: "Statistics of natural images", hint: "draws the picture towards what photographs look like", ...at("natural") }).node : null,
+    ].filter(Boolean);
+  }
+
+  #set(name, value) {
+    this.#values[name] = value;
+    this.onChange(this.settings);
+  }
+
+  /** Those that differ from the recipe's defaults. */
+  get settings() {
+    return Object.fromEntries(Object.entries(this.#values).filter(([name, value]) => value !== this.defaults[name]));
+  }
+}
+
+/** The longer side of a size: 224, "160x224". */
+const sideOf = (size) => Math.max(...String(size).split("x").map(Number));
+
+function parsed(text, like) {
+  if (typeof like === "number") return Number.isFinite(Number(text)) ? Number(text) : like;
+  return typeof like === "boolean" ? text === "true" : text;
+}
