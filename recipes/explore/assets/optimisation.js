@@ -11,6 +11,7 @@ const withDefault = (values, value) => [...new Set([...values, value])].filter(N
 export class Optimisation {
   #values;
   #network;
+  #reset;
 
   /**
    * @param {Network} network its options say what there is.
@@ -25,9 +26,23 @@ export class Optimisation {
       ...Object.fromEntries(Object.entries(extra).map(([name, { value }]) => [name, value])) };
     this.#values = { ...this.defaults };
     for (const [name, text] of given) if (name in this.defaults) this.#values[name] = parsed(text, this.defaults[name]);
-    this.onChange = onChange;
-    this.node = element("form", { class: "optimisation", onsubmit: (event) => event.preventDefault() },
-      ...Object.entries(extra).map(([name, { make }]) => make(this.#values[name], (value) => this.#set(name, value)).node), ...this.#controls());
+    Object.assign(this, { onChange, extra });
+    this.node = element("form", { class: "optimisation", onsubmit: (event) => event.preventDefault() });
+    this.#reset = element("button", { type: "button", class: "small", onclick: () => this.#restore() }, "Back to the usual settings");
+    this.#build();
+  }
+
+  #build() {
+    const extra = Object.entries(this.extra).map(([name, { make }]) => make(this.#values[name], (value) => this.#set(name, value)).node);
+    this.node.replaceChildren(...extra, ...this.#controls(), this.#reset);
+    this.#reset.hidden = !Object.keys(this.settings).length;
+  }
+
+  #restore() {
+    this.#values = { ...this.defaults };
+    this.#build();
+    this.node.querySelector("input, select").focus();
+    this.onChange(this.settings);
   }
 
   #controls() {
@@ -45,6 +60,7 @@ export class Optimisation {
 
   #set(name, value) {
     this.#values[name] = value;
+    this.#reset.hidden = !Object.keys(this.settings).length;
     this.onChange(this.settings);
   }
 
