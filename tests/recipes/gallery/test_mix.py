@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from inverter import Model, load_model
+from inverter import InverterError, Model, load_model
 from recipes import Mix
 from recipes.gallery.terms import LARGEST, Term, reached
 from recipes.runner.report import Report
@@ -68,7 +68,7 @@ def test_a_term_is_read_as_it_is_written(layer: str, which: str, weight: float) 
     ],
 )
 def test_a_bad_term_is_refused_with_what_was_given(tiny: Model, tmp_path: Path, terms: list[Any], says: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(InverterError) as caught:
         mix(tiny, tmp_path / "out", *terms)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -140,12 +140,11 @@ def test_a_picture_shows_both_units_and_avoids_one_below_zero(tmp_path: Path) ->
     model = load_model("builtin", device="cpu")
     units = [f"features.stage3/{channel}" for channel in (3, 17)]
     shares = {}
-    for weights in ((1, 0), (1, 1), (1, -1), (0, 1)):
+    for weights in ((1, 0), (1, 1), (1, -1)):
         terms = [f"{unit}={weight}" for unit, weight in zip(units, weights, strict=True)]
-        report = mix(model, tmp_path / str(weights), *terms, size=64, steps=24)
+        report = mix(model, tmp_path / str(weights), *terms, size=64, steps=16)
         shares[weights] = [term["share"] for term in terms_of(report)]
     assert min(shares[1, 1]) > 0.4
     assert shares[1, 0][1] < shares[1, 1][1]
-    assert shares[0, 1][0] < shares[1, 1][0]
     assert shares[1, -1][1] < min(0.1, shares[1, 0][1] + 0.01)
     assert shares[1, -1][0] > 0.5
