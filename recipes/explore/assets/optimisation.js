@@ -49,11 +49,11 @@ export class Optimisation {
     const { options, natural } = this.#network;
     const at = (name) => ({ value: this.#values[name], onInput: (value) => this.#set(name, value) });
     return [
-      slider({ label: "Steps", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
+      slider({ label: "Steps", hint: "more steps: clearer, and slower", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
       slider({ label: "Size", values: withDefault(SIZES, this.defaults.size), format: (side) => `${side} px`, ...at("size") }).node,
-      menu({ label: "Prior", choices: options.priors, ...at("prior") }).node,
-      menu({ label: "Random transforms", choices: options.augment, ...at("augment") }).node,
-      slider({ label: "Start", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
+      menu({ label: "Prior", hint: "how the picture is represented while it is made", choices: options.priors, ...at("prior") }).node,
+      menu({ label: "Random transforms", hint: "shifts, zooms and turns while it is made; without them pictures look like noise", choices: options.augment, ...at("augment") }).node,
+      slider({ label: "Start", hint: "another noise leads to another picture of the same unit", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
       natural ? toggle({ label: "Statistics of natural images", hint: "draws the picture towards what photographs look like", ...at("natural") }).node : null,
     ].filter(Boolean);
   }

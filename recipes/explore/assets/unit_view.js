@@ -17,7 +17,7 @@ export function unitView(app, layer, channel, options) {
   return new UnitView(app, layer, channel, options);
 }
 
-/** What else a unit's picture can be asked for, next to the settings of every optimisation. */
+/** What a unit's picture has next to the settings of every optimisation. */
 function unitControls(network, layer) {
   const kinds = network.options.objectives.filter((name) => (network.hasClasses(layer) ? true : !["logit", "softmax"].includes(name)) && (layer.kind !== "vector" || name !== "neuron"));
   return {

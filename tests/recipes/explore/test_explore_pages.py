@@ -45,12 +45,12 @@ class Server:
         assert self.link in self.process.stdout.readline()
 
     def kill(self) -> None:
-        """Ends it without a chance to say goodbye."""
+        """Ends it at once."""
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
 
 
-class Seen:
+class OpenPage:
     """An open page, and what its console said."""
 
     def __init__(self, page: Page) -> None:
@@ -86,13 +86,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Seen]]:
+def visit(browser: Browser, server: Server) -> Iterator[Callable[..., OpenPage]]:
     """Opens the server's pages; at the end requires that the console is empty and that no other address was fetched."""
-    visits: list[Seen] = []
+    visits: list[OpenPage] = []
 
-    def open_page(fragment: str = "", link: str = server.link, **options: Any) -> Seen:
+    def open_page(fragment: str = "", link: str = server.link, **options: Any) -> OpenPage:
         context = browser.new_context(**options)
-        seen = Seen(context.new_page())
+        seen = OpenPage(context.new_page())
         visits.append(seen)
         seen.page.goto(link)
         if fragment:
@@ -109,7 +109,7 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Seen]]:
 FINISHED = "img[src^='/files/']"
 
 
-def drop(seen: Seen, name: str = "cat.jpg", content: bytes | None = None) -> None:
+def drop(seen: OpenPage, name: str = "cat.jpg", content: bytes | None = None) -> None:
     """Drops a file on the first view, as the file manager does."""
     content = (PICTURES / "cat.jpg").read_bytes() if content is None else content
     seen.page.evaluate(
@@ -125,7 +125,7 @@ def drop(seen: Seen, name: str = "cat.jpg", content: bytes | None = None) -> Non
     )
 
 
-def test_the_first_view_shows_the_network_and_fills_itself(visit: Callable[..., Seen]) -> None:
+def test_the_first_view_shows_the_network_and_fills_itself(visit: Callable[..., OpenPage]) -> None:
     seen = visit()
     page = seen.page
     expect(page.locator("h1")).to_have_text("builtin")
@@ -137,7 +137,7 @@ def test_the_first_view_shows_the_network_and_fills_itself(visit: Callable[..., 
     expect(stages.nth(1).locator(FINISHED).first).to_be_visible()
 
 
-def test_a_layer_makes_what_is_scrolled_to(visit: Callable[..., Seen]) -> None:
+def test_a_layer_makes_what_is_scrolled_to(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/layer/features.stage4")
     tiles = seen.page.locator(".grid li")
     expect(tiles).to_have_count(256)
@@ -150,7 +150,7 @@ def test_a_layer_makes_what_is_scrolled_to(visit: Callable[..., Seen]) -> None:
     assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=1)
 
 
-def test_keys_lead_through_the_network(visit: Callable[..., Seen]) -> None:
+def test_keys_lead_through_the_network(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/layer/features.stem")
     page = seen.page
     page.locator(".grid a[tabindex='0']").focus()
@@ -181,7 +181,7 @@ def test_keys_lead_through_the_network(visit: Callable[..., Seen]) -> None:
     expect(page.locator("h1")).to_contain_text("Unit 17 of features.stage2")
 
 
-def test_two_units_are_mixed_and_the_picture_follows_the_slider(visit: Callable[..., Seen]) -> None:
+def test_two_units_are_mixed_and_the_picture_follows_the_slider(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/mix/features.stage2/3=1")
     page = seen.page
     picture = page.locator(".pictures .large")
@@ -204,7 +204,7 @@ def test_two_units_are_mixed_and_the_picture_follows_the_slider(visit: Callable[
     expect(page.locator(".term")).to_have_count(1)
 
 
-def test_a_unit_is_made_differently_and_can_be_taken_along(visit: Callable[..., Seen]) -> None:
+def test_a_unit_is_made_differently_and_can_be_taken_along(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/unit/features.stage1/7")
     page = seen.page
     expect(page.locator(".pictures").locator(FINISHED)).to_be_visible()
@@ -220,7 +220,7 @@ def test_a_unit_is_made_differently_and_can_be_taken_along(visit: Callable[..., 
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_photo_is_dropped_and_read_in_every_way(visit: Callable[..., Seen]) -> None:
+def test_a_photo_is_dropped_and_read_in_every_way(visit: Callable[..., OpenPage]) -> None:
     seen = visit()
     page = seen.page
     expect(page.locator(".drop")).to_be_visible()
@@ -243,7 +243,7 @@ def test_a_photo_is_dropped_and_read_in_every_way(visit: Callable[..., Seen]) ->
     assert "photograph" in page.title()
 
 
-def test_a_hostile_file_is_refused_in_one_line_of_text(visit: Callable[..., Seen]) -> None:
+def test_a_hostile_file_is_refused_in_one_line_of_text(visit: Callable[..., OpenPage]) -> None:
     seen = visit()
     expect(seen.page.locator(".drop")).to_be_visible()
     drop(seen, "<img src=x onerror=window.hacked=1>\"'/../../etc/passwd.jpg", b"no picture at all")
@@ -253,7 +253,7 @@ def test_a_hostile_file_is_refused_in_one_line_of_text(visit: Callable[..., Seen
     assert seen.page.evaluate("window.hacked") is None
 
 
-def test_a_reload_in_the_middle_of_a_run_shows_it_again(visit: Callable[..., Seen]) -> None:
+def test_a_reload_in_the_middle_of_a_run_shows_it_again(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/unit/features.stage2/9?steps=512")
     page = seen.page
     expect(page.locator(".progress-line")).to_contain_text(re.compile(r"step \d+ of 512"))
@@ -263,7 +263,7 @@ def test_a_reload_in_the_middle_of_a_run_shows_it_again(visit: Callable[..., See
     expect(page.locator(".exhibit .progress-line")).to_be_hidden()
 
 
-def test_two_pages_at_once_are_both_served(visit: Callable[..., Seen]) -> None:
+def test_two_pages_at_once_are_both_served(visit: Callable[..., OpenPage]) -> None:
     first, second = visit("#/layer/features.pool3"), visit("#/layer/features.stage3")
     for seen in (first, second):
         expect(seen.page.locator(".grid li").nth(1).locator(FINISHED)).to_be_visible()
@@ -279,7 +279,7 @@ def test_a_wrong_token_opens_no_page(browser: Browser, server: Server) -> None:
     context.close()
 
 
-def test_no_view_has_violations_or_is_wider_than_a_phone(visit: Callable[..., Seen]) -> None:
+def test_no_view_has_violations_or_is_wider_than_a_phone(visit: Callable[..., OpenPage]) -> None:
     seen = visit(**PHONE)
     page = seen.page
     expect(page.locator(".drop")).to_be_visible()
