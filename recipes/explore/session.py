@@ -78,7 +78,7 @@ class Session:
 
         gallery = self.options.gallery
         self.model = gallery.load()
-        rows = layers(self.model, gallery.picture_size(self.model))
+        rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
         self.natural = natural_statistics_of(self.model)
         self.foreground = copy.deepcopy(self.model)
