@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.gallery.gallery import Gallery
     from recipes.outputs.manifest import Record
+    from recipes.outputs.store import Store
     from recipes.runner.run import OpenRun, Part
     from recipes.runner.units import Unit
 
@@ -85,6 +87,7 @@ class Grid:
         self._changed, self._closed = threading.Condition(), False
         self._demands: dict[str, _Demand] = {}
         self._parts: dict[Address, Part] = {}
+        self._pending: deque[tuple[Store, list[str]]] = deque()  # what the writer may still be writing
         self._part: Part | None = None
         self._share, self._concluded = 0.0, False
         self._run: OpenRun | None = None
@@ -148,6 +151,9 @@ class Grid:
             OSError: as `Recipe.run`.
         """
         while True:
+            if self._pending and self._choose() is None:
+                self._pending[0][0].settle()
+                self._announce()
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._choose() or self._complete())
                 if self._closed:
@@ -239,7 +245,8 @@ class Grid:
         return None
 
     def _complete(self) -> bool:
-        return self._run is not None and not self._parts and not self._concluded and bool(self.finished)
+        done = not self._parts and not self._pending and bool(self.finished)
+        return self._run is not None and done and not self._concluded
 
     def _conclude(self) -> None:
         """Adds what is measured of all pictures together, once there are all of them."""
@@ -253,24 +260,29 @@ class Grid:
         self._part, self._share = part, 0.0
         try:
             self._run.make([part])
-            self._run.store.settle()
         except Stopped:
             return
         finally:
             self._part = None
-        units = self._run.store.manifest.units
-        records = [units[unit.file] for unit in part.batch]
-        self._learn(records)
         with self._changed:
             for unit in part.batch:
                 self._parts.pop((unit.layer, unit.channel or 0), None)
-        self.picture_seconds = sum(record.seconds for record in records) / len(records)
-        for record in records:
-            self._events.broadcast("unit", self.unit(record.layer, record))
+        self._pending.append((self._run.store, [unit.file for unit in part.batch]))
+
+    def _announce(self) -> None:
+        """Tells pages of the batches whose files are on disk: they are written while the next one is made."""
+        while self._pending and all(map(self._pending[0][0].has, self._pending[0][1])):
+            store, files = self._pending.popleft()
+            records = [store.manifest.units[file] for file in files]
+            self._learn(records)
+            self.picture_seconds = sum(record.seconds for record in records) / len(records)
+            for record in records:
+                self._events.broadcast("unit", self.unit(record.layer, record))
 
     def _between_steps(self, _progress: object) -> None:
         """Lets the foreground have its turn, and gives up a batch that nobody looks at."""
         self._workers.give_way()
+        self._announce()
         if self._closed:
             raise Stopped
         if self._part is not None and not self._needed(self._part):
