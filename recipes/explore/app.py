@@ -145,6 +145,8 @@ class Routes:
         async def waited(request: Request) -> Response:
             async with asyncio.timeout(LOAD_SECONDS):
                 while not self.session.ready:
+                    if self.session.ended:
+                        raise Refused(503, "the server has ended")
                     await asyncio.sleep(0.05)
             return await handler(request)
 

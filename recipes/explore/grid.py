@@ -1,4 +1,4 @@
-"""The grid: the gallery of the whole network, made batch by batch in the order in which somebody looks at it."""
+"""The grid: the gallery of an entire network, made batch by batch in the order in which somebody looks at it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import base64
 import io
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SIDE, QUALITY = 160, 70
 """Longer side in pixels, and JPEG quality, of a coarse picture."""
+MOST_OF_A_PAGE = 1000
+"""Units that a page may wait for."""
 HALF = 0.5
 """A batch that is done to more than this share is finished, also if its units have been scrolled out of sight."""
 
@@ -87,7 +90,8 @@ class Grid:
         self._run: OpenRun | None = None
         self.finished: dict[Address, Record] = {}
         self.picture_seconds: float | None = None
-        self._opened: tuple[str, ...] = ("all",) if stages(model, gallery.picture_size(model)) else ()
+        every = ("all",) if stages(model, gallery.picture_size(model)) else ()
+        self._opened = tuple(dict.fromkeys([*every, *_layers_in(Path(gallery.out), layers)]))
         self._known: set[str] = set()
         if self._opened:
             self._open()
@@ -124,8 +128,9 @@ class Grid:
             raise BadInput(f"layer {layer!r} has {count} channels, from 0 to {count - 1}; got {bad[0]}")
         with self._changed:
             demand = self._demands.setdefault(page, _Demand())
-            others = {unit: None for unit in demand.units if unit[0] != layer}
-            demand.units = {(layer, channel): None for channel in channels} | others
+            others = (unit for unit in demand.units if unit[0] != layer)
+            units = ((layer, channel) for channel in channels)
+            demand.units = dict.fromkeys(islice(chain(units, others), MOST_OF_A_PAGE))
             demand.asked = time.monotonic()
             self._changed.notify_all()
 
@@ -144,13 +149,16 @@ class Grid:
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._choose() is not None or self._complete())
+                self._changed.wait_for(lambda: self._closed or self._choose() or self._complete())
                 if self._closed:
                     return
-                choice = self._choose()
-            if choice is None:
+                chosen = self._choose()
+            if chosen is None:
                 self._conclude()
-            elif isinstance(choice, str):
+                continue
+            demand, choice = chosen
+            demand.served = time.monotonic()
+            if isinstance(choice, str):
                 self._opened = (*self._opened, choice)
                 self._open()
             else:
@@ -220,15 +228,14 @@ class Grid:
             if record.channel is not None:
                 self.finished[record.layer, record.channel] = record
 
-    def _choose(self) -> Part | str | None:
+    def _choose(self) -> tuple[_Demand, Part | str] | None:
         """The next batch, or a layer to open first: pages take turns, and each has its units in its own order."""
         for demand in sorted(self._demands.values(), key=lambda each: (each.served, -each.asked)):
             for layer, channel in demand.units:
                 if layer not in self._known:
-                    return layer
-                if (part := self._parts.get((layer, channel))) is not None and (layer, channel) not in self.finished:
-                    demand.served = time.monotonic()
-                    return part
+                    return demand, layer
+                if (part := self._parts.get((layer, channel))) is not None:
+                    return demand, part
         return None
 
     def _complete(self) -> bool:
@@ -299,6 +306,15 @@ class Grid:
 
     def _coarse(self, image: Tensor) -> str:
         return as_jpeg(self._showing.picture(image), SIDE, QUALITY)
+
+
+def _layers_in(folder: Path, known: Collection[str]) -> list[str]:
+    """The layers of an earlier run in a folder, which the run goes on with."""
+    from recipes.outputs.manifest import Manifest
+
+    path = folder / "manifest.json"
+    given = Manifest.load(path).settings.get("layer") if path.exists() else None
+    return [layer for layer in given if layer in known] if isinstance(given, list) else []
 
 
 def as_jpeg(image: Tensor, side: int, quality: int) -> str:

@@ -64,7 +64,7 @@ class Listening:
     """
 
     def __init__(self, session: Session) -> None:
-        options = session.options
+        self._session, options = session, session.options
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,6 +108,7 @@ class Listening:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._session.end()
         self._server.should_exit = True
         self._thread.join(5)
         self._socket.close()

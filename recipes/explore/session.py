@@ -41,6 +41,7 @@ class Session:
         natural: the feature statistics of natural images that the network brings with it, as `--natural` names them.
         runs: of views, by their id (`recipes.explore.views`).
         photos: that were dropped, by their id (`recipes.explore.photos`).
+        ended: True once the server goes.
     """
 
     model: Model
@@ -58,6 +59,7 @@ class Session:
         self.files = ListedFiles(self.out)
         self.runs: dict[str, Any] = {}
         self.photos: dict[str, Any] = {}
+        self.ended = False
         self._ready, self._network = threading.Event(), dict[str, Any]()
 
     @property
@@ -78,7 +80,7 @@ class Session:
 
         gallery = self.options.gallery
         self.model = gallery.load()
-        rows = layers(self.model, gallery.picture_size(self.model))
+        rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
         self.natural = natural_statistics_of(self.model)
         self.foreground, self.glance = copy.deepcopy(self.model), copy.deepcopy(self.model)
@@ -93,12 +95,18 @@ class Session:
         with recording():
             self.grid.work()
 
-    def close(self) -> None:
-        """Stops all work; what is finished is kept, and the folder is a page."""
+    def end(self) -> None:
+        """Lets all pages go; no work is begun any more."""
+        self.ended = True
         self.events.close()
-        self.workers.close()
         if self.ready:
             self.grid.stop()
+
+    def close(self) -> None:
+        """Stops all work; what is finished is kept, and the folder is a page."""
+        self.end()
+        self.workers.close()
+        if self.ready:
             self.grid.close()
 
     def forget(self, page: str) -> None:

@@ -14,24 +14,35 @@ export const pageId = [...crypto.getRandomValues(new Uint8Array(12))].map((byte)
 const NO_ANSWER = "the server does not answer: is it still running in its terminal?";
 const coded = encodeURIComponent;
 
-async function call(method, path, body, signal) {
+async function call(method, path, body) {
   const raw = body instanceof Blob;
-  const options = { method, signal, credentials: "same-origin" };
+  const options = { method, credentials: "same-origin" };
   if (body !== undefined) {
     options.body = raw ? body : JSON.stringify(body);
     options.headers = { "Content-Type": raw ? body.type || "application/octet-stream" : "application/json" };
   }
+  const response = await answered(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+/** A response of success. */
+async function answered(path, options) {
   let response;
   try {
     response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new ApiError(NO_ANSWER, 0);
   }
-  if (response.status === 204) return null;
+  if (response.ok) return response;
   const data = await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(data?.error ?? `the server answered ${response.status}`, response.status);
-  return data;
+  throw new ApiError(data?.error ?? `the server answered ${response.status}`, response.status);
+}
+
+/** A file for the user's disk: its content, and the name that the server gives it. */
+async function file(path) {
+  const response = await answered(path, { credentials: "same-origin" });
+  const [, name] = response.headers.get("content-disposition")?.match(/filename="([^"]+)"/) ?? [null, "unit.png"];
+  return { blob: await response.blob(), name };
 }
 
 export const api = {
@@ -45,5 +56,6 @@ export const api = {
   stop: (run) => call("DELETE", `/api/runs/${coded(run)}`),
   photo: (photo) => call("GET", `/api/photos/${coded(photo)}`),
   addPhoto: (blob) => call("POST", "/api/photos", blob),
+  file,
   downloadAddress: (run, form) => `/api/runs/${coded(run)}/download?as=${form}`,
 };

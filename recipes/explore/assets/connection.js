@@ -12,10 +12,10 @@ export function showConnection(events, banner) {
   events.on("back", () => { banner.hidden = true; announce("connected again"); });
 }
 
-/** "making 8 · 40 waiting · .4 s a picture". */
+/** "40 to make · 16 s left". */
 export function showWork(events, line) {
   events.on("status", ({ busy, waiting, picture_seconds: seconds }) => {
-    const parts = busy || waiting ? [waiting ? `${number(waiting)} to make` : "making", seconds ? `${number(seconds)} s each` : null] : [];
+    const parts = busy || waiting ? [waiting ? `${number(waiting)} to make` : "at work", seconds && waiting ? `${duration(waiting * seconds)} left` : null] : [];
     line.textContent = parts.filter(Boolean).join(" · ");
     line.classList.toggle("busy", parts.length > 0);
   });

@@ -22,8 +22,9 @@ async function toClipboard(text) {
 }
 
 export class Copies {
-  #code = element("pre", { tabindex: "0", "aria-label": "Code of this view", hidden: true });
+  #code = element("pre", { tabindex: "0", role: "group", "aria-label": "Code of this view", hidden: true });
   #files = element("div", { class: "buttons" });
+  #error = element("p", { class: "notice", role: "alert", hidden: true });
   #buttons;
 
   constructor() {
@@ -31,20 +32,42 @@ export class Copies {
     this.node = element("section", { class: "copies", "aria-label": "Take it along", hidden: true },
       element("h2", {}, "Take it along"),
       element("p", { class: "hint" }, "Copy what makes this very picture:"),
-      element("div", { class: "buttons" }, ...this.#buttons), this.#code, this.#files);
+      element("div", { class: "buttons" }, ...this.#buttons), this.#code, this.#files, this.#error);
   }
 
   /**
    * @param {{python: string, command: string, toml: string}} copies
    * @param {string | null} run whose files can be downloaded.
    * @param {string | null} url of the picture, where there is no run.
+   * @param {boolean} film was the picture optimised, step by step?
    */
-  show(copies, run = null, url = null) {
+  show(copies, { run = null, url = null, film = true } = {}) {
     this.copies = copies ?? {};
     this.node.hidden = false;
     for (const [index, [form]] of FORMS.entries()) this.#buttons[index].hidden = !this.copies[form];
     this.#code.hidden = true;
-    this.#files.replaceChildren(...(run ? FILES.map(([form, title, help]) => download(api.downloadAddress(run, form), title, help)) : url ? [download(url, "PNG", "The picture")] : []));
+    this.#error.hidden = true;
+    const files = run ? FILES.filter(([form]) => film || form !== "gif").map(([form, title, help]) => [api.downloadAddress(run, form), title, help]) : url ? [[url, "PNG", "The picture"]] : [];
+    this.#files.replaceChildren(...files.map(([href, title, help]) => element("a", { class: "button small", href, download: "", title: help, onclick: (event) => this.#save(event, href) }, title)));
+  }
+
+  /** Fetch a file, so that a failure is said here, and hand it to the browser. */
+  async #save(event, href) {
+    event.preventDefault();
+    this.#error.hidden = true;
+    const link = event.currentTarget;
+    link.setAttribute("aria-busy", "true");
+    try {
+      const { blob, name } = await api.file(href);
+      const address = URL.createObjectURL(blob);
+      element("a", { href: address, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    } catch (error) {
+      this.#error.textContent = error.message;
+      this.#error.hidden = false;
+    } finally {
+      link.removeAttribute("aria-busy");
+    }
   }
 
   async #copy(form, title, button) {
@@ -62,5 +85,3 @@ export class Copies {
     this.node.hidden = true;
   }
 }
-
-const download = (href, title, help) => element("a", { class: "button small", href, download: "", title: help }, title);

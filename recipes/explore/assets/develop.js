@@ -66,7 +66,7 @@ class Develop {
     if (unit?.url) this.picture.show(unit.url, `${this.kind.title} of ${this.layer.address}`);
     const { relative_error: error, psnr, same_class: same } = unit?.metrics ?? {};
     this.caption.textContent = [this.layer.address, Number.isFinite(error) ? `activation differs by ${number(100 * error)} %` : null, Number.isFinite(psnr) ? `PSNR ${number(psnr)} dB` : null, same === true ? "still the same class" : same === false ? "another class" : null].filter(Boolean).join(" · ");
-    this.copies.show(copies, run);
+    this.copies.show(copies, { run });
   }
 
   close() {

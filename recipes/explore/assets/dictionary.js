@@ -73,7 +73,7 @@ class Dictionary {
     const { channels } = large.metrics;
     const most = Math.max(...channels.map(({ value }) => value), 1e-9);
     this.units.replaceChildren(...channels.map(({ channel, value, name }) => element("li", {}, unitChip({ layer: this.layer.address, channel, name, url: urls.get(channel), words: number(value), share: value / most }))));
-    return this.copies.show(copies, run);
+    return this.copies.show(copies, { run });
   }
 
   close() {

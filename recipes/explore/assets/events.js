@@ -3,7 +3,7 @@
 import { api, pageId } from "./api.js";
 
 const KINDS = ["unit", "coarse", "run", "status"];
-const PAUSES = [0.5, 1, 2, 4, 8, 15]; // seconds between attempts to connect
+const PAUSES = [0.5, 1, 2, 3, 5]; // seconds between attempts to connect
 
 export class Events {
   #handlers = new Map();

@@ -63,7 +63,7 @@ class HeatMap {
     if (plain) this.map.show(plain, `heat map of ${unit.name ?? "the target"} by ${this.method}`);
     const { value, at } = unit?.metrics ?? {};
     this.caption.textContent = [unit?.name, Number.isFinite(value) ? `value ${number(value)}` : null, at ? `measured at ${at}` : null].filter(Boolean).join(" · ");
-    this.copies.show(copies, run);
+    this.copies.show(copies, { run, film: false });
   }
 
   close() {

@@ -15,8 +15,9 @@ function neighbour(nodes, node, key) {
 }
 
 function columnsOf(nodes) {
-  const top = nodes[0].offsetTop;
-  const next = nodes.findIndex((node) => node.offsetTop > top + 4);
+  const topOf = (node) => node.getBoundingClientRect().top;
+  const top = topOf(nodes[0]);
+  const next = nodes.findIndex((node) => topOf(node) > top + 4);
   return next < 0 ? nodes.length : next;
 }
 

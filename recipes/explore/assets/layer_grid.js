@@ -13,6 +13,7 @@ const ORDERS = {
   percentile: (a, b) => (b.percentile ?? -1) - (a.percentile ?? -1),
   name: (a, b) => (a.name ?? "\uffff").localeCompare(b.name ?? "\uffff"),
 };
+const MEANING_OF_PERCENTAGES = "Choose a unit to see more of it. Percentages: how many of the photographs activate the unit less than its picture does.";
 const scoreOf = ({ score }) => (Number.isFinite(score) ? score : -Infinity);
 
 export function layerGrid(app, layer, options) {
@@ -26,7 +27,7 @@ class LayerGrid {
   #made = new Set();
   #count = element("p", { class: "count" });
   #empty = element("p", { class: "hint", hidden: true });
-  #percentages = element("p", { class: "hint", hidden: true }, "Percentages: the share of the photographs that activate the unit less than its picture does.");
+  #meaning = element("p", { class: "hint" }, "Choose a unit to see more of it. The number at the right says how strongly it responds to its picture.");
   #grid = element("ol", { class: "grid" });
 
   constructor(app, layer, options) {
@@ -37,7 +38,7 @@ class LayerGrid {
     this.order.addEventListener("change", () => this.#arrange());
     this.#grid.setAttribute("aria-label", `Units of ${layer.address}`);
     this.node = element("div", { class: "layer" }, this.#header(),
-      element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#percentages, this.#empty, this.#grid);
+      element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#meaning, this.#empty, this.#grid);
     walkable(this.#grid, "a.tile-link");
     this.#endings.push(app.events.on("unit", (unit) => this.#onUnit(unit)), app.events.on("back", () => this.#onBack()));
     this.ready = this.#fill();
@@ -62,7 +63,7 @@ class LayerGrid {
       this.#grid.replaceChildren(...this.#tiles.map(({ item }) => item));
       if (this.#tiles[0]) this.#tiles[0].node.tabIndex = 0;
       this.#made = new Set(units.filter((unit) => unit.status).map(({ channel }) => channel));
-      this.#percentages.hidden = !units.some(({ percentile }) => Number.isFinite(percentile));
+      if (units.some(({ percentile }) => Number.isFinite(percentile))) this.#meaning.textContent = MEANING_OF_PERCENTAGES;
       this.#arrange();
     } catch (error) {
       this.#empty.hidden = false;
@@ -82,15 +83,14 @@ class LayerGrid {
   /** Show the units that fit the filter, in the chosen order. */
   #arrange() {
     const fits = filterOf(this.filter.value);
-    const shown = this.#tiles.filter((tile) => fits(tile.record));
-    for (const tile of this.#tiles) tile.item.hidden = true;
-    for (const tile of shown) tile.item.hidden = false;
+    const shown = new Set(this.#tiles.filter((tile) => fits(tile.record)));
+    for (const tile of this.#tiles) tile.item.hidden = !shown.has(tile);
     const order = ORDERS[this.order.value];
     const sorted = this.order.value === "number" ? this.#tiles : [...this.#tiles].sort((a, b) => order(a.record, b.record) || a.record.channel - b.record.channel);
     if (sorted.some((tile, index) => this.#grid.children[index] !== tile.item)) this.#grid.append(...sorted.map(({ item }) => item));
-    this.#empty.hidden = shown.length > 0;
+    this.#empty.hidden = shown.size > 0;
     this.#empty.textContent = "No unit of this layer has such a number or name. Try 3, 40-60, or a part of a name.";
-    this.#sayCount(shown.length);
+    this.#sayCount(shown.size);
     replaceAddress(["layer", this.layer.address], { show: this.filter.value.trim(), order: this.order.value === "number" ? null : this.order.value });
   }
 

@@ -32,6 +32,7 @@ class Mixing {
     this.optimisation = new Optimisation(app.network, options, () => this.#onChange());
     this.node = this.#layOut();
     for (const term of parseTerms(text, app.network)) this.#add(term);
+    this.#remember();
     this.up = this.#terms[0] ? linkTo(["layer", this.#terms[0].layer.address]) : "#/";
     this.#sayHint();
     this.#run(false);
@@ -94,9 +95,14 @@ class Mixing {
     this.hint.textContent = this.#terms.length === 0 ? "Choose the first unit below." : this.#terms.length === 1 ? "Add a second unit, then move the sliders." : "Move the sliders: the picture follows.";
   }
 
+  /** The mix that other units can be added to, as text. */
+  #remember() {
+    this.app.mixture = this.#terms.map((term) => term.text).join(",");
+    return this.app.mixture;
+  }
+
   #onChange() {
-    const terms = this.#terms.map((term) => term.text);
-    replaceAddress(["mix", ...(terms.length ? [terms.join(",")] : [])].flatMap((part) => part.split("/")), this.optimisation.settings);
+    replaceAddress(["mix", ...this.#remember().split("/")].filter(Boolean), this.optimisation.settings);
     this.#run(true);
   }
 
@@ -114,7 +120,7 @@ class Mixing {
 
   #onFinished({ units, copies, run }) {
     if (units[0]?.url) this.picture.show(units[0].url, this.#spoken());
-    this.copies.show(copies, run);
+    this.copies.show(copies, { run });
   }
 
   close() {

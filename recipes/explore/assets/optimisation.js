@@ -11,6 +11,7 @@ const withDefault = (values, value) => [...new Set([...values, value])].filter(N
 export class Optimisation {
   #values;
   #network;
+  #reset;
 
   /**
    * @param {Network} network its options say what there is.
@@ -25,26 +26,41 @@ export class Optimisation {
       ...Object.fromEntries(Object.entries(extra).map(([name, { value }]) => [name, value])) };
     this.#values = { ...this.defaults };
     for (const [name, text] of given) if (name in this.defaults) this.#values[name] = parsed(text, this.defaults[name]);
-    this.onChange = onChange;
-    this.node = element("form", { class: "optimisation", onsubmit: (event) => event.preventDefault() },
-      ...Object.entries(extra).map(([name, { make }]) => make(this.#values[name], (value) => this.#set(name, value)).node), ...this.#controls());
+    Object.assign(this, { onChange, extra });
+    this.node = element("form", { class: "optimisation", onsubmit: (event) => event.preventDefault() });
+    this.#reset = element("button", { type: "button", class: "small", onclick: () => this.#restore() }, "Back to the usual settings");
+    this.#build();
+  }
+
+  #build() {
+    const extra = Object.entries(this.extra).map(([name, { make }]) => make(this.#values[name], (value) => this.#set(name, value)).node);
+    this.node.replaceChildren(...extra, ...this.#controls(), this.#reset);
+    this.#reset.hidden = !Object.keys(this.settings).length;
+  }
+
+  #restore() {
+    this.#values = { ...this.defaults };
+    this.#build();
+    this.node.querySelector("input, select").focus();
+    this.onChange(this.settings);
   }
 
   #controls() {
     const { options, natural } = this.#network;
     const at = (name) => ({ value: this.#values[name], onInput: (value) => this.#set(name, value) });
     return [
-      slider({ label: "Steps", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
+      slider({ label: "Steps", hint: "more steps: clearer, and slower", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
       slider({ label: "Size", values: withDefault(SIZES, this.defaults.size), format: (side) => `${side} px`, ...at("size") }).node,
-      menu({ label: "Prior", choices: options.priors, ...at("prior") }).node,
-      menu({ label: "Random transforms", choices: options.augment, ...at("augment") }).node,
-      slider({ label: "Start", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
+      menu({ label: "Prior", hint: "how the picture is represented while it is made", choices: options.priors, ...at("prior") }).node,
+      menu({ label: "Random transforms", hint: "shifts, zooms and turns while it is made; without them pictures look like noise", choices: options.augment, ...at("augment") }).node,
+      slider({ label: "Start", hint: "another noise leads to another picture of the same unit", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
       natural ? toggle({ label: "Statistics of natural images", hint: "draws the picture towards what photographs look like", ...at("natural") }).node : null,
     ].filter(Boolean);
   }
 
   #set(name, value) {
     this.#values[name] = value;
+    this.#reset.hidden = !Object.keys(this.settings).length;
     this.onChange(this.settings);
   }
 

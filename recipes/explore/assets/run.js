@@ -103,7 +103,7 @@ export class RunSlot {
     this.watcher.onError?.(error.message);
   }
 
-  /** The connection was lost: what was being made may be unknown to the server, and is asked of it again. */
+  /** The connection was lost: what was being made may be unknown to the server, and is started again. */
   #again() {
     if (this.last && this.#state !== "finished" && this.#state !== "stopped") this.start(this.last.recipe, this.last.settings);
   }

@@ -27,13 +27,13 @@ function nearest(values, value) {
   return values.reduce((best, each, index) => (Math.abs(each - value) < Math.abs(values[best] - value) ? index : best), 0);
 }
 
-/** A menu; choices are texts, or {name, help}. */
-export function menu({ label, choices, value, onInput }) {
+/** A menu; choices are texts, or {name, title, help}; the help of the chosen one is shown, else `hint`. */
+export function menu({ label, hint: usual = "", choices, value, onInput }) {
   const id = newId("menu");
   const options = choices.map((choice) => (typeof choice === "string" ? { name: choice } : choice));
   const select = element("select", { id }, ...options.map(({ name, title, help }) => element("option", { value: name, title: help, selected: name === value }, title ?? name)));
   const hint = element("p", { class: "hint" });
-  const say = () => { hint.textContent = options.find(({ name }) => name === select.value)?.help ?? ""; };
+  const say = () => { hint.textContent = options.find(({ name }) => name === select.value)?.help || usual; };
   select.addEventListener("change", () => { say(); onInput(select.value); });
   say();
   return { node: element("div", { class: "control" }, element("label", { for: id }, label), select, hint), select, read: () => select.value };

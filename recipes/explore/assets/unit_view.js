@@ -17,7 +17,7 @@ export function unitView(app, layer, channel, options) {
   return new UnitView(app, layer, channel, options);
 }
 
-/** What else a unit's picture can be asked for, next to the settings of every optimisation. */
+/** What a unit's picture has next to the settings of every optimisation. */
 function unitControls(network, layer) {
   const kinds = network.options.objectives.filter((name) => (network.hasClasses(layer) ? true : !["logit", "softmax"].includes(name)) && (layer.kind !== "vector" || name !== "neuron"));
   return {
@@ -72,7 +72,14 @@ class UnitView {
         element("h1", {}, this.name ?? `Unit ${channel}`, element("small", {}, ` ${this.name ? `class ${channel} · ` : "of "}${layer.address}`)),
         element("nav", { class: "steps", "aria-label": "Units before and after" },
           step(channel - 1, `← ${channel - 1}`, "prev"), step(channel + 1, `${channel + 1} →`, "next"),
-          element("a", { class: "button small primary", href: linkTo(["mix", `${layer.address}/${channel}=1`]) }, "Mix with others"))));
+          element("a", { class: "button small primary", href: this.#mixLink() }, this.app.mixture ? "Add to the mix" : "Mix with others"))));
+  }
+
+  /** The mix that was made before, with this unit added; else a new one. */
+  #mixLink() {
+    const term = `${this.layer.address}/${this.channel}`;
+    const others = (this.app.mixture ?? "").split(",").filter((part) => part && !part.startsWith(`${term}=`));
+    return linkTo(["mix", ...[...others, `${term}=1`].join(",").split("/")]);
   }
 
   async #start() {
@@ -91,7 +98,7 @@ class UnitView {
       const unit = units[this.channel];
       if (unit?.status) this.#onUnit(unit);
       this.#demands.observe(this.picture.node, this.layer.address, this.channel);
-      this.copies.show(await api.unitCopies(this.layer.address, this.channel), null, unit?.url);
+      this.copies.show(await api.unitCopies(this.layer.address, this.channel), { url: unit?.url });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.progress.error(error.message);
@@ -109,7 +116,7 @@ class UnitView {
     if (unit.url) this.#show([{ url: unit.url }]);
     else this.picture.clear(standing(unit));
     this.caption.textContent = standing(unit);
-    if (this.copies.copies) this.copies.show(this.copies.copies, null, unit.url);
+    if (this.copies.copies) this.copies.show(this.copies.copies, { url: unit.url });
   }
 
   #onSettings(soon) {
@@ -156,14 +163,14 @@ class UnitView {
       onFinished: (result) => {
         this.#show(result.units);
         this.caption.textContent = result.units.map((unit) => (unit.direction === "min" ? `negative: ${standing(unit)}` : standing(unit))).filter(Boolean).join(" · ");
-        this.copies.show(result.copies, result.run);
+        this.copies.show(result.copies, { run: result.run });
       },
     };
   }
 
   onKey({ key }) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (key === "m") location.hash = linkTo(["mix", `${this.layer.address}/${this.channel}=1`]);
+    if (key === "m") location.hash = this.#mixLink();
     else if (step && this.channel + step >= 0 && this.channel + step < this.layer.channels) location.hash = linkTo(["unit", this.layer.address, this.channel + step]);
     else return false;
     return true;

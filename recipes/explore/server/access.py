@@ -77,7 +77,8 @@ class Access:
                 f"token has {len(token)} characters; expected {SHORTEST_TOKEN} or more, printable ASCII alone"
             )
         self.token = secrets.token_urlsafe(32) if token is None else token
-        self._secret = secrets.token_urlsafe(32)  # of the cookie: the link's token stays out of the browser's storage
+        # Of the cookie: the token stays out of the browser's storage, and open pages outlive a restart with this token.
+        self._secret = hmac.new(self.token.encode(), b"cookie", "sha256").hexdigest()
         self._host = host
         self._failures: deque[float] = deque(maxlen=FAILURES)
 
