@@ -42,7 +42,7 @@ export class MixTerm {
 
   async #followPicture() {
     const show = (unit) => { if (unit?.url) this.picture.show(unit.url); };
-    this.#end = this.app.units.watch(this.layer.address, this.channel, { onUnit: show });
+    this.#end = this.app.units.watch(this.layer.address, this.channel, { onCoarse: ({ src, step, steps }) => this.picture.show(src, "", step / steps), onUnit: show });
     const { units } = await this.app.units.layer(this.layer.address).catch(() => ({ units: [] }));
     show(units[this.channel]);
   }
