@@ -63,6 +63,7 @@ SLOW = (
     "recipes/statistics/test_statistics.py::test_the_bundled_file_is_reproduced",
     "recipes/test_on_device.py",
     "test_benchmarks.py",
+    "test_docs_snippets.py::test_the_snippets_of_a_page_run_in_order",
     "test_readme.py",
     "tools/",
 )

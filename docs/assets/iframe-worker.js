@@ -17,8 +17,8 @@ if (location.protocol === "file:") {
         event.stopImmediatePropagation();
         this.dispatchEvent(new MessageEvent("message", { data: event.data }));
       });
-      document.addEventListener("DOMContentLoaded", () => document.body.append(frame));
       if (document.body) document.body.append(frame);
+      else document.addEventListener("DOMContentLoaded", () => document.body.append(frame));
     }
     postMessage(data) {
       this.ready.then((frame) => frame.contentWindow.dispatchEvent(new MessageEvent("message", { data })));
