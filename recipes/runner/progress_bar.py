@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from inverter.notebook import Bar, in_notebook
 from inverter_errors import plural
 
 if TYPE_CHECKING:
@@ -111,16 +111,21 @@ def shown(
         yield None
         return
     rate = _Rate(noun)
-    with _bar(what, rate) if sys.stderr.isatty() or _in_notebook() else _lines(what, rate) as callback:
+    kind = _cell if in_notebook() else _bar if sys.stderr.isatty() else _lines
+    with kind(what, rate) as callback:
         yield callback
 
 
-def _in_notebook() -> bool:
-    """True in a notebook that can show `rich`'s bar, which takes ipywidgets."""
-    shell = sys.modules.get("IPython")
-    if shell is None or type(shell.get_ipython()).__name__ != "ZMQInteractiveShell":
-        return False
-    return find_spec("ipywidgets") is not None
+@contextmanager
+def _cell(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
+    bar = Bar()
+
+    def callback(update: RunProgress) -> None:
+        total, done = max(update.units + update.finished, 1), update.finished + update.done
+        share = done / total if update.share is None or update.done >= update.units else update.share
+        bar.show(f"{what}: {rate.text(update)}", share)
+
+    yield callback
 
 
 @contextmanager
@@ -130,9 +135,7 @@ def _bar(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(
-        *columns, console=Console(stderr=True) if sys.stderr.isatty() else Console(), refresh_per_second=5
-    ) as progress:
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
         task = progress.add_task(escape(what), total=1, rate="")
 
         def callback(update: RunProgress) -> None:

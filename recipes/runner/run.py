@@ -152,7 +152,7 @@ def run(
         shares[index] = share
         update()
 
-    made_now, showing = 0, Showing.of(model, recipe.merged)
+    made_now, showing, assembled = 0, Showing.of(model, recipe.merged), dict[str, Path]()
     try:
         if parts and complete:
             recipe.prepare(context, units)
@@ -170,7 +170,7 @@ def run(
     finally:
         page = store.finish() if complete else store.write_page()
         if complete:
-            recipe.assemble(out, store.manifest.units.values())
+            assembled |= recipe.assemble(out, store.manifest.units.values())
     records = list(store.manifest.units.values())
     return Report(
         out,
@@ -178,6 +178,7 @@ def run(
         made=made_now,
         seconds=time.perf_counter() - started,
         page=page,
+        files=assembled,
         skipped=recipe.skipped(context) if complete else {},
         closing=recipe.closing(records) if complete else None,
     )
