@@ -39,6 +39,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
         data={
             "layers": layers,
             "latents": view.latents,
+            "faceted": bool(view.settings.get("facets")),
             "groups": groups,
             "aspect": view.aspect,
             "size": shape or (1, 1),
@@ -56,7 +57,7 @@ def _stats(view: ManifestView, layers: Sequence[str], groups: int) -> list[Stat]
     stats += [named("Layer", layers, "Layers"), *took((unit.get("seconds") for unit in view.units), "unit")]
     if view.shape:
         stats.append(Stat("Size", " by ".join(str(side) for side in dict.fromkeys(reversed(view.shape))) + " px"))
-    stats += view.settings_stats("preset", "steps", "objective", "prior", "judge", "images", "seed", "device")
+    stats += view.settings_stats("preset", "steps", "objective", "prior", "facets", "judge", "images", "seed", "device")
     return stats + evidence_stats(view.rows) + view.weights()
 
 

@@ -96,6 +96,8 @@ def keys_of(manifest: Manifest) -> list[str]:
         found += AUTOENCODERS.get(str(settings.get("gate", "topk")), ())
     if settings.get("attempts") not in (None, 1) and manifest.recipe == "gallery":
         found.append("olah2017")
+    if settings.get("facets"):
+        found.append("nguyen2016multifaceted")
     if settings.get("natural"):
         found += NATURAL
     if settings.get("judge"):
