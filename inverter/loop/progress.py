@@ -19,6 +19,7 @@ class Progress:
         done: pictures finished in earlier batches.
         units: pictures altogether.
         look: returns the running batch's pictures as they are now; `images` calls it.
+        tries: random restarts of each picture, which share the steps evenly.
     """
 
     step: int
@@ -26,6 +27,7 @@ class Progress:
     done: int
     units: int
     look: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
+    tries: int = 1
 
     @property
     def images(self) -> Tensor:

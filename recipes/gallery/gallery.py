@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
+from recipes.gallery.film_fields import FilmFields
 from recipes.gallery.likeness import LikeRecipe
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
@@ -41,7 +42,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(LikeRecipe):
+class Gallery(FilmFields, LikeRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -125,7 +126,7 @@ class Gallery(LikeRecipe):
             units = self._units(OUTPUT_LAYER, parse_channels(self._channels, classes, model.spec), model.categories)
             if self.channels is None:
                 check_many(len(units), "channels", f"all classes of {model.spec}")
-            return units
+            return self.with_films(units)
         units = []
         shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
         choice.check(size, model)
@@ -148,7 +149,7 @@ class Gallery(LikeRecipe):
             check_many(len(units), "latents", f"all latents of {', '.join(shapes)}")
         elif self.layer is None and not self.directions:
             check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
-        return units
+        return self.with_films(units)
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
