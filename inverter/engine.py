@@ -102,7 +102,7 @@ def optimize(
 def _report(callback: ProgressCallback, number: int, settings: Settings, progress: Progress) -> None:
     """Reports a step of one of several tries as a step of all of them."""
     step, steps = number * settings.steps + progress.step, settings.tries * settings.steps
-    callback(replace(progress, step=step, steps=steps))
+    callback(replace(progress, step=step, steps=steps, tries=settings.tries))
 
 
 def _climb(

@@ -52,6 +52,7 @@ SLOW = (
     "recipes/cli/test_streams.py",
     "recipes/executors/test_processes.py",
     "recipes/executors/test_serialization.py",
+    "recipes/gallery/test_film_fields.py",
     "recipes/heatmaps/test_judge_maps.py",
     "recipes/heatmaps/test_shared.py",
     "recipes/inversion/test_invert.py",

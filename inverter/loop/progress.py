@@ -25,6 +25,7 @@ class Progress:
         units: pictures altogether.
         look: returns the running batch's pictures as they are now; `images` calls it.
         batch: how many pictures the running batch has.
+        tries: random restarts of each picture, which share the steps evenly.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Progress:
     units: int
     look: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
     batch: int = 0
+    tries: int = 1
 
     @property
     def images(self) -> Tensor:

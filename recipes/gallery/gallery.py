@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
 from recipes.gallery.faceted import FacetRecipe
+from recipes.gallery.film_fields import FilmFields
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
@@ -43,7 +44,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(FacetRecipe):
+class Gallery(FilmFields, FacetRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -136,7 +137,7 @@ class Gallery(FacetRecipe):
             units = self._units(OUTPUT_LAYER, parse_channels(self._channels, classes, model.spec), model.categories)
             if self.channels is None:
                 check_many(len(units), "channels", f"all classes of {model.spec}")
-            return units
+            return self.with_films(units)
         units = []
         shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
         choice.check(size, model)
@@ -159,7 +160,7 @@ class Gallery(FacetRecipe):
             check_many(len(units), "latents", f"all latents of {', '.join(shapes)}")
         elif self.layer is None and not self.directions:
             check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
-        return units
+        return self.with_films(units)
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.

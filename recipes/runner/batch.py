@@ -11,18 +11,23 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from inverter import Model, Progress, Settings, evaluate
+from inverter import Film, Model, Progress, Settings, evaluate
 from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
+from recipes.runner.films import Films, filmed
 from recipes.runner.out_of_memory import optimize_in_halves
 from recipes.runner.units import Given, Problem, Unit
 
 GREY = 2 / 255
 """A picture whose values differ by less than this has never left grey."""
+
+OnImages = Callable[[int, int, Callable[[], Tensor]], None]
+"""Called after every step with its number, the number of all, and a function that returns the pictures (B, C, H, W) in
+[0, 1] as they are now: those at work, a part of the batch where memory was short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,7 @@ def make(
     model: Model,
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
+    on_images: OnImages | None = None,
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -63,13 +69,14 @@ def make(
         model: the network in this process.
         units: of the batch.
         on_progress: called after every step with the share of the batch that is done, in [0, 1].
+        on_images: called after every step of the optimisation; pictures cost nothing unless it reads them.
 
     Returns:
         The finished pictures with their records.
     """
     recipe = cast(UnitPlan, context.recipe)
     with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(recipe, context.at(model), settings, measure, model, units, on_progress)
+        return _made(recipe, context.at(model), settings, measure, model, units, _Watchers(on_progress, on_images))
 
 
 def _made(
@@ -79,7 +86,7 @@ def _made(
     measure: bool,
     model: Model,
     units: Sequence[Unit],
-    on_progress: Callable[[float], None],
+    watchers: _Watchers,
 ) -> Finished:
     work, count = recipe.completed(context, recipe.problem(context, units)), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
@@ -88,16 +95,21 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
+        film = Film() if measure and any(map(filmed, units)) else None
+        films = Films(film, count)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, replace(watchers, film=film))
         if places := _silent(units, outcomes):
             again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(context, other, model, again, len(places), _unreported)
-            for place, image, written, outcome in zip(places, *rivals, strict=True):
+            film = None if film is None else Film()
+            rivals = _optimised(context, other, model, again, len(places), _Watchers(_unreported, film=film))
+            for row, (place, image, written, outcome) in enumerate(zip(places, *rivals, strict=True)):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
+                    films.take(place, film, row)
                 outcomes[place] = replace(outcomes[place], tries=2)
+        films.write(recipe, model, units, images)
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
@@ -111,7 +123,7 @@ def _optimised(
     model: Model,
     work: Problem,
     count: int,
-    on_progress: Callable[[float], None],
+    watchers: _Watchers,
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
     network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
@@ -120,7 +132,7 @@ def _optimised(
     levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
     for stage in stages:
-        report = partial(_report, on_progress, steps / total, stage.steps / total)
+        report = partial(watchers.report, steps, stage.steps, total)
         result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report, context.graphs)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
@@ -158,10 +170,36 @@ def _unreported(_share: float) -> None:
     """The second attempt of a few silent units, after its batch is reported as done."""
 
 
-def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
-    """Reports a step of one of several stages, which has this share of the work, as a step of all of them."""
-    together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-    on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
+@dataclass(frozen=True)
+class _Watchers:
+    """Those who follow a batch step by step.
+
+    Attributes:
+        on_progress: as in `make`.
+        on_images: as in `make`.
+        film: of the last stage, if there is one.
+    """
+
+    on_progress: Callable[[float], None]
+    on_images: OnImages | None = None
+    film: Film | None = None
+
+    def report(self, before: int, steps: int, total: int, at: Progress) -> None:
+        """Reports a step of one of several stages as a step of all of them.
+
+        Args:
+            before: steps of the stages before.
+            steps: of the stage.
+            total: steps of all stages.
+            at: where the stage is. Its batch is the run's, or with little memory a part of it.
+        """
+        together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
+        share = (at.done + together * at.step / at.steps) / at.units
+        self.on_progress((before + steps * share) / total)
+        if self.film is not None:
+            self.film(at)
+        if self.on_images is not None:
+            self.on_images(before * at.tries + at.step, total * at.tries, lambda: at.images)
 
 
 @dataclass(frozen=True)

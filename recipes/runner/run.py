@@ -132,7 +132,7 @@ def run(
         recipe.fresh,
         recipe.table if complete else _no_table,
     )
-    missing = {unit.group or unit.file for unit in units if not store.has(unit.file)}
+    missing = {unit.group or unit.file for unit in units if not store.has(unit.file, unit.extra_files)}
     # Of all units, not of the unfinished: a batch that was stopped is made again as it was, bit for bit.
     parts = [part for part in (_Part(number, batch, missing) for number, batch in grouped) if part.places]
     for part in parts:
