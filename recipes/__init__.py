@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
+    from recipes.gallery.mix import Mix
     from recipes.gallery.names import Names
     from recipes.gallery.patches import Patches
     from recipes.heatmaps.explain import Explain
@@ -50,6 +51,7 @@ __all__ = [
     "Invert",
     "JudgeMaps",
     "LearnDirections",
+    "Mix",
     "Names",
     "Patches",
     "Polysemantic",
@@ -97,6 +99,13 @@ CATALOGUE = (
         "ClassModel",
         "Class models: a picture of each class, and whether a second network recognises it.",
         "inverter classes --model torchvision:squeezenet1_0 --class goldfish,130 --judge torchvision:mobilenet_v2",
+    ),
+    Entry(
+        "mix",
+        "recipes.gallery.mix",
+        "Mix",
+        "A picture that maximises a weighted sum of units, classes and layers.",
+        "inverter mix --model torchvision:squeezenet1_0 --term features.9/17=1 --term features.9/3=-0.5 --out mix",
     ),
     Entry(
         "invert",

@@ -222,7 +222,7 @@ class Gallery(FilmFields, FacetRecipe):
         }[units[0].objective]()
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
-            objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
+            objective = diverse(objective, diversity_layer(self, model, self.prior, layer), channels, REPULSION)
         objective, start = self.faceted(context, units, objective, self.picture_size(model))
         objective = self.alike(context, units, objective)
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
@@ -238,18 +238,26 @@ class Gallery(FilmFields, FacetRecipe):
         more = ", ..." if len(silent) > 5 else ""
         return f"{plural(len(silent), 'picture')} {which}, which no picture made active: {named}{more}"
 
-    def _diversity_layer(self, model: Model, layer: str) -> str:
-        """The layer in which attempts must differ: the unit's own, or for classes the last stage."""
-        if layer != OUTPUT_LAYER:
-            return layer
-        from inverter import stages
-
-        return stages(model, PriorChoice.parse(self.prior).window(self.picture_size(model), model))[-1]
-
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest)
+
+
+def diversity_layer(recipe: NetworkRecipe, model: Model, prior: PriorLike, layer: str) -> str:
+    """The layer in which attempts must differ: the unit's own, or for classes the last stage.
+
+    Args:
+        recipe: whose size is taken.
+        model: the network.
+        prior: of the pictures.
+        layer: of the unit.
+    """
+    if layer != OUTPUT_LAYER:
+        return layer
+    from inverter import stages
+
+    return stages(model, PriorChoice.parse(prior).window(recipe.picture_size(model), model))[-1]
 
 
 def posed(

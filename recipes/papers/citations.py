@@ -19,6 +19,7 @@ FILE = Path(__file__).with_name("references.bib")
 RECIPES: Mapping[str, Sequence[str]] = {
     "gallery": ("erhan2009", "olah2017"),
     "classes": ("simonyan2014", "olah2017"),
+    "mix": ("olah2017",),
     "invert": ("mahendran2015",),
     "train-inverter": ("dosovitskiy2016",),
     "dream": ("mordvintsev2015",),

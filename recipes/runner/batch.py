@@ -25,9 +25,10 @@ from recipes.runner.units import Given, Problem, Unit
 GREY = 2 / 255
 """A picture whose values differ by less than this has never left grey."""
 
-OnImages = Callable[[int, int, Callable[[], Tensor]], None]
-"""Called after every step with its number, the number of all, and a function that returns the pictures (B, C, H, W) in
-[0, 1] as they are now: those at work, a part of the batch where memory was short."""
+ImagesCallback = Callable[[int, int, Callable[[], Tensor]], None]
+"""Called after every step of a batch: with the number of steps done, the number of all, and a function that returns the
+pictures as they are now, as they are optimised (before `Problem.finish`): (B, C, H, W) in [0, 1] on the CPU. It is
+called in the callback, if at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def make(
     model: Model,
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
-    on_images: OnImages | None = None,
+    on_images: ImagesCallback | None = None,
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -68,15 +69,17 @@ def make(
         measure: False leaves out the recipe's metrics.
         model: the network in this process.
         units: of the batch.
-        on_progress: called after every step with the share of the batch that is done, in [0, 1].
-        on_images: called after every step of the optimisation; pictures cost nothing unless it reads them.
+        on_progress: called after every step with the share of the batch that is done, in [0, 1]. An exception in it, or
+            in `on_images`, ends the batch.
+        on_images: called after every step with the pictures as they are; not for pictures that exist already.
 
     Returns:
         The finished pictures with their records.
     """
     recipe = cast(UnitPlan, context.recipe)
     with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(recipe, context.at(model), settings, measure, model, units, _Watchers(on_progress, on_images))
+        shown = None if on_images is None else _Shown(on_images, len(units))
+        return _made(recipe, context.at(model), settings, measure, model, units, _Watchers(on_progress, shown))
 
 
 def _made(
@@ -103,7 +106,8 @@ def _made(
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
             film = None if film is None else Film()
-            rivals = _optimised(context, other, model, again, len(places), _Watchers(_unreported, film=film))
+            quiet = _Watchers(lambda _share: watchers.on_progress(1.0), film=film)
+            rivals = _optimised(context, other, model, again, len(places), quiet)
             for row, (place, image, written, outcome) in enumerate(zip(places, *rivals, strict=True)):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
@@ -166,22 +170,18 @@ def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
     ]
 
 
-def _unreported(_share: float) -> None:
-    """The second attempt of a few silent units, after its batch is reported as done."""
-
-
 @dataclass(frozen=True)
 class _Watchers:
     """Those who follow a batch step by step.
 
     Attributes:
         on_progress: as in `make`.
-        on_images: as in `make`.
+        shown: to whom the pictures are shown.
         film: of the last stage, if there is one.
     """
 
     on_progress: Callable[[float], None]
-    on_images: OnImages | None = None
+    shown: _Shown | None = None
     film: Film | None = None
 
     def report(self, before: int, steps: int, total: int, at: Progress) -> None:
@@ -198,8 +198,35 @@ class _Watchers:
         self.on_progress((before + steps * share) / total)
         if self.film is not None:
             self.film(at)
-        if self.on_images is not None:
-            self.on_images(before * at.tries + at.step, total * at.tries, lambda: at.images)
+        if self.shown is not None:
+            self.shown.report(before * at.tries + at.step, total * at.tries, at)
+
+
+@dataclass(eq=False)
+class _Shown:
+    """The pictures of a batch while they are made, also where memory does not suffice for all of them at once.
+
+    Attributes:
+        on_images: as in `make`.
+        count: pictures in the batch.
+        latest: the pictures as they were last read.
+    """
+
+    on_images: ImagesCallback
+    count: int
+    latest: Tensor | None = None
+
+    def report(self, step: int, steps: int, at: Progress) -> None:
+        self.on_images(step, steps, partial(self._read, at))
+
+    def _read(self, at: Progress) -> Tensor:
+        part = at.images
+        if len(part) < self.count:
+            if self.latest is None:
+                self.latest = part.new_full((self.count, *part.shape[1:]), 0.5)
+            self.latest[at.done : at.done + len(part)] = part
+            part = self.latest.clone()
+        return part
 
 
 @dataclass(frozen=True)
