@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -15,10 +16,11 @@ from inverter import Film, Model, Progress, Settings, evaluate
 from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
+from recipes.outputs.rendering.films import VIDEO, Films
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
-from recipes.runner.films import Films, filmed
 from recipes.runner.out_of_memory import optimize_in_halves
 from recipes.runner.units import Given, Problem, Unit
 
@@ -98,7 +100,7 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        film = Film() if measure and any(map(filmed, units)) else None
+        film = Film() if measure and any(VIDEO in unit.extra_files for unit in units) else None
         films = Films(film, count)
         images, finished, outcomes = _optimised(context, settings, model, work, count, replace(watchers, film=film))
         if places := _silent(units, outcomes):
@@ -113,7 +115,9 @@ def _made(
                     images[place], finished[place], outcomes[place] = image, written, outcome
                     films.take(place, film, row)
                 outcomes[place] = replace(outcomes[place], tries=2)
-        films.write(recipe, model, units, images)
+        if film is not None:
+            files = [unit.extra_files[VIDEO] for unit in units]
+            films.write(Path(recipe.out), files, images, Showing.of(model, recipe.merged))
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha

@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING
 
 from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.rendering.video import write_video
-from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inverter import Film, Model
-    from recipes.runner.base import UnitPlan
+    from inverter import Film
 
 VIDEO = "video"
 """Kind of the extra file with a unit's film; a unit that plans one is filmed."""
 FPS = 12
 HELD = 12
 """Times that the last frame is repeated: the finished picture stays for a second."""
-
-
-def filmed(unit: Unit) -> bool:
-    """True if a film of this unit's optimisation is written."""
-    return VIDEO in unit.extra_files
 
 
 class Films:
@@ -44,17 +37,15 @@ class Films:
         if film is not None:
             self._shots[place] = film, row
 
-    def write(self, recipe: UnitPlan, model: Model, units: Sequence[Unit], images: Tensor) -> None:
-        """Writes the films of the units that are filmed.
+    def write(self, folder: Path, files: Sequence[str], images: Tensor, showing: Showing) -> None:
+        """Writes the films.
 
         Args:
-            recipe: of the run, whose output folder they go to.
-            model: the network, which says how its pictures are shown.
-            units: of the batch.
+            folder: the output folder.
+            files: of the films below it, one for each picture of the batch.
             images: (B, C, H, W), the pictures as they were optimised: the last frames.
+            showing: which channels the frames show.
         """
-        showing = Showing.of(model, recipe.merged)
         for place, (film, row) in self._shots.items():
             frames = film.of(row, images[place])
-            path = Path(recipe.out) / units[place].extra_files[VIDEO]
-            write_video(path, [*frames, *[frames[-1]] * HELD], FPS, showing)
+            write_video(folder / files[place], [*frames, *[frames[-1]] * HELD], FPS, showing)
