@@ -35,6 +35,7 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "learn-directions": (),  # those of its methods
     "circuit": ("olah2020", "cammarata2021"),
     "polysemantic": ("dreyer2024",),
+    "microscope": ("olah2017", "simonyan2014", "olah2020"),
     "adversarial": ("szegedy2014", "pintor2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),

@@ -46,22 +46,30 @@ def pace(seconds: float, noun: str) -> str:
 class _Rate:
     """The time of a unit and the time left, from what this run has done itself.
 
-    The time left follows from the rate of the last batches, by shares of the work; the estimate of the end is smoothed.
+    The time left follows from the rate of the last batches, by shares of the work; where a run has parts, from the rate
+    of all. The estimate of the end is smoothed.
 
     Args:
         noun: what is counted, where an update does not say it.
     """
 
     def __init__(self, noun: str) -> None:
-        self.noun = noun
+        self.noun, self.part = noun, ""
         self._start()
 
     def _start(self) -> None:
-        self.started = time.monotonic()
+        self.started = self.counted = time.monotonic()
         self.past = deque([(self.started, 0.0)])  # when, and which share of the work was done
         self.end: float | None = None
 
     def text(self, update: RunProgress) -> str:
+        if update.part is None:
+            return self._text(update)
+        if update.part != self.part:  # its units are counted anew, and take a time of their own
+            self.part, self.counted = update.part, time.monotonic()
+        return f"{update.part}: {self._text(update)}"
+
+    def _text(self, update: RunProgress) -> str:
         noun = update.noun or self.noun
         count = f"{update.finished + int(update.done):,}/{plural(update.units + update.finished, noun)}"
         if update.done >= update.units:
@@ -72,7 +80,7 @@ class _Rate:
             return f"{count}, starting"
         now, each = time.monotonic(), ""
         if update.done > 0:
-            each = f", {pace((now - self.started) / update.done, noun)}"
+            each = f", {pace((now - self.counted) / update.done, noun)}"
         if self.past[0][1] == 0:  # the first step takes longer than others: the rate is that of those after it
             self.past = deque([(now, share)])
             return f"{count}{each}"
@@ -82,8 +90,8 @@ class _Rate:
         """Seconds until all is done, at the rate of the recent past."""
         last = self.past[-1][0]
         self.past.append((now, share))
-        while len(self.past) > 2 and self.past[1][0] < min(now - RECENT, (self.started + now) / 2):
-            self.past.popleft()
+        while len(self.past) > 2 and (self.part or self.past[1][0] < min(now - RECENT, (self.started + now) / 2)):
+            del self.past[1 if self.part else 0]
         (before, done), rest = self.past[0], 1 - share
         if share <= done:
             return 0.0 if self.end is None else self.end - now
