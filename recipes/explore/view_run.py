@@ -94,9 +94,10 @@ class ViewJob:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Makes what is not finished, and tells the page."""
-        if stop():
-            return
         view = self.view
+        if stop():
+            view.state = "stopped" if view.state == "waiting" else view.state
+            return
         try:
             if not view.finished:
                 for old in list(self.session.runs.values())[:-FILMS]:
@@ -239,4 +240,3 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(file, copy)
 
     shutil.copytree(source, target, copy_function=link)
-
