@@ -4,7 +4,11 @@ BIN := .venv/bin
 DEMO_OUT ?= gallery
 EXPLORE_OUT ?= explore
 
+<<<<<<< HEAD
 .PHONY: demo explore test quick lint typecheck bench bench-gpu clean
+=======
+.PHONY: demo test quick lint typecheck docs bench bench-gpu clean
+>>>>>>> h2
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
@@ -27,6 +31,11 @@ lint: .venv/installed-dev
 
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
+
+# The documentation site: site/index.html, to read from disk. Warnings are errors.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m tools.docs site
 
 # About half an hour on two cores, most of it in the other libraries.
 bench: .venv/installed-bench
@@ -64,4 +73,4 @@ bench-gpu: .venv/installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build site docs/notebooks *.egg-info

@@ -33,7 +33,8 @@ def facet(
         unit: the unit, any objective.
         layer: address of the lower layer, which outputs maps (B, C, H, W) or vectors (B, C).
         vector: (C,), or (N, C) for one facet per image.
-        mean: (C,), the mean code of natural images, from which directions are counted; None for 0.
+        mean: (C,), the mean code of natural images, from which directions are counted, or (N, C), one per facet; None
+            for 0.
         power: exponent of the cosine, > 0.
 
     Returns:
@@ -58,11 +59,13 @@ def facet(
         )
     if power <= 0:
         raise BadInput(f"facet: power must be > 0, got {power}")
-    centre = torch.zeros_like(vectors[0])
+    centre = torch.zeros_like(vectors[:1])
     if mean is not None:
         centre = torch.as_tensor(mean, dtype=torch.float32, device="cpu").detach().clone()
-    if centre.shape != vectors.shape[1:]:
-        raise BadInput(f"facet: expected a mean ({vectors.shape[1]},) as the vectors have, got {tuple(centre.shape)}")
+        centre = centre[None] if centre.ndim == 1 else centre
+    if centre.shape not in (vectors.shape, vectors[:1].shape):
+        shape = tuple(centre.shape[1:] if len(centre) == 1 else centre.shape)
+        raise BadInput(f"facet: expected a mean ({vectors.shape[1]},) as the vectors have, got {shape}")
     on, origin = Targets(vectors), Targets(centre)
 
     def share(activations: Activations) -> Tensor:
@@ -73,7 +76,7 @@ def facet(
                 f"facet has {plural(expected.shape[1], 'number')}, but layer {layer!r} has "
                 f"{plural(code.shape[1], 'channel')}"
             )
-        return ((1 + F.cosine_similarity(code - origin(code.device), expected, dim=1)) / 2) ** power
+        return ((1 + F.cosine_similarity(code - activations.pick(origin(code.device)), expected, dim=1)) / 2) ** power
 
     names = [f"facet({layer}#{i})" for i in range(len(vectors))]
     form = ("facet", layer, power)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recipes.inpainting.inpaint import Inpaint
     from recipes.inversion.invert import Invert
     from recipes.inversion.train_inverter import TrainInverter
+    from recipes.microscope.microscope import Microscope
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
     from recipes.runner.base import Recipe
@@ -51,6 +52,7 @@ __all__ = [
     "Invert",
     "JudgeMaps",
     "LearnDirections",
+    "Microscope",
     "Mix",
     "Names",
     "Patches",
@@ -187,6 +189,13 @@ CATALOGUE = (
         "Polysemantic units: their top patches in groups by what drives them, with a picture and a direction of each.",
         "inverter polysemantic --model torchvision:squeezenet1_0 --layer features.12 --channels 3,17 --images FOLDER "
         "--out polysemantic",
+    ),
+    Entry(
+        "microscope",
+        "recipes.microscope.microscope",
+        "Microscope",
+        "A complete network as a site: a page for each layer, a link for each unit, with all that is known of it.",
+        "inverter microscope --model torchvision:squeezenet1_0 --images FOLDER --size 128 --out SITE",
     ),
     Entry(
         "explain",

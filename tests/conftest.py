@@ -55,6 +55,7 @@ SLOW = (
     "recipes/executors/test_serialization.py",
     "recipes/explore/test_explore_command.py",
     "recipes/explore/test_live.py",
+    "recipes/gallery/test_film_fields.py",
     "recipes/heatmaps/test_judge_maps.py",
     "recipes/heatmaps/test_shared.py",
     "recipes/inversion/test_invert.py",
@@ -66,6 +67,7 @@ SLOW = (
     "recipes/statistics/test_statistics.py::test_the_bundled_file_is_reproduced",
     "recipes/test_on_device.py",
     "test_benchmarks.py",
+    "test_docs_snippets.py::test_the_snippets_of_a_page_run_in_order",
     "test_readme.py",
     "tools/",
 )

@@ -19,6 +19,23 @@ def window(field: ReceptiveField | None, record: PatchRecord, size: tuple[int, i
     return [0, 0, *size] if field is None or record.at is None else list(field.window(*record.at, size))
 
 
+def covered(maps: Tensor, part: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The positions of maps that lie in a part of the picture.
+
+    Args:
+        maps: (..., h, w), over all of the picture.
+        part: top, left, bottom, right in pixels.
+        size: (height, width) of the picture in pixels.
+
+    Example:
+        >>> covered(torch.arange(16).reshape(4, 4), (0, 4, 2, 8), (8, 8)).tolist()
+        [[2, 3]]
+    """
+    (top, left, bottom, right), (height, width) = part, maps.shape[-2:]
+    down = slice(top * height // size[0], -(-bottom * height // size[0]))
+    return maps[..., down, left * width // size[1] : -(-right * width // size[1])]
+
+
 @dataclass(frozen=True)
 class Overlay:
     """How a layer's map lies over the picture.

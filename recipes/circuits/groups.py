@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from inverter_errors import MissingLibrary
+from recipes.gallery.facet_groups import largest_first
 
 SHUFFLES = 10
 """Shuffled sets that the grouping is compared with."""
@@ -78,16 +79,14 @@ def grouped(vectors: Array, most: int, seed: int = 0, shuffles: int = SHUFFLES) 
     directions = _directions(vectors)
     labels, silhouette = _best(directions, most, seed)
     others = [_best(_directions(generator.permuted(vectors, axis=0)), most, seed)[1] for _ in range(shuffles)]
-    _, first, sizes = np.unique(labels, return_index=True, return_counts=True)
-    order = np.lexsort((first, -sizes))  # of equal sizes, the group of the strongest patch comes first
-    labels = np.argsort(order)[labels]
+    labels = largest_first(labels)
     total = float(np.square(directions - directions.mean(0)).sum())
     within = sum(
         float(np.square(directions[labels == each] - directions[labels == each].mean(0)).sum())
         for each in np.unique(labels)
     )
     between = 1 - within / total if total > 0 else 0.0
-    return Groups(labels, len(order), silhouette, float(np.mean(others)), between)
+    return Groups(labels, int(labels.max()) + 1, silhouette, float(np.mean(others)), between)
 
 
 def _directions(vectors: Array) -> Array:

@@ -122,6 +122,7 @@ class Routes:
             Route("/api/runs/{run}", self.loaded(self.run), methods=["GET", "DELETE"]),
             Route("/api/runs/{run}/download", self.loaded(self.download)),
             Route("/api/photos", self.loaded(self.photo), methods=["POST"]),
+            Route("/api/photos/{photo}", self.loaded(self.known_photo)),
             Route("/api/layers/{address:path}/{channel:int}/copies", self.loaded(self.unit_copies)),
             Route("/api/layers/{address:path}", self.loaded(self.layer)),
             Route("/api/units/{address:path}/{channel:int}", self.loaded(self.unit)),
@@ -219,6 +220,9 @@ class Routes:
     async def photo(self, request: Request) -> Response:
         content = await body_of(request, MOST_PHOTO)
         return JSONResponse(await run_in_threadpool(photos.add, self.session, content))
+
+    async def known_photo(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(photos.describe, self.session, request.path_params["photo"]))
 
     async def file(self, request: Request) -> Response:
         key = request.path_params["key"]

@@ -35,6 +35,7 @@ class Session:
         files: that pages may fetch.
         model: the network, for the grid alone.
         foreground: a copy of it, for jobs in the foreground: one thread at a time reads a network.
+        glance: another copy, for answers that take a forward pass or two.
         grid: the pictures of the units.
         layers: address -> number of channels, of all layers.
         natural: the feature statistics of natural images that the network brings with it, as `--natural` names them.
@@ -45,6 +46,7 @@ class Session:
 
     model: Model
     foreground: Model
+    glance: Model
     grid: Grid
     layers: dict[str, int]
     natural: str | None
@@ -81,7 +83,7 @@ class Session:
         rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
         self.natural = natural_statistics_of(self.model)
-        self.foreground = copy.deepcopy(self.model)
+        self.foreground, self.glance = copy.deepcopy(self.model), copy.deepcopy(self.model)
         self._network = network_map(self.model, rows) | {"options": choices()}
         self.grid = Grid(gallery, self.model, self.layers, self.workers, self.events, self.files)
         self._ready.set()

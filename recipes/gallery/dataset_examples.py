@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inverter import Model, receptive_fields
-from recipes.activations.collect import collect
+from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import window
 from recipes.activations.reducers import Extremes
 from recipes.activations.responses import PatchRecord, measured, percentile
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from recipes.executors import Executor
     from recipes.executors.progress import RunProgressCallback
 
+PicturePart: TypeAlias = "tuple[Tensor, list[int]]"
+"""A picture (C, H, W), and the part of it that counts: top, left, bottom, right in pixels."""
 SHOWN = 4
 """Patches next to each picture."""
 
@@ -40,6 +42,7 @@ class DatasetExamples:
         fresh: as in `collect`.
         progress: as in `collect`.
         executor: as in `collect`.
+        activations: folder in which another run has collected the same; by default they are collected.
 
     Raises:
         InverterError: as `collect`.
@@ -56,10 +59,14 @@ class DatasetExamples:
         fresh: bool = False,
         progress: RunProgressCallback | None = None,
         executor: Executor | None = None,
+        activations: Path | None = None,
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
         self.pictures = picture_set(pictures, len(model.mean), model.value_range)
         self.fields = receptive_fields(model, layers, size)
+        if activations is not None:
+            self.collected = CollectedActivations.load(activations)
+            return
         folder = out / "activations"
         self.collected = collect(
             model,
@@ -102,21 +109,25 @@ class DatasetExamples:
             rows.append(metrics)
         return rows
 
-    def strongest(self, unit: Unit, count: int) -> list[tuple[Tensor, list[int]]]:
+    def strongest(self, unit: Unit, count: int) -> list[PatchRecord]:
         """The pictures that activate a unit most, strongest first, as far as they activate it at all.
 
         Args:
             unit: of one of the layers.
             count: of pictures, at most.
-
-        Returns:
-            Each picture, (C, H, W), and the part of it that the unit sees: top, left, bottom, right in pixels.
         """
-        records = self.records(address(unit.layer), unit.objective, count)
-        most = records.responses([unit])[unit].most
-        patches = [patch for patch in most if patch.value > 0 or unit.layer == OUTPUT_LAYER]
-        size = self.collected.size
-        return [(self.pictures.read(patch.picture, size), window(records.field, patch, size)) for patch in patches]
+        most = self.records(address(unit.layer), unit.objective, count).responses([unit])[unit].most
+        return [patch for patch in most if patch.value > 0 or unit.layer == OUTPUT_LAYER]
+
+    def parts(self, unit: Unit, patches: Sequence[PatchRecord]) -> list[PicturePart]:
+        """The pictures of patches, each with the part of it that the unit sees.
+
+        Args:
+            unit: of one of the layers.
+            patches: of the unit.
+        """
+        field, size = self.fields[address(unit.layer)], self.collected.size
+        return [(self.pictures.read(patch.picture, size), window(field, patch, size)) for patch in patches]
 
     def shown(self, records: PatchRecords, patches: Sequence[PatchRecord]) -> list[dict[str, Any]]:
         """Patches as the manifest records them; their pictures are written to the folder.

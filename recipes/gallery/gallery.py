@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
-from recipes.gallery.likeness import LikeRecipe
+from recipes.gallery.faceted import FacetRecipe
+from recipes.gallery.film_fields import FilmFields
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
-from recipes.options.names import OUTPUT_LAYER
-from recipes.options.priors import HELP, PriorChoice, PriorLike
+from recipes.options.names import OUTPUT_LAYER, address
+from recipes.options.priors import HELP, STARTS, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext
@@ -20,6 +21,8 @@ from recipes.runner.natural_fields import CLASS_WEIGHT
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from inverter import Model
     from objectives import Objective
     from recipes.outputs.manifest import Record
@@ -41,12 +44,13 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(LikeRecipe):
+class Gallery(FilmFields, FacetRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
     also maximise the diversity of their Gram matrices. With `images`, each picture is shown next to the dataset
-    patches that activate its unit most, and compared with the scores of the dataset.
+    patches that activate its unit most, and compared with the scores of the dataset; `facets` makes one for each of
+    several groups of them.
 
     Raises:
         BadInput: for an unknown objective, prior or option, or (in `run`) an unsuitable layer or channel.
@@ -101,6 +105,8 @@ class Gallery(LikeRecipe):
         if self.objective in CLASSES and self.directions:
             raise BadInput(f"objective {self.objective} is of the model's output: leave out directions")
         check_latents(self.latents, self.channels, self.directions)
+        if self.facets and (self.negative or self.attempts > 1):
+            raise BadInput("facets are pictures of what activates a unit, one each: leave out negative and attempts")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -116,6 +122,12 @@ class Gallery(LikeRecipe):
         return "all" if given is None else given
 
     def units(self, context: RunContext) -> list[Unit]:
+        return self.with_facets(context, self._plain_units(context))
+
+    def example_layers(self, context: RunContext) -> list[str]:
+        return list(dict.fromkeys(address(unit.layer) for unit in self._plain_units(context)))
+
+    def _plain_units(self, context: RunContext) -> list[Unit]:
         model = context.model
         choice, size = PriorChoice.parse(self.prior), self.picture_size(model)
         window = choice.window(size, model)
@@ -125,7 +137,7 @@ class Gallery(LikeRecipe):
             units = self._units(OUTPUT_LAYER, parse_channels(self._channels, classes, model.spec), model.categories)
             if self.channels is None:
                 check_many(len(units), "channels", f"all classes of {model.spec}")
-            return units
+            return self.with_films(units)
         units = []
         shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
         choice.check(size, model)
@@ -148,7 +160,7 @@ class Gallery(LikeRecipe):
             check_many(len(units), "latents", f"all latents of {', '.join(shapes)}")
         elif self.layer is None and not self.directions:
             check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
-        return units
+        return self.with_films(units)
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
@@ -211,10 +223,11 @@ class Gallery(LikeRecipe):
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
             objective = diverse(objective, diversity_layer(self, model, self.prior, layer), channels, REPULSION)
+        objective, start = self.faceted(context, units, objective, self.picture_size(model))
         objective = self.alike(context, units, objective)
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
         activation = units[0].direction == "max" and self.objective != "softmax"
-        return posed(self, model, self.prior, len(units), objective, measure, activation)
+        return posed(self, model, self.prior, len(units), objective, measure, activation, start)
 
     def closing(self, records: Sequence[Record]) -> str | None:
         silent = [record for record in records if record.status == SILENT]
@@ -255,6 +268,7 @@ def posed(
     objective: Objective,
     measure: Objective | None = None,
     activation: bool = True,
+    start: Tensor | None = None,
 ) -> Problem:
     """A batch of pictures that maximise an objective, with the settings that suit the prior and the network.
 
@@ -266,12 +280,16 @@ def posed(
         objective: with one target for each picture.
         measure: as in `Problem`; None for the objective.
         activation: as in `Problem`.
+        start: pictures (B, C, H, W) at which the prior starts, if it is one that can.
     """
     from inverter.patches import reads_patches
 
     choice, patches = PriorChoice.parse(prior), reads_patches(model)
     own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
-    made = choice.make(count, recipe.picture_size(model), model, **own)
+    if start is None or choice.name not in STARTS:
+        made = choice.make(count, recipe.picture_size(model), model, **own)
+    else:
+        made = choice.at(start, **own)
     settings = PATCHES if patches else {"steps": FOURIER_STEPS}
     stage = {key: getattr(recipe, key) or value for key, value in settings.items() if choice.name == "fourier"}
     return Problem(

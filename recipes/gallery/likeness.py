@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from objectives import FeatureStatistics, Objective
-
-    Picture = tuple[Tensor, list[int]]
-    """A picture (C, H, W), and the part of it that counts: top, left, bottom, right in pixels."""
+    from recipes.gallery.dataset_examples import PicturePart
 
 TOP = "top"
 """In place of a folder: the pictures of `images` that activate the unit most."""
@@ -98,24 +96,35 @@ class LikeRecipe(DatasetRecipe):
             where, index = address(unit.layer), unit.channel or 0
             measure = logit(index, where) if unit.objective in CLASSES else channel(where, index)
             measure = measure if unit.direction == "max" else -measure
-            pictures = self._top(context, unit) if self.like == TOP else self._photographs(context)
-            found.append(reference(context.model, pictures, measure, self._layers(context, where)))
+            pictures = self.top(context, unit) if self.like == TOP else self._photographs(context)
+            found.append(reference(context.model, pictures, measure, self.compared_layers(context, where)))
         return found
 
     @once
-    def _layers(self, context: RunContext, where: str) -> list[str]:
+    def compared_layers(self, context: RunContext, where: str) -> list[str]:
+        """The layers at which pictures are compared for the units of a layer: the last ones no later than that."""
         from recipes.activations.compared_layers import default_layers
 
         model = context.model
         return no_later(model, default_layers(model, self.picture_size(model)), [where])[-LAYERS:]
 
-    def _top(self, context: RunContext, unit: Unit) -> list[Picture]:
-        if not (pictures := self.examples(context).strongest(unit, COUNT)):
+    def top(self, context: RunContext, unit: Unit) -> list[PicturePart]:
+        """The pictures of `images` that a unit is held to.
+
+        Args:
+            context: of the run.
+            unit: of one of the layers.
+
+        Raises:
+            BadInput: if none activates it.
+        """
+        examples = self.examples(context)
+        if not (patches := examples.strongest(unit, COUNT)):
             raise BadInput(f"no picture of images activates {unit.layer}:{unit.channel}: leave out like")
-        return pictures
+        return examples.parts(unit, patches)
 
     @once
-    def _photographs(self, context: RunContext) -> list[Picture]:
+    def _photographs(self, context: RunContext) -> list[PicturePart]:
         from recipes.pictures.sets import picture_set
 
         model, size = context.model, self.picture_size(context.model)
@@ -124,7 +133,7 @@ class LikeRecipe(DatasetRecipe):
 
 
 def reference(
-    model: Model, pictures: Sequence[Picture], measure: Objective, layers: Sequence[str]
+    model: Model, pictures: Sequence[PicturePart], measure: Objective, layers: Sequence[str]
 ) -> tuple[FeatureStatistics, dict[str, Tensor]]:
     """The distributions of a few pictures' features, and the relevance of the channels for an objective.
 
@@ -143,11 +152,12 @@ def reference(
     from objectives import Activations, FeatureStatistics, LayerStatistics
     from objectives.distributions import sorted_values
     from objectives.naturalness import moments
+    from recipes.activations.map_geometry import covered
 
     rows: dict[str, list[tuple[Tensor, ...]]] = {layer: [] for layer in layers}
     size = (pictures[0][0].shape[1], pictures[0][0].shape[2])
     with model.capture([*layers, *measure.reads]) as capture, torch.enable_grad():
-        for picture, (top, left, bottom, right) in pictures:
+        for picture, window in pictures:
             shown = picture[None].to(model.device).requires_grad_()
             captured = capture(model.normalize(shown))
             maps = [captured[layer] for layer in layers]
@@ -155,11 +165,8 @@ def reference(
             for layer, values, gradient in zip(
                 layers, maps, torch.autograd.grad(score, maps, allow_unused=True), strict=True
             ):
-                height, width = values.shape[2:]
-                down = slice(top * height // size[0], -(-bottom * height // size[0]))
-                across = slice(left * width // size[1], -(-right * width // size[1]))
-                part = values.detach()[:, :, down, across].float()
-                counts = torch.ones_like(part) if gradient is None else gradient[:, :, down, across] * part
+                part = covered(values.detach(), window, size).float()
+                counts = torch.ones_like(part) if gradient is None else covered(gradient, window, size) * part
                 rows[layer].append((*moments(part), counts.mean((2, 3)), sorted_values(part, RANKS)))
     known, relevance = {}, {}
     for layer, parts in rows.items():

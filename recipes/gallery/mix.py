@@ -123,22 +123,22 @@ class Mix(NaturalRecipe):
     def units(self, context: RunContext) -> list[Unit]:
         mixtures, model = self._mixtures(context), context.model
         PriorChoice.parse(self.prior).check(self.picture_size(model), model)
-        layers, units = ",".join(dict.fromkeys(term.layer for term in self.terms)), []
+        layers, units = ",".join(dict.fromkeys(term.layer for term in self.terms)), list[Unit]()
         for number, terms in enumerate(mixtures):
             mixture = f"mix-{number:04d}" if len(mixtures) > 1 else "mix"
-            for attempt in range(self.attempts):
-                units.append(
-                    Unit(
-                        layer=layers,
-                        channel=None,
-                        objective=OBJECTIVE,
-                        file=f"images/{mixture}{f'-{attempt}' if attempt else ''}.png",
-                        attempt=attempt,
-                        name=" ".join(f"{term.weight:+.3g} {term.name(model) or term.unit}" for term in terms),
-                        batch=mixture,
-                        group=mixture if self.attempts > 1 else "",
-                    )
+            units += [
+                Unit(
+                    layer=layers,
+                    channel=None,
+                    objective=OBJECTIVE,
+                    file=f"images/{mixture}{f'-{attempt}' if attempt else ''}.png",
+                    attempt=attempt,
+                    name=" ".join(f"{term.weight:+.3g} {term.name(model) or term.unit}" for term in terms),
+                    batch=mixture,
+                    group=mixture if self.attempts > 1 else "",
                 )
+                for attempt in range(self.attempts)
+            ]
         return units
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:

@@ -35,6 +35,7 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "learn-directions": (),  # those of its methods
     "circuit": ("olah2020", "cammarata2021"),
     "polysemantic": ("dreyer2024",),
+    "microscope": ("olah2017", "simonyan2014", "olah2020"),
     "adversarial": ("szegedy2014", "pintor2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),
@@ -97,6 +98,8 @@ def keys_of(manifest: Manifest) -> list[str]:
         found += AUTOENCODERS.get(str(settings.get("gate", "topk")), ())
     if settings.get("attempts") not in (None, 1) and manifest.recipe == "gallery":
         found.append("olah2017")
+    if settings.get("facets"):
+        found.append("nguyen2016multifaceted")
     if settings.get("natural"):
         found += NATURAL
     if settings.get("judge"):

@@ -6,15 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from inverter import Model, Progress, Settings, evaluate
+from inverter import Film, Model, Progress, Settings, evaluate
 from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
+from recipes.outputs.rendering.films import VIDEO, Films
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
@@ -77,7 +80,8 @@ def make(
     """
     recipe = cast(UnitPlan, context.recipe)
     with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(recipe, context.at(model), settings, measure, model, units, on_progress, on_images)
+        shown = None if on_images is None else _Shown(on_images, len(units))
+        return _made(recipe, context.at(model), settings, measure, model, units, _Watchers(on_progress, shown))
 
 
 def _made(
@@ -87,8 +91,7 @@ def _made(
     measure: bool,
     model: Model,
     units: Sequence[Unit],
-    on_progress: Callable[[float], None],
-    on_images: ImagesCallback | None,
+    watchers: _Watchers,
 ) -> Finished:
     work, count = recipe.completed(context, recipe.problem(context, units)), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
@@ -97,16 +100,24 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress, on_images)
+        film = Film() if measure and any(VIDEO in unit.extra_files for unit in units) else None
+        films = Films(film, count)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, replace(watchers, film=film))
         if places := _silent(units, outcomes):
             again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(context, other, model, again, len(places), lambda _share: on_progress(1.0))
-            for place, image, written, outcome in zip(places, *rivals, strict=True):
+            film = None if film is None else Film()
+            quiet = _Watchers(lambda _share: watchers.on_progress(1.0), film=film)
+            rivals = _optimised(context, other, model, again, len(places), quiet)
+            for row, (place, image, written, outcome) in enumerate(zip(places, *rivals, strict=True)):
                 if outcome.status != SILENT:
                     images[place], finished[place], outcomes[place] = image, written, outcome
+                    films.take(place, film, row)
                 outcomes[place] = replace(outcomes[place], tries=2)
+        if film is not None:
+            files = [unit.extra_files[VIDEO] for unit in units]
+            films.write(Path(recipe.out), files, images, Showing.of(model, recipe.merged))
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
@@ -120,8 +131,7 @@ def _optimised(
     model: Model,
     work: Problem,
     count: int,
-    on_progress: Callable[[float], None],
-    on_images: ImagesCallback | None = None,
+    watchers: _Watchers,
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
     network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
@@ -129,9 +139,8 @@ def _optimised(
     steps, seconds, status, loop = 0, 0.0, [OK] * count, None
     levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
-    shown = None if on_images is None else _Shown(on_images, total, count)
     for stage in stages:
-        report = partial(_report, on_progress, steps / total, stage.steps / total, shown, steps)
+        report = partial(watchers.report, steps, stage.steps, total)
         result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report, context.graphs)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
@@ -165,14 +174,36 @@ def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
     ]
 
 
-def _report(
-    on_progress: Callable[[float], None], before: float, share: float, shown: _Shown | None, steps: int, at: Progress
-) -> None:
-    """Reports a step of one of several stages, which has this share of the work, as a step of all of them."""
-    together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-    on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
-    if shown is not None:
-        shown.report(steps + at.step, at)
+@dataclass(frozen=True)
+class _Watchers:
+    """Those who follow a batch step by step.
+
+    Attributes:
+        on_progress: as in `make`.
+        shown: to whom the pictures are shown.
+        film: of the last stage, if there is one.
+    """
+
+    on_progress: Callable[[float], None]
+    shown: _Shown | None = None
+    film: Film | None = None
+
+    def report(self, before: int, steps: int, total: int, at: Progress) -> None:
+        """Reports a step of one of several stages as a step of all of them.
+
+        Args:
+            before: steps of the stages before.
+            steps: of the stage.
+            total: steps of all stages.
+            at: where the stage is. Its batch is the run's, or with little memory a part of it.
+        """
+        together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
+        share = (at.done + together * at.step / at.steps) / at.units
+        self.on_progress((before + steps * share) / total)
+        if self.film is not None:
+            self.film(at)
+        if self.shown is not None:
+            self.shown.report(before * at.tries + at.step, total * at.tries, at)
 
 
 @dataclass(eq=False)
@@ -180,19 +211,17 @@ class _Shown:
     """The pictures of a batch while they are made, also where memory does not suffice for all of them at once.
 
     Attributes:
-        on_images: see `make`.
-        steps: of all stages.
+        on_images: as in `make`.
         count: pictures in the batch.
         latest: the pictures as they were last read.
     """
 
     on_images: ImagesCallback
-    steps: int
     count: int
     latest: Tensor | None = None
 
-    def report(self, step: int, at: Progress) -> None:
-        self.on_images(step, self.steps, partial(self._read, at))
+    def report(self, step: int, steps: int, at: Progress) -> None:
+        self.on_images(step, steps, partial(self._read, at))
 
     def _read(self, at: Progress) -> Tensor:
         part = at.images

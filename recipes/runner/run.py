@@ -113,9 +113,7 @@ class OpenRun:
         context, out = RunContext(recipe, model, progress), Path(recipe.out)
         as_augment(recipe.transforms(context))  # an unknown name is refused before the work
         recorded, network = recipe.recorded_settings(context), dict(describe(model))
-        if (
-            not recipe.fresh
-        ):  # refused now: to find its units, a recipe may write what does not belong to an earlier run
+        if not recipe.fresh:  # refused now: to find units, a recipe may write what does not belong to an earlier run
             earlier = same_run(out, Manifest(recipe.name, recorded, network, 0, growing=recipe.growing))
             if earlier is not None:
                 made = places(earlier.units.values())
@@ -143,7 +141,7 @@ class OpenRun:
         self._work: Callable[..., Finished] = partial(make, context, settings, complete)
         if on_images is not None and isinstance(self._executor, InProcess):
             self._work = partial(_make_shown, self._work, on_images)
-        missing = {unit.group or unit.file for unit in units if not self.store.has(unit.file)}
+        missing = {unit.group or unit.file for unit in units if not self.store.has(unit.file, unit.extra_files)}
         # Of all units, not of the unfinished: a batch that was stopped is made again as it was, bit for bit.
         parts = [part for part in (Part(number, batch, missing) for number, batch in grouped) if part.places]
         for part in parts:
@@ -153,6 +151,7 @@ class OpenRun:
         self._finished_before = sum(unit.requested for unit in units) - self._todo
         self._made, self._prepared = 0, False
         self._page: Path | None = None
+        self._assembled = dict[str, Path]()
 
     def make(self, parts: Sequence[Part] | None = None) -> None:
         """Makes batches, and has them written.
@@ -195,7 +194,7 @@ class OpenRun:
         """Writes the manifest, the page and what sums up the pictures so far, however the run ended."""
         self._page = self.store.finish() if self._complete else self.store.write_page()
         if self._complete:
-            self._recipe.assemble(self.store.folder, self.store.manifest.units.values())
+            self._assembled |= self._recipe.assemble(self.store.folder, self.store.manifest.units.values())
 
     def report(self) -> Report:
         """What the run left behind, once it is closed."""
@@ -206,6 +205,7 @@ class OpenRun:
             made=self._made,
             seconds=time.perf_counter() - self._started,
             page=self._page,
+            files=self._assembled,
             skipped=recipe.skipped(self._context) if self._complete else {},
             closing=recipe.closing(records) if self._complete else None,
         )

@@ -13,7 +13,8 @@ const usualSize = Math.round((guessed || compared || evident ? 224 : matchMedia(
 const tried = data.groups.some((group) => group.units.some((unit) => unit.attempt > 0));
 
 const kindOf = (unit) => (["logit", "softmax"].includes(unit.objective) ? "class" : unitOf(unit.layer));
-const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} attempt`;
+const attempt = data.faceted ? "facet" : "attempt";
+const attemptOf = (unit) => `${ordinal(unit.attempt ?? 0)} ${attempt}`;
 
 // ---- Building the cards, once ----
 
@@ -21,7 +22,7 @@ function makeUnit(unit, group) {
   const alone = group.units.length === 1;
   const way = unit.direction === "min" ? "min" : "max";
   const alike = group.units.filter((other) => (other.direction === "min") === (way === "min"));
-  const label = alone ? text(group.channel) : alike.length > 1 ? `${way} · ${nth((unit.attempt ?? 0) + 1)}` : way;
+  const label = alone ? text(group.channel) : alike.length > 1 ? `${data.faceted ? attempt : way} · ${nth((unit.attempt ?? 0) + 1)}` : way;
   return makeShot(unit, { "aria-label": spoken(unit) }, pictureOf(unit),
     element("span", { class: "caption" },
       element("span", { class: "what" }, alone && way === "min" ? `${label} min` : label),
@@ -134,10 +135,10 @@ function measure() {
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 // Not listed: what only `inverter repeat` needs, and what is shown next to the picture.
-const unlisted = new Set(["batch", "place", "source", "metrics", "patches", "path", "path_departs", ...(tried ? [] : ["attempt"])]);
+const unlisted = new Set(["batch", "place", "source", "metrics", "patches", "path", "path_departs", "film", ...(tried ? [] : ["attempt"])]);
 
 const words = {
-  percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
+  attempt: capital(attempt), facet_pictures: "Pictures of the facet", percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
   fails: "Evidence", saturation: "Colourfulness", slope: "Spectrum slope", slope_distance: "Slope from photographs",
   extra_files: "Other files", seconds: "Time", made_from: "Made from",
 };
@@ -158,7 +159,7 @@ function worded(key, value, unit) {
 /** The enlarged picture, with the unit's dataset patches below it. */
 function makeEnlarged(unit) {
   const { patches = [] } = unit.metrics ?? {};
-  const picture = frame(unit.source, true);
+  const picture = unit.film ? makeScreen(unit) : frame(unit.source, true);
   if (!patches.length) return picture;
   return element("div", { class: "enlarged" }, picture,
     element("div", { class: "patches", "aria-label": "Dataset patches" }, ...patches.map((patch) =>
@@ -189,5 +190,6 @@ const listing = new Listing({
 });
 layers.choose(listing);
 $("stopped").addEventListener("click", () => listing.change({ stopped: listing.state.stopped ? "" : "1" }));
+playOnHover(gallery, (shot) => itemOf.get(shot));
 listing.start();
 new ResizeObserver(measure).observe(document.querySelector(".toolbar"));

@@ -38,8 +38,9 @@ def gallery(model: Model, tmp_path: Path, **options: Any) -> Gallery:
 def test_each_unit_has_the_pictures_that_activate_it_most(model: Model, photos: Path, tmp_path: Path) -> None:
     recipe = gallery(model, tmp_path, like=TOP, images=str(photos))
     context = RunContext(recipe, model)
+    examples = recipe.examples(context)
     for unit in recipe.units(context):
-        pictures = torch.stack([picture for picture, _ in recipe.examples(context).strongest(unit, 6)])
+        pictures = torch.stack([picture for picture, _ in examples.parts(unit, examples.strongest(unit, 6))])
         with torch.no_grad(), model.capture(["body"]) as capture:
             highest = capture(model.normalize(pictures))["body"][:, unit.channel].amax((1, 2))
         assert highest.diff().max() <= 1e-5

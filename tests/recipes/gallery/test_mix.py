@@ -1,4 +1,4 @@
-"""Mixtures: terms as they are written, what a picture is made of, and on a trained network, that it shows both units."""
+"""Mixtures: terms as they are written, what a picture is made of, and that one of a trained network shows two units."""
 
 from pathlib import Path
 from typing import Any
