@@ -95,10 +95,10 @@ def draw(browser: Browser, link: str) -> None:
         page.locator(".coarse").first.wait_for(timeout=60_000)
         page.wait_for_timeout(500)
         save(page, "layer")
-    with opened(browser, link, "#/unit/linear/33?attempts=3&negative=true") as page:
+    with opened(browser, link, "#/unit/features.stage3/5?attempts=3&negative=true") as page:
         settle(page)
         save(page, "unit")
-    with opened(browser, link, "#/mix/linear/33=1,features.stage3/17=-0.5,features.stage1/3=0.4") as page:
+    with opened(browser, link, "#/mix/features.stage3/5=1,features.stage2/3=-0.5,features.stage4/18=0.4") as page:
         settle(page)
         save(page, "mix")
     with opened(browser, link, "#/") as page:
