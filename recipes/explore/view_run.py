@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from inverter_errors import InverterError
 from recipes.explore.film import Frames
-from recipes.explore.grid import as_jpeg
+from recipes.explore.server.coarse_pictures import as_jpeg
 from recipes.explore.server.workers import Stopped
 from recipes.outputs.file_names import safe_name
 
