@@ -1,4 +1,4 @@
-"""Mixtures: terms as they are written, what a picture is made of, and that one of a trained network shows two units."""
+"""Mixtures: terms as they are written, what a picture is made of, and that one of a trained network shows both."""
 
 from pathlib import Path
 from typing import Any
