@@ -18,7 +18,7 @@ export function unitChip({ layer, channel, url, name, words, share = null, negat
 }
 
 /** The patches of photographs that activate the unit most, and the distribution of its activation. */
-export function patchesOf(app, layer, channel) {
+export function patchesOf(app, layer, channel, onFound = () => {}) {
   const { images } = app.network;
   const title = "In photographs";
   if (!images) {
@@ -32,6 +32,7 @@ export function patchesOf(app, layer, channel) {
       const metrics = units[0]?.metrics ?? {};
       list.replaceChildren(...(metrics.most ?? []).slice(0, 12).map((patch) => element("li", {}, patchTile(patch, files, app.network.input))));
       if (metrics.counts) chart.replaceChildren(distribution(metrics));
+      onFound();
     },
   });
   const progress = new RunProgress(() => slot.stop());
@@ -66,11 +67,11 @@ function distribution({ counts, quantiles = {}, fires }) {
   return element("figure", {}, element("div", { class: "bars", role: "img", "aria-label": words }, ...bars), element("figcaption", { class: "hint" }, words));
 }
 
-/** Units alike and classes, which need no run. */
+/** Units alike and classes, which need no run of their own: `load` asks again once the photographs have been seen. */
 export function factsOf(app, layer, channel) {
   const node = element("div", { class: "facts-sections" });
   load();
-  return { node };
+  return { node, load };
 
   async function load() {
     let facts;
@@ -81,6 +82,7 @@ export function factsOf(app, layer, channel) {
       return; // without photographs there are none; the section above says how to get them
     }
     const { neighbours = [], classes = [] } = facts;
+    node.replaceChildren();
     if (neighbours.length) {
       node.append(section("Units like it", "respond to the same photographs", element("ul", { class: "chips" },
         ...neighbours.map((unit) => element("li", {}, unitChip({ ...unit, words: `${unit.layer === layer.address ? "" : `${unit.layer} · `}alike ${number(unit.similarity)}`, share: unit.similarity }))))));

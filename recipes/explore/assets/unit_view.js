@@ -46,7 +46,8 @@ class UnitView {
     this.slot = new RunSlot(app.events, "picture", this.#watcher());
     this.progress = new RunProgress(() => this.slot.stop());
     this.optimisation = new Optimisation(app.network, options, () => this.#onSettings(true), unitControls(app.network, layer));
-    this.#sections = [patchesOf(app, layer, channel), factsOf(app, layer, channel), circuitOf(app, layer, channel)];
+    const facts = factsOf(app, layer, channel);
+    this.#sections = [patchesOf(app, layer, channel, facts.load), facts, circuitOf(app, layer, channel)];
     this.node = this.#layOut();
     this.#endings.push(app.units.watch(layer.address, channel, { onCoarse: (coarse) => this.#onCoarse(coarse), onUnit: (unit) => this.#onUnit(unit) }));
     this.#endings.push(app.events.on("back", () => this.#demands.repeat()));
