@@ -19,7 +19,7 @@ NEAREST = 8
 LEAST = 0.3
 """Pearson's r, below which units are not called alike."""
 FEWEST = 16
-"""Photographs, below which a correlation says nothing."""
+"""Photographs, below which a correlation is mostly noise."""
 MOST = 4096
 """Photographs that are compared, spread evenly over a larger set."""
 Found = dict[int, list[tuple[int, int, float]]]
