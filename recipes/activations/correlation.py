@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recipes.activations.collect import CollectedActivations
+from recipes.options.names import address
 
 LEAST = 0.3
 """Pearson's r, below which units are not called alike."""
@@ -33,7 +34,7 @@ def standardised(folder: Path | None, layer: str, channels: Sequence[int]) -> np
     if folder is None:
         return None
     try:
-        means = CollectedActivations.load(folder).array(layer, "mean")
+        means = CollectedActivations.load(folder).array(address(layer), "mean")
     except (ValueError, LookupError, OSError):  # not finished
         return None
     chosen = means[:: -(-len(means) // MOST)][:, list(channels)]
