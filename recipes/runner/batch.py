@@ -89,15 +89,17 @@ def _made(
         finished = images
     else:
         images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
-        if places := _silent(units, outcomes):
-            again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
+        if places := _poor(work, units, images, outcomes):
+            again = recipe.completed(context, recipe.again(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
             rivals = _optimised(context, other, model, again, len(places), _unreported)
-            for place, image, written, outcome in zip(places, *rivals, strict=True):
-                if outcome.status != SILENT:
+            better = _better(again, images[places], *rivals)
+            for place, image, written, outcome, kept in zip(places, *rivals, better, strict=True):
+                seconds = outcomes[place].seconds + outcome.seconds
+                if kept:
                     images[place], finished[place], outcomes[place] = image, written, outcome
-                outcomes[place] = replace(outcomes[place], tries=2)
+                outcomes[place] = replace(outcomes[place], tries=2, seconds=seconds)
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
@@ -152,6 +154,22 @@ def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
         for place, (unit, outcome) in enumerate(zip(units, outcomes, strict=True))
         if outcome.status == SILENT and unit.group not in active
     ]
+
+
+def _poor(work: Problem, units: Sequence[Unit], images: Tensor, outcomes: Sequence[_Outcome]) -> list[int]:
+    """Places of the pictures that are tried once more."""
+    if work.faithful is None:
+        return _silent(units, outcomes)
+    return torch.nonzero(work.faithful(images) < work.least).flatten().tolist()
+
+
+def _better(
+    again: Problem, first: Tensor, images: Tensor, _finished: Tensor, outcomes: Sequence[_Outcome]
+) -> list[bool]:
+    """Which pictures of a second try are kept in place of the first."""
+    if again.faithful is None:
+        return [outcome.status != SILENT for outcome in outcomes]
+    return (again.faithful(images) > again.faithful(first)).tolist()
 
 
 def _unreported(_share: float) -> None:
