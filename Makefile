@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= gallery
 
-.PHONY: demo test quick lint typecheck bench bench-gpu clean
+.PHONY: demo test quick lint typecheck docs bench bench-gpu clean
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
@@ -22,6 +22,11 @@ lint: .venv/installed-dev
 
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
+
+# The documentation site: site/index.html, to read from disk. Warnings are errors.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m tools.docs site
 
 # About half an hour on two cores, most of it in the other libraries.
 bench: .venv/installed-bench
@@ -55,4 +60,4 @@ bench-gpu: .venv/installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build site docs/notebooks *.egg-info

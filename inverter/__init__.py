@@ -10,6 +10,7 @@ from inverter.identity import no_network
 from inverter.layer_info import LayerInfo, layers, stages
 from inverter.listing import list_layers, list_models
 from inverter.loading import load_model
+from inverter.loop.film import Film
 from inverter.loop.graphs import Graphs
 from inverter.loop.progress import Progress, ProgressCallback
 from inverter.models import Model
@@ -40,6 +41,7 @@ __all__ = [
     "BadType",
     "Code",
     "Directions",
+    "Film",
     "Graphs",
     "GuessedSizeWarning",
     "Inversion",

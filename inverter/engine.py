@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from inverter.isolation.switches import recording
 from inverter.loading import load_model
 from inverter.loop.batches import Batches
 from inverter.loop.graphs import Graphs
-from inverter.loop.progress import Progress, ProgressCallback
+from inverter.loop.progress import Progress, ProgressCallback, automatic
 from inverter.models import Model
 from inverter.result import Inversion
 from inverter.scoring import check_objective, choose_start
@@ -34,7 +35,7 @@ def optimize(
     prior: Prior,
     settings: Settings = Settings(),  # noqa: B008 - a frozen value
     augment: Augmentation = "standard",
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | Literal["auto"] | None = "auto",
     graphs: Graphs | None = None,
 ) -> Inversion:
     """Finds the pictures that maximise an objective: argmax E[f(Phi(tau(g(theta))))] - R(g(theta)).
@@ -48,7 +49,8 @@ def optimize(
         augment: `none`, `light`, `standard`, `strong`, `wide`, `wider`, `tokens`, an `Augment`, or any callable
             `image -> image` (B, 3, H, W) such as a kornia pipeline; such a callable draws from torch's global
             generator, seeded by `settings.seed`.
-        progress: called after every step with a `Progress`.
+        progress: called after every step with a `Progress`; "auto" shows a bar in a notebook and is silent elsewhere;
+            None is silent.
         graphs: CUDA graphs to be used again in further calls, as long as the network stays as it is; None keeps them
             for the batches of this call.
 
@@ -73,6 +75,7 @@ def optimize(
     check_objective(objective)
     prior.leave_inference_mode()
     graphs = Graphs() if graphs is None else graphs
+    progress = automatic(objective.name) if progress == "auto" else progress
     model = load_model(model).on(settings.device) if settings.device else load_model(model)
     if settings.tries == 1 or prior.started:
         return _climb(model, objective, prior, settings, augment, progress, graphs)
@@ -99,7 +102,7 @@ def optimize(
 def _report(callback: ProgressCallback, number: int, settings: Settings, progress: Progress) -> None:
     """Reports a step of one of several tries as a step of all of them."""
     step, steps = number * settings.steps + progress.step, settings.tries * settings.steps
-    callback(replace(progress, step=step, steps=steps))
+    callback(replace(progress, step=step, steps=steps, tries=settings.tries))
 
 
 def _climb(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ WIDTH = 17.0
 """Centimetres of a figure across two columns of text."""
 LEAST, MOST = 1.0, 200.0
 DPI = 300
+SCREEN_DPI = 110
 POINTS = 7.0
 """Size of the text."""
 GAP = 0.06
@@ -133,7 +135,16 @@ def _library() -> type[Figure]:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingLibrary("a figure needs matplotlib: pip install 'inverter-vis[figure]'") from None
-    return Figure
+
+    class Sheet(Figure):
+        """A figure that a notebook shows, also where pyplot was not imported."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+            return buffer.getvalue()
+
+    return Sheet
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

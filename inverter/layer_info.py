@@ -15,6 +15,7 @@ from inverter.ensemble import Ensemble
 from inverter.fields.geometry import ReceptiveField
 from inverter.fields.receptive_field import follow
 from inverter.models import Model
+from inverter.notebook import table
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,29 @@ class LayerInfo:
     axes: str = ""
     field: ReceptiveField | None = dataclasses.field(default=None, compare=False)
 
+    @property
+    def cells(self) -> dict[str, str]:
+        """The row as people read it: title of a column -> text."""
+        return {
+            "layer": self.name,
+            "type": self.type,
+            "calls": str(self.calls),
+            "axes": self.axes,
+            "channels": "" if self.channels is None else str(self.channels),
+            "map": "" if self.size is None else f"{self.size[0]}x{self.size[1]}",
+            "receptive field": "" if self.field is None else str(self.field),
+            "stage": "*" if self.stage else "",
+        }
 
-def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]:
+
+class LayerTable(list[LayerInfo]):
+    """The rows of a network; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        return table([row.cells for row in self])
+
+
+def layers(model: Model, size: tuple[int, int] | None = None) -> LayerTable:
     """The table of a network's layers: every module that runs in a forward pass, in the order of the first calls.
 
     Args:
@@ -60,7 +82,7 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
     size = model.size_for(size)
     if isinstance(model, Ensemble):
         tables = {name: layers(one, model.size_of(name, size)) for name, one in model.networks.items()}
-        return [replace(row, name=f"{name}:{row.name}") for name, rows in tables.items() for row in rows]
+        return LayerTable(replace(row, name=f"{name}:{row.name}") for name, rows in tables.items() for row in rows)
     seen = follow(model, size)
     types = {name: type(part).__name__ for name, part in model.module.named_modules()}
     rows = []
@@ -87,7 +109,7 @@ def layers(model: Model, size: tuple[int, int] | None = None) -> list[LayerInfo]
         )
     stages = _stages(model.module, {row.name for row in rows if row.size})
     rows = [replace(row, stage=row.name in stages) for row in rows]
-    return [each for row in rows for each in (row, *_derived(model, row))]
+    return LayerTable(each for row in rows for each in (row, *_derived(model, row)))
 
 
 def _derived(model: Model, row: LayerInfo) -> Iterator[LayerInfo]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -17,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.figure import WIDTH, draw
+from inverter.notebook import grid, tile
 from inverter.png import png, software
 from inverter.settings import Settings
 from inverter_errors import BadInput
@@ -206,16 +204,11 @@ class Inversion:
 
     def _repr_html_(self) -> str:
         """The pictures with their targets and scores, for notebooks."""
-        parts = []
-        for picture, label, score, status in zip(
-            self.to_pil(), self.labels, self.scores.tolist(), self.status, strict=True
-        ):
-            buffer = io.BytesIO()
-            picture.save(buffer, format="PNG")
-            data = base64.b64encode(buffer.getvalue()).decode()
-            caption = html.escape(f"{label} · {score:.4g}" + ("" if status == "ok" else f" · {status}"))
-            parts.append(
-                f'<figure style="display:inline-block;margin:4px"><img src="data:image/png;base64,{data}">'
-                f"<figcaption>{caption}</figcaption></figure>"
-            )
-        return "".join(parts)
+        return grid(
+            [
+                tile(picture, (label, f"{score:.4g}", "" if status == "ok" else status))
+                for picture, label, score, status in zip(
+                    self.to_pil(), self.labels, self.scores.tolist(), self.status, strict=True
+                )
+            ]
+        )

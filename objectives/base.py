@@ -15,6 +15,9 @@ from objectives.targets import Targets
 OUTPUT = ""
 """The address of the model's own output: the root module's name in `named_modules()`."""
 
+SHOWN = 4
+"""Targets that the text of an objective names, at most."""
+
 
 class Activations(Mapping[str, Tensor]):
     """The result of one forward pass: activations by layer address, and the input image itself.
@@ -109,6 +112,11 @@ class Objective:
     repulsion: float = 0.0
     form: Hashable | None = None
     targets: tuple[Targets, ...] = ()
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.labels[:SHOWN]) + (", …" if len(self.labels) > SHOWN else "")
+        reads = ", ".join(map(repr, self.reads)) or "the picture"
+        return f"Objective({shown or self.name}; reads {reads})"
 
     @property
     def count(self) -> int:

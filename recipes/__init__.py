@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
+    from recipes.gallery.mix import Mix
     from recipes.gallery.names import Names
     from recipes.gallery.patches import Patches
     from recipes.heatmaps.explain import Explain
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from recipes.inpainting.inpaint import Inpaint
     from recipes.inversion.invert import Invert
     from recipes.inversion.train_inverter import TrainInverter
+    from recipes.microscope.microscope import Microscope
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
     from recipes.runner.base import Recipe
@@ -50,6 +52,8 @@ __all__ = [
     "Invert",
     "JudgeMaps",
     "LearnDirections",
+    "Microscope",
+    "Mix",
     "Names",
     "Patches",
     "Polysemantic",
@@ -97,6 +101,13 @@ CATALOGUE = (
         "ClassModel",
         "Class models: a picture of each class, and whether a second network recognises it.",
         "inverter classes --model torchvision:squeezenet1_0 --class goldfish,130 --judge torchvision:mobilenet_v2",
+    ),
+    Entry(
+        "mix",
+        "recipes.gallery.mix",
+        "Mix",
+        "A picture that maximises a weighted sum of units, classes and layers.",
+        "inverter mix --model torchvision:squeezenet1_0 --term features.9/17=1 --term features.9/3=-0.5 --out mix",
     ),
     Entry(
         "invert",
@@ -178,6 +189,13 @@ CATALOGUE = (
         "Polysemantic units: their top patches in groups by what drives them, with a picture and a direction of each.",
         "inverter polysemantic --model torchvision:squeezenet1_0 --layer features.12 --channels 3,17 --images FOLDER "
         "--out polysemantic",
+    ),
+    Entry(
+        "microscope",
+        "recipes.microscope.microscope",
+        "Microscope",
+        "A complete network as a site: a page for each layer, a link for each unit, with all that is known of it.",
+        "inverter microscope --model torchvision:squeezenet1_0 --images FOLDER --size 128 --out SITE",
     ),
     Entry(
         "explain",

@@ -52,6 +52,7 @@ SLOW = (
     "recipes/cli/test_streams.py",
     "recipes/executors/test_processes.py",
     "recipes/executors/test_serialization.py",
+    "recipes/gallery/test_film_fields.py",
     "recipes/heatmaps/test_judge_maps.py",
     "recipes/heatmaps/test_shared.py",
     "recipes/inversion/test_invert.py",
@@ -63,6 +64,7 @@ SLOW = (
     "recipes/statistics/test_statistics.py::test_the_bundled_file_is_reproduced",
     "recipes/test_on_device.py",
     "test_benchmarks.py",
+    "test_docs_snippets.py::test_the_snippets_of_a_page_run_in_order",
     "test_readme.py",
     "tools/",
 )

@@ -24,6 +24,7 @@ SPEAKERS = {
     "recipes/cli/arguments.py",
     "recipes/cli/commands.py",
     "recipes/cli/entry.py",
+    "recipes/cli/exploring.py",
     "recipes/cli/flags.py",
     "recipes/cli/running.py",
     "recipes/cli/tables.py",
@@ -86,7 +87,17 @@ def test_no_except_clause_is_bare() -> None:
         ["--help"],
         *(
             [command, "--help"]
-            for command in ("gallery", "invert", "inpaint", "patches", "explain", "judge-maps", "run", "layers")
+            for command in (
+                "gallery",
+                "invert",
+                "inpaint",
+                "patches",
+                "explain",
+                "judge-maps",
+                "run",
+                "layers",
+                "explore",
+            )
         ),
     ],
 )

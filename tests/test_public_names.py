@@ -19,7 +19,7 @@ PUBLIC = {
         "Span alpha_norm l2 list_priors measure natural_statistics total_variation transparency"
     ),
     "inverter": (
-        "Augment BadInput BadType Code Directions Graphs GuessedSizeWarning Inversion InverterError LayerInfo "
+        "Augment BadInput BadType Code Directions Film Graphs GuessedSizeWarning Inversion InverterError LayerInfo "
         "LayerNotFound MissingFile MissingLibrary Model NotFound OutOfMemory OutOfRange PRESETS Progress "
         "ProgressCallback ReceptiveField RunFailed Settings Unreachable __version__ batch_norm_statistics "
         "encode evaluate layers list_layers list_models load_code load_model no_network optimize "
@@ -27,7 +27,7 @@ PUBLIC = {
     ),
     "recipes": (
         "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint "
-        "Invert JudgeMaps LearnDirections Names Patches Polysemantic Statistics TrainInverter list_methods list_recipes"
+        "Invert JudgeMaps LearnDirections Mix Names Patches Polysemantic Statistics TrainInverter list_methods list_recipes"
     ),
 }
 

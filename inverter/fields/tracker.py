@@ -21,6 +21,11 @@ class FieldTracker(TorchDispatchMode):
         picture: (1, C, H, W), the input of the pass.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """The tracker runs where nobody compiles; to keep the compiler away from it, torch would import it first."""
+        return False
+
     def __init__(self, picture: Tensor) -> None:
         super().__init__()
         self._fields: WeakTensorKeyDictionary = WeakTensorKeyDictionary()

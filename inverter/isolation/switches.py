@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -12,6 +14,7 @@ import torch
 from torch.utils import checkpoint
 
 _HERE = threading.local()
+_COMPILER = "torch._dynamo"
 _CHECKPOINTS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
 """The parts of `torch.utils.checkpoint` that a call without reentrant autograd runs through, by torch's version."""
 
@@ -40,11 +43,36 @@ class Shared:
 
 
 @contextmanager
+def _uncompiled() -> Iterator[None]:
+    """A context in which what is compiled runs as it was written.
+
+    The compiler takes seconds to import, so it is left alone until there is something compiled: in a process that has
+    not imported it, the context takes effect with the first call of `torch.compile`.
+    """
+    with ExitStack() as stack:
+        if _COMPILER in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        else:
+            real, lock = torch.compile, threading.Lock()
+
+            @functools.wraps(real)
+            def first(*args: Any, **kwargs: Any) -> Any:
+                with lock:
+                    if torch.compile is first:
+                        stack.enter_context(torch.compiler.set_stance("force_eager"))
+                        setattr(torch, "compile", real)  # noqa: B010 - a plain assignment has another type
+                return real(*args, **kwargs)
+
+            stack.enter_context(patch.object(torch, "compile", first))
+        yield
+
+
+@contextmanager
 def _eager() -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_uncompiled())
         for name in filter(checkpoint.__dict__.__contains__, _CHECKPOINTS):
             stack.enter_context(patch.object(checkpoint, name, _direct(getattr(checkpoint, name))))
         stack.enter_context(patch.object(checkpoint, "CheckpointFunction", _Direct))

@@ -90,7 +90,8 @@ class Batches:
             def report(number: int) -> None:
                 if progress is not None:
                     look = partial(_pictures, step.part, len(rows))
-                    progress(Progress(number + 1, self.settings.steps, self._done, self.prior.count, look))
+                    steps, units = self.settings.steps, self.prior.count
+                    progress(Progress(number + 1, steps, self._done, units, look, len(rows)))
 
             try:
                 pace = Pace(self.model.device)

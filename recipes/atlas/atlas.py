@@ -162,10 +162,10 @@ class Atlas(EvidenceFields, NaturalRecipe):
         for folder, survey in self._surveys(context).items():
             survey.write_directions(Path(self.out) / folder)
 
-    def assemble(self, folder: Path, records: Collection[Record]) -> None:
+    def assemble(self, folder: Path, records: Collection[Record]) -> dict[str, Path]:
         from recipes.atlas.page import write_atlas
 
-        write_atlas(folder)
+        return write_atlas(folder)
 
     @once
     def _layers(self, context: RunContext) -> list[AtlasLayer]:

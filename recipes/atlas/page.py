@@ -24,7 +24,7 @@ SHOWN = EVIDENCE | {ICON, PHOTOGRAPHS}
 """Metrics that the panel of a cell shows in addition to its own, by the first word of their names."""
 
 
-def write_atlas(folder: Path) -> None:
+def write_atlas(folder: Path) -> dict[str, Path]:
     """Writes `atlas.json`, `atlas-GRID.png` and the sprite sheets of the finished icons; the page shows the sheets.
 
     `atlas.json` lists, for each grid, its cells: place, number of members, direction (file and row), classes with their
@@ -33,22 +33,28 @@ def write_atlas(folder: Path) -> None:
 
     Args:
         folder: the output folder; does not change if it holds the run of another recipe.
+
+    Returns:
+        The pictures of the grids, by what they are.
     """
     path = folder / "manifest.json"
     if not path.is_file() or (known := Manifest.load(path)).recipe != "atlas":
-        return  # the run did not start: the folder belongs to another one
+        return {}  # the run did not start: the folder belongs to another one
     manifest = known.to_json()
     made = {key: manifest[key] for key in ("inverter", "created", "model", "planned")}
     settings = {key: manifest["settings"].get(key) for key in ("layer", "class", "share", "layout", "seed")}
+    maps: dict[str, Path] = {}
     for below, about in _atlases(manifest).items():
         grids = []
         for side, units in _by_grid(manifest["units"], below).items():
             icons = {(unit["metrics"]["row"], unit["metrics"]["column"]): folder / unit["file"] for unit in units}
             write_grid(folder / below, side, icons, provenance(known.recipe, known.settings))
+            maps[f"atlas of {about['layer']}, {side}x{side}"] = folder / below / f"atlas-{side}.png"
             listed = [{"icon": unit["file"].removeprefix(below), **unit["metrics"]} for unit in units]
             grids.append({"grid": side, "atlas": f"atlas-{side}.png", "cells": listed})
         content = {**made, **settings, **about, "grids": grids}
         write_text(folder / below / "atlas.json", json.dumps(content, indent=1))
+    return maps
 
 
 def render_atlas(manifest: Mapping[str, Any]) -> str:

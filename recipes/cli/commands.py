@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inverter_errors import BadInput, plural
+from recipes.cli.exploring import add_explore, explore
 from recipes.cli.flags import add_field
 from recipes.cli.recipe_file import load_recipe
 from recipes.cli.running import run_recipe
@@ -204,6 +205,14 @@ def _cite(folder: str, out: str | None) -> int:
 
 
 COMMANDS = (
+    Command(
+        "explore",
+        "[OPTIONS]",
+        "Walk through a network in a browser: its pictures are made while you look.",
+        "inverter explore --model torchvision:squeezenet1_0 --images FOLDER --out explore",
+        add_explore,
+        explore,
+    ),
     Command(
         "run",
         "FILE [OPTIONS]",

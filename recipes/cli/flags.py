@@ -71,8 +71,10 @@ def add_field(group: Any, field: Field[Any]) -> None:
         group.add_argument(flag, action="store_true", default=argparse.SUPPRESS, dest=field.name, help=help_text)
         return
     choices = field.metadata.get("choices")
+    alone = {"nargs": "?", "const": field.metadata["alone"]} if "alone" in field.metadata else {}
     added = group.add_argument(
         flag,
+        **alone,
         type=kind(field),
         action=_action(field),
         choices=choices,

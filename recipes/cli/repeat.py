@@ -21,7 +21,8 @@ from recipes.options.networks import from_python
 from recipes.options.suggest import nearest
 from recipes.outputs.manifest import PASSING, Manifest, Record, describe, other_network, versions
 from recipes.runner.recipe import UnitRecipe
-from recipes.runner.run import places, run
+from recipes.runner.run import run
+from recipes.runner.units import places
 
 if TYPE_CHECKING:
     from recipes.executors.progress import RunProgressCallback

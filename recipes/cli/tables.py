@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from inverter import LayerInfo, Model
 
+NUMBERS = ("calls", "channels", "map", "receptive field")
+"""Columns of the table of layers that are aligned to the right."""
+
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of one form on standard output, under the names of their values; no output where there are none."""
@@ -19,13 +22,15 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from inverter.notebook import number
+
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(box=None, pad_edge=False)
     for name in names:
         numbers = all(isinstance(row.get(name, 0), int | float) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numbers else "left")
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(name))) for name in names))
+        table.add_row(*(Text(number(row.get(name))) for name in names))
     _print(table)
 
 
@@ -38,33 +43,16 @@ def _print(table: Table) -> None:
     Console(width=max(console.width, wide)).print(table)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
-    return "" if value is None else str(value)
-
-
 def print_layers(rows: Sequence[LayerInfo]) -> None:
     """The layers of a network on standard output."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, caption="* stages: what --layer all means", caption_justify="left")
-    for title in ("layer", "type", "calls", "axes", "channels", "map", "receptive field", "stage"):
-        table.add_column(
-            title, justify="right" if title in ("calls", "channels", "map", "receptive field") else "left", no_wrap=True
-        )
+    for title in rows[0].cells if rows else ():
+        table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=True)
     for row in rows:
-        table.add_row(
-            Text(row.name),
-            Text(row.type),
-            str(row.calls),
-            row.axes,
-            "" if row.channels is None else str(row.channels),
-            "" if row.size is None else f"{row.size[0]}x{row.size[1]}",
-            "" if row.field is None else str(row.field),
-            "*" if row.stage else "",
-        )
+        table.add_row(*map(Text, row.cells.values()))
     _print(table)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -148,7 +148,20 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         yield  # it writes single files: there is no output folder to lock
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
-        """Writes the picture and the video; when interrupted, the unfinished dream next to them."""
+        return self.make(progress)
+
+    def make(
+        self, progress: RunProgressCallback | None = None, on_picture: Callable[[Tensor], None] | None = None
+    ) -> Report:
+        """Writes the picture and the video; when interrupted, the unfinished dream next to them.
+
+        Args:
+            progress: as in `run`.
+            on_picture: called after every step with the picture (C, h, w), which is modified in place afterwards.
+
+        Raises:
+            Exception: as `run`.
+        """
         import torch
 
         from recipes.deepdream.octaves import add_detail, colour_statistics, dream, match_colours, octave_sizes, zoomed
@@ -182,6 +195,8 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
                     if done == 1:
                         write_frame(photo[0])
                     write_frame(add_detail(shown, photo, size)[0])
+                if on_picture is not None:
+                    on_picture(shown[0])
                 counted.step()
 
             try:

@@ -17,6 +17,7 @@ class RunProgress:
         noun: what is counted, if not units.
         share: fraction of this part's work that is done, in [0, 1], where some units take longer than others; None
             where all are alike.
+        part: what this part is, where several runs are one; `share` is then that of all of them.
     """
 
     done: float
@@ -24,6 +25,7 @@ class RunProgress:
     finished: int
     noun: str | None = None
     share: float | None = None
+    part: str | None = None
 
 
 RunProgressCallback = Callable[[RunProgress], None]

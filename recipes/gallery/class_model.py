@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
 from recipes.evidence.verdict import rank
+from recipes.gallery.film_fields import FilmFields
 from recipes.gallery.likeness import LikeRecipe
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option
@@ -68,7 +69,7 @@ OVERSHOOT = 5000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassModel(LikeRecipe):
+class ClassModel(FilmFields, LikeRecipe):
     """A picture of each class, and whether a second network recognises it (Simonyan et al. 2014, "class model").
 
     Simonyan et al. 2014, eq. 1: x* = argmax S_c(x) - lambda |x|^2, with S_c the logit of class c. Preset `simonyan`
@@ -205,7 +206,7 @@ class ClassModel(LikeRecipe):
         if self.class_ is None:
             check_many(len(indices), "class", f"all classes of {model.spec}")
         names = {index: model.categories[index] for index in indices if index < len(model.categories)}
-        return [
+        units = [
             Unit(
                 layer=layer,
                 channel=index,
@@ -215,6 +216,7 @@ class ClassModel(LikeRecipe):
             )
             for index in indices
         ]
+        return self.with_films(units)
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
         from objectives import logit, softmax

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inverter import Model, receptive_fields
-from recipes.activations.collect import collect
+from recipes.activations.collect import CollectedActivations, collect
 from recipes.activations.map_geometry import window
 from recipes.activations.reducers import Extremes
 from recipes.activations.responses import PatchRecord, measured, percentile
@@ -42,6 +42,7 @@ class DatasetExamples:
         fresh: as in `collect`.
         progress: as in `collect`.
         executor: as in `collect`.
+        activations: folder in which another run has collected the same; by default they are collected.
 
     Raises:
         InverterError: as `collect`.
@@ -58,10 +59,14 @@ class DatasetExamples:
         fresh: bool = False,
         progress: RunProgressCallback | None = None,
         executor: Executor | None = None,
+        activations: Path | None = None,
     ) -> None:
         self.model, self.out, self.saved = model, out, set[int]()
         self.pictures = picture_set(pictures, len(model.mean), model.value_range)
         self.fields = receptive_fields(model, layers, size)
+        if activations is not None:
+            self.collected = CollectedActivations.load(activations)
+            return
         folder = out / "activations"
         self.collected = collect(
             model,

@@ -31,6 +31,7 @@ class ExamplesRecipe(NaturalRecipe):
         repeat=True,
         was="dataset",
     )
+    activations: str | None = option(None, "", hidden=True)  # folder of those that another run collected
 
     def settings(self) -> dict[str, Any]:
         from recipes.pictures.sets import dataset_paths
@@ -45,8 +46,9 @@ class ExamplesRecipe(NaturalRecipe):
 
         assert self.images is not None  # only called with a dataset
         layers, size = self.example_layers(context), self.picture_size(context.model)
+        known, out = None if self.activations is None else Path(self.activations), Path(self.out)
         return DatasetExamples(
-            context.model, self.images, layers, size, Path(self.out), self.fresh, context.progress, context.executor
+            context.model, self.images, layers, size, out, self.fresh, context.progress, context.executor, known
         )
 
     def example_layers(self, context: RunContext) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from inverter_errors import BadInput, plural
 from recipes.gallery.faceted import FacetRecipe
+from recipes.gallery.film_fields import FilmFields
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
@@ -43,7 +44,7 @@ REPULSION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gallery(FacetRecipe):
+class Gallery(FilmFields, FacetRecipe):
     """A picture that maximises each channel, neuron or class (Olah et al. 2017, "Feature Visualization").
 
     x* = argmax E_t[f(t(x))], f the unit's objective and t random transforms (`augment`). Several `attempts` at a unit
@@ -136,7 +137,7 @@ class Gallery(FacetRecipe):
             units = self._units(OUTPUT_LAYER, parse_channels(self._channels, classes, model.spec), model.categories)
             if self.channels is None:
                 check_many(len(units), "channels", f"all classes of {model.spec}")
-            return units
+            return self.with_films(units)
         units = []
         shapes = {layer: model.shapes([layer], window)[layer] for layer in self._addresses(model, window)}
         choice.check(size, model)
@@ -159,7 +160,7 @@ class Gallery(FacetRecipe):
             check_many(len(units), "latents", f"all latents of {', '.join(shapes)}")
         elif self.layer is None and not self.directions:
             check_many(len(units), "layer", f"all {len(shapes)} stages of {model.spec}")
-        return units
+        return self.with_films(units)
 
     def settings(self) -> dict[str, Any]:
         # One spelling of what has several, so that a run can be resumed with any of them.
@@ -221,7 +222,7 @@ class Gallery(FacetRecipe):
         }[units[0].objective]()
         objective = measure if units[0].direction == "max" else -measure
         if self.attempts > 1:
-            objective = diverse(objective, self._diversity_layer(model, layer), channels, REPULSION)
+            objective = diverse(objective, diversity_layer(self, model, self.prior, layer), channels, REPULSION)
         objective, start = self.faceted(context, units, objective, self.picture_size(model))
         objective = self.alike(context, units, objective)
         # A minimised unit may well be inactive, and log-probability 0 is the highest there is.
@@ -237,18 +238,26 @@ class Gallery(FacetRecipe):
         more = ", ..." if len(silent) > 5 else ""
         return f"{plural(len(silent), 'picture')} {which}, which no picture made active: {named}{more}"
 
-    def _diversity_layer(self, model: Model, layer: str) -> str:
-        """The layer in which attempts must differ: the unit's own, or for classes the last stage."""
-        if layer != OUTPUT_LAYER:
-            return layer
-        from inverter import stages
-
-        return stages(model, PriorChoice.parse(self.prior).window(self.picture_size(model), model))[-1]
-
     def page(self, manifest: Mapping[str, Any]) -> str:
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest)
+
+
+def diversity_layer(recipe: NetworkRecipe, model: Model, prior: PriorLike, layer: str) -> str:
+    """The layer in which attempts must differ: the unit's own, or for classes the last stage.
+
+    Args:
+        recipe: whose size is taken.
+        model: the network.
+        prior: of the pictures.
+        layer: of the unit.
+    """
+    if layer != OUTPUT_LAYER:
+        return layer
+    from inverter import stages
+
+    return stages(model, PriorChoice.parse(prior).window(recipe.picture_size(model), model))[-1]
 
 
 def posed(

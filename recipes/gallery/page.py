@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from recipes.evidence.report import evidence_stats, notices
+from recipes.pages.by_picture import extra_urls
 from recipes.pages.html import located, picture_url, render_page
 from recipes.pages.manifest_view import ManifestView, Stat, named, took
 
@@ -44,7 +45,7 @@ def render_gallery(manifest: Mapping[str, Any], kind: str = "Neuron gallery") ->
             "aspect": view.aspect,
             "size": shape or (1, 1),
         },
-        parts=["listing", "layers", "evidence"],
+        parts=["listing", "layers", "evidence", "film"],
     )
 
 
@@ -67,6 +68,8 @@ def _groups(units: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for unit in units:
         key = (str(unit.get("layer")), str(unit.get("channel")), str(unit.get("objective")))
         shown = {**unit, "layer": key[0], "source": picture_url(unit.get("file"))}
+        if film := extra_urls(unit).get("video"):
+            shown["film"] = film
         if patches := (unit.get("metrics") or {}).get("patches"):
             shown["metrics"] = {**unit["metrics"], "patches": located(patches)}
         groups.setdefault(key, []).append(shown)

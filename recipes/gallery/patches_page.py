@@ -52,7 +52,7 @@ def render_patches(manifest: Mapping[str, Any], kind: str = "Top patches") -> st
     return render_page(
         "patches",
         view,
-        parts=["listing", "layers", "scale"],
+        parts=["listing", "layers", "scale", "chart"],
         subtitle=kind,
         stats=stats,
         notices=notices,

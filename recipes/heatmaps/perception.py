@@ -51,7 +51,7 @@ def preimages(
     prior = PriorChoice(name).make(len(images), size, model, **APPROACHES[name].options(depth))
     objective = code(layer, target, names=names)
     for stage in planned(APPROACHES[name].stages(depth), steps, None, False):
-        result = optimize(model, objective, prior, Settings(**{"redirect": 0, "seed": seed} | stage), "none")
+        result = optimize(model, objective, prior, Settings(**{"redirect": 0, "seed": seed} | stage), "none", None)
     return result.images.clamp(0, 1).cpu()
 
 

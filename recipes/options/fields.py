@@ -28,6 +28,7 @@ def option(default: Any, help: str, **more: Any) -> Any:
         help: a noun phrase for `--help`, in lower case and without a full stop.
         **more: `repeat`: it may be given several times; `choices`: all its values; `was`: its name in the last release,
             which still works; `grows`: more of it only adds units, so that a run may continue with it;
+            `alone`: the value of the flag without a value;
             `group`: one of those above, for a field that recipes share; `hidden`: a shared field that this recipe does
             not use, omitted from the command line and the manifest.
 
@@ -49,7 +50,7 @@ def group_of(recipe: type, field: Field[Any]) -> str | None:
 
 def check_choice(field: Field[Any], value: object) -> None:
     """Raises BadInput if the field has choices and the value is none of them; it suggests similar ones."""
-    if (choices := field.metadata.get("choices")) and value not in choices:
+    if (choices := field.metadata.get("choices")) and value not in (*choices, field.default):
         raise BadInput(f"unknown {key_of(field)} {value!r}{nearest(str(value), choices)}")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from inverter import Model
 
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow")
-PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads"})
+PASSING = frozenset({"out", "device", "batch_size", "fresh", "weights", "threads", "video"})
 """Settings that do not affect the pictures (the weights are compared by SHA-256): a run may resume with others."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -108,9 +108,15 @@ class Store:
         store.write_manifest()  # an unwritable folder raises before the work, not after
         return store
 
-    def has(self, file: str) -> bool:
-        """True if this picture is finished."""
-        return file in self.manifest.units
+    def has(self, file: str, extra: Collection[str] = ()) -> bool:
+        """True if this picture is finished.
+
+        Args:
+            file: of the picture.
+            extra: kinds of the extra files that it must have.
+        """
+        record = self.manifest.units.get(file)
+        return record is not None and set(extra) <= set(record.extra_files)
 
     def add(
         self, finished: Iterable[tuple[Record, Tensor]], alpha: bool = False, showing: Showing = AS_THEY_ARE

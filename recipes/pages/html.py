@@ -57,8 +57,8 @@ def render_page(
     styles = [_asset(f"{name}.css") for name in names if (_ASSETS / f"{name}.css").is_file()]
     scripts = [_asset(f"{name}.js") for name in names]
     policy = (
-        f"default-src 'none'; img-src 'self' file: data:; style-src {_hashes(styles)}; script-src {_hashes(scripts)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src {_hashes(styles)}; "
+        f"script-src {_hashes(scripts)}; base-uri 'none'; form-action 'none'"
     )
     return Template(_asset("page.html")).substitute(
         policy=policy,

@@ -19,6 +19,7 @@ FILE = Path(__file__).with_name("references.bib")
 RECIPES: Mapping[str, Sequence[str]] = {
     "gallery": ("erhan2009", "olah2017"),
     "classes": ("simonyan2014", "olah2017"),
+    "mix": ("olah2017",),
     "invert": ("mahendran2015",),
     "train-inverter": ("dosovitskiy2016",),
     "dream": ("mordvintsev2015",),
@@ -34,6 +35,7 @@ RECIPES: Mapping[str, Sequence[str]] = {
     "learn-directions": (),  # those of its methods
     "circuit": ("olah2020", "cammarata2021"),
     "polysemantic": ("dreyer2024",),
+    "microscope": ("olah2017", "simonyan2014", "olah2020"),
     "adversarial": ("szegedy2014", "pintor2021"),
     "explain": (),  # those of its methods
     "judge-maps": ("zhang2016", "petsiuk2018", "adebayo2018sanity"),

@@ -116,17 +116,20 @@ class Grid(PhotoIcons):
             icons.append((Unit(layer, None, "group", file, batch=f"{layer} group"), Icon(vector, metrics)))
         return icons
 
-    def assemble(self, folder: Path, records: Collection[Record]) -> None:
+    def assemble(self, folder: Path, records: Collection[Record]) -> dict[str, Path]:
         from recipes.outputs.atomic import write_png
         from recipes.outputs.provenance import provenance
 
         positions = [record for record in records if record.metrics.get("position")]
         shapes = {record.layer: record.metrics["map_size"] for record in positions}
+        made: dict[str, Path] = {}
         for layer, (rows, columns) in shapes.items():
             cells = [_cell(folder, record) for record in positions if record.layer == layer]
             about = provenance(self.name, self.settings(), growing=self.growing) | {"layer": layer}
             picture = compose(cells, rows, columns, self.icon)
-            write_png(folder / "grids" / f"{safe_name(layer)}.png", picture, about)
+            made[f"grid of {layer}"] = path = folder / "grids" / f"{safe_name(layer)}.png"
+            write_png(path, picture, about)
+        return made
 
 
 def _cell(out: Path, record: Record) -> tuple[int, int, float, Any]:

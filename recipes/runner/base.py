@@ -219,8 +219,13 @@ class UnitPlan(Machines, Recipe):
         """Pictures that could not be read, with the reason."""
         return {}
 
-    def assemble(self, folder: Path, records: Collection[Record]) -> None:
-        """Makes files of several finished pictures together, whenever a run ends, however it ends."""
+    def assemble(self, folder: Path, records: Collection[Record]) -> Mapping[str, Path]:
+        """Makes files of several finished pictures together, whenever a run ends, however it ends.
+
+        Returns:
+            Pictures that show all of them in their places, by what they are; a notebook shows these.
+        """
+        return {}
 
     @abstractmethod
     def page(self, manifest: Mapping[str, Any]) -> str:

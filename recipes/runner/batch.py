@@ -6,15 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from inverter import Model, Progress, Settings, evaluate
+from inverter import Film, Model, Progress, Settings, evaluate
 from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
+from recipes.outputs.rendering.films import VIDEO, Films
+from recipes.outputs.rendering.showing import Showing
 from recipes.outputs.vocabulary import OK, SILENT
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
@@ -23,6 +26,11 @@ from recipes.runner.units import Given, Problem, Unit
 
 GREY = 2 / 255
 """A picture whose values differ by less than this has never left grey."""
+
+ImagesCallback = Callable[[int, int, Callable[[], Tensor]], None]
+"""Called after every step of a batch: with the number of steps done, the number of all, and a function that returns the
+pictures as they are now, as they are optimised (before `Problem.finish`): (B, C, H, W) in [0, 1] on the CPU. It is
+called in the callback, if at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,7 @@ def make(
     model: Model,
     units: Sequence[Unit],
     on_progress: Callable[[float], None],
+    on_images: ImagesCallback | None = None,
 ) -> Finished:
     """Optimises one batch of units, measures and finishes it.
 
@@ -62,14 +71,17 @@ def make(
         measure: False leaves out the recipe's metrics.
         model: the network in this process.
         units: of the batch.
-        on_progress: called after every step with the share of the batch that is done, in [0, 1].
+        on_progress: called after every step with the share of the batch that is done, in [0, 1]. An exception in it, or
+            in `on_images`, ends the batch.
+        on_images: called after every step with the pictures as they are; not for pictures that exist already.
 
     Returns:
         The finished pictures with their records.
     """
     recipe = cast(UnitPlan, context.recipe)
     with deterministic(recipe.deterministic):  # a worker's process is not the one that `run` was called in
-        return _made(recipe, context.at(model), settings, measure, model, units, on_progress)
+        shown = None if on_images is None else _Shown(on_images, len(units))
+        return _made(recipe, context.at(model), settings, measure, model, units, _Watchers(on_progress, shown))
 
 
 def _made(
@@ -79,7 +91,7 @@ def _made(
     measure: bool,
     model: Model,
     units: Sequence[Unit],
-    on_progress: Callable[[float], None],
+    watchers: _Watchers,
 ) -> Finished:
     work, count = recipe.completed(context, recipe.problem(context, units)), len(units)
     metrics: Sequence[Mapping[str, Any]] | None = None if measure else [{}] * count
@@ -88,18 +100,26 @@ def _made(
         metrics = work.metrics if metrics is None else metrics
         finished = images
     else:
-        images, finished, outcomes = _optimised(context, settings, model, work, count, on_progress)
+        film = Film() if measure and any(VIDEO in unit.extra_files for unit in units) else None
+        films = Films(film, count)
+        images, finished, outcomes = _optimised(context, settings, model, work, count, replace(watchers, film=film))
         if places := _poor(work, units, images, outcomes):
             again = recipe.completed(context, recipe.again(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
-            rivals = _optimised(context, other, model, again, len(places), _unreported)
+            film = None if film is None else Film()
+            quiet = _Watchers(lambda _share: watchers.on_progress(1.0), film=film)
+            rivals = _optimised(context, other, model, again, len(places), quiet)
             better = _better(again, images[places], *rivals)
-            for place, image, written, outcome, kept in zip(places, *rivals, better, strict=True):
+            for row, (place, image, written, outcome) in enumerate(zip(places, *rivals, strict=True)):
                 seconds = outcomes[place].seconds + outcome.seconds
-                if kept:
+                if better[row]:
                     images[place], finished[place], outcomes[place] = image, written, outcome
+                    films.take(place, film, row)
                 outcomes[place] = replace(outcomes[place], tries=2, seconds=seconds)
+        if film is not None:
+            files = [unit.extra_files[VIDEO] for unit in units]
+            films.write(Path(recipe.out), files, images, Showing.of(model, recipe.merged))
     if metrics is None:
         metrics = recipe.metrics(context, units, images)
     alpha = isinstance(work, Problem) and work.alpha
@@ -113,7 +133,7 @@ def _optimised(
     model: Model,
     work: Problem,
     count: int,
-    on_progress: Callable[[float], None],
+    watchers: _Watchers,
 ) -> tuple[Tensor, Tensor, list[_Outcome]]:
     """The pictures of a problem as they were optimised, and as they are written, and what became of each."""
     network, transforms = work.model or model, cast(UnitPlan, context.recipe).transforms(context)
@@ -122,7 +142,7 @@ def _optimised(
     levels = list[Tensor]()  # the score of each unit in every step
     total = sum(stage.steps for stage in stages)
     for stage in stages:
-        report = partial(_report, on_progress, steps / total, stage.steps / total)
+        report = partial(watchers.report, steps, stage.steps, total)
         result = optimize_in_halves(network, work.objective, work.prior, stage, transforms, report, context.graphs)
         steps, seconds = steps + stage.steps, seconds + result.seconds
         status = [old if old != OK else new for old, new in zip(status, result.status, strict=True)]
@@ -172,14 +192,63 @@ def _better(
     return (again.faithful(images) > again.faithful(first)).tolist()
 
 
-def _unreported(_share: float) -> None:
-    """The second attempt of a few silent units, after its batch is reported as done."""
+@dataclass(frozen=True)
+class _Watchers:
+    """Those who follow a batch step by step.
+
+    Attributes:
+        on_progress: as in `make`.
+        shown: to whom the pictures are shown.
+        film: of the last stage, if there is one.
+    """
+
+    on_progress: Callable[[float], None]
+    shown: _Shown | None = None
+    film: Film | None = None
+
+    def report(self, before: int, steps: int, total: int, at: Progress) -> None:
+        """Reports a step of one of several stages as a step of all of them.
+
+        Args:
+            before: steps of the stages before.
+            steps: of the stage.
+            total: steps of all stages.
+            at: where the stage is. Its batch is the run's, or with little memory a part of it.
+        """
+        together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
+        share = (at.done + together * at.step / at.steps) / at.units
+        self.on_progress((before + steps * share) / total)
+        if self.film is not None:
+            self.film(at)
+        if self.shown is not None:
+            self.shown.report(before * at.tries + at.step, total * at.tries, at)
 
 
-def _report(on_progress: Callable[[float], None], before: float, share: float, at: Progress) -> None:
-    """Reports a step of one of several stages, which has this share of the work, as a step of all of them."""
-    together = at.units if at.done == 0 else at.units - at.done  # the engine's batch is the run's, or the last part
-    on_progress(before + share * (at.done + together * at.step / at.steps) / at.units)
+@dataclass(eq=False)
+class _Shown:
+    """The pictures of a batch while they are made, also where memory does not suffice for all of them at once.
+
+    Attributes:
+        on_images: as in `make`.
+        count: pictures in the batch.
+        latest: the pictures as they were last read.
+    """
+
+    on_images: ImagesCallback
+    count: int
+    latest: Tensor | None = None
+
+    def report(self, step: int, steps: int, at: Progress) -> None:
+        self.on_images(step, steps, partial(self._read, at))
+
+    def _read(self, at: Progress) -> Tensor:
+        part = at.images
+        if len(part) < self.count:
+            if self.latest is None:
+                self.latest = part.new_full((self.count, *part.shape[1:]), 0.5)
+            self.latest[at.done : at.done + len(part)] = part
+            part = self.latest.clone()
+        return part
 
 
 @dataclass(frozen=True)

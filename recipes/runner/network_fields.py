@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,22 @@ if TYPE_CHECKING:
 
     from inverter import Model
     from recipes.options.directions import DirectionsLike
+
+_in_memory: ContextVar[Model | None] = ContextVar("_in_memory", default=None)
+
+
+@contextmanager
+def in_memory(model: Model) -> Iterator[None]:
+    """A context, of one thread, in which recipes take a network that is in memory in place of loading their own.
+
+    Args:
+        model: the one that they would load.
+    """
+    token = _in_memory.set(model)
+    try:
+        yield
+    finally:
+        _in_memory.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +86,8 @@ class NetworkFields:
 
     def load(self) -> Model:
         """The network under inspection."""
+        if (model := _in_memory.get()) is not None:
+            return model
         from recipes.runner.cuda_start import starting_gpu
 
         device, known = getattr(self, "device", None), networks({key: getattr(self, key) for key in KEYS})

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from inverter.notebook import Bar, in_notebook
 from inverter_errors import plural
 
 if TYPE_CHECKING:
@@ -46,22 +46,30 @@ def pace(seconds: float, noun: str) -> str:
 class _Rate:
     """The time of a unit and the time left, from what this run has done itself.
 
-    The time left follows from the rate of the last batches, by shares of the work; the estimate of the end is smoothed.
+    The time left follows from the rate of the last batches, by shares of the work; where a run has parts, from the rate
+    of all. The estimate of the end is smoothed.
 
     Args:
         noun: what is counted, where an update does not say it.
     """
 
     def __init__(self, noun: str) -> None:
-        self.noun = noun
+        self.noun, self.part = noun, ""
         self._start()
 
     def _start(self) -> None:
-        self.started = time.monotonic()
+        self.started = self.counted = time.monotonic()
         self.past = deque([(self.started, 0.0)])  # when, and which share of the work was done
         self.end: float | None = None
 
     def text(self, update: RunProgress) -> str:
+        if update.part is None:
+            return self._text(update)
+        if update.part != self.part:  # its units are counted anew, and take a time of their own
+            self.part, self.counted = update.part, time.monotonic()
+        return f"{update.part}: {self._text(update)}"
+
+    def _text(self, update: RunProgress) -> str:
         noun = update.noun or self.noun
         count = f"{update.finished + int(update.done):,}/{plural(update.units + update.finished, noun)}"
         if update.done >= update.units:
@@ -72,7 +80,7 @@ class _Rate:
             return f"{count}, starting"
         now, each = time.monotonic(), ""
         if update.done > 0:
-            each = f", {pace((now - self.started) / update.done, noun)}"
+            each = f", {pace((now - self.counted) / update.done, noun)}"
         if self.past[0][1] == 0:  # the first step takes longer than others: the rate is that of those after it
             self.past = deque([(now, share)])
             return f"{count}{each}"
@@ -82,8 +90,8 @@ class _Rate:
         """Seconds until all is done, at the rate of the recent past."""
         last = self.past[-1][0]
         self.past.append((now, share))
-        while len(self.past) > 2 and self.past[1][0] < min(now - RECENT, (self.started + now) / 2):
-            self.past.popleft()
+        while len(self.past) > 2 and (self.part or self.past[1][0] < min(now - RECENT, (self.started + now) / 2)):
+            del self.past[1 if self.part else 0]
         (before, done), rest = self.past[0], 1 - share
         if share <= done:
             return 0.0 if self.end is None else self.end - now
@@ -111,16 +119,21 @@ def shown(
         yield None
         return
     rate = _Rate(noun)
-    with _bar(what, rate) if sys.stderr.isatty() or _in_notebook() else _lines(what, rate) as callback:
+    kind = _cell if in_notebook() else _bar if sys.stderr.isatty() else _lines
+    with kind(what, rate) as callback:
         yield callback
 
 
-def _in_notebook() -> bool:
-    """True in a notebook that can show `rich`'s bar, which takes ipywidgets."""
-    shell = sys.modules.get("IPython")
-    if shell is None or type(shell.get_ipython()).__name__ != "ZMQInteractiveShell":
-        return False
-    return find_spec("ipywidgets") is not None
+@contextmanager
+def _cell(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
+    bar = Bar()
+
+    def callback(update: RunProgress) -> None:
+        total, done = max(update.units + update.finished, 1), update.finished + update.done
+        share = done / total if update.share is None or update.done >= update.units else update.share
+        bar.show(f"{what}: {rate.text(update)}", share)
+
+    yield callback
 
 
 @contextmanager
@@ -130,9 +143,7 @@ def _bar(what: str, rate: _Rate) -> Iterator[RunProgressCallback]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(
-        *columns, console=Console(stderr=True) if sys.stderr.isatty() else Console(), refresh_per_second=5
-    ) as progress:
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
         task = progress.add_task(escape(what), total=1, rate="")
 
         def callback(update: RunProgress) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from inverter import notebook
+from inverter.notebook import SIDE
 from inverter_errors import MissingLibrary, plural
 from recipes.outputs.manifest import Manifest, Record
-from recipes.outputs.rendering.sheet import label, picture
+from recipes.outputs.rendering.sheet import kind, label, picture
 from recipes.outputs.units_table import row
 from recipes.outputs.vocabulary import INPUTS, OK, SILENT
 
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 24
 """Pictures in a notebook, at most; the page has all of them."""
-SIDE = 112
-"""Pixels of a picture's longer side in a notebook."""
+FEW = 8
+"""Up to this number of pictures they may be twice as large."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Report:
         made: how many pictures this run made, without input images; the others were finished already.
         seconds: that it took.
         page: `index.html`, where there is one.
-        files: files of the run that are no pictures of units, by what they are (a video, statistics).
+        files: files of the run that are no pictures of units, by what they are (a video, a map of them, statistics).
         skipped: input pictures that could not be read -> why.
         closing: one line that sums up the pictures, where the recipe has one.
     """
@@ -93,11 +96,14 @@ class Report:
         )
 
     def _repr_html_(self) -> str:
-        records = self.records[:SHOWN]
-        cells = "".join(_cell(self.out, record) for record in records)
-        more = len(self.manifest.units) - len(records)
-        lines = [f"{plural(len(self.requested), 'picture')} in <code>{html.escape(str(self.out))}</code>"]
-        if more > 0:
+        records, count = self.records[:SHOWN], len(self.requested)
+        drawn = {what: shown for what, path in self.files.items() if (shown := notebook.file(path))}
+        maps = [what for what in drawn if self.files[what].suffix == ".png"]  # they show the pictures in their places
+        side = SIDE if len(records) > FEW else 2 * SIDE
+        tiles = [] if maps else [_tile(self.out, record, side) for record in records]
+        lines = [f"{plural(count, 'picture')} in <code>{html.escape(str(self.out))}</code>"] if count else []
+        lines += [f"{what}: <code>{html.escape(str(path))}</code>" for what, path in self.files.items()]
+        if not maps and (more := len(self.manifest.units) - len(records)) > 0:
             lines.append(f"{more} more on the page")
         if self.failed:
             named = ", ".join(f"{record.file} ({record.status})" for record in self.failed[:5])
@@ -107,27 +113,19 @@ class Report:
         if self.closing:
             lines.append(html.escape(self.closing))
         if self.page is not None:
-            link = html.escape(self.page.resolve().as_uri())
+            link = html.escape(_link(self.page))
             lines.append(f'page: <a href="{link}" target="_blank">{html.escape(str(self.page))}</a>')
-        grid = f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cells}</div>' if cells else ""
-        return f"<div><p>{'<br>'.join(lines)}</p>{grid}</div>"
+        parts = [f"<p>{'<br>'.join(lines)}</p>", *drawn.values(), notebook.grid(tiles)]
+        return f"<div>{''.join(parts)}{notebook.table(self.manifest.table)}</div>"
 
 
-def _cell(folder: Path, record: Record) -> str:
-    """One picture with its label, as a data URI: a notebook shows no files of its folder."""
-    import base64
-    import io
+def _link(page: Path) -> str:
+    """The address of a page: below the notebook's folder a relative one, which a browser may open from a notebook."""
+    full, here = page.resolve(), Path.cwd().resolve()
+    return quote(full.relative_to(here).as_posix()) if full.is_relative_to(here) else full.as_uri()
 
-    shown = picture(folder, record)
-    shown.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    shown.save(buffer, "PNG")
-    source = base64.b64encode(buffer.getvalue()).decode()
-    name = html.escape(label(record))
-    score = "" if record.score is None else f"<br>{record.score:.4g}"
-    status = "" if record.status == OK else f"<br>{html.escape(record.status)}"
-    return (
-        f'<figure style="margin:0;width:{SIDE}px;font-size:11px;overflow-wrap:anywhere">'
-        f'<img src="data:image/png;base64,{source}" alt="{name}">'
-        f"<figcaption>{name}{score}{status}</figcaption></figure>"
-    )
+
+def _tile(folder: Path, record: Record, side: int) -> str:
+    """One picture with its label, what tells it from others with that label, and its score."""
+    score = "" if record.score is None else f"{record.score:.4g}"
+    return notebook.tile(picture(folder, record), (label(record), kind(record), score), side)

@@ -1,9 +1,10 @@
-"""What passes between a recipe and its run: units, and batches of them as optimisation problems."""
+"""What passes between a recipe and its run: units, how they form batches, and batches as optimisation problems."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from recipes.outputs.vocabulary import INPUTS
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import Objective
     from priors import Prior
+    from recipes.outputs.manifest import Record
+
+Places = Mapping[str, tuple[int, int]]
+"""File of a unit -> the number of the batch that it was made in, and its place there."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,45 @@ class Given:
     units: Sequence[Unit] | None = None
     metrics: Sequence[Mapping[str, Any]] | None = None
     drawn: bool = False
+
+
+def batches(units: Sequence[Unit], size: int, made: Places | None = None) -> Iterator[tuple[int, list[Unit]]]:
+    """Units in numbered batches of about `size` that share a `batch` value.
+
+    A batch that was made stays as it was, bit for bit, whatever units have been added since. The other units form new
+    ones. A group is never split, so a batch may exceed `size`.
+
+    Args:
+        units: all of the run.
+        size: of a batch.
+        made: the batches of an earlier part of the run.
+
+    Yields:
+        The number of each batch, and its units.
+    """
+    made = made or {}
+    old: dict[int, list[Unit]] = {}
+    for unit in units:
+        if unit.file in made:
+            old.setdefault(made[unit.file][0], []).append(unit)
+    for number, members in sorted(old.items()):
+        yield number, sorted(members, key=lambda unit: made[unit.file][1])
+    numbers = (number for number in count() if number not in old)
+    for _, alike in groupby((unit for unit in units if unit.file not in made), key=lambda unit: unit.batch):
+        batch: list[Unit] = []
+        for _, group in groupby(alike, key=lambda unit: (unit.group, unit.file if not unit.group else "")):
+            members = list(group)
+            if batch and len(batch) + len(members) > size:
+                yield next(numbers), batch
+                batch = []
+            batch += members
+        yield next(numbers), batch
+
+
+def places(records: Iterable[Record]) -> Places:
+    """The batches that a manifest records; units of an earlier release have none."""
+    return {
+        record.file: (record.batch, record.place)
+        for record in records
+        if record.batch is not None and record.place is not None
+    }

@@ -138,7 +138,7 @@ def activation_diff(
     how = settings or Settings()
     names, size = [str(i) for i in range(len(images))], (images.shape[2], images.shape[3])
     before, after = (
-        optimize(model, code(layer, activation, names=names), Fourier(len(images), size), how, augment="none").images
+        optimize(model, code(layer, activation, names=names), Fourier(len(images), size), how, "none", None).images
         for activation in (maps, masked)
     )
     return before, after

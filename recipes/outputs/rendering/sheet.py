@@ -74,7 +74,7 @@ def contact_sheet(folder: Path, records: Sequence[Record], title: str, tile: Til
         sheet.paste(found, (left + (side - found.width) // 2, top + (pitch[1] - found.height) // 2))
         score = "" if record.score is None else f"{record.score:.4g}"
         _write(draw, (left, top + pitch[1] + 1), label(record), side, "black", font)
-        _write(draw, (left, top + pitch[1] + LINE), " ".join(filter(None, [_kind(record), score])), side, "#666", font)
+        _write(draw, (left, top + pitch[1] + LINE), " ".join(filter(None, [kind(record), score])), side, "#666", font)
     return sheet
 
 
@@ -88,13 +88,14 @@ def encoded(sheet: Image.Image, about: Mapping[str, str] | None = None) -> bytes
     return png(few, about, optimize=True)
 
 
-def _kind(record: Record) -> str:
+def kind(record: Record) -> str:
     """What tells pictures with the same label apart."""
     if record.status != "ok":
         return record.status
     attempt = f"#{record.attempt + 1}" if record.attempt else ""
     method = str(record.metrics.get("method", "")) or (record.prior or "")
-    return " ".join(filter(None, ["min" if record.direction == "min" else "", attempt, method]))
+    layer = record.layer if record.image and not record.name else ""  # several pre-images of one picture
+    return " ".join(filter(None, ["min" if record.direction == "min" else "", attempt, layer, method]))
 
 
 def _thumbnail(folder: Path, record: Record, tile: Tile, side: int) -> Image.Image | None:

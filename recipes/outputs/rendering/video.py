@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, MissingLibrary
-from recipes.outputs.atomic import unfinished
+from recipes.outputs.atomic import unfinished, write_bytes
 from recipes.outputs.rendering.showing import Showing
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
 FORMATS = (".gif", ".mp4")
 AS_THEY_ARE = Showing()
+SAMPLE = 56
+"""Pixels of a frame's longer side from which the colours of a GIF are chosen."""
 
 
 def check_video(path: Path) -> None:
@@ -90,3 +94,50 @@ def open_video(path: Path, fps: int, showing: Showing = AS_THEY_ARE) -> Iterator
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_video(path: Path, frames: Sequence[Tensor], fps: int, showing: Showing = AS_THEY_ARE) -> None:
+    """Writes a short video whose frames are in memory, atomically: all of it or none.
+
+    A GIF has 256 colours for all of its frames together, in which each is dithered: a third smaller than with colours
+    of their own, and without flicker.
+
+    Args:
+        path: the file, .mp4 or .gif.
+        frames: each (C, H, W) in [0, 1], of one size.
+        fps: frames per second.
+        showing: which channels of the frames are shown.
+
+    Raises:
+        BadInput: for another suffix.
+        MissingLibrary: if no encoder for .mp4 is installed.
+        OSError: if it cannot be written.
+    """
+    from inverter.result import to_pil
+
+    check_video(path)
+    if path.suffix.lower() == ".gif":
+        write_bytes(path, _gif([to_pil(showing.picture(frame)) for frame in frames], fps))
+        return
+    try:
+        with open_video(path, fps, showing) as append:
+            for frame in frames:
+                append(frame)
+    except KeyboardInterrupt:
+        unfinished(path).unlink(missing_ok=True)  # its picture will be made again
+        raise
+
+
+def _gif(pictures: Sequence[Image.Image], fps: int) -> bytes:
+    from PIL import Image
+
+    across, scale = len(pictures), SAMPLE / max(pictures[0].size)
+    size = max(1, round(scale * pictures[0].width)), max(1, round(scale * pictures[0].height))
+    strip = Image.new("RGB", (across * size[0], size[1]))
+    for place, picture in enumerate(pictures):
+        strip.paste(picture.resize(size, Image.Resampling.NEAREST), (place * size[0], 0))
+    palette = strip.quantize(256)
+    first, *others = [picture.convert("RGB").quantize(palette=palette) for picture in pictures]
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=others, duration=round(1000 / fps), loop=0)
+    return buffer.getvalue()

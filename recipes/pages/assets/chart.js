@@ -1,5 +1,5 @@
 "use strict";
-// Line charts as SVG, shared by several pages.
+// Line charts and histograms as SVG, shared by several pages.
 
 /** The spacing of the grid lines: at most five of them up to `most`. */
 function ruleStep(most) {
@@ -29,4 +29,16 @@ function lineChart({ title, across, lines, ticks = ["0 %", "50 %", "100 %"] }) {
     drawn("title", {}, name)));
   return drawn("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title },
     ...rules, ...shares, below, ...paths);
+}
+
+/** The distribution of the pictures' highest activations, on a square-root scale so that rare ones are visible. */
+function histogram({ counts = [], quantiles = {} }) {
+  const most = Math.max(1, ...counts);
+  const chart = drawn("svg", { class: "histogram", viewBox: `0 0 ${counts.length || 1} 1`, preserveAspectRatio: "none", role: "img", "aria-label": "Distribution of activations" });
+  counts.forEach((count, index) => {
+    const tall = Math.sqrt(count / most);
+    chart.append(drawn("rect", { x: index + 0.1, y: 1 - tall, width: 0.8, height: tall }));
+  });
+  chart.append(drawn("title", {}, `Pictures by activation, from ${text(quantiles["0"])} to ${text(quantiles["100"])}`));
+  return chart;
 }

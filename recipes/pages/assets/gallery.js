@@ -135,7 +135,7 @@ function measure() {
 
 const known = ["layer", "channel", "name", "objective", "direction", "attempt", "score", "steps", "seconds", "seed", "status", "file"];
 // Not listed: what only `inverter repeat` needs, and what is shown next to the picture.
-const unlisted = new Set(["batch", "place", "source", "metrics", "patches", "path", "path_departs", ...(tried ? [] : ["attempt"])]);
+const unlisted = new Set(["batch", "place", "source", "metrics", "patches", "path", "path_departs", "film", ...(tried ? [] : ["attempt"])]);
 
 const words = {
   attempt: capital(attempt), facet_pictures: "Pictures of the facet", percentile: "Rank", dataset_highest: "Strongest in dataset", dataset_pictures: "Dataset pictures", burnt: "Saturated",
@@ -159,7 +159,7 @@ function worded(key, value, unit) {
 /** The enlarged picture, with the unit's dataset patches below it. */
 function makeEnlarged(unit) {
   const { patches = [] } = unit.metrics ?? {};
-  const picture = frame(unit.source, true);
+  const picture = unit.film ? makeScreen(unit) : frame(unit.source, true);
   if (!patches.length) return picture;
   return element("div", { class: "enlarged" }, picture,
     element("div", { class: "patches", "aria-label": "Dataset patches" }, ...patches.map((patch) =>
@@ -190,5 +190,6 @@ const listing = new Listing({
 });
 layers.choose(listing);
 $("stopped").addEventListener("click", () => listing.change({ stopped: listing.state.stopped ? "" : "1" }));
+playOnHover(gallery, (shot) => itemOf.get(shot));
 listing.start();
 new ResizeObserver(measure).observe(document.querySelector(".toolbar"));

@@ -91,7 +91,7 @@ function showMissing(box) {
 
 // `load` and `error` do not bubble; in the capture phase, two listeners serve all pictures.
 document.addEventListener("error", (event) => {
-  if (event.target instanceof HTMLImageElement) showMissing(event.target.parentElement);
+  if (event.target instanceof HTMLImageElement && !event.target.matches(".film")) showMissing(event.target.parentElement);
 }, true);
 document.addEventListener("load", (event) => {
   const image = event.target;

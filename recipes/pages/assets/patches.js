@@ -53,18 +53,6 @@ function makeFull({ unit, patch, slot, slots }) {
   return full;
 }
 
-/** The distribution of the pictures' highest activations, on a square-root scale so that rare ones are visible. */
-function histogram({ counts = [], quantiles = {} }) {
-  const most = Math.max(1, ...counts);
-  const chart = drawn("svg", { class: "histogram", viewBox: `0 0 ${counts.length || 1} 1`, preserveAspectRatio: "none", role: "img", "aria-label": "Distribution of activations" });
-  counts.forEach((count, index) => {
-    const tall = Math.sqrt(count / most);
-    chart.append(drawn("rect", { x: index + 0.1, y: 1 - tall, width: 0.8, height: tall }));
-  });
-  chart.append(drawn("title", {}, `Pictures by activation, from ${text(quantiles["0"])} to ${text(quantiles["100"])}`));
-  return chart;
-}
-
 function makeCard(unit) {
   const items = itemsOf(unit);
   const shots = (kind) => items.filter((item) => item.kind === kind).map(makePatch);

@@ -49,6 +49,17 @@ def test_in_a_terminal_a_bar_shows_units_rate_and_time_left(monkeypatch: pytest.
     assert "left" in text
 
 
+def test_in_a_notebook_a_bar_is_shown_and_a_finished_run_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[tuple[str, float]] = []
+    monkeypatch.setattr(recipes.runner.progress_bar, "in_notebook", lambda: True)
+    monkeypatch.setattr(recipes.runner.progress_bar.Bar, "show", lambda _, text, share: states.append((text, share)))
+    with recipes.runner.progress_bar.shown("gallery") as progress:
+        progress(RunProgress(1, 3, 1, share=0.5))
+        progress(RunProgress(0, 0, 4, share=0.0))
+    assert states[0][1] == 0.5
+    assert states[1] == ("gallery: 4/4 pictures, all finished", 1.0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

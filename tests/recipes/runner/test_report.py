@@ -51,6 +51,30 @@ def test_a_notebook_shows_what_failed_what_was_skipped_and_how_many_are_left_out
     assert "all &amp; more" in shown
 
 
+def test_pages_below_the_notebook_have_a_relative_address(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(report.out.parent)
+    assert '<a href="a%20%3Cb%3E/index.html"' in report._repr_html_()
+
+
+def test_a_notebook_shows_the_table_and_films_and_a_map_in_place_of_its_pictures(report: Report) -> None:
+    film, drawn = report.out / "film.gif", report.out / "atlas.png"
+    film.write_bytes(b"film")
+    drawn.write_bytes(b"map")
+    manifest = replace(report.manifest, table=[{"method": "saliency", "insertion": 0.51234}])
+    shown = replace(report, manifest=manifest, files={"video": film})._repr_html_()
+    assert "<th>insertion</th>" in shown and "<td>0.512</td>" in shown
+    assert 'src="data:image/gif;base64,' in shown and shown.count("data:image/png;base64,") == 3
+    shown = replace(report, files={"atlas": drawn})._repr_html_()
+    assert shown.count("data:image/png;base64,") == 1
+
+
+def test_pictures_of_one_input_differ_in_their_captions(report: Report) -> None:
+    first, *_ = report.records
+    units = {layer: replace(first, layer=layer, image="cat", prior="pixels") for layer in ("a", "b")}
+    shown = replace(report, manifest=replace(report.manifest, units=units))._repr_html_()
+    assert "cat<br>a pixels<br>" in shown and "cat<br>b pixels<br>" in shown
+
+
 def test_its_records_are_a_table_with_the_metrics_as_columns(report: Report) -> None:
     first = report.records[0]
     measured = replace(first, metrics={"burnt": 0.25})

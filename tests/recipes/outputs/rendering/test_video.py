@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from recipes.outputs.atomic import unfinished
-from recipes.outputs.rendering.video import open_video
+from recipes.outputs.rendering.video import open_video, write_video
 
 # imageio-ffmpeg does not close its pipes itself.
 mp4 = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -79,4 +79,35 @@ def test_a_video_that_fails_or_has_no_frame_leaves_nothing(error: type[BaseExcep
         if error is RuntimeError:
             frame(torch.zeros(3, 8, 8))
         raise error("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_frames_in_memory_become_a_file_at_once(suffix: str, tmp_path: Path) -> None:
+    needs(suffix)
+    path = tmp_path / "new" / f"a{suffix}"
+    ramp = torch.linspace(0, 1, 64).expand(3, 48, 64)
+    write_video(path, [ramp * brightness for brightness in (0.2, 0.5, 0.8)], 5)
+    read = np.stack(frames(path))
+    assert read.shape == (3, 48, 64, 3)
+    assert np.abs(read.mean((1, 2, 3)) - [25.5, 63.75, 102]).max() < 4
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_gif_of_grey_pictures(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.gif", [torch.full((1, 9, 9), 0.5), torch.ones(1, 9, 9)], 5)
+    assert [round(float(frame.mean())) for frame in frames(tmp_path / "a.gif")] == [128, 255]
+
+
+@mp4
+def test_a_video_that_is_stopped_leaves_no_file(tmp_path: Path) -> None:
+    needs(".mp4")
+
+    class Interrupted(list[torch.Tensor]):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            yield torch.zeros(3, 32, 32)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_video(tmp_path / "a.mp4", Interrupted(), 5)
     assert list(tmp_path.iterdir()) == []

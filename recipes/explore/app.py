@@ -1,0 +1,295 @@
+"""The routes of the application: what pages ask for, checked, and handed to whoever knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from inverter_errors import InverterError, MissingFile, NotFound
+from recipes.explore import copies, downloads, photos, unit_facts, views
+from recipes.explore.server.access import Guard, Refused
+from recipes.explore.session import Session
+
+MOST_JSON, MOST_PHOTO = 64 * 1024, 20 * 1024 * 1024
+"""Bytes of a request's body."""
+BODY_SECONDS, LOAD_SECONDS = 60.0, 300.0
+"""How long a body may take to arrive, and a page waits for the network."""
+MOST_VISIBLE = 500
+STATUS_SECONDS = 1.0
+"""Between two messages about what the server does, at least."""
+QUIET = 15.0
+"""Seconds without a message after which a comment keeps a connection open."""
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+LOCKED = (
+    "This page needs the link that the command printed in the terminal: it ends in ?token=... and opens it once; "
+    "after that this browser knows the way."
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@cache
+def assets() -> dict[str, tuple[bytes, str]]:
+    """The page's own files, and the style that all pages share: name -> content and media type; no others by name."""
+    own = (resources.files("recipes.explore") / "assets").iterdir()
+    found = {}
+    for file in (*own, resources.files("recipes.pages") / "assets" / "page.css"):
+        if (kind := TYPES.get("." + file.name.rpartition(".")[2])) is not None:
+            found[file.name] = file.read_bytes(), f"{kind}; charset=utf-8"
+    return found
+
+
+def refusal(refused: Refused) -> Response:
+    """The response to a request that is refused."""
+    return JSONResponse({"error": refused.text}, refused.status)
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """A request's body, counted while it arrives.
+
+    Args:
+        request: the request.
+        most: bytes.
+
+    Raises:
+        Refused: if it is longer, or takes too long.
+    """
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > most:
+        raise Refused(413, f"the body may have {most:,} bytes")
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise Refused(413, f"the body may have {most:,} bytes")
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(408, f"the body took more than {BODY_SECONDS:.0f} seconds") from None
+    return b"".join(parts)
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """A request's body as a JSON object.
+
+    Raises:
+        Refused: for anything else.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "expected Content-Type application/json")
+    try:
+        found = json.loads(await body_of(request, MOST_JSON))
+    except (ValueError, RecursionError):
+        raise Refused(400, "the body is not JSON") from None
+    if not isinstance(found, dict):
+        raise Refused(400, "expected a JSON object")
+    return found
+
+
+class Routes:
+    """The handlers of one session.
+
+    Args:
+        session: of the server.
+        port: that it listens at.
+    """
+
+    def __init__(self, session: Session, port: int) -> None:
+        self.session, self.port = session, port
+
+    def all(self) -> list[Route]:
+        """The table of routes."""
+        return [
+            Route("/", self.index),
+            Route("/assets/{name}", self.known(self.asset)),
+            Route("/api/network", self.loaded(self.network)),
+            Route("/api/events", self.known(self.events)),
+            Route("/api/pages/{page}/visible", self.loaded(self.visible), methods=["POST"]),
+            Route("/api/pages/{page}/runs", self.loaded(self.start), methods=["POST"]),
+            Route("/api/runs/{run}", self.loaded(self.run), methods=["GET", "DELETE"]),
+            Route("/api/runs/{run}/download", self.loaded(self.download)),
+            Route("/api/photos", self.loaded(self.photo), methods=["POST"]),
+            Route("/api/photos/{photo}", self.loaded(self.known_photo)),
+            Route("/api/layers/{address:path}/{channel:int}/copies", self.loaded(self.unit_copies)),
+            Route("/api/layers/{address:path}", self.loaded(self.layer)),
+            Route("/api/units/{address:path}/{channel:int}", self.loaded(self.unit)),
+            Route("/files/{key}", self.known(self.file)),
+        ]
+
+    def known(self, handler: Handler) -> Handler:
+        """A handler for those who have the cookie."""
+
+        async def checked(request: Request) -> Response:
+            if not self.session.access.knows(request.cookies):
+                raise Refused(401, "open the link that the command printed in the terminal")
+            return await handler(request)
+
+        return checked
+
+    def loaded(self, handler: Handler) -> Handler:
+        """A handler that needs the network."""
+
+        async def waited(request: Request) -> Response:
+            async with asyncio.timeout(LOAD_SECONDS):
+                while not self.session.ready:
+                    if self.session.ended:
+                        raise Refused(503, "the server has ended")
+                    await asyncio.sleep(0.05)
+            return await handler(request)
+
+        return self.known(waited)
+
+    async def index(self, request: Request) -> Response:
+        token = request.query_params.get("token")
+        if token is not None:
+            if not self.session.access.admits(token):
+                return PlainTextResponse("The token in this link is wrong. " + LOCKED, 401)
+            response = RedirectResponse("/", 303)
+            name, value = self.session.access.cookie(self.port)
+            response.set_cookie(name, value, path="/", httponly=True, samesite="strict")
+            return response
+        if not self.session.access.knows(request.cookies):
+            return PlainTextResponse(LOCKED, 401)
+        content, kind = assets()["index.html"]
+        return Response(content, media_type=kind)
+
+    async def asset(self, request: Request) -> Response:
+        if (found := assets().get(request.path_params["name"])) is None:
+            raise Refused(404, "no such file")
+        return Response(found[0], media_type=found[1])
+
+    async def network(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self.session.network))
+
+    async def layer(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self.session.units, request.path_params["address"]))
+
+    async def unit(self, request: Request) -> Response:
+        address, channel = request.path_params["address"], request.path_params["channel"]
+        self.session.check_unit(address, channel)
+        return JSONResponse(await run_in_threadpool(unit_facts.facts, self.session, address, channel))
+
+    async def unit_copies(self, request: Request) -> Response:
+        recipe = self.session.recipe_of(request.path_params["address"], request.path_params["channel"])
+        return JSONResponse(await run_in_threadpool(copies.copies, recipe))
+
+    async def visible(self, request: Request) -> Response:
+        page, given = request.path_params["page"], await json_of(request)
+        self.session.events.page(page)
+        layer, channels = given.get("layer"), given.get("channels")
+        if not isinstance(layer, str) or not isinstance(channels, list) or len(channels) > MOST_VISIBLE:
+            raise Refused(400, f"expected layer, an address, and channels, a list of {MOST_VISIBLE} at most")
+        if not all(isinstance(channel, int) and not isinstance(channel, bool) for channel in channels):
+            raise Refused(400, "expected channels to be integers")
+        self.session.layer(layer)
+        self.session.grid.show(page, layer, channels)
+        return Response(status_code=204)
+
+    async def start(self, request: Request) -> Response:
+        page, given = request.path_params["page"], await json_of(request)
+        self.session.events.page(page)
+        return JSONResponse(await run_in_threadpool(views.start, self.session, page, given))
+
+    async def run(self, request: Request) -> Response:
+        run = request.path_params["run"]
+        if request.method == "DELETE":
+            await run_in_threadpool(views.stop, self.session, run)
+            return Response(status_code=204)
+        return JSONResponse(await run_in_threadpool(views.describe, self.session, run))
+
+    async def download(self, request: Request) -> Response:
+        form = request.query_params.get("as", "png")
+        content, kind, name = await run_in_threadpool(
+            downloads.download, self.session, request.path_params["run"], form
+        )
+        return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+    async def photo(self, request: Request) -> Response:
+        content = await body_of(request, MOST_PHOTO)
+        return JSONResponse(await run_in_threadpool(photos.add, self.session, content))
+
+    async def known_photo(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(photos.describe, self.session, request.path_params["photo"]))
+
+    async def file(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        response = self.session.files.response(key)
+        if request.headers.get("if-none-match") == response.headers["etag"]:
+            return Response(status_code=304, headers={"ETag": response.headers["etag"]})
+        return response
+
+    async def events(self, request: Request) -> Response:
+        page = request.query_params.get("page", "")
+        outbox = self.session.events.enter(page)
+
+        async def stream() -> AsyncIterator[str]:
+            status, quiet = None, 0.0
+            try:
+                yield "retry: 2000\n\n"
+                while not outbox.closed:
+                    messages = await outbox.take(STATUS_SECONDS)
+                    if (now := self.session.status()) != status:
+                        status = now
+                        messages.append(("status", json.dumps(now)))
+                    quiet = 0.0 if messages else quiet + STATUS_SECONDS
+                    if quiet >= QUIET:
+                        quiet = 0.0
+                        yield ": still here\n\n"
+                    if messages:
+                        yield "".join(f"event: {event}\ndata: {data}\n\n" for event, data in messages)
+            finally:
+                self.session.events.leave(page, outbox)
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def application(session: Session, port: int) -> Starlette:
+    """The application of a session.
+
+    Args:
+        session: of the server.
+        port: that it listens at.
+    """
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return refusal(error)
+
+    async def bad_input(_request: Request, error: Exception) -> Response:
+        status = 404 if isinstance(error, NotFound | MissingFile) else 400
+        return JSONResponse({"error": " ".join(str(error).split())}, status)
+
+    async def http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+    async def late(_request: Request, _error: Exception) -> Response:
+        return JSONResponse({"error": "the network is not loaded yet: try again"}, 503)
+
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)
+
+    return Starlette(
+        routes=Routes(session, port).all(),
+        middleware=[Middleware(Guard, access=session.access, refuse=refusal)],
+        exception_handlers={
+            Refused: refused,
+            InverterError: bad_input,
+            HTTPException: http,
+            TimeoutError: late,
+            ClientDisconnect: gone,
+        },
+    )

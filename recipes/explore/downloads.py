@@ -1,0 +1,83 @@
+"""What a reader takes along of a run: its picture, a figure with labels, the film of the optimisation."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipes.explore.server.access import Refused
+from recipes.explore.views import find
+from recipes.outputs.vocabulary import INPUTS
+
+if TYPE_CHECKING:
+    from recipes.explore.session import Session
+    from recipes.explore.view_run import View
+    from recipes.outputs.manifest import Record
+
+TYPES = {"png": "image/png", "figure.png": "image/png", "figure.svg": "image/svg+xml", "gif": "image/gif"}
+"""Forms of a download, and their media types."""
+FPS, HELD = 12, 12
+"""Frames of a film in a second; how many times the finished picture is its last one."""
+
+
+def download(session: Session, run: str, form: str) -> tuple[bytes, str, str]:
+    """A finished run as a file.
+
+    Args:
+        session: of the server.
+        run: its id.
+        form: `png` (the picture; of several, the first), `figure.png` or `figure.svg` (all of them with labels), or
+            `gif` (the film of the first).
+
+    Returns:
+        Content, media type and file name.
+
+    Raises:
+        Refused: for another form, or a run without pictures, or whose film is not in memory.
+        MissingLibrary: for a figure without matplotlib.
+    """
+    if form not in TYPES:
+        raise Refused(400, f"as: got {form[:40]!r}; expected one of {', '.join(TYPES)}")
+    view = find(session, run)
+    manifest = view.manifest()
+    records = [] if manifest is None else [r for r in manifest.units.values() if r.objective not in INPUTS]
+    if not records:
+        raise Refused(409, "this run has no picture yet: wait until it has finished")
+    if form == "png":
+        content = (view.folder / records[0].file).read_bytes()
+    elif form == "gif":
+        content = _film(view, records)
+    else:
+        content = _figure(view, records, form)
+    return content, TYPES[form], f"{run}.{form}"
+
+
+def _figure(view: View, records: list[Record], form: str) -> bytes:
+    from recipes.papers.figure import write_figure
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / form
+        write_figure(path, view.folder, records)
+        return path.read_bytes()
+
+
+def _film(view: View, records: list[Record]) -> bytes:
+    """The frames that are in memory, and the finished picture."""
+    from PIL import Image
+
+    for record in records:
+        if frames := view.frames.of(record.file):
+            break
+    else:
+        raise Refused(409, "the film of this picture is not in memory any more: change a setting and back to make it again")
+    pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
+    with Image.open(view.folder / record.file) as last:
+        pictures += [last.convert("RGB").resize(pictures[-1].size, Image.Resampling.LANCZOS)] * HELD
+    pictures = [one if one.size == pictures[-1].size else one.resize(pictures[-1].size) for one in pictures]
+    palette = pictures[-1].quantize(256)
+    first, *others = [one.quantize(palette=palette) for one in pictures]
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=others, duration=round(1000 / FPS), loop=0)
+    return buffer.getvalue()

@@ -1,0 +1,42 @@
+
+"use strict";
+// The search: units of all layers by name, by the other words that describe them, and classes; a number finds its units.
+
+const EACH = 48;
+const rows = data.units.map(([place, channel, name, more = ""]) => ({ place, channel, name, text: `${name}, ${more}`.toLowerCase() }));
+
+/** How well a unit answers: its name itself, how its name begins, a word of it, or any part; 0 for not at all. */
+function answers({ name, text: words, channel }, term) {
+  if (/^\d+$/.test(term)) return channel === Number(term) ? 4 : 0;
+  const at = words.indexOf(term);
+  if (at < 0) return 0;
+  if (name.toLowerCase() === term) return 4;
+  return at === 0 ? 3 : /[^\p{L}]/u.test(words[at - 1]) ? 2 : 1;
+}
+
+function show(query) {
+  const term = query.trim().toLowerCase();
+  fragment.write(new URLSearchParams(term ? { q: query.trim() } : {}));
+  const found = term ? rows.map((row) => ({ ...row, rank: answers(row, term) })).filter(({ rank }) => rank) : [];
+  $("count").textContent = term ? `${plural(found.length, "unit")} found` : "Type a word, such as dog, or the number of a unit.";
+  const order = data.layers.map((_, place) => place).sort((a, b) => isClasses(b) - isClasses(a));  // classes first
+  $("found").replaceChildren(...order.flatMap((place) => {
+    const here = found.filter((row) => row.place === place).sort((a, b) => b.rank - a.rank || a.channel - b.channel);
+    if (!here.length) return [];
+    const note = here.length > EACH ? `the first ${EACH} of ${grouped.format(here.length)}` : plural(here.length, nounOf(place), isClasses(place) ? "classes" : "units");
+    return [element("section", {}, element("h2", {}, `${nameOfLayer(place)} `, element("small", {}, note)),
+      element("ul", { class: "row", role: "list" }, ...here.slice(0, EACH).map(({ channel, name }) => element("li", {},
+        unitLink(place, channel, name || String(channel), ...(name ? [String(channel)] : []))))))];
+  }));
+}
+
+const query = $("query");
+query.addEventListener("input", () => show(query.value));
+window.addEventListener("hashchange", () => start());
+function start() {
+  query.value = fragment.read().get("q") ?? "";
+  show(query.value);
+}
+start();
+listenForKeys(query);
+if (matchMedia("(pointer: fine)").matches) query.focus();
