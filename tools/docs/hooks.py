@@ -26,6 +26,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Turns links to files of the repository into links to what the site has of them, and nests lists as GitHub does."""
+    """Links to files of the repository lead to what the site has of them, and lists nest as on GitHub."""
     nested = re.sub(r"^ {2}(?=- )", " " * 4, markdown, flags=re.MULTILINE)
     return repository.relinked(nested, page.file.src_uri)
