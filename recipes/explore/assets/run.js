@@ -6,6 +6,9 @@ const PAUSE = 60; // milliseconds between two settings of a slider that moves
 const PATIENCE = 700; // milliseconds that a run has to show a first picture before newer settings take its place
 const LIVE = new Set(["waiting", "running"]);
 
+/** The place of the page that shows a slot: a view that opens may take it, with its run, from one that closes. */
+const owners = new Map();
+
 /**
  * One place of a page that shows runs: a newer one takes the place of the older one.
  * `watcher`: {onState(state), onPictures(pictures, share), onFinished(result), onError(message)}.
@@ -34,6 +37,7 @@ export class RunSlot {
 
   /** Run a recipe; `series` says that others may follow quickly, as from a slider that moves. */
   start(recipe, settings, series = false) {
+    owners.set(this.slot, this);
     this.#next = { recipe, settings };
     this.last = this.#next;
     if (series) this.#schedule();
@@ -59,7 +63,7 @@ export class RunSlot {
     try {
       const answer = await api.start(recipe, settings, this.slot);
       if (turn === this.#turn) this.#onStarted(answer);
-      else if (!this.#next) api.stop(answer.run).catch(() => {}); // it was stopped before it had a name
+      else if (!this.#next) this.#release(answer.run); // it was stopped before it had a name
     } catch (error) {
       if (turn === this.#turn) this.#fail(error);
     } finally {
@@ -131,8 +135,13 @@ export class RunSlot {
     this.#turn++;
     clearTimeout(this.#timer);
     this.#next = null;
-    if (this.#run && LIVE.has(this.#state)) api.stop(this.#run).catch(() => {});
+    if (this.#run && LIVE.has(this.#state)) this.#release(this.#run);
     this.#setState({ state: "stopped", share: 0 });
+  }
+
+  /** Stop it at the server, unless another view takes the slot at once: a newer run of a slot ends the older one by itself. */
+  #release(run) {
+    setTimeout(() => { if (owners.get(this.slot) === this && !this.live) api.stop(run).catch(() => {}); }, 50);
   }
 
   close() {
