@@ -41,8 +41,9 @@ class Atlas(EvidenceFields, NaturalRecipe):
     Activations are laid out in two dimensions and binned into the cells of a grid. For a cell's mean direction v, its
     icon maximises `objectives.centred_direction`: the cosine to v of the activation at the icon's centre keeps it
     faithful, and what distinguishes v from the average activation, at the centre and around it, makes it readable. The
-    smaller the receptive field is compared with the icon, the more the surroundings weigh. The classes that a cell
-    supports more than the average activation does come from a linear approximation of the rest of the network.
+    smaller the receptive field is compared with the icon, the more the surroundings weigh. An icon whose cosine stays
+    below .8 is tried once more, from the mean of the cell's examples. The classes that a cell supports more than the
+    average activation does come from a linear approximation of the rest of the network.
 
     With `class_`, the map shows the activations that support one class: those whose attribution to its logit (the
     gradient of the logit with respect to the activation, dot the activation) is among the strongest and above 0.
@@ -236,27 +237,26 @@ class Atlas(EvidenceFields, NaturalRecipe):
         ]
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
-        import numpy as np
-        import torch
+        return self._posed(context, units)
 
-        from objectives import direction
-        from recipes.atlas.icon_objective import ICON_PRIOR, icon_objective
+    def again(self, context: RunContext, units: Sequence[Unit]) -> Problem:
+        return self._posed(context, units, second=True)
 
-        layer = self._layer(context, units)
-        model, by_file = layer.model, self._surveys(context)[layer.folder].by_file()
-        cells = [by_file[unit.file.removeprefix(layer.folder)] for unit in units]
-        rows = [[grid.means[index] for grid, index in cells], [grid.targets[index] for grid, index in cells]]
-        means, targets = torch.from_numpy(np.array(rows))
-        choice = PriorChoice.parse(self.prior)
-        defaults = ICON_PRIOR if choice.name == "fourier" else {}
-        size, written = self._icon_size(layer), (self.icon, self.icon)
-        objective = icon_objective(model, layer.address, means, targets, self.power, size)
-        centre = direction(layer.address, means, "center", self.power)
-        prior = choice.make(len(units), size, model, **defaults)
-        # All icons start from the same noise, so that neighbours differ in their directions only.
-        prior.reset([torch.Generator("cpu").manual_seed(self.seed) for _ in units])
-        finish = choice.finish(prior, None if size == written else written)
-        return Problem(objective, prior, centre, finish=finish, alpha=choice.alpha, model=model)
+    def _posed(self, context: RunContext, units: Sequence[Unit], second: bool = False) -> Problem:
+        from recipes.atlas.icon_problem import icon_problem
+
+        layer, choice = self._layer(context, units), PriorChoice.parse(self.prior)
+        return icon_problem(
+            layer,
+            self._surveys(context)[layer.folder],
+            [unit.file.removeprefix(layer.folder) for unit in units],
+            choice,
+            power=self.power,
+            icon=self.icon,
+            steps=self.steps,
+            seed=self.seed,
+            second=second,
+        )
 
     def _icon_size(self, layer: AtlasLayer) -> tuple[int, int]:
         """(height, width) in pixels at which the icons of a layer are made; they are written with sides of `icon`."""

@@ -55,7 +55,7 @@ def metrics(
     by_file = survey.by_file()
     grid = by_file[files[0]][0]
     rows = [by_file[file][1] for file in files]
-    cosines, own = own_cell(_centres(model, layer, images), grid.means, rows)
+    cosines, own = own_cell(centres(model, layer, images), grid.means, rows)
     examples = [survey.examples(grid.cells[row], grid.means[row]) for row in rows]
     classes = [[] for _ in rows] if survey.no_classes else _classes(model, layer, survey, examples, grid.apart[rows])
     field = receptive_fields(model, [layer], survey.found.size)[layer]
@@ -116,8 +116,14 @@ def table(records: Sequence[Record], several: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
-    """Activations (B, C) at the centre of icons, which are rounded to 8 bits as they will be on disk."""
+def centres(model: Model, layer: str, images: Tensor) -> np.ndarray[Any, Any]:
+    """Activations (B, C) at the centre of icons, which are rounded to 8 bits as they will be on disk.
+
+    Args:
+        model: the network.
+        layer: address of the layer.
+        images: the icons, (B, C, H, W) in [0, 1].
+    """
     shown = (images * 255).round() / 255
     with torch.no_grad(), model.capture([layer]) as capture:
         maps = capture(model.normalize(shown.to(model.device)))[layer]

@@ -192,7 +192,7 @@ class Routes:
     async def run(self, request: Request) -> Response:
         run = request.path_params["run"]
         if request.method == "DELETE":
-            await handed("views", "stop", self.session, run)
+            await handed("views", "stop", self.session, run, request.query_params.get("page"))
             return Response(status_code=204)
         return JSONResponse(await handed("views", "describe", self.session, run))
 

@@ -170,6 +170,10 @@ class UnitPlan(Machines, Recipe):
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         """One batch of units as an optimisation, or as pictures that exist already."""
 
+    def again(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
+        """The second try of units that were silent, or not faithful; by default as the first."""
+        return self.problem(context, units)
+
     def completed(self, context: RunContext, problem: Problem | Given) -> Problem | Given:
         """A problem with what fields that recipes share add to its objective (`NaturalFields`); by default none."""
         return problem

@@ -103,18 +103,20 @@ def _made(
         film = Film() if measure and any(VIDEO in unit.extra_files for unit in units) else None
         films = Films(film, count)
         images, finished, outcomes = _optimised(context, settings, model, work, count, replace(watchers, film=film))
-        if places := _silent(units, outcomes):
-            again = recipe.completed(context, recipe.problem(context, [units[place] for place in places]))
+        if places := _poor(work, units, images, outcomes):
+            again = recipe.completed(context, recipe.again(context, [units[place] for place in places]))
             assert isinstance(again, Problem)
             other = replace(settings, seed=settings.seed + 1)
             film = None if film is None else Film()
             quiet = _Watchers(lambda _share: watchers.on_progress(1.0), film=film)
             rivals = _optimised(context, other, model, again, len(places), quiet)
+            better = _better(again, images[places], *rivals)
             for row, (place, image, written, outcome) in enumerate(zip(places, *rivals, strict=True)):
-                if outcome.status != SILENT:
+                seconds = outcomes[place].seconds + outcome.seconds
+                if better[row]:
                     images[place], finished[place], outcomes[place] = image, written, outcome
                     films.take(place, film, row)
-                outcomes[place] = replace(outcomes[place], tries=2)
+                outcomes[place] = replace(outcomes[place], tries=2, seconds=seconds)
         if film is not None:
             files = [unit.extra_files[VIDEO] for unit in units]
             films.write(Path(recipe.out), files, images, Showing.of(model, recipe.merged))
@@ -172,6 +174,22 @@ def _silent(units: Sequence[Unit], outcomes: Sequence[_Outcome]) -> list[int]:
         for place, (unit, outcome) in enumerate(zip(units, outcomes, strict=True))
         if outcome.status == SILENT and unit.group not in active
     ]
+
+
+def _poor(work: Problem, units: Sequence[Unit], images: Tensor, outcomes: Sequence[_Outcome]) -> list[int]:
+    """Places of the pictures that are tried once more."""
+    if work.faithful is None:
+        return _silent(units, outcomes)
+    return torch.nonzero(work.faithful(images) < work.least).flatten().tolist()
+
+
+def _better(
+    again: Problem, first: Tensor, images: Tensor, _finished: Tensor, outcomes: Sequence[_Outcome]
+) -> list[bool]:
+    """Which pictures of a second try are kept in place of the first."""
+    if again.faithful is None:
+        return [outcome.status != SILENT for outcome in outcomes]
+    return (again.faithful(images) > again.faithful(first)).tolist()
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,9 @@ class Problem:
         model: the network under inspection, where it is not the run's.
         activation: the score is a unit's activation, which the picture maximises: where it is 0, or never changes, the
             unit is silent. Such a unit is tried once more with other random draws.
+        faithful: how true the optimised pictures (B, C, H, W) are to what they should show, (B,). Those below `least`
+            are tried once more, as the recipe's `again` poses them, and the better of the two is kept; None: none is.
+        least: see `faithful`.
     """
 
     objective: Objective
@@ -86,6 +89,8 @@ class Problem:
     alpha: bool = False
     model: Model | None = None
     activation: bool = False
+    faithful: Callable[[Tensor], Tensor] | None = None
+    least: float = 0.0
 
 
 @dataclass(frozen=True)

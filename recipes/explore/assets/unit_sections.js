@@ -18,7 +18,7 @@ export function unitChip({ layer, channel, url, name, words, share = null, negat
 }
 
 /** The patches of photographs that activate the unit most, and the distribution of its activation. */
-export function patchesOf(app, layer, channel, onFinished) {
+export function patchesOf(app, layer, channel, onFound = () => {}) {
   const { images } = app.network;
   const title = "In photographs";
   if (!images) {
@@ -32,7 +32,7 @@ export function patchesOf(app, layer, channel, onFinished) {
       const metrics = units[0]?.metrics ?? {};
       list.replaceChildren(...(metrics.most ?? []).slice(0, 12).map((patch) => element("li", {}, patchTile(patch, files, app.network.input))));
       if (metrics.counts) chart.replaceChildren(distribution(metrics));
-      onFinished();
+      onFound();
     },
   });
   const progress = new RunProgress(() => slot.stop());
@@ -67,7 +67,7 @@ function distribution({ counts, quantiles = {}, fires }) {
   return element("figure", {}, element("div", { class: "bars", role: "img", "aria-label": words }, ...bars), element("figcaption", { class: "hint" }, words));
 }
 
-/** Units alike and classes, from what runs over the photographs have collected. */
+/** Units alike and classes, which need no run of their own: `load` asks again once the photographs have been seen. */
 export function factsOf(app, layer, channel) {
   const node = element("div", { class: "facts-sections" });
   load();

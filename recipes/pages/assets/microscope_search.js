@@ -5,13 +5,14 @@
 const EACH = 48;
 const rows = data.units.map(([place, channel, name, more = ""]) => ({ place, channel, name, text: `${name}, ${more}`.toLowerCase() }));
 
-/** How well a unit answers: its name itself, how its name begins, a word of it, or any part; 0 for not at all. */
+/** How well a unit answers: by its name, a word of it or of the others, the start of a word, any part; 0 for not at all. */
 function answers({ name, text: words, channel }, term) {
   if (/^\d+$/.test(term)) return channel === Number(term) ? 4 : 0;
   const at = words.indexOf(term);
   if (at < 0) return 0;
   if (name.toLowerCase() === term) return 4;
-  return at === 0 ? 3 : /[^\p{L}]/u.test(words[at - 1]) ? 2 : 1;
+  if (` ${words} `.split(/[^\p{L}\p{N}]+/u).join(" ").includes(` ${term} `)) return 3;
+  return at === 0 || /[^\p{L}]/u.test(words[at - 1]) ? 2 : 1;
 }
 
 function show(query) {

@@ -22,6 +22,7 @@ from recipes import (
     Grid,
     Inpaint,
     Invert,
+    Microscope,
     Mix,
     Patches,
     Polysemantic,
@@ -67,6 +68,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Circuit,
         Adversarial,
         Polysemantic,
+        Microscope,
         Mix,
     ],
     ids=lambda recipe: recipe.name,
@@ -98,6 +100,7 @@ def test_no_name_is_more_than_text(
             "others": 0,
             "images": str(photos),
         },
+        "microscope": {"model": model, "layers": LAYER, "size": 16, "steps": 1, "images": str(photos), "atlas": "none"},
         "circuit": {
             "model": model,
             "layer": "output",

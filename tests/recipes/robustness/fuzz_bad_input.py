@@ -73,6 +73,7 @@ COMMANDS = {
     "circuit": f"{SMALL} --size 8 --steps 1 --layer 4 --channels 0 --inputs 0 --out OUT",
     "adversarial": "--model nets.py:net --device cpu --size 8 --steps 2 --image good.png --target any --out OUT",
     "polysemantic": f"{SMALL} --size 8 --steps 1 --layer 1 --channels 0 --inputs 0 --images many --out OUT",
+    "microscope": f"{SMALL} --size 8 --steps 1 --layers 0 --channels 0 --classes none --out OUT",
     "concepts": f"{SMALL} --size 8 --steps 1 --layer 0 --positive many --negative many --runs 2 --out OUT",
     "craft": f"{SMALL} --size 8 --steps 1 --layer 1 --images many --count 2 --designs 2 --crop 4 --out OUT",
     "learn-directions": "--model nets.py:net --device cpu --size 8 --layer 0 --images many "
@@ -94,6 +95,7 @@ FLAGS = """
     squares directions latents inputs outputs norm above among warp matches neighbourhood k gate held-out seeds
     positive separator pooling runs significance crop designs patches others units columns column width like like-weight
     natural natural-weight term interpolate
+    layers classes atlas vocabulary text-model
 """.split()  # noqa: SIM905 - a list of words
 NOTES = re.compile(r"[\w-]+: \d+/\d+ |inverter: (?!.*\(see inverter --help\)$)")
 """Lines on standard error that are no errors: progress and warnings."""
