@@ -128,20 +128,23 @@ def write(executed: Executed, folder: Path) -> None:
         folder: of the page; its files are in `NAME_files`.
     """
     name, files = executed.name, folder / f"{executed.name}_files"
-    resources = {"unique_key": name, "output_files_dir": files.name}
-    text, resources = MarkdownExporter().from_notebook_node(executed.notebook, resources)
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
+    for cell in executed.notebook.cells:
+        for output in cell.get("outputs", ()):
+            if markup := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = _DATA.sub(partial(_as_file, files), markup)
+    resources = {"unique_key": name, "output_files_dir": files.name}
+    text, resources = MarkdownExporter().from_notebook_node(executed.notebook, resources)
     for path, content in resources.get("outputs", {}).items():
         (folder / path).write_bytes(content)
-    text = _DATA.sub(partial(_as_file, files), text)
     source = f"*[{name}.ipynb](../../examples/notebooks/{name}.ipynb)*"
     title, _, rest = text.strip().partition("\n")
     (folder / f"{name}.md").write_text(f"{title}\n\n{source}\n{rest}\n", encoding="utf-8")
 
 
 def _as_file(files: Path, match: re.Match[str]) -> str:
-    """Writes a picture that stands in the text as a file, and returns its address."""
+    """Writes a picture that stands in an output as a file, and returns its address."""
     path = files / f"{len(list(files.iterdir())):03d}.{match[2]}"
     path.write_bytes(base64.b64decode(match[3]))
     return f"{files.name}/{path.name}"
