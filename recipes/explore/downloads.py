@@ -71,7 +71,9 @@ def _film(view: View, records: list[Record]) -> bytes:
         if frames := view.frames.of(record.file):
             break
     else:
-        raise Refused(409, "the film of this picture is not in memory any more: change a setting and back to make it again")
+        raise Refused(
+            409, "the film of this picture is not in memory any more: change a setting and back to make it again"
+        )
     pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
     with Image.open(view.folder / record.file) as last:
         pictures += [last.convert("RGB").resize(pictures[-1].size, Image.Resampling.LANCZOS)] * HELD

@@ -239,4 +239,3 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(file, copy)
 
     shutil.copytree(source, target, copy_function=link)
-
