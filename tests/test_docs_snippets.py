@@ -1,8 +1,8 @@
 """Every snippet of the documentation is run, or at least parsed.
 
 - Start, tutorials, how-to and science pages: fenced `python` and `sh` blocks run in order, in one empty folder for each
-  page, with two steps and small pictures in place of those printed. A block with `title="FILE"` is that file. PHOTO, PHOTOS
-  and weights are given.
+  page, with two steps and small pictures in place of those printed. A block with `title="FILE"` is that file. PHOTO,
+  PHOTOS and weights are given.
 - All pages, README and BENCHMARKS: each `inverter` command in a code block is parsed, and its recipe is made, so that
   options and their values exist (of a command with `...`, its options alone). Python blocks are compiled, and what they
   import from the project exists.
