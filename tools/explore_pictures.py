@@ -88,6 +88,8 @@ def drop_photo(page: Page) -> str:
 def draw(browser: Browser, link: str) -> None:
     """Takes every picture."""
     with opened(browser, link, "#/") as page:
+        for stage in range(1, 7):
+            expect(page.locator(".map-stage").nth(stage).locator(FINISHED).nth(9)).to_be_visible(timeout=600_000)
         settle(page)
         save(page, "map")
     with opened(browser, link, "#/layer/features.stage4", scheme="dark") as page:

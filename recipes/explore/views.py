@@ -84,14 +84,19 @@ def describe(session: Session, run: str) -> dict[str, Any]:
     return found
 
 
-def stop(session: Session, run: str) -> None:
+def stop(session: Session, run: str, page: str | None = None) -> None:
     """Stops a run; what is finished of it is kept.
+
+    Args:
+        session: of the server.
+        run: its id.
+        page: for which it is stopped: others may wait for the same run (default: for all).
 
     Raises:
         Refused: if it is not known.
     """
     view = find(session, run)
-    session.workers.stop(lambda job: getattr(job, "view", None) is view)
+    session.workers.stop(lambda job: getattr(job, "view", None) is view and page in (None, job.page))
 
 
 def find(session: Session, run: str) -> View:

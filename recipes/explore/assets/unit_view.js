@@ -19,7 +19,8 @@ export function unitView(app, layer, channel, options) {
 
 /** What a unit's picture has next to the settings of every optimisation. */
 function unitControls(network, layer) {
-  const kinds = network.options.objectives.filter((name) => (network.hasClasses(layer) ? true : !["logit", "softmax"].includes(name)) && (layer.kind !== "vector" || name !== "neuron"));
+  const known = Object.keys(OBJECTIVES).filter((name) => network.options.objectives.includes(name));
+  const kinds = known.filter((name) => (name === "neuron" ? layer.kind !== "vector" : name === "channel" || network.hasClasses(layer)));
   return {
     attempts: { value: 1, make: (value, onInput) => slider({ label: "Attempts", min: 1, max: 6, value, hint: "different pictures of the same unit, which repel each other", onInput }) },
     negative: { value: false, make: (value, onInput) => toggle({ label: "Its negative too", hint: "a picture that the unit responds to least", value, onInput }) },
@@ -27,7 +28,7 @@ function unitControls(network, layer) {
   };
 }
 
-const OBJECTIVES = { channel: "the channel: everywhere in the picture", neuron: "one neuron: in the centre", logit: "the class’s logit", softmax: "the class’s probability", direction: "a direction" };
+const OBJECTIVES = { channel: "the channel: everywhere in the picture", neuron: "one neuron: in the centre", logit: "the class’s logit", softmax: "the class’s probability" };
 
 class UnitView {
   #endings = [];
