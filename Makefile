@@ -32,8 +32,9 @@ lint: .venv/installed-dev
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
 
-# The documentation site: site/index.html, to read from disk. Warnings are errors.
+# The documentation site: site/index.html, to read from disk. Warnings are errors, also in the notebooks, which run now.
 docs: .venv/installed-dev
+	$(BIN)/python -m tools.notebooks docs/notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	$(BIN)/python -m tools.docs site
 

@@ -2,8 +2,8 @@
 
     python benchmarks/explore_mixing.py --model torchvision:squeezenet1_0 --weights FILE --layer features.9
 
-Prints, for some moves, the seconds to the first picture after step 2 and after step 4, and to the finished one, with the
-processor time of the process in brackets: on a machine that does other work, it says what the move costs.
+Prints, for some moves, the seconds to the first picture after step 2 and after step 4, and to the finished one, with
+the processor time of the process in brackets: on a machine that does other work, it says what the move costs.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(number(row.get(name)))}</td>' for name in names)}</tr>" for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<table style="margin:10px 0 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def number(value: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from recipes.activations.collect import CollectedActivations
-from recipes.options.names import address
 
 LEAST = 0.3
 """Pearson's r, below which units are not called alike."""
@@ -34,7 +33,7 @@ def standardised(folder: Path | None, layer: str, channels: Sequence[int]) -> np
     if folder is None:
         return None
     try:
-        means = CollectedActivations.load(folder).array(address(layer), "mean")
+        means = CollectedActivations.load(folder).array(layer, "mean")
     except (ValueError, LookupError, OSError):  # not finished
         return None
     chosen = means[:: -(-len(means) // MOST)][:, list(channels)]

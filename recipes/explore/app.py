@@ -15,7 +15,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from inverter_errors import InverterError, MissingFile, NotFound
@@ -25,6 +32,8 @@ from recipes.explore.session import Session
 
 MOST_PHOTO = 20 * 1024 * 1024
 """Bytes of a photograph."""
+PHOTOS_AT_ONCE = 2
+"""Photographs that may arrive at a time, each in memory."""
 LOAD_SECONDS = 300.0
 """How long a page waits for the network."""
 MOST_VISIBLE = 500
@@ -37,6 +46,7 @@ LOCKED = (
     "This page needs the link that the command printed in the terminal: it ends in ?token=... and opens it once; "
     "after that this browser knows the way."
 )
+ONWARD = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>inverter</title><a href="/">Open</a>'
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -82,6 +92,7 @@ class Routes:
 
     def __init__(self, session: Session, port: int) -> None:
         self.session, self.port = session, port
+        self._arriving = asyncio.Semaphore(PHOTOS_AT_ONCE)
 
     def all(self) -> list[Route]:
         """The table of routes."""
@@ -130,7 +141,9 @@ class Routes:
         if token is not None:
             if not self.session.access.admits(token):
                 return PlainTextResponse("The token in this link is wrong. " + LOCKED, 401)
-            response = RedirectResponse("/", 303)
+            # A page that another site has opened gets its strict cookie only where it goes on by itself.
+            foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            response = HTMLResponse(ONWARD) if foreign else RedirectResponse("/", 303)
             name, value = self.session.access.cookie(self.port)
             response.set_cookie(name, value, path="/", httponly=True, samesite="strict")
             return response
@@ -189,7 +202,10 @@ class Routes:
         return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def photo(self, request: Request) -> Response:
-        content = await body_of(request, MOST_PHOTO)
+        if self._arriving.locked():
+            raise Refused(429, "other photographs are arriving: wait a moment")
+        async with self._arriving:
+            content = await body_of(request, MOST_PHOTO)
         return JSONResponse(await handed("photos", "add", self.session, content))
 
     async def known_photo(self, request: Request) -> Response:

@@ -137,7 +137,7 @@ class Session:
     def network(self) -> dict[str, Any]:
         """The network for pages."""
         from inverter import __version__
-        from recipes.gallery.gallery import FOURIER_STEPS
+        from recipes.gallery.posed import FOURIER_STEPS
 
         options, gallery = self.options, self.options.gallery
         height, width = gallery.picture_size(self.model)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 
 MOST_OF_A_PAGE = 1000
 """Units that a page may wait for."""
@@ -67,10 +67,16 @@ class Demands:
             self.changed.notify_all()
 
     def turns(self) -> Iterator[tuple[Demand, Address]]:
-        """All units that pages show: those of the page that has waited longest first, or else that asked last."""
+        """All units that pages show: those of the page that has waited longest first, or else that asked last.
+
+        Of a page that shows several layers, the first unit of each comes before the second of any.
+        """
         for demand in sorted(self._of.values(), key=lambda each: (each.served, -each.asked)):
+            layers = dict[str, list[Address]]()
             for unit in demand.units:
-                yield demand, unit
+                layers.setdefault(unit[0], []).append(unit)
+            for row in zip_longest(*layers.values()):
+                yield from ((demand, unit) for unit in row if unit is not None)
 
     def missing(self, finished: Collection[Address]) -> int:
         """The number of units that pages show and that are not finished."""

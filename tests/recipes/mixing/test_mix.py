@@ -12,7 +12,7 @@ from torch import nn
 
 from inverter import InverterError, Model, load_model
 from recipes import Mix
-from recipes.gallery.terms import LARGEST, Term, reached
+from recipes.mixing.terms import LARGEST, Term, reached
 from recipes.runner.report import Report
 
 BODY = "body/1", "body/3"
