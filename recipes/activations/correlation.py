@@ -13,7 +13,7 @@ from recipes.activations.collect import CollectedActivations
 LEAST = 0.3
 """Pearson's r, below which units are not called alike."""
 FEWEST = 16
-"""Pictures, below which a correlation says nothing."""
+"""Pictures, below which a correlation is left out."""
 MOST = 4096
 """Pictures that are compared, spread evenly over a larger set."""
 

@@ -231,7 +231,7 @@ def activations_of(session: Session, layer: str, recipe: str = "patches") -> Pat
 
 
 def _link(source: Path, target: Path) -> None:
-    """Another name for the files of a folder, which are only ever replaced as a whole."""
+    """Another name for the files of a folder, which are only ever replaced, not changed."""
 
     def link(file: str, copy: str) -> None:
         try:

@@ -86,7 +86,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 BAD = {
-    "nothing": (b"", 400, "no picture that can be read"),
+    "an empty body": (b"", 400, "no picture that can be read"),
     "text": (b"<script>alert(1)</script>", 400, "no picture that can be read"),
     "an array": (b"\x93NUMPY\x01\x00" + b"\0" * 100, 400, "no picture that can be read"),
     "half a picture": (saved(gradient(200, 200), "JPEG")[:900], 400, "cannot be read as a picture"),

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "no photograph": ("explain", {"photo": "../../etc/passwd"}, "not here any more"),
     "no statistics": ("gallery", {"layer": STAGE, "natural": True}, "brings no statistics"),
     "no pictures": ("patches", {"layer": STAGE, "channels": "1"}, "--images FOLDER"),
-    "nothing to mix": ("mix", {}, "mix needs term"),
+    "no terms": ("mix", {}, "mix needs term"),
     "a term of another form": ("mix", {"terms": ["x=y"]}, "term 'x=y'"),
     "a position": ("dictionary", {"positions": ["all"]}, "positions"),
     "settings that are a list": ("mix", [], "expected an object"),  # type: ignore[dict-item]
@@ -109,20 +109,20 @@ def test_no_setting_of_a_page_is_a_field_that_names_a_file() -> None:
 
 
 def test_a_run_is_made_once_and_then_answered_at_once(client: TestClient, session: Session) -> None:
-    asked = {"terms": [f"{STAGE}/3=1", f"{STAGE}/4=-0.5"], "steps": 3}
-    first = start(client, "mix", **asked).json()
+    mixture = {"terms": [f"{STAGE}/3=1", f"{STAGE}/4=-0.5"], "steps": 3}
+    first = start(client, "mix", **mixture).json()
     made = done(client, first["run"])
     assert made["state"] == "finished"
     (unit,) = made["units"]
     assert client.get(unit["url"]).headers["content-type"] == "image/png"
     assert [term["term"] for term in unit["metrics"]["terms"]] == ["features.0/3", "features.0/4"]
-    again = start(client, "mix", **asked).json()
+    again = start(client, "mix", **mixture).json()
     assert (again["state"], again["units"]) == ("finished", made["units"])
     session.runs.clear()  # as after a restart
-    assert start(client, "mix", **asked).json()["state"] == "finished"
+    assert start(client, "mix", **mixture).json()["state"] == "finished"
     Path(session.out / views.VIEWS / first["run"] / unit["file"]).unlink()
     session.runs.clear()
-    assert start(client, "mix", **asked).json()["state"] == "waiting"
+    assert start(client, "mix", **mixture).json()["state"] == "waiting"
     assert done(client, first["run"])["state"] == "finished"
 
 
