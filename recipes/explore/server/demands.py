@@ -67,7 +67,7 @@ class Demands:
             self.changed.notify_all()
 
     def turns(self) -> Iterator[tuple[Demand, Address]]:
-        """All units that pages show: those of the page that has waited longest first, or else of the one that came last.
+        """All units that pages show: of the page that has waited longest first, or else of the one that came last.
 
         Of a page that shows several layers, the first unit of each comes before the second of any.
         """
