@@ -144,7 +144,7 @@ function sides(list) {
 
 function connections(unit) {
   const found = [], inputs = (unit.feeds ?? []).map(([channel, weight]) => ({ place: data.inputs, channel, weight }));
-  const how = data.method === "weights" ? "expanded weights; the number is the sum of the kernel" : "activation × gradient, over its top patches";
+  const how = data.method === "weights" ? "expanded weights, the strongest kernels first; the number is the sum of the kernel" : "activation × gradient, over its top patches";
   if (inputs.length && data.inputs >= 0) found.push(section(`What it gets from ${nameOfLayer(data.inputs)}`, how, ...sides(inputs)));
   const drives = (unit.drives ?? []).map(([place, channel, weight]) => unitLink(place, channel, String(channel), signed(weight)));
   if (drives.length) found.push(section(`What it drives in ${nameOfLayer(unit.drives[0][0])}`, "the units for which it is among the strongest inputs", row(...drives)));
