@@ -101,6 +101,7 @@ def draw(browser: Browser, link: str) -> None:
         settle(page)
         save(page, "unit")
     with opened(browser, link, "#/mix/features.stage3/5=1,features.stage2/3=-0.5,features.stage4/18=0.4") as page:
+        expect(page.locator(".terms").locator(FINISHED)).to_have_count(3, timeout=600_000)
         settle(page)
         save(page, "mix")
     with opened(browser, link, "#/") as page:

@@ -6,6 +6,8 @@ import { linkTo } from "./router.js";
 import { RunProgress } from "./run_progress.js";
 import { RunSlot } from "./run.js";
 
+const CONNECTIONS = 4; // of each sign, to either side
+
 const section = (title, hint, ...content) => element("section", { "aria-label": title }, element("h2", {}, title), hint ? element("p", { class: "hint" }, hint) : null, ...content);
 
 /** A small picture that links to a unit, with a bar for how strong it is. */
@@ -112,8 +114,8 @@ export function circuitOf(app, layer, channel) {
     onFinished: ({ units }) => list.replaceChildren(...connections(units)),
   });
   const progress = new RunProgress(() => slot.stop());
-  const button = element("button", { type: "button", onclick: () => slot.start("circuit", { layer: layer.address, channels: String(channel) }) }, "Show its connections");
-  const node = section("What feeds it", `units of ${before.address} that raise or lower it, and units that it drives; their pictures take a while`, button, progress.node, list);
+  const button = element("button", { type: "button", onclick: () => slot.start("circuit", { layer: layer.address, channels: String(channel), count: CONNECTIONS }) }, "Show its connections");
+  const node = section("What feeds it", "units of the stage before that raise or lower it, and units of the next one that it drives; their pictures take a while", button, progress.node, list);
   return { node, close: () => slot.close() };
 
   function connections(units) {

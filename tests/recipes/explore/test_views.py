@@ -144,6 +144,16 @@ def test_a_run_can_be_stopped_and_started_again(client: TestClient) -> None:
     client.delete(f"/api/runs/{run}")
 
 
+def test_a_page_that_closes_stops_a_run_for_itself_alone(client: TestClient, session: Session) -> None:
+    long = {"terms": [f"{STAGE}/3=1"], "steps": 512, "size": 256}
+    run = start(client, "mix", **long).json()["run"]
+    assert client.delete(f"/api/runs/{run}?page=another").status_code == 204
+    assert session.workers.busy
+    assert client.get(f"/api/runs/{run}").json()["state"] in ("waiting", "running")
+    client.delete(f"/api/runs/{run}?page={PAGE}")
+    assert done(client, run)["state"] == "stopped"
+
+
 def test_what_fails_in_a_run_is_told_in_one_line(client: TestClient) -> None:
     run = start(client, "gallery", layer=STAGE, channels="99").json()["run"]
     failed = done(client, run)
