@@ -1,4 +1,4 @@
-"""The compiler: seconds to import, so nobody waits for it without need; and off all the same."""
+"""The compiler: seconds to import, so nobody waits for it who does not compile; and off all the same."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ assert "torch._dynamo" not in sys.modules
 """
 
 
-def test_nobody_waits_for_the_compiler_without_need() -> None:
+def test_nobody_waits_for_the_compiler_who_compiles_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
 
