@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, InverterError
 from recipes.explore.server.coarse_pictures import as_jpeg
 from recipes.explore.server.demands import Address, Demand, Demands
 from recipes.explore.server.events import Events
 from recipes.explore.server.listed_files import ListedFiles
+from recipes.explore.server.units import made_unit, missing_unit
 from recipes.explore.server.workers import Stopped, Workers
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Grid:
 
     Attributes:
         finished: records of the units whose pictures are on disk.
+        failed: why a unit has no picture, where the network does not allow it.
+        picture_seconds: of a picture in the last batch.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Grid:
         self._share, self._concluded = 0.0, False
         self._run: OpenRun | None = None
         self.finished: dict[Address, Record] = {}
+        self.failed: dict[Address, str] = {}
         self.picture_seconds: float | None = None
         every = ("all",) if stages(model, gallery.picture_size(model)) else ()
         self._opened = tuple(dict.fromkeys([*every, *_layers_in(Path(gallery.out), layers)]))
@@ -90,7 +94,7 @@ class Grid:
     @property
     def waiting(self) -> int:
         """Units that pages show and that are not finished."""
-        return self._demands.missing(self.finished)
+        return self._demands.missing(self.finished.keys() | self.failed.keys())
 
     def show(self, page: str, layer: str, channels: Sequence[int]) -> None:
         """A page says which units of a layer it shows; they are made next, those of its other layers after them.
@@ -134,8 +138,7 @@ class Grid:
             demand, choice = chosen
             demand.served = time.monotonic()
             if isinstance(choice, str):
-                self._opened = (*self._opened, choice)
-                self._open()
+                self._add(choice)
             else:
                 self._make(choice)
 
@@ -150,22 +153,9 @@ class Grid:
         if self._run is not None:
             self._run.close()
 
-    def unit(self, layer: str, record: Record) -> dict[str, Any]:
-        """A finished unit for pages.
-
-        Args:
-            layer: address.
-            record: of the unit.
-        """
-        return {
-            "layer": layer,
-            "channel": record.channel,
-            "url": self._files.add(Path(self._gallery.out) / record.file),
-            "score": record.score,
-            "percentile": record.metrics.get("percentile"),
-            "status": record.status,
-            "name": record.name,
-        }
+    def unit(self, record: Record) -> dict[str, Any]:
+        """A finished unit for pages."""
+        return made_unit(record, self._files.add(Path(self._gallery.out) / record.file))
 
     def together(self, layer: str, channel: int) -> str:
         """The channels that are made in one batch with a unit, as `channels` names them.
@@ -192,6 +182,17 @@ class Grid:
             self._parts = {(unit.layer, unit.channel): part for part in run.parts for unit in part.batch}
         self._concluded = False
         self._learn(list(run.store.manifest.units.values()))
+
+    def _add(self, layer: str) -> None:
+        """Opens a layer that is no stage."""
+        before = self._opened
+        self._opened = (*before, layer)
+        try:
+            self._open()
+        except InverterError as error:
+            self._opened = before
+            self._known.add(layer)
+            self._give_up([(layer, channel) for channel in range(self._layers[layer])], error)
 
     def _learn(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -224,12 +225,26 @@ class Grid:
             self._run.make([part])
         except Stopped:
             return
+        except InverterError as error:
+            self._run.store.check()  # a disk that fails ends the run
+            self._give_up([(unit.layer, unit.channel) for unit in part.batch], error)
+            return
         finally:
             self._part = None
         with self._changed:
             for unit in part.batch:
                 self._parts.pop((unit.layer, unit.channel), None)
         self._pending.append((self._run.store, [unit.file for unit in part.batch]))
+
+    def _give_up(self, units: Sequence[Address], error: InverterError) -> None:
+        """What one layer or batch does not allow, its pages are told; everything else goes on."""
+        reason = f"failed: {' '.join(str(error).split())}"
+        with self._changed:
+            for unit in units:
+                self.failed[unit] = reason
+                self._parts.pop(unit, None)
+        for layer, channel in units:
+            self._events.broadcast("unit", missing_unit(layer, channel, reason))
 
     def _announce(self) -> None:
         """Tells pages of the batches whose files are on disk: they are written while the next one is made."""
@@ -239,7 +254,7 @@ class Grid:
             self._learn(records)
             self.picture_seconds = sum(record.seconds for record in records) / len(records)
             for record in records:
-                self._events.broadcast("unit", self.unit(record.layer, record))
+                self._events.broadcast("unit", self.unit(record))
 
     def _between_steps(self, _progress: object) -> None:
         """Lets the foreground have its turn, and gives up a batch that nobody looks at."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.explore.server.access import Access, Refused
 from recipes.explore.server.events import Events
 from recipes.explore.server.listed_files import ListedFiles
+from recipes.explore.server.units import missing_unit
 from recipes.explore.server.workers import Workers
 
 if TYPE_CHECKING:
@@ -161,15 +162,15 @@ class Session:
         Raises:
             Refused: if there is no such layer.
         """
-        count, finished = self.layer(address), self.grid.finished
+        count, finished, failed = self.layer(address), self.grid.finished, self.grid.failed
         directions = self.model.directions_of(address)
         names = list(directions.names) if directions is not None else []
         units = []
         for channel in range(count):
             record = finished.get((address, channel))
             name = names[channel] if channel < len(names) else None
-            blank = {"channel": channel, "url": None, "score": None, "percentile": None, "status": None, "name": name}
-            units.append(blank if record is None else self.grid.unit(address, record))
+            blank = missing_unit(address, channel, failed.get((address, channel)), name)
+            units.append(blank if record is None else self.grid.unit(record))
         return {"layer": address, "count": count, "names": names, "units": units}
 
     def recipe_of(self, address: str, channel: int) -> Gallery:

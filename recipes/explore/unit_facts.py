@@ -60,7 +60,7 @@ def _neighbours(session: Session, folder: Path, layer: str, channel: int) -> lis
         if alike[other] < LEAST:
             break
         record = session.grid.finished.get((layer, other))
-        known = {} if record is None else session.grid.unit(layer, record)
+        known = {} if record is None else session.grid.unit(record)
         shown = {"url": known.get("url"), "name": known.get("name")}
         found.append({"layer": layer, "channel": other, "similarity": round(float(alike[other]), 3), **shown})
     return found
