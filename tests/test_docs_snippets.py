@@ -33,7 +33,7 @@ from tools.docs.commands import command_parsers
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 RUN = [DOCS / "index.md", *sorted((DOCS / "tutorials").glob("*.md")), *sorted((DOCS / "howto").glob("*.md"))]
-RUN += [DOCS / "papers.md", *sorted((DOCS / "science").glob("*.md"))]
+RUN += [DOCS / "papers.md", DOCS / "usage.md", *sorted((DOCS / "science").glob("*.md"))]
 PAGES = [*sorted(DOCS.glob("**/*.md")), ROOT / "README.md", ROOT / "BENCHMARKS.md"]
 FENCED = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n(?= {4}))+)")

@@ -41,10 +41,15 @@ METADATA = {
 }
 INTRODUCTION = """# Notebooks
 
-Each can be read on its own, and runs in less than a minute on a laptop, without a download: all of them use the
-[bundled network](../bundled.md). They are in `examples/notebooks` and need the extra `dev` or, to run one of them,
-Jupyter. What is shown here was made when this site was built.
+Each can be read on its own and runs in less than a minute on a laptop, without a download: all of them use the
+[bundled network](../bundled.md), or train a small one. Every page links its file in `examples/notebooks`; some need the
+extras `atlas` and `attribution`, and pandas. What is shown here was computed when this site was built.
 """
+STYLE = """<style>
+.md-typeset table:not([class]) th, .md-typeset table:not([class]) td { min-width: 0; padding: 0.25em 0.7em; }
+.md-typeset figcaption { margin-top: 2px; max-width: none; text-align: left; font-style: normal; }
+</style>"""
+"""Compact tables and captions, as in a notebook."""
 _DATA = re.compile(r"data:(image|video)/(png|jpeg|gif|mp4);base64,([A-Za-z0-9+/=]+)")
 
 
@@ -140,7 +145,7 @@ def write(executed: Executed, folder: Path) -> None:
         (folder / path).write_bytes(content)
     source = f"*[{name}.ipynb](../../examples/notebooks/{name}.ipynb)*"
     title, _, rest = text.strip().partition("\n")
-    (folder / f"{name}.md").write_text(f"{title}\n\n{source}\n{rest}\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(f"{title}\n\n{STYLE}\n\n{source}\n{rest}\n", encoding="utf-8")
 
 
 def _as_file(files: Path, match: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -78,13 +77,14 @@ class Session:
         from inverter import layers
         from recipes.explore.grid import Grid
         from recipes.explore.network_map import choices, natural_statistics_of, network_map
+        from recipes.explore.server.served_model import served
 
         gallery = self.options.gallery
         self.model = gallery.load()
         rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
         self.natural = natural_statistics_of(self.model)
-        self.foreground, self.glance = copy.deepcopy(self.model), copy.deepcopy(self.model)
+        self.foreground, self.glance = served(self.model), served(self.model)
         self._network = network_map(self.model, rows) | {"options": choices()}
         self.grid = Grid(gallery, self.model, self.layers, self.workers, self.events, self.files)
         self._ready.set()

@@ -124,7 +124,7 @@ class FacetRecipe(LikeRecipe):
         ]
 
     def _facet_layers(self, context: RunContext, unit: Unit) -> tuple[str, str]:
-        """The layer whose codes are grouped, and the one whose codes a facet is told apart by."""
+        """The layer whose codes are grouped, and the one whose codes distinguish a facet."""
         from inverter import stages
 
         where, model = address(unit.layer), context.model

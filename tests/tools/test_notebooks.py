@@ -79,7 +79,7 @@ def test_a_notebook_becomes_a_page_with_its_pictures_as_files_and_its_runs_next_
     assert (tmp_path / "a.ipynb").read_text() == before
     write(executed, tmp_path / "site")
     text = (tmp_path / "site/a.md").read_text(encoding="utf-8")
-    assert text.startswith("# A title\n\n*[a.ipynb](../../examples/notebooks/a.ipynb)*\n")
+    assert text.startswith("# A title\n\n") and "\n\n*[a.ipynb](../../examples/notebooks/a.ipynb)*\n" in text
     assert '<img src="a_files/000.gif">' in text and "process_time" not in text
     assert (tmp_path / "site/a_files/000.gif").read_bytes() == b"x"
     assert len(list((tmp_path / "site/a_files").glob("*.png"))) == 1

@@ -7,6 +7,7 @@
 const HERE = data.place;
 const unitAt = new Map(data.units.map((unit, index) => [unit.channel, { ...unit, index }]));
 const units = [...unitAt.values()];
+const allOfThem = isClasses(HERE) ? "All classes" : "All units";
 const percent = (part) => (Number.isFinite(part) ? `${part > 0 && part < 0.01 ? "<1" : Math.round(100 * part)} %` : "–");
 const signed = (value) => `${value < 0 ? "−" : "+"}${text(Math.abs(value))}`;
 
@@ -112,11 +113,11 @@ function spread(unit) {
 function factsOf({ channel, score, status, evidence = {}, fires, active, words }) {
   const { percentile, dataset_highest: highest, dataset_pictures: count } = evidence;
   return [
-    [isClasses(HERE) ? "Class" : "Unit", `${channel} of ${nameOfLayer(HERE)}`],
-    ["Activation", Number.isFinite(score) ? `${text(score)} by its picture` : null],
+    isClasses(HERE) ? ["Class", channel] : ["Unit", `${channel} of ${nameOfLayer(HERE)}`],
+    [isClasses(HERE) ? "Logit" : "Activation", Number.isFinite(score) ? `${text(score)} by its picture` : null],
     ["Strength", percentile === undefined ? null : `more than ${percentile === 100 ? `all ${grouped.format(count)}` : `${text(percentile)} % of ${grouped.format(count)}`} photographs`
-      + (highest > 0 ? `: ${digits(score / highest, 1)} times the strongest` : "")],
-    ["Fires", fires === undefined ? null : `in ${percent(fires)} of the photographs, at ${percent(active)} of their positions`],
+      + (highest > 0 && !isClasses(HERE) ? `: ${digits(score / highest, 1)} times the strongest` : "")],
+    ["Fires", fires === undefined || isClasses(HERE) ? null : `in ${percent(fires)} of the photographs, at ${percent(active)} of their positions`],
     ["Names", words && words.map(([word, value]) => `${word} ${text(value)}`).join(", ")],
     ["Status", status],
   ].filter(([, value]) => value !== null && value !== undefined);
@@ -144,7 +145,7 @@ function sides(list) {
 
 function connections(unit) {
   const found = [], inputs = (unit.feeds ?? []).map(([channel, weight]) => ({ place: data.inputs, channel, weight }));
-  const how = data.method === "weights" ? "expanded weights; the number is the sum of the kernel" : "activation × gradient, over its top patches";
+  const how = data.method === "weights" ? "expanded weights, the strongest kernels first; the number is the sum of the kernel" : "activation × gradient, over its top patches";
   if (inputs.length && data.inputs >= 0) found.push(section(`What it gets from ${nameOfLayer(data.inputs)}`, how, ...sides(inputs)));
   const drives = (unit.drives ?? []).map(([place, channel, weight]) => unitLink(place, channel, String(channel), signed(weight)));
   if (drives.length) found.push(section(`What it drives in ${nameOfLayer(unit.drives[0][0])}`, "the units for which it is among the strongest inputs", row(...drives)));
@@ -171,7 +172,7 @@ function makeUnit(unit) {
   const step = (by, word, mark) => (shown.includes(unit) && around(by)
     ? element("a", { href: `#unit-${around(by).channel}`, rel: by < 0 ? "prev" : "next", "aria-label": `${word} unit`, title: `${word} (${by < 0 ? "left" : "right"} arrow)` }, mark) : null);
   const heading = element("h1", { tabindex: "-1" }, name ? `${name} ` : `${isClasses(HERE) ? "Class" : "Unit"} ${channel} `,
-    element("small", {}, name ? `${nounOf(HERE)} ${channel} of ${nameOfLayer(HERE)}` : `of ${nameOfLayer(HERE)}`));
+    element("small", {}, isClasses(HERE) ? `class ${channel}` : name ? `unit ${channel} of ${nameOfLayer(HERE)}` : `of ${nameOfLayer(HERE)}`));
   const facts = element("dl", {}, ...factsOf(unit).map(([label, value]) => element("div", {}, element("dt", {}, label), element("dd", {}, value))));
   const side = element("div", { class: "side" }, large(unit), source ? element("a", { class: "open", href: source, target: "_blank", rel: "noopener", title: "In the folder runs, if the site was put up with it" }, "Open the picture file") : null,
     facts, ...evidenceOf(evidence));
@@ -185,7 +186,7 @@ function makeUnit(unit) {
   ].filter(Boolean);
   if (!parts.length) parts.push(element("p", { class: "about" }, "There is no more than its picture: give --images for top patches, and units alike."));
   return [element("header", { class: "unit-head" }, heading, element("nav", { class: "steps", "aria-label": "Units" },
-    step(-1, "Previous", "←"), element("a", { href: "#", class: "back", title: "All units (Esc)" }, "All units"), step(1, "Next", "→"))),
+    step(-1, "Previous", "←"), element("a", { href: "#", class: "back", title: `${allOfThem} (Esc)` }, allOfThem), step(1, "Next", "→"))),
   element("div", { class: "unit-body" }, side, element("div", {}, ...parts))];
 }
 

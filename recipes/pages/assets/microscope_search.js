@@ -19,7 +19,9 @@ function show(query) {
   const term = query.trim().toLowerCase();
   fragment.write(new URLSearchParams(term ? { q: query.trim() } : {}));
   const found = term ? rows.map((row) => ({ ...row, rank: answers(row, term) })).filter(({ rank }) => rank) : [];
-  $("count").textContent = term ? `${plural(found.length, "unit")} found` : "Type a word, such as dog, or the number of a unit.";
+  const names = rows.filter(({ name }) => name).length;
+  const help = `Type a word, such as ${example ? `“${example}”` : "the name of a class"}, or the number of a unit. ${grouped.format(names)} of ${plural(rows.length, "unit")} have names.`;
+  $("count").textContent = found.length ? `${plural(found.length, "unit")} found` : term ? `None is called so. ${help}` : help;
   const order = data.layers.map((_, place) => place).sort((a, b) => isClasses(b) - isClasses(a));  // classes first
   $("found").replaceChildren(...order.flatMap((place) => {
     const here = found.filter((row) => row.place === place).sort((a, b) => b.rank - a.rank || a.channel - b.channel);
@@ -31,7 +33,7 @@ function show(query) {
   }));
 }
 
-const query = $("query");
+const query = $("query"), example = rows.findLast(({ name }) => name)?.name;
 query.addEventListener("input", () => show(query.value));
 window.addEventListener("hashchange", () => start());
 function start() {
