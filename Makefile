@@ -2,11 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= gallery
+EXPLORE_OUT ?= explore
 
+<<<<<<< HEAD
+.PHONY: demo explore test quick lint typecheck bench bench-gpu clean
+=======
 .PHONY: demo test quick lint typecheck docs bench bench-gpu clean
+>>>>>>> h2
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
+
+# The bundled network, live in a browser. Ctrl-C ends it, and keeps the pictures in a folder with a page.
+explore: .venv/installed-explore
+	$(BIN)/inverter explore --model builtin --out $(EXPLORE_OUT)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -23,8 +32,9 @@ lint: .venv/installed-dev
 typecheck: .venv/installed-dev
 	$(BIN)/mypy
 
-# The documentation site: site/index.html, to read from disk. Warnings are errors.
+# The documentation site: site/index.html, to read from disk. Warnings are errors, also in the notebooks, which run now.
 docs: .venv/installed-dev
+	$(BIN)/python -m tools.notebooks docs/notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	$(BIN)/python -m tools.docs site
 
@@ -47,6 +57,10 @@ bench-gpu: .venv/installed-bench
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable .
 	touch $@
+
+.venv/installed-explore: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[explore]'
+	touch $@ .venv/installed
 
 .venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'

@@ -21,7 +21,7 @@ from gallery_vs_lucent import LAYERS
 from inverter import PRESETS, Settings, optimize
 from objectives import channel
 from priors import Fourier
-from recipes.gallery.gallery import FOURIER_STEPS
+from recipes.gallery.posed import FOURIER_STEPS
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},

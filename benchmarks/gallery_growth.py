@@ -21,7 +21,7 @@ from common import SIZE, busy_share, machine, profiled, squeezenet
 from inverter import Settings, optimize
 from objectives import channel
 from priors import Fourier
-from recipes.gallery.gallery import FOURIER_STEPS
+from recipes.gallery.posed import FOURIER_STEPS
 
 
 def once(layer: str, count: int, steps: int, device: str) -> dict[str, float]:

@@ -25,7 +25,7 @@ from inverter import PRESETS, Model, Settings, evaluate, optimize, to_pil
 from inverter.engine import default_batch
 from objectives import Activations, channel
 from priors import Fourier
-from recipes.gallery.gallery import FOURIER_STEPS
+from recipes.gallery.posed import FOURIER_STEPS
 
 LAYERS = (
     *(f"squeezenet:{layer}" for layer in ("features.3", "features.9", "features.12")),

@@ -31,13 +31,14 @@ def in_notebook() -> bool:
     return any(parent.__name__ == "ZMQInteractiveShell" for parent in type(shell).__mro__)
 
 
-def tile(picture: Image.Image, lines: Iterable[str], side: int | None = None) -> str:
+def tile(picture: Image.Image, lines: Iterable[str], side: int | None = None, below: str = "") -> str:
     """A picture with its caption.
 
     Args:
         picture: of any size and mode.
         lines: of the caption, as plain text; empty ones are left out.
         side: pixels of the longer side, at most; None for the picture's own size.
+        below: markup under the picture, such as its film.
     """
     shown = picture
     if side is not None and max(picture.size) > side:
@@ -51,7 +52,7 @@ def tile(picture: Image.Image, lines: Iterable[str], side: int | None = None) ->
     return (
         f'<figure style="margin:0;width:{max(width, SIDE)}px;max-width:100%;font-size:11px;line-height:1.3;'
         f'overflow-wrap:anywhere"><img src="{_data("image/png", buffer.getvalue())}" alt="" '
-        f'style="width:{width}px;max-width:100%{pixels}"><figcaption>{caption}</figcaption></figure>'
+        f'style="width:{width}px;max-width:100%{pixels}">{below}<figcaption>{caption}</figcaption></figure>'
     )
 
 
@@ -81,7 +82,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(number(row.get(name)))}</td>' for name in names)}</tr>" for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<table style="margin:10px 0 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def number(value: Any) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from recipes.directions.learn_directions import LearnDirections
     from recipes.gallery.class_model import ClassModel
     from recipes.gallery.gallery import Gallery
-    from recipes.gallery.mix import Mix
     from recipes.gallery.names import Names
     from recipes.gallery.patches import Patches
     from recipes.heatmaps.explain import Explain
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from recipes.inversion.invert import Invert
     from recipes.inversion.train_inverter import TrainInverter
     from recipes.microscope.microscope import Microscope
+    from recipes.mixing.mix import Mix
     from recipes.photo.dictionary import Dictionary
     from recipes.photo.grid import Grid
     from recipes.runner.base import Recipe
@@ -104,7 +104,7 @@ CATALOGUE = (
     ),
     Entry(
         "mix",
-        "recipes.gallery.mix",
+        "recipes.mixing.mix",
         "Mix",
         "A picture that maximises a weighted sum of units, classes and layers.",
         "inverter mix --model torchvision:squeezenet1_0 --term features.9/17=1 --term features.9/3=-0.5 --out mix",

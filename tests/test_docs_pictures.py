@@ -11,8 +11,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "BENCHMARKS.md"]
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]*images/[^)]+)\)")
 MADE_BY = re.compile(r"`(?:inverter (?P<command>[a-z-]+)|python (?:-m (?P<module>[\w.]+)|(?P<file>\S+\.py)))")
-BY_CODE = {"docs/images/facets.jpg": "the code above"}
-"""Pictures that are made from Python code on their page."""
 
 
 def captions(page: Path) -> list[tuple[str, str]]:
@@ -40,8 +38,5 @@ def test_a_caption_names_the_script(page: Path) -> None:
     for picture, text in captions(page):
         assert (ROOT / picture).is_file(), picture
         made_by = MADE_BY.search(" ".join(text.split()))
-        if picture in BY_CODE:
-            assert BY_CODE[picture] in text.lower()
-        else:
-            assert made_by, f"{picture}: name the script that made it"
-            assert is_there(made_by), f"{picture}: there is no {made_by[0]}"
+        assert made_by, f"{picture}: name the script that made it"
+        assert is_there(made_by), f"{picture}: there is no {made_by[0]}"

@@ -1,8 +1,8 @@
 """Every snippet of the documentation is run, or at least parsed.
 
-- Start, tutorials and how-to pages: fenced `python` and `sh` blocks run in order, in one empty folder for each page,
-  with two steps and small pictures in place of those printed. A block with `title="FILE"` is that file. PHOTO, PHOTOS
-  and weights are given.
+- Start, tutorials, how-to and science pages: fenced `python` and `sh` blocks run in order, in one empty folder for each
+  page, with two steps and small pictures in place of those printed. A block with `title="FILE"` is that file. PHOTO,
+  PHOTOS and weights are given.
 - All pages, README and BENCHMARKS: each `inverter` command in a code block is parsed, and its recipe is made, so that
   options and their values exist (of a command with `...`, its options alone). Python blocks are compiled, and what they
   import from the project exists.
@@ -33,6 +33,7 @@ from tools.docs.commands import command_parsers
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 RUN = [DOCS / "index.md", *sorted((DOCS / "tutorials").glob("*.md")), *sorted((DOCS / "howto").glob("*.md"))]
+RUN += [DOCS / "papers.md", DOCS / "usage.md", *sorted((DOCS / "science").glob("*.md"))]
 PAGES = [*sorted(DOCS.glob("**/*.md")), ROOT / "README.md", ROOT / "BENCHMARKS.md"]
 FENCED = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n(?= {4}))+)")

@@ -27,7 +27,8 @@ PUBLIC = {
     ),
     "recipes": (
         "Adversarial Atlas Circuit ClassModel Compare Concepts Craft DeepDream Dictionary Explain Gallery Grid Inpaint "
-        "Invert JudgeMaps LearnDirections Mix Names Patches Polysemantic Statistics TrainInverter list_methods list_recipes"
+        "Invert JudgeMaps LearnDirections Microscope Mix Names Patches Polysemantic Statistics TrainInverter "
+        "list_methods list_recipes"
     ),
 }
 

@@ -1,9 +1,8 @@
 """The pictures of docs/explore.md: views of `inverter explore` on the bundled network, in a real browser.
 
-    python -m tools.explore_pictures OUT
+    python -m tools.explore_pictures
 
-OUT is the output folder of the server; what it has already is not made again. Needs Chromium. It takes some three
-minutes on two idle cores. Writes `explore-*.jpg` below docs/images.
+Needs Chromium. Writes `explore-*.jpg` below docs/images.
 """
 
 import argparse
@@ -12,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +88,8 @@ def drop_photo(page: Page) -> str:
 def draw(browser: Browser, link: str) -> None:
     """Takes every picture."""
     with opened(browser, link, "#/") as page:
+        for stage in range(1, 7):
+            expect(page.locator(".map-stage").nth(stage).locator(FINISHED).nth(9)).to_be_visible(timeout=600_000)
         settle(page)
         save(page, "map")
     with opened(browser, link, "#/layer/features.stage4", scheme="dark") as page:
@@ -95,10 +97,11 @@ def draw(browser: Browser, link: str) -> None:
         page.locator(".coarse").first.wait_for(timeout=60_000)
         page.wait_for_timeout(500)
         save(page, "layer")
-    with opened(browser, link, "#/unit/linear/33?attempts=3&negative=true") as page:
+    with opened(browser, link, "#/unit/features.stage3/5?attempts=3&negative=true") as page:
         settle(page)
         save(page, "unit")
-    with opened(browser, link, "#/mix/linear/33=1,features.stage3/17=-0.5,features.stage1/3=0.4") as page:
+    with opened(browser, link, "#/mix/features.stage3/5=1,features.stage2/3=-0.5,features.stage4/18=0.4") as page:
+        expect(page.locator(".terms").locator(FINISHED)).to_have_count(3, timeout=600_000)
         settle(page)
         save(page, "mix")
     with opened(browser, link, "#/") as page:
@@ -116,10 +119,13 @@ def draw(browser: Browser, link: str) -> None:
 
 def main() -> None:
     """Starts server and browser."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("out", type=Path)
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with served(arguments.parse_args().out) as link, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "explore") as link,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox"])
         draw(browser, link)
         browser.close()

@@ -17,7 +17,7 @@ class Film:
     """Keeps frames of each picture while it is optimised: the `progress` of `optimize`.
 
     Frames are close together at first, where pictures change most: the k-th of n is taken after step
-    (k / n)^2 * steps. They are kept as bytes, and looking at pictures does not change them.
+    (k / n)^2 * steps. They are kept as bytes, and taking them does not change the pictures.
 
     Args:
         frames: of each picture at most, from 2; fewer where there are fewer steps.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -113,7 +114,9 @@ def import_library(library: str, who: str = "this method") -> ModuleType:
         MissingLibrary: if it is not installed.
     """
     try:
-        return importlib.import_module(library)
+        with warnings.catch_warnings():  # in a notebook, tqdm asks for ipywidgets, which captum does not need
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return importlib.import_module(library)
     except ModuleNotFoundError as error:
         package = library.partition(".")[0]
         raise MissingLibrary(f"{who} needs {package}: pip install 'inverter-vis[attribution]'") from error

@@ -174,7 +174,7 @@ class Concepts(NaturalRecipe):
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
         from objectives import direction
-        from recipes.gallery.gallery import posed
+        from recipes.gallery.posed import posed
 
         found, layer = self._directions(context, units[0].layer), units[0].layer
         rows = [found.names.index(str(unit.name)) for unit in units]

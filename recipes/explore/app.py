@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
@@ -14,18 +15,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from inverter_errors import InverterError, MissingFile, NotFound
-from recipes.explore import copies, downloads, photos, unit_facts, views
 from recipes.explore.server.access import Guard, Refused
+from recipes.explore.server.bodies import body_of, json_of
 from recipes.explore.session import Session
 
-MOST_JSON, MOST_PHOTO = 64 * 1024, 20 * 1024 * 1024
-"""Bytes of a request's body."""
-BODY_SECONDS, LOAD_SECONDS = 60.0, 300.0
-"""How long a body may take to arrive, and a page waits for the network."""
+MOST_PHOTO = 20 * 1024 * 1024
+"""Bytes of a photograph."""
+PHOTOS_AT_ONCE = 2
+"""Photographs that may arrive at a time, each in memory."""
+LOAD_SECONDS = 300.0
+"""How long a page waits for the network."""
 MOST_VISIBLE = 500
 STATUS_SECONDS = 1.0
 """Between two messages about what the server does, at least."""
@@ -36,6 +46,7 @@ LOCKED = (
     "This page needs the link that the command printed in the terminal: it ends in ?token=... and opens it once; "
     "after that this browser knows the way."
 )
+ONWARD = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>inverter</title><a href="/">Open</a>'
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,47 +67,19 @@ def refusal(refused: Refused) -> Response:
     return JSONResponse({"error": refused.text}, refused.status)
 
 
-async def body_of(request: Request, most: int) -> bytes:
-    """A request's body, counted while it arrives.
+async def handed(module: str, function: str, *given: Any) -> Any:
+    """What a function of `recipes.explore` returns, called in a thread: it is imported now, once torch is there.
 
     Args:
-        request: the request.
-        most: bytes.
-
-    Raises:
-        Refused: if it is longer, or takes too long.
+        module: of `recipes.explore`.
+        function: its name.
+        *given: its arguments.
     """
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > most:
-        raise Refused(413, f"the body may have {most:,} bytes")
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise Refused(413, f"the body may have {most:,} bytes")
-                parts.append(part)
-    except TimeoutError:
-        raise Refused(408, f"the body took more than {BODY_SECONDS:.0f} seconds") from None
-    return b"".join(parts)
 
+    def call() -> Any:
+        return getattr(importlib.import_module(f"recipes.explore.{module}"), function)(*given)
 
-async def json_of(request: Request) -> dict[str, Any]:
-    """A request's body as a JSON object.
-
-    Raises:
-        Refused: for anything else.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "expected Content-Type application/json")
-    try:
-        found = json.loads(await body_of(request, MOST_JSON))
-    except (ValueError, RecursionError):
-        raise Refused(400, "the body is not JSON") from None
-    if not isinstance(found, dict):
-        raise Refused(400, "expected a JSON object")
-    return found
+    return await run_in_threadpool(call)
 
 
 class Routes:
@@ -109,6 +92,7 @@ class Routes:
 
     def __init__(self, session: Session, port: int) -> None:
         self.session, self.port = session, port
+        self._arriving = asyncio.Semaphore(PHOTOS_AT_ONCE)
 
     def all(self) -> list[Route]:
         """The table of routes."""
@@ -157,7 +141,9 @@ class Routes:
         if token is not None:
             if not self.session.access.admits(token):
                 return PlainTextResponse("The token in this link is wrong. " + LOCKED, 401)
-            response = RedirectResponse("/", 303)
+            # A page that another site has opened gets its strict cookie only where it goes on by itself.
+            foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            response = HTMLResponse(ONWARD) if foreign else RedirectResponse("/", 303)
             name, value = self.session.access.cookie(self.port)
             response.set_cookie(name, value, path="/", httponly=True, samesite="strict")
             return response
@@ -180,11 +166,11 @@ class Routes:
     async def unit(self, request: Request) -> Response:
         address, channel = request.path_params["address"], request.path_params["channel"]
         self.session.check_unit(address, channel)
-        return JSONResponse(await run_in_threadpool(unit_facts.facts, self.session, address, channel))
+        return JSONResponse(await handed("unit_facts", "facts", self.session, address, channel))
 
     async def unit_copies(self, request: Request) -> Response:
         recipe = self.session.recipe_of(request.path_params["address"], request.path_params["channel"])
-        return JSONResponse(await run_in_threadpool(copies.copies, recipe))
+        return JSONResponse(await handed("copies", "copies", recipe))
 
     async def visible(self, request: Request) -> Response:
         page, given = request.path_params["page"], await json_of(request)
@@ -201,28 +187,29 @@ class Routes:
     async def start(self, request: Request) -> Response:
         page, given = request.path_params["page"], await json_of(request)
         self.session.events.page(page)
-        return JSONResponse(await run_in_threadpool(views.start, self.session, page, given))
+        return JSONResponse(await handed("views", "start", self.session, page, given))
 
     async def run(self, request: Request) -> Response:
         run = request.path_params["run"]
         if request.method == "DELETE":
-            await run_in_threadpool(views.stop, self.session, run)
+            await handed("views", "stop", self.session, run, request.query_params.get("page"))
             return Response(status_code=204)
-        return JSONResponse(await run_in_threadpool(views.describe, self.session, run))
+        return JSONResponse(await handed("views", "describe", self.session, run))
 
     async def download(self, request: Request) -> Response:
         form = request.query_params.get("as", "png")
-        content, kind, name = await run_in_threadpool(
-            downloads.download, self.session, request.path_params["run"], form
-        )
+        content, kind, name = await handed("downloads", "download", self.session, request.path_params["run"], form)
         return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def photo(self, request: Request) -> Response:
-        content = await body_of(request, MOST_PHOTO)
-        return JSONResponse(await run_in_threadpool(photos.add, self.session, content))
+        if self._arriving.locked():
+            raise Refused(429, "other photographs are arriving: wait a moment")
+        async with self._arriving:
+            content = await body_of(request, MOST_PHOTO)
+        return JSONResponse(await handed("photos", "add", self.session, content))
 
     async def known_photo(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(photos.describe, self.session, request.path_params["photo"]))
+        return JSONResponse(await handed("photos", "describe", self.session, request.path_params["photo"]))
 
     async def file(self, request: Request) -> Response:
         key = request.path_params["key"]

@@ -61,9 +61,9 @@ def _plain(field: Field[Any], value: Any) -> Any:
     if field.name in ("size", "input_size") and not isinstance(value, str):
         return "x".join(map(str, value))
     if field.name == "prior":
-        several = isinstance(value, list | tuple)
-        texts = [one if isinstance(one, str) else str(PriorChoice.parse(one)) for one in (value if several else [value])]
-        return texts if several else texts[0]
+        if isinstance(value, list | tuple):
+            return [_plain(field, one) for one in value]
+        return value if isinstance(value, str) else str(PriorChoice.parse(value))
     if isinstance(value, Mapping) and field.metadata.get("networks"):
         return [f"{name}={one}" for name, one in value.items()]
     if isinstance(value, list | tuple | range):
@@ -77,7 +77,8 @@ def _plain_one(field: Field[Any], value: Any) -> str | int | float:
         return value
     if hasattr(value, "__fspath__"):
         return str(value)
-    raise BadInput(f"{key_of(field)} was given from Python as {type(value).__name__}: only what has a name can be copied")
+    kind = type(value).__name__
+    raise BadInput(f"{key_of(field)} was given from Python as {kind}: only what has a name can be copied")
 
 
 def _python(recipe: Recipe, given: list[tuple[Field[Any], Any]]) -> str:

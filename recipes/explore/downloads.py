@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 TYPES = {"png": "image/png", "figure.png": "image/png", "figure.svg": "image/svg+xml", "gif": "image/gif"}
 """Forms of a download, and their media types."""
 FPS, HELD = 12, 12
-"""Frames of a film in a second; how many times the finished picture is its last one."""
+"""Frames of a film in a second; how many times the finished picture is the last one."""
 
 
 def download(session: Session, run: str, form: str) -> tuple[bytes, str, str]:
@@ -65,19 +64,17 @@ def _figure(view: View, records: list[Record], form: str) -> bytes:
 
 def _film(view: View, records: list[Record]) -> bytes:
     """The frames that are in memory, and the finished picture."""
-    from PIL import Image
+    from recipes.outputs.rendering.video import write_video
+    from recipes.pictures.reading import fit, read_picture
 
     for record in records:
         if frames := view.frames.of(record.file):
             break
     else:
-        raise Refused(409, "the film of this picture is not in memory any more: change a setting and back to make it again")
-    pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
-    with Image.open(view.folder / record.file) as last:
-        pictures += [last.convert("RGB").resize(pictures[-1].size, Image.Resampling.LANCZOS)] * HELD
-    pictures = [one if one.size == pictures[-1].size else one.resize(pictures[-1].size) for one in pictures]
-    palette = pictures[-1].quantize(256)
-    first, *others = [one.quantize(palette=palette) for one in pictures]
-    buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=others, duration=round(1000 / FPS), loop=0)
-    return buffer.getvalue()
+        raise Refused(409, "the film of this picture is not in memory any more: choose another start to make one")
+    size = (frames[-1].shape[1], frames[-1].shape[2])
+    last = fit(read_picture(view.folder / record.file), size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.gif"
+        write_video(path, [*(fit(frame, size) for frame in frames), *[last] * HELD], FPS)
+        return path.read_bytes()

@@ -1,9 +1,12 @@
-"""The frames of a picture's optimisation, as few as memory allows, and the film that they make."""
+"""The frames of a picture's optimisation: as many as memory allows."""
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,9 +50,12 @@ class Frames:
             self._frames = {file: frames[::2] for file, frames in self._frames.items()}
             self._stride *= 2
 
-    def of(self, file: str) -> list[bytes]:
-        """The frames of a picture, each a JPEG."""
-        return list(self._frames.get(file, ()))
+    def of(self, file: str) -> list[Tensor]:
+        """The frames of a picture, each (3, H, W) in [0, 1]."""
+        from recipes.pictures.arrays import as_unit
+
+        pictures = (Image.open(io.BytesIO(frame)) for frame in self._frames.get(file, ()))
+        return [as_unit(np.asarray(picture).transpose(2, 0, 1)) for picture in pictures]
 
     def clear(self) -> None:
         """Forgets all frames."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter_errors import BadInput
+from inverter_errors import BadInput, InverterError
+from recipes.explore.server.coarse_pictures import as_jpeg
+from recipes.explore.server.demands import Address, Demand, Demands
 from recipes.explore.server.events import Events
 from recipes.explore.server.listed_files import ListedFiles
+from recipes.explore.server.units import made_unit, missing_unit
 from recipes.explore.server.workers import Stopped, Workers
 
 if TYPE_CHECKING:
@@ -23,33 +23,14 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.gallery.gallery import Gallery
     from recipes.outputs.manifest import Record
+    from recipes.outputs.store import Store
     from recipes.runner.run import OpenRun, Part
     from recipes.runner.units import Unit
 
 SIDE, QUALITY = 160, 70
 """Longer side in pixels, and JPEG quality, of a coarse picture."""
-MOST_OF_A_PAGE = 1000
-"""Units that a page may wait for."""
 HALF = 0.5
 """A batch that is done to more than this share is finished, also if its units have been scrolled out of sight."""
-
-Address = tuple[str, int]
-"""A layer and a channel."""
-
-
-@dataclass
-class _Demand:
-    """What a page shows.
-
-    Attributes:
-        units: in the order in which it wishes for them.
-        asked: when it last said so.
-        served: when a batch was last made for it.
-    """
-
-    units: dict[Address, None] = field(default_factory=dict)
-    asked: float = 0.0
-    served: float = 0.0
 
 
 class Grid:
@@ -65,6 +46,8 @@ class Grid:
 
     Attributes:
         finished: records of the units whose pictures are on disk.
+        failed: why a unit has no picture, where the network does not allow it.
+        picture_seconds: of a picture in the last batch.
     """
 
     def __init__(
@@ -82,13 +65,15 @@ class Grid:
         self._gallery, self._model, self._layers = gallery, model, layers
         self._workers, self._events, self._files = workers, events, files
         self._showing = Showing.of(model)
-        self._changed, self._closed = threading.Condition(), False
-        self._demands: dict[str, _Demand] = {}
+        self._demands, self._closed = Demands(), False
+        self._changed = self._demands.changed
         self._parts: dict[Address, Part] = {}
+        self._pending: deque[tuple[Store, list[str]]] = deque()  # what the writer may still be writing
         self._part: Part | None = None
         self._share, self._concluded = 0.0, False
         self._run: OpenRun | None = None
         self.finished: dict[Address, Record] = {}
+        self.failed: dict[Address, str] = {}
         self.picture_seconds: float | None = None
         every = ("all",) if stages(model, gallery.picture_size(model)) else ()
         self._opened = tuple(dict.fromkeys([*every, *_layers_in(Path(gallery.out), layers)]))
@@ -109,8 +94,7 @@ class Grid:
     @property
     def waiting(self) -> int:
         """Units that pages show and that are not finished."""
-        with self._changed:
-            return len({unit for demand in self._demands.values() for unit in demand.units} - self.finished.keys())
+        return self._demands.missing(self.finished.keys() | self.failed.keys())
 
     def show(self, page: str, layer: str, channels: Sequence[int]) -> None:
         """A page says which units of a layer it shows; they are made next, those of its other layers after them.
@@ -126,19 +110,11 @@ class Grid:
         count = self._layers[layer]
         if bad := [channel for channel in channels if not 0 <= channel < count]:
             raise BadInput(f"layer {layer!r} has {count} channels, from 0 to {count - 1}; got {bad[0]}")
-        with self._changed:
-            demand = self._demands.setdefault(page, _Demand())
-            others = (unit for unit in demand.units if unit[0] != layer)
-            units = ((layer, channel) for channel in channels)
-            demand.units = dict.fromkeys(islice(chain(units, others), MOST_OF_A_PAGE))
-            demand.asked = time.monotonic()
-            self._changed.notify_all()
+        self._demands.set(page, layer, channels)
 
     def forget(self, page: str) -> None:
         """A page has gone: what it alone shows is not made."""
-        with self._changed:
-            self._demands.pop(page, None)
-            self._changed.notify_all()
+        self._demands.drop(page)
 
     def work(self) -> None:
         """Makes what pages show, until `stop`.
@@ -148,6 +124,9 @@ class Grid:
             OSError: as `Recipe.run`.
         """
         while True:
+            if self._pending and self._choose() is None:
+                self._pending[0][0].settle()
+                self._announce()
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._choose() or self._complete())
                 if self._closed:
@@ -159,8 +138,7 @@ class Grid:
             demand, choice = chosen
             demand.served = time.monotonic()
             if isinstance(choice, str):
-                self._opened = (*self._opened, choice)
-                self._open()
+                self._add(choice)
             else:
                 self._make(choice)
 
@@ -175,22 +153,9 @@ class Grid:
         if self._run is not None:
             self._run.close()
 
-    def unit(self, layer: str, record: Record) -> dict[str, Any]:
-        """A finished unit for pages.
-
-        Args:
-            layer: address.
-            record: of the unit.
-        """
-        return {
-            "layer": layer,
-            "channel": record.channel,
-            "url": self._files.add(Path(self._gallery.out) / record.file),
-            "score": record.score,
-            "percentile": record.metrics.get("percentile"),
-            "status": record.status,
-            "name": record.name,
-        }
+    def unit(self, record: Record) -> dict[str, Any]:
+        """A finished unit for pages."""
+        return made_unit(record, self._files.add(Path(self._gallery.out) / record.file))
 
     def together(self, layer: str, channel: int) -> str:
         """The channels that are made in one batch with a unit, as `channels` names them.
@@ -214,32 +179,37 @@ class Grid:
         self._run = run = OpenRun(self.recipe, self._between_steps, model=self._model, on_images=self._show)
         self._known |= {unit.layer for unit in run.units}
         with self._changed:
-            self._parts = {
-                (unit.layer, unit.channel): part
-                for part in run.parts
-                for unit in part.batch
-                if unit.channel is not None
-            }
+            self._parts = {(unit.layer, unit.channel): part for part in run.parts for unit in part.batch}
         self._concluded = False
         self._learn(list(run.store.manifest.units.values()))
 
+    def _add(self, layer: str) -> None:
+        """Opens a layer that is no stage."""
+        before = self._opened
+        self._opened = (*before, layer)
+        try:
+            self._open()
+        except InverterError as error:
+            self._opened = before
+            self._known.add(layer)
+            self._give_up([(layer, channel) for channel in range(self._layers[layer])], error)
+
     def _learn(self, records: Sequence[Record]) -> None:
         for record in records:
-            if record.channel is not None:
-                self.finished[record.layer, record.channel] = record
+            self.finished[record.layer, record.channel] = record
 
-    def _choose(self) -> tuple[_Demand, Part | str] | None:
-        """The next batch, or a layer to open first: pages take turns, and each has its units in its own order."""
-        for demand in sorted(self._demands.values(), key=lambda each: (each.served, -each.asked)):
-            for layer, channel in demand.units:
-                if layer not in self._known:
-                    return demand, layer
-                if (part := self._parts.get((layer, channel))) is not None:
-                    return demand, part
+    def _choose(self) -> tuple[Demand, Part | str] | None:
+        """The next batch, or a layer to open first, and for which page."""
+        for demand, unit in self._demands.turns():
+            if unit[0] not in self._known:
+                return demand, unit[0]
+            if (part := self._parts.get(unit)) is not None:
+                return demand, part
         return None
 
     def _complete(self) -> bool:
-        return self._run is not None and not self._parts and not self._concluded and bool(self.finished)
+        done = not self._parts and not self._pending and bool(self.finished)
+        return self._run is not None and done and not self._concluded
 
     def _conclude(self) -> None:
         """Adds what is measured of all pictures together, once there are all of them."""
@@ -253,24 +223,43 @@ class Grid:
         self._part, self._share = part, 0.0
         try:
             self._run.make([part])
-            self._run.store.settle()
         except Stopped:
+            return
+        except InverterError as error:
+            self._run.store.check()  # a disk that fails ends the run
+            self._give_up([(unit.layer, unit.channel) for unit in part.batch], error)
             return
         finally:
             self._part = None
-        units = self._run.store.manifest.units
-        records = [units[unit.file] for unit in part.batch]
-        self._learn(records)
         with self._changed:
             for unit in part.batch:
-                self._parts.pop((unit.layer, unit.channel or 0), None)
-        self.picture_seconds = sum(record.seconds for record in records) / len(records)
-        for record in records:
-            self._events.broadcast("unit", self.unit(record.layer, record))
+                self._parts.pop((unit.layer, unit.channel), None)
+        self._pending.append((self._run.store, [unit.file for unit in part.batch]))
+
+    def _give_up(self, units: Sequence[Address], error: InverterError) -> None:
+        """What one layer or batch does not allow, its pages are told; everything else goes on."""
+        reason = f"failed: {' '.join(str(error).split())}"
+        with self._changed:
+            for unit in units:
+                self.failed[unit] = reason
+                self._parts.pop(unit, None)
+        for layer, channel in units:
+            self._events.broadcast("unit", missing_unit(layer, channel, reason))
+
+    def _announce(self) -> None:
+        """Tells pages of the batches whose files are on disk: they are written while the next one is made."""
+        while self._pending and all(map(self._pending[0][0].has, self._pending[0][1])):
+            store, files = self._pending.popleft()
+            records = [store.manifest.units[file] for file in files]
+            self._learn(records)
+            self.picture_seconds = sum(record.seconds for record in records) / len(records)
+            for record in records:
+                self._events.broadcast("unit", self.unit(record))
 
     def _between_steps(self, _progress: object) -> None:
         """Lets the foreground have its turn, and gives up a batch that nobody looks at."""
         self._workers.give_way()
+        self._announce()
         if self._closed:
             raise Stopped
         if self._part is not None and not self._needed(self._part):
@@ -282,14 +271,7 @@ class Grid:
         return self._share > HALF or bool(self._pages_of(part.batch))
 
     def _pages_of(self, units: Sequence[Unit]) -> dict[str, list[int]]:
-        """The pages that show some units -> the places of these units."""
-        with self._changed:
-            demands = [(page, demand.units) for page, demand in self._demands.items()]
-        shown = {
-            page: [place for place, unit in enumerate(units) if (unit.layer, unit.channel) in wish]
-            for page, wish in demands
-        }
-        return {page: places for page, places in shown.items() if places}
+        return self._demands.shown([(unit.layer, unit.channel) for unit in units])
 
     def _show(self, units: Sequence[Unit], step: int, steps: int, look: Callable[[], Tensor]) -> None:
         """Sends coarse pictures after 2, 4, 8, ... steps to the pages that show them."""
@@ -315,20 +297,3 @@ def _layers_in(folder: Path, known: Collection[str]) -> list[str]:
     path = folder / "manifest.json"
     given = Manifest.load(path).settings.get("layer") if path.exists() else None
     return [layer for layer in given if layer in known] if isinstance(given, list) else []
-
-
-def as_jpeg(image: Tensor, side: int, quality: int) -> str:
-    """A picture as a `data:` URL, small enough to be sent while it is made.
-
-    Args:
-        image: (C, H, W) in [0, 1].
-        side: pixels of the longer side, at most.
-        quality: of the JPEG, from 1 to 95.
-    """
-    from inverter.result import to_pil
-
-    shown = to_pil(image).convert("RGB")
-    shown.thumbnail((side, side))
-    buffer = io.BytesIO()
-    shown.save(buffer, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -227,7 +227,7 @@ def checked(session: Session, recipe: object, given: object) -> tuple[str, dict[
     for key, value in given.items():
         if key not in checks:
             raise Refused(400, f"{recipe} takes no setting {str(key)[:60]!r} of a page; it takes {', '.join(checks)}")
-        fields[NAMES.get(key, key)] = checks[key](session, value)
+        fields[NAMES.get(str(key), str(key))] = checks[key](session, value)
     if recipe == "dream":
         channels = fields.pop("channels", None)
         if channels is not None and "layer" in fields:

@@ -56,7 +56,8 @@ def add(session: Session, content: bytes) -> dict[str, Any]:
     photo = hashlib.blake2b(buffer.getvalue(), digest_size=10).hexdigest()
     path = folder / f"{photo}.png"
     if not path.is_file():
-        known = sorted((file for file in folder.glob("*.png") if _ID.fullmatch(file.stem)), key=lambda file: file.stat().st_mtime)
+        kept = [file for file in folder.glob("*.png") if _ID.fullmatch(file.stem)]
+        known = sorted(kept, key=lambda file: file.stat().st_mtime)
         for old in known[: len(known) - MOST + 1]:
             old.unlink(missing_ok=True)
             session.photos.pop(old.stem, None)

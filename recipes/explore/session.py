@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.explore.server.access import Access, Refused
 from recipes.explore.server.events import Events
 from recipes.explore.server.listed_files import ListedFiles
+from recipes.explore.server.units import missing_unit
 from recipes.explore.server.workers import Workers
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ class Session:
         from inverter import layers
         from recipes.explore.grid import Grid
         from recipes.explore.network_map import choices, natural_statistics_of, network_map
+        from recipes.explore.server.served_model import served
 
         gallery = self.options.gallery
         self.model = gallery.load()
         rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
         self.natural = natural_statistics_of(self.model)
-        self.foreground, self.glance = copy.deepcopy(self.model), copy.deepcopy(self.model)
+        self.foreground, self.glance = served(self.model), served(self.model)
         self._network = network_map(self.model, rows) | {"options": choices()}
         self.grid = Grid(gallery, self.model, self.layers, self.workers, self.events, self.files)
         self._ready.set()
@@ -137,7 +138,7 @@ class Session:
     def network(self) -> dict[str, Any]:
         """The network for pages."""
         from inverter import __version__
-        from recipes.gallery.gallery import FOURIER_STEPS
+        from recipes.gallery.posed import FOURIER_STEPS
 
         options, gallery = self.options, self.options.gallery
         height, width = gallery.picture_size(self.model)
@@ -161,15 +162,15 @@ class Session:
         Raises:
             Refused: if there is no such layer.
         """
-        count, finished = self.layer(address), self.grid.finished
+        count, finished, failed = self.layer(address), self.grid.finished, self.grid.failed
         directions = self.model.directions_of(address)
         names = list(directions.names) if directions is not None else []
         units = []
         for channel in range(count):
             record = finished.get((address, channel))
             name = names[channel] if channel < len(names) else None
-            blank = {"channel": channel, "url": None, "score": None, "percentile": None, "status": None, "name": name}
-            units.append(blank if record is None else self.grid.unit(address, record))
+            blank = missing_unit(address, channel, failed.get((address, channel)), name)
+            units.append(blank if record is None else self.grid.unit(record))
         return {"layer": address, "count": count, "names": names, "units": units}
 
     def recipe_of(self, address: str, channel: int) -> Gallery:

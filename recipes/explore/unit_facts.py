@@ -1,13 +1,122 @@
-"""What is known of a unit without a run."""
+"""What is known of a unit without a run: units like it, and the classes that it matters for.
+
+Both need the activations of its layer over `images`, which the unit's top patches collect.
+"""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
+from recipes.activations.correlation import LEAST, standardised
+from recipes.explore.view_run import activations_of
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
     from recipes.explore.session import Session
+
+NEAREST, CLASSES, PICTURES = 8, 8, 8
+"""Units alike, and classes, that are shown; pictures in which the classes are compared."""
+_one_at_a_time = threading.Lock()
 
 
 def facts(session: Session, layer: str, channel: int) -> dict[str, Any]:
-    """Units like it, and the classes that it matters for."""
-    return {"neighbours": [], "classes": []}
+    """What is known of a unit.
+
+    Args:
+        session: of the server.
+        layer: address.
+        channel: of the unit.
+
+    Returns:
+        `neighbours`: units of the layer whose mean activations correlate most with the unit's over the pictures.
+        `classes`: how much the logit of a class falls, on average, where the unit is set to 0 in the pictures that
+        activate it most. Both are empty without activations.
+    """
+    folder = None if session.options.images is None else activations_of(session, layer)
+    if folder is None or not folder.is_dir():
+        return {"neighbours": [], "classes": []}
+    with _one_at_a_time:
+        return {
+            "neighbours": _neighbours(session, folder, layer, channel),
+            "classes": _classes(session, folder, layer, channel),
+        }
+
+
+def _neighbours(session: Session, folder: Path, layer: str, channel: int) -> list[dict[str, Any]]:
+    values = standardised(folder, layer, range(session.layer(layer)))
+    if values is None:
+        return []
+    alike = values[:, channel] @ values
+    alike[channel] = -1
+    found = []
+    for other in np.argsort(-alike, kind="stable")[:NEAREST].tolist():
+        if alike[other] < LEAST:
+            break
+        record = session.grid.finished.get((layer, other))
+        known = {} if record is None else session.grid.unit(record)
+        shown = {"url": known.get("url"), "name": known.get("name")}
+        found.append({"layer": layer, "channel": other, "similarity": round(float(alike[other]), 3), **shown})
+    return found
+
+
+def _classes(session: Session, folder: Path, layer: str, channel: int) -> list[dict[str, Any]]:
+    from recipes.activations.predictions import classifies
+
+    model = session.glance
+    part = dict(model.module.named_modules()).get(layer)
+    if part is None or not classifies(model):
+        return []
+    pictures = _strongest(session, folder, layer, channel)
+    plain = _logits(session, pictures, part, None)
+    effects = plain - _logits(session, pictures, part, channel)
+    mean = effects.mean(0)
+    order = mean.abs().argsort(descending=True, stable=True)[:CLASSES].tolist()
+    names = model.categories
+    found = [
+        {"name": names[index] if index < len(names) else None, "index": index, "effect": round(float(mean[index]), 4)}
+        for index in order
+        if float(mean[index]) != 0
+    ]
+    own = len(found) == 1 and found[0]["index"] == channel  # the unit is a class itself
+    return [] if own else sorted(found, key=lambda each: -each["effect"])
+
+
+def _strongest(session: Session, folder: Path, layer: str, channel: int) -> Tensor:
+    """The pictures that activate a unit most, (B, C, H, W) in [0, 1]."""
+    from recipes.activations.collect import CollectedActivations
+    from recipes.pictures.sets import picture_set
+
+    collected, model = CollectedActivations.load(folder), session.glance
+    assert session.options.images is not None  # else there is no such folder
+    known = picture_set(session.options.images, len(model.mean), model.value_range)
+    high, indices = collected.array(layer, "high")[:, channel], collected.array(layer, "picture")
+    chosen = indices[np.argsort(-high, kind="stable")[:PICTURES]].tolist()
+    return torch.stack([known.read(index, collected.size) for index in chosen])
+
+
+@torch.no_grad()
+def _logits(session: Session, pictures: Tensor, part: nn.Module, channel: int | None) -> Tensor:
+    """The logits of pictures (B, K), with a channel of a module's output set to 0."""
+    model = session.glance
+
+    def without(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        if channel is None or not isinstance(output, torch.Tensor) or output.ndim not in (2, 4):
+            return output
+        output = output.clone()
+        output[:, channel] = 0
+        return output
+
+    handle = part.register_forward_hook(without)
+    try:
+        with model.capture([""]) as capture:
+            logits = capture(model.normalize(pictures.to(model.device)))[""].float()
+    finally:
+        handle.remove()
+    return (logits.mean((2, 3)) if logits.ndim == 4 else logits).cpu()

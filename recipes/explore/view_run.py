@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from inverter_errors import InverterError
 from recipes.explore.film import Frames
-from recipes.explore.grid import as_jpeg
+from recipes.explore.server.coarse_pictures import as_jpeg
 from recipes.explore.server.workers import Stopped
 from recipes.outputs.file_names import safe_name
 
@@ -94,9 +94,10 @@ class ViewJob:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Makes what is not finished, and tells the page."""
-        if stop():
-            return
         view = self.view
+        if stop():
+            view.state = "stopped" if view.state == "waiting" else view.state
+            return
         try:
             if not view.finished:
                 for old in list(self.session.runs.values())[:-FILMS]:
@@ -230,7 +231,7 @@ def activations_of(session: Session, layer: str, recipe: str = "patches") -> Pat
 
 
 def _link(source: Path, target: Path) -> None:
-    """Another name for the files of a folder, which are only ever replaced as a whole."""
+    """Another name for the files of a folder, which are only ever replaced, not changed."""
 
     def link(file: str, copy: str) -> None:
         try:
@@ -239,4 +240,3 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(file, copy)
 
     shutil.copytree(source, target, copy_function=link)
-

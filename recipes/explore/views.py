@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inverter_errors import BadInput
 from recipes.explore.copies import copies
 from recipes.explore.page_settings import checked
 from recipes.explore.server.access import Refused
@@ -76,17 +77,26 @@ def describe(session: Session, run: str) -> dict[str, Any]:
     settings = {} if manifest is None else {k: v for k, v in manifest.settings.items() if k not in ("out", "weights")}
     table = [] if manifest is None else manifest.table
     found |= {"settings": settings, "units": units, "table": table, "files": files}
-    return found | {"copies": copies(_taken_along(view.recipe))}
+    try:
+        found["copies"] = copies(_taken_along(view.recipe))
+    except BadInput:  # of a network that was given from Python
+        found["copies"] = {}
+    return found
 
 
-def stop(session: Session, run: str) -> None:
+def stop(session: Session, run: str, page: str | None = None) -> None:
     """Stops a run; what is finished of it is kept.
+
+    Args:
+        session: of the server.
+        run: its id.
+        page: for which it is stopped: others may wait for the same run (default: for all).
 
     Raises:
         Refused: if it is not known.
     """
     view = find(session, run)
-    session.workers.stop(lambda job: getattr(job, "view", None) is view)
+    session.workers.stop(lambda job: getattr(job, "view", None) is view and page in (None, job.page))
 
 
 def find(session: Session, run: str) -> View:
@@ -121,7 +131,7 @@ def recipe_for(session: Session, name: str, given: dict[str, Any]) -> Recipe:
     own = {key: getattr(options, key) for key in OF_SERVER if key in known}
     if "images" in known and name != "gallery" and options.images is not None:
         own["images"] = options.images
-    if name in ("gallery", "mix"):
+    if name in ("gallery", "mix", "circuit"):  # pictures of units, as the grid makes them
         own |= {key: getattr(options, key) for key in ("size", "steps", "prior", "augment", "seed")}
     recipe_fields = own | given
     for key, field in known.items():

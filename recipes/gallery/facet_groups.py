@@ -78,7 +78,7 @@ def facets_of(model: Model, examples: DatasetExamples, unit: Unit, count: int, l
         examples: the responses to the set of pictures.
         unit: with at least `count` pictures that activate it.
         count: of groups.
-        layers: addresses of the deep layer, and of the one whose codes the facets are told apart by.
+        layers: addresses of the deep layer, and of the one whose codes distinguish the facets.
 
     Returns:
         The facets, that of the largest group first.

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
-from recipes.gallery.dataset_examples import SHOWN
 from recipes.gallery.likeness import LikeRecipe
 from recipes.options.fields import MOST, check_integer, option
 from recipes.options.names import address
@@ -112,6 +111,8 @@ class FacetRecipe(LikeRecipe):
 
     def metrics(self, context: RunContext, units: Sequence[Unit], images: Tensor) -> Sequence[Mapping[str, Any]]:
         """Of a facet, the patches and their number are those of its group."""
+        from recipes.gallery.dataset_examples import SHOWN
+
         rows = super().metrics(context, units, images)
         if not (found := self._facets(context, tuple(units))):
             return rows
@@ -123,7 +124,7 @@ class FacetRecipe(LikeRecipe):
         ]
 
     def _facet_layers(self, context: RunContext, unit: Unit) -> tuple[str, str]:
-        """The layer whose codes are grouped, and the one whose codes a facet is told apart by."""
+        """The layer whose codes are grouped, and the one whose codes distinguish a facet."""
         from inverter import stages
 
         where, model = address(unit.layer), context.model

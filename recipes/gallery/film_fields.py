@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from recipes.options.fields import OUTPUT, option
-from recipes.outputs.rendering.films import VIDEO
+from recipes.outputs.vocabulary import VIDEO
 from recipes.runner.units import Unit
 
 VideoFormat = Literal["gif", "mp4"]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from inverter_errors import BadInput, plural
 from recipes.gallery.faceted import FacetRecipe
 from recipes.gallery.film_fields import FilmFields
+from recipes.gallery.posed import REPULSION, diversity_layer, posed
 from recipes.options.directions import LATENTS_HELP, check_latents, chosen_layers
 from recipes.options.fields import MANY, MOST, check_integer, check_many, option, texts
 from recipes.options.indices import count_classes, parse_channels
 from recipes.options.names import OUTPUT_LAYER, address
-from recipes.options.priors import HELP, STARTS, PriorChoice, PriorLike
+from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.outputs.file_names import numbered, safe_name
 from recipes.outputs.vocabulary import SILENT
 from recipes.runner.context import RunContext
@@ -21,12 +22,9 @@ from recipes.runner.natural_fields import CLASS_WEIGHT
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from inverter import Model
     from objectives import Objective
     from recipes.outputs.manifest import Record
-    from recipes.runner.recipe import NetworkRecipe
 
 GalleryObjective = Literal["channel", "neuron", "direction", "logit", "softmax"]
 """What a gallery maximises: a channel's mean over its map, the centre of the map, the dot product with a direction, a
@@ -35,12 +33,6 @@ logit, or a log-probability."""
 OBJECTIVES: tuple[GalleryObjective, ...] = get_args(GalleryObjective)
 CLASSES: tuple[GalleryObjective, ...] = ("logit", "softmax")
 """Objectives whose units are classes."""
-FOURIER_STEPS = 32
-"""Default steps of the Fourier prior, which hardly gains from more (BENCHMARKS.md); others take the usual number."""
-PATCHES: Mapping[str, Any] = {"steps": 48, "learning_rate": 0.2}
-"""Settings of the Fourier prior on networks that read patches: wider transforms call for smaller steps."""
-REPULSION = 0.5
-"""Weight of the diversity of several attempts, relative to the unit's own score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,62 +234,3 @@ class Gallery(FilmFields, FacetRecipe):
         from recipes.gallery.page import render_gallery
 
         return render_gallery(manifest)
-
-
-def diversity_layer(recipe: NetworkRecipe, model: Model, prior: PriorLike, layer: str) -> str:
-    """The layer in which attempts must differ: the unit's own, or for classes the last stage.
-
-    Args:
-        recipe: whose size is taken.
-        model: the network.
-        prior: of the pictures.
-        layer: of the unit.
-    """
-    if layer != OUTPUT_LAYER:
-        return layer
-    from inverter import stages
-
-    return stages(model, PriorChoice.parse(prior).window(recipe.picture_size(model), model))[-1]
-
-
-def posed(
-    recipe: NetworkRecipe,
-    model: Model,
-    prior: PriorLike,
-    count: int,
-    objective: Objective,
-    measure: Objective | None = None,
-    activation: bool = True,
-    start: Tensor | None = None,
-) -> Problem:
-    """A batch of pictures that maximise an objective, with the settings that suit the prior and the network.
-
-    Args:
-        recipe: whose size, steps and learning rate are taken where they are given.
-        model: the network.
-        prior: of the pictures.
-        count: number of pictures.
-        objective: with one target for each picture.
-        measure: as in `Problem`; None for the objective.
-        activation: as in `Problem`.
-        start: pictures (B, C, H, W) at which the prior starts, if it is one that can.
-    """
-    from inverter.patches import reads_patches
-
-    choice, patches = PriorChoice.parse(prior), reads_patches(model)
-    own = {"natural_mean": True} if patches and choice.name == "fourier" else {}
-    if start is None or choice.name not in STARTS:
-        made = choice.make(count, recipe.picture_size(model), model, **own)
-    else:
-        made = choice.at(start, **own)
-    settings = PATCHES if patches else {"steps": FOURIER_STEPS}
-    stage = {key: getattr(recipe, key) or value for key, value in settings.items() if choice.name == "fourier"}
-    return Problem(
-        objective,
-        made,
-        objective if measure is None else measure,
-        [stage],
-        choice.finish(made),
-        alpha=choice.alpha,
-        activation=activation,
-    )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recipes.activations.collect import CollectedActivations
+from recipes.activations.correlation import LEAST, standardised
 from recipes.options.names import address
 
 if TYPE_CHECKING:
@@ -16,12 +15,6 @@ if TYPE_CHECKING:
 
 NEAREST = 8
 """Units of the same layer, and of the layers next to it."""
-LEAST = 0.3
-"""Pearson's r, below which units are not called alike."""
-FEWEST = 16
-"""Photographs, below which a correlation says nothing."""
-MOST = 4096
-"""Photographs that are compared, spread evenly over a larger set."""
 Found = dict[int, list[tuple[int, int, float]]]
 """Channel -> units alike: place of the layer, channel, and Pearson's r."""
 Array = np.ndarray[Any, Any]
@@ -37,7 +30,7 @@ def alike(layers: Sequence[SiteLayer]) -> list[tuple[Found, Found]]:
         For each layer, the nearest units within it, and those in the layer before and after; empty without
         photographs.
     """
-    known = [_standardised(layer.responses, layer.address, layer.channels) for layer in layers]
+    known = [standardised(layer.responses, address(layer.address), layer.channels) for layer in layers]
     found = []
     for place, own in enumerate(known):
         near = [other for other in (place - 1, place + 1) if 0 <= other < len(layers)]
@@ -66,21 +59,3 @@ def _nearest(known: Sequence[Array | None], layers: Sequence[SiteLayer], place: 
         best = np.argsort(-row, kind="stable")[:NEAREST]
         found[channel] = [(*candidates[index], round(float(row[index]), 2)) for index in best if row[index] >= LEAST]
     return found
-
-
-def _standardised(folder: Path | None, layer: str, channels: Sequence[int]) -> Array | None:
-    """Mean activations (N, C) with mean 0 and length 1 over N photographs; 0 for a unit that is constant."""
-    if folder is None:
-        return None
-    try:
-        means = CollectedActivations.load(folder).array(address(layer), "mean")
-    except (ValueError, LookupError, OSError):  # not finished
-        return None
-    chosen = means[:: -(-len(means) // MOST)][:, list(channels)]
-    if len(chosen) < FEWEST:
-        return None
-    values = np.nan_to_num(np.asarray(chosen, np.float32))
-    values = values - values.mean(0)
-    lengths = np.linalg.norm(values, axis=0)
-    standard: Array = np.where(lengths > 1e-6, values / np.maximum(lengths, 1e-12), 0)
-    return standard

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,13 +149,13 @@ class Composition:
             "input picture": self.count * last * (2 if named else 1),
             "unit": self.count * last * len(self.channels) / 2,
         }
-        yield Part("top patches and names" if named else "top patches", self._patches, work)
+        yield Part("top patches and names" if named else "top patches", self._patches, work, needed=True)
         if self.classes:
             work = {"input picture": self.count * last, "unit": self.count * last}
             yield Part("top patches of classes", self._class_patches, work)
         if self._smaller:
             work = {"input picture": self.count * (max(self.seconds.values()) + READING)}
-            yield Part("responses at the pictures' size", self._responses, work)
+            yield Part("responses at the pictures' size", self._responses, work, needed=True)
 
     def _patches(self, progress: RunProgressCallback | None) -> Report:
         from recipes.gallery.names import Names
@@ -198,31 +199,29 @@ class Composition:
     def _feeds(self, progress: RunProgressCallback | None) -> None:
         from recipes.microscope.feeds import write_feeds
 
-        weighty = [layer for layer in self.channels if self._has_weights(layer)]
-        before: dict[str, str] = {}
-        for layer in self.seconds:
-            place = list(self.seconds).index(layer)
-            earlier = [each for each in list(self.seconds)[:place] if each in weighty]
-            if earlier and (layer in weighty or layer == OUTPUT_LAYER):
-                before[layer] = earlier[-1]
+        every = texts(self.recipe.layers) == ("all",)  # among them, pooling and activation functions have no own units
+        layers = [layer for layer in self.channels if not every or self._has_weights(layer)]
+        chain = [*layers, *([OUTPUT_LAYER] if self.classes else [])]
+        before = {layer: earlier for earlier, layer in pairwise(chain)}
         channels = {**self.channels, OUTPUT_LAYER: self.classes}
         if before:
-            examples = None if self.recipe.images is None else self._examples()
-            write_feeds(self.runs, self.model, channels, before, self.own_size, examples, self.recipe.fresh, progress)
+            fresh = self.recipe.fresh
+            write_feeds(self.runs, self.model, channels, before, self.own_size, self._examples, fresh, progress)
 
     def _has_weights(self, layer: str) -> bool:
         part = dict(self.model.module.named_modules()).get(layer)
         return part is None or any(True for _ in part.parameters())
 
-    def _examples(self) -> DatasetExamples:
+    def _examples(self, layer: str) -> DatasetExamples | None:
+        """The responses of a layer's units to the photographs, as an earlier part has collected them."""
         from recipes.gallery.dataset_examples import DatasetExamples
 
-        folder = self.runs / (PATCHES if self.recipe.vocabulary is None else NAMES)
-        assert self.recipe.images is not None
-        layers = [address(layer) for layer in self.channels]
-        return DatasetExamples(
-            self.model, self.recipe.images, layers, self.own_size, folder, activations=folder / "activations"
-        )
+        if self.recipe.images is None:
+            return None
+        units = PATCHES if self.recipe.vocabulary is None else NAMES
+        folder, where = self.runs / (CLASS_PATCHES if layer == OUTPUT_LAYER else units), [address(layer)]
+        known = folder / "activations"
+        return DatasetExamples(self.model, self.recipe.images, where, self.own_size, folder, activations=known)
 
     def _gallery(self, layer: str, progress: RunProgressCallback | None) -> Report:
         folder = PATCHES if self.recipe.vocabulary is None else NAMES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def write_feeds(
     channels: Mapping[str, Sequence[int]],
     before: Mapping[str, str],
     size: tuple[int, int],
-    examples: DatasetExamples | None,
+    examples: Callable[[str], DatasetExamples | None],
     fresh: bool,
     progress: RunProgressCallback | None,
 ) -> None:
@@ -46,7 +46,7 @@ def write_feeds(
         channels: layer -> its units.
         before: layer -> the one that its units get their inputs from.
         size: (height, width) of the pictures in pixels.
-        examples: responses of all layers to a set of pictures, for attribution; None without one.
+        examples: returns the responses of a layer to a set of pictures, for attribution; None without one.
         fresh: start over.
         progress: called with a `RunProgress`, in units.
 
@@ -91,14 +91,19 @@ def read_feeds(folder: Path, layer: str) -> dict[str, Any]:
 
 
 def _sides(
-    model: Model, size: tuple[int, int], examples: DatasetExamples | None, layer: str, some: Sequence[int], inputs: str
+    model: Model,
+    size: tuple[int, int],
+    examples: Callable[[str], DatasetExamples | None],
+    layer: str,
+    some: Sequence[int],
+    inputs: str,
 ) -> list[dict[str, Any]]:
     try:  # by weights alone it takes no pictures, which would measure how linear each unit is
         return Wiring(model, "auto", COUNT, size, None).inputs(layer, some, inputs)
     except BadInput:
-        if examples is None:
+        if (known := examples(layer)) is None:
             raise
-        return Wiring(model, "auto", COUNT, size, examples).inputs(layer, some, inputs)
+        return Wiring(model, "auto", COUNT, size, known).inputs(layer, some, inputs)
 
 
 def _short(side: Mapping[str, Any]) -> dict[str, list[list[float]]]:

@@ -103,7 +103,9 @@ class Microscope(Machines, NetworkFields, Recipe):
         if self.vocabulary is not None:
             read_words(self.vocabulary, "vocabulary")
         for key in ("layers", "atlas"):
-            if not texts(getattr(self, key)) or not all(isinstance(each, str) and each for each in texts(getattr(self, key))):
+            if not texts(getattr(self, key)) or not all(
+                isinstance(each, str) and each for each in texts(getattr(self, key))
+            ):
                 raise BadInput(f"{key}: got {getattr(self, key)!r}; expected addresses (inverter layers lists them)")
         _ = self.gallery(texts(self.layers)[0])
 

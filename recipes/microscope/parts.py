@@ -23,7 +23,7 @@ class Part:
         make: runs it, or what is missing of it.
         work: what its progress counts (None: its own units) -> the seconds expected for all of it; "" is what comes
             after the last unit.
-        needed: True if the others are worth nothing without it: its errors are those of the run.
+        needed: True if the others are of no use without it: its errors are those of the run.
     """
 
     title: str

@@ -23,10 +23,10 @@ SPRITES, LAYERS = "sprites", "layers"
 """Folders of the sheets and of the layers' pages."""
 LONGEST = 128
 """Side of a unit's picture in its sheet, in pixels."""
-PATCH = 64
+PATCH = 96
 ACROSS, DOWN = 8, 8
 FILTERS_ACROSS = 16
-QUALITY, PATCH_QUALITY, ATLAS_QUALITY = 80, 60, 80
+QUALITY, PATCH_QUALITY, ATLAS_QUALITY = 80, 65, 80
 
 
 def build_site(out: Path, manifest: Manifest, left_out: Mapping[str, str]) -> None:

@@ -16,9 +16,9 @@ from inverter import Film, Model, Progress, Settings, evaluate
 from inverter.isolation.determinism import deterministic
 from inverter.scoring import uncropped
 from recipes.outputs.manifest import Record
-from recipes.outputs.rendering.films import VIDEO, Films
+from recipes.outputs.rendering.films import Films
 from recipes.outputs.rendering.showing import Showing
-from recipes.outputs.vocabulary import OK, SILENT
+from recipes.outputs.vocabulary import OK, SILENT, VIDEO
 from recipes.runner.base import UnitPlan
 from recipes.runner.context import RunContext
 from recipes.runner.out_of_memory import optimize_in_halves

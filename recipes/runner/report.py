@@ -126,6 +126,7 @@ def _link(page: Path) -> str:
 
 
 def _tile(folder: Path, record: Record, side: int) -> str:
-    """One picture with its label, what tells it from others with that label, and its score."""
+    """One picture, and its film, with its label, what tells it from others with that label, and its score."""
+    film = notebook.file(folder / record.extra_files["video"]) if "video" in record.extra_files else ""
     score = "" if record.score is None else f"{record.score:.4g}"
-    return notebook.tile(picture(folder, record), (label(record), kind(record), score), side)
+    return notebook.tile(picture(folder, record), (label(record), kind(record), score), side, film)

@@ -69,7 +69,7 @@ def test_small_pictures_are_enlarged_with_their_pixels_as_squares() -> None:
 
 def test_a_table_has_the_columns_of_all_rows() -> None:
     assert notebook.table([{"a_b": 1.23456, "c": None}, {"a_b": 2, "d": "<x>"}]) == (
-        "<table><thead><tr><th>a b</th><th>c</th><th>d</th></tr></thead><tbody>"
+        '<table style="margin:10px 0 0"><thead><tr><th>a b</th><th>c</th><th>d</th></tr></thead><tbody>'
         "<tr><td>1.23</td><td></td><td></td></tr><tr><td>2</td><td></td><td>&lt;x&gt;</td></tr></tbody></table>"
     )
     assert notebook.table([]) == ""

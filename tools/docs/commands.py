@@ -73,7 +73,7 @@ def _actions(command: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 
 def _anchor(action: argparse.Action) -> str:
-    return action.option_strings[-1] if action.option_strings else action.dest
+    return next((flag for flag in action.option_strings if flag.startswith("--")), action.dest)
 
 
 def _page(name: str, command: argparse.ArgumentParser, known: Fields, made_by: str | None) -> str:

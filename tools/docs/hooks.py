@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -25,5 +26,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Turns links to files of the repository into links to what the site has of them."""
-    return repository.relinked(markdown, page.file.src_uri)
+    """Links to files of the repository lead to what the site has of them, and lists nest as on GitHub."""
+    nested = re.sub(r"^ {2}(?=- )", " " * 4, markdown, flags=re.MULTILINE)
+    return repository.relinked(nested, page.file.src_uri)

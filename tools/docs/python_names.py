@@ -59,7 +59,7 @@ def _page(package: str, names: list[str]) -> str:
     for name in names:
         lines += ["", f"::: {_path(package, name)}", "    options:", "      show_if_no_docstring: true"]
         if command := commands.get(name):
-            lines += ["      members: false", "      show_signature: false", "      merge_init_into_class: false", ""]
+            lines += ["      members: false", "      show_signature: false", "      show_bases: false", ""]
             lines += [f"Its fields are the options of [`inverter {command}`](../commands/{command}.md)."]
     return "\n".join([*lines, ""])
 

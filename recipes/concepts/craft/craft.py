@@ -155,7 +155,7 @@ class Craft(NaturalRecipe):
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem | Given:
         from objectives import direction
-        from recipes.gallery.gallery import posed
+        from recipes.gallery.posed import posed
 
         if units[0].objective == PHOTOGRAPH:
             return self.bank(context).drawn([str(unit.image) for unit in units], self._target)

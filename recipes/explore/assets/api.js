@@ -53,7 +53,7 @@ export const api = {
   visible: (layer, channels) => call("POST", `/api/pages/${pageId}/visible`, { layer, channels }),
   start: (recipe, settings, slot) => call("POST", `/api/pages/${pageId}/runs`, { recipe, settings, slot }),
   run: (run) => call("GET", `/api/runs/${coded(run)}`),
-  stop: (run) => call("DELETE", `/api/runs/${coded(run)}`),
+  stop: (run) => call("DELETE", `/api/runs/${coded(run)}?page=${pageId}`),
   photo: (photo) => call("GET", `/api/photos/${coded(photo)}`),
   addPhoto: (blob) => call("POST", "/api/photos", blob),
   file,

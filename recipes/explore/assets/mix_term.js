@@ -24,9 +24,9 @@ export class MixTerm {
     Object.assign(this, { app, layer, channel, weight, key: `${layer.address}/${channel ?? ""}` });
     this.title = channel === null ? `all of ${layer.address}` : (app.network.nameOf(layer, channel) ?? `unit ${channel}`);
     this.picture = new Picture(channel === null ? "all" : String(channel));
-    const output = element("output", { class: "weight" });
+    const output = element("span", { class: "weight", "aria-hidden": "true" });
     const slider = element("input", { type: "range", min: -LARGEST, max: LARGEST, step: 0.1, value: weight, "aria-label": `Weight of ${this.title}` });
-    const say = () => { output.textContent = this.#weightText(); };
+    const say = () => { output.textContent = this.#weightText(); slider.setAttribute("aria-valuetext", this.#weightText()); };
     slider.addEventListener("input", () => { this.weight = Math.round(Number(slider.value) * 10) / 10; say(); onInput(); });
     say();
     const link = channel === null ? linkTo(["layer", layer.address]) : linkTo(["unit", layer.address, channel]);
@@ -42,7 +42,7 @@ export class MixTerm {
 
   async #followPicture() {
     const show = (unit) => { if (unit?.url) this.picture.show(unit.url); };
-    this.#end = this.app.units.watch(this.layer.address, this.channel, { onUnit: show });
+    this.#end = this.app.units.watch(this.layer.address, this.channel, { onCoarse: ({ src, step, steps }) => this.picture.show(src, "", step / steps), onUnit: show });
     const { units } = await this.app.units.layer(this.layer.address).catch(() => ({ units: [] }));
     show(units[this.channel]);
   }

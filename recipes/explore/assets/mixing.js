@@ -1,6 +1,7 @@
 // Mixing: units and layers with a weight each, and the picture that follows the sliders.
 
 import { Copies } from "./copies.js";
+import { Demands } from "./demands.js";
 import { element } from "./dom.js";
 import { MixTerm, parseTerms } from "./mix_term.js";
 import { Optimisation } from "./optimisation.js";
@@ -17,6 +18,8 @@ export function mixing(app, text, options) {
 class Mixing {
   title = "mixing";
   #terms = [];
+  #demands = new Demands();
+  #end;
 
   constructor(app, text, options) {
     this.app = app;
@@ -31,6 +34,7 @@ class Mixing {
     this.progress = new RunProgress(() => this.slot.stop());
     this.optimisation = new Optimisation(app.network, options, () => this.#onChange());
     this.node = this.#layOut();
+    this.#end = app.events.on("back", () => this.#demands.repeat());
     for (const term of parseTerms(text, app.network)) this.#add(term);
     this.#remember();
     this.up = this.#terms[0] ? linkTo(["layer", this.#terms[0].layer.address]) : "#/";
@@ -78,6 +82,7 @@ class Mixing {
     const row = new MixTerm(this.app, term, { onInput: () => this.#onChange(), onRemove: () => this.#remove(row) });
     this.#terms.push(row);
     this.list.append(row.node);
+    if (term.channel !== null) this.#demands.observe(row.node, term.layer.address, term.channel);
     this.#sayHint();
   }
 
@@ -125,6 +130,8 @@ class Mixing {
 
   close() {
     this.slot.close();
+    this.#end();
+    this.#demands.close();
     for (const term of this.#terms) term.close();
   }
 }

@@ -1,10 +1,10 @@
 // A photograph: what the network takes it for, and four things to do with it, each a tab with a link of its own.
 
+import { api } from "./api.js";
 import { element, percent } from "./dom.js";
 import { develop } from "./develop.js";
 import { dictionary } from "./dictionary.js";
 import { heatMap } from "./heat_map.js";
-import { knownPhoto } from "./photo_drop.js";
 import { linkTo } from "./router.js";
 
 const TABS = {
@@ -40,7 +40,7 @@ class PhotoView {
 
   async #open() {
     try {
-      const photo = await knownPhoto(this.id);
+      const photo = await api.photo(this.id);
       if (this.#closed) return;
       this.#showGuesses(photo);
       this.#part = TABS[this.tab][1](this.app, photo, this.options);

@@ -6,36 +6,17 @@ import { linkTo } from "./router.js";
 
 const LARGEST = 20e6; // bytes, what the server takes
 
-/** Send a picture to the server; what it says of it is kept for reloads of the page. */
-export async function sendPhoto(file) {
+/** Send a picture to the server, which answers with its id and what the network takes it for. */
+function send(file) {
   if (file.size > LARGEST) throw new ApiError(`${file.name || "the picture"}: ${Math.round(file.size / 1e6)} MB; expected at most ${LARGEST / 1e6} MB: make it smaller`, 413);
-  const photo = await api.addPhoto(file);
-  rememberPhoto(photo);
-  return photo;
-}
-
-const keyOf = (id) => `photo:${id}`;
-
-function rememberPhoto(photo) {
-  try {
-    sessionStorage.setItem(keyOf(photo.photo), JSON.stringify(photo));
-  } catch { /* a browser without storage: a reload asks for the photograph again */ }
-}
-
-/** A photograph that was sent before: from this browser's memory, else from the server. */
-export async function knownPhoto(id) {
-  try {
-    const kept = sessionStorage.getItem(keyOf(id));
-    if (kept) return JSON.parse(kept);
-  } catch { /* as above */ }
-  return api.photo(id);
+  return api.addPhoto(file);
 }
 
 async function open(file, say) {
   say(`Sending ${file.name || "the picture"}…`, false);
   announce("sending the photograph");
   try {
-    const { photo } = await sendPhoto(file);
+    const { photo } = await send(file);
     location.hash = linkTo(["photo", photo]);
   } catch (error) {
     say(error.message, true);

@@ -1,10 +1,13 @@
 // A run of a recipe at the server: started with settings, followed by events, stopped when its view closes.
 
 import { ApiError, api } from "./api.js";
-import { debounced } from "./dom.js";
 
-const PAUSE = 90; // milliseconds between two settings of a slider that moves
+const PAUSE = 60; // milliseconds between two settings of a slider that moves
+const PATIENCE = 700; // milliseconds that a run has to show a first picture before newer settings take its place
 const LIVE = new Set(["waiting", "running"]);
+
+/** The place of the page that shows a slot: a view that opens may take it, with its run, from one that closes. */
+const owners = new Map();
 
 /**
  * One place of a page that shows runs: a newer one takes the place of the older one.
@@ -18,7 +21,9 @@ export class RunSlot {
   #state = null;
   #early = new Map(); // run -> its newest event, which may come before the answer that names the run
   #endings;
-  #send = debounced(PAUSE, () => this.#post());
+  #timer = 0;
+  #sent = -Infinity;
+  #blank = false; // has the newest run shown no picture yet?
 
   constructor(events, slot, watcher) {
     this.slot = slot;
@@ -30,30 +35,40 @@ export class RunSlot {
     return LIVE.has(this.#state) || this.#next !== null || this.#posting;
   }
 
-  /** Run a recipe; `soon` waits for the end of a quick series of changes. */
-  start(recipe, settings, soon = false) {
-    this.#turn++;
+  /** Run a recipe; `series` says that others may follow quickly, as from a slider that moves. */
+  start(recipe, settings, series = false) {
+    owners.set(this.slot, this);
     this.#next = { recipe, settings };
     this.last = this.#next;
-    if (soon) this.#send();
+    if (series) this.#schedule();
     else this.#post();
+  }
+
+  /** Send the newest settings, but let each run show a picture first: else a moving slider would show none. */
+  #schedule() {
+    clearTimeout(this.#timer);
+    const wait = this.#blank && LIVE.has(this.#state) ? PATIENCE : PAUSE;
+    this.#timer = setTimeout(() => this.#post(), Math.max(0, this.#sent + wait - performance.now()));
   }
 
   async #post() {
     if (this.#posting || !this.#next) return;
     const { recipe, settings } = this.#next;
-    const turn = this.#turn;
+    const turn = ++this.#turn;
     this.#next = null;
     this.#posting = true;
+    this.#blank = true;
+    this.#sent = performance.now();
     this.#run = null;
     try {
       const answer = await api.start(recipe, settings, this.slot);
       if (turn === this.#turn) this.#onStarted(answer);
+      else if (!this.#next) this.#release(answer.run); // it was stopped before it had a name
     } catch (error) {
       if (turn === this.#turn) this.#fail(error);
     } finally {
       this.#posting = false;
-      if (this.#next) this.#send();
+      if (this.#next) this.#schedule();
     }
   }
 
@@ -72,10 +87,17 @@ export class RunSlot {
       if (this.#posting) this.#early.set(event.run, event);
       return;
     }
-    if (event.pictures?.length) this.watcher.onPictures?.(event.pictures, event.steps ? event.step / event.steps : event.share);
+    if (event.pictures?.length) this.#showPictures(event);
     if (event.state === "finished") return void this.#fetch();
     if (event.state === "failed") return this.#fail(new ApiError(event.message, 400));
     this.#setState(event);
+  }
+
+  #showPictures({ pictures, step, steps, share }) {
+    this.watcher.onPictures?.(pictures, steps ? step / steps : share);
+    if (!this.#blank) return;
+    this.#blank = false;
+    if (this.#next) this.#schedule();
   }
 
   #setState(event) {
@@ -111,10 +133,15 @@ export class RunSlot {
   /** Stop the run, and keep what is shown. */
   stop() {
     this.#turn++;
-    this.#send.cancel();
+    clearTimeout(this.#timer);
     this.#next = null;
-    if (this.#run && LIVE.has(this.#state)) api.stop(this.#run).catch(() => {});
+    if (this.#run && LIVE.has(this.#state)) this.#release(this.#run);
     this.#setState({ state: "stopped", share: 0 });
+  }
+
+  /** Stop it at the server, unless another view takes the slot at once: a newer run of a slot ends the older one by itself. */
+  #release(run) {
+    setTimeout(() => { if (owners.get(this.slot) === this && !this.live) api.stop(run).catch(() => {}); }, 50);
   }
 
   close() {

@@ -1,6 +1,6 @@
 // What a run is waiting for, how far it is, how long it takes, a button that stops it, and the error if it failed.
 
-import { announce, duration, element } from "./dom.js";
+import { announce, duration, element, percent } from "./dom.js";
 
 export class RunProgress {
   #bar = element("progress", { max: 1, value: 0, "aria-label": "Progress" });
@@ -32,7 +32,8 @@ export class RunProgress {
     const { state, share = 0, step, steps, message } = event;
     if (state === "waiting" || (!share && !step)) this.#bar.removeAttribute("value");
     else this.#bar.value = share;
-    const parts = state === "waiting" ? [message || "waiting for other views"] : [steps > 1 && step ? `step ${step} of ${steps}` : message || "starting", this.#left(share)];
+    const made = steps > 1 && step ? `step ${step} of ${steps}` : share > 0 ? percent(share) : "starting";
+    const parts = state === "waiting" ? [message || "waiting for other views"] : [message || made, this.#left(share)];
     this.#text.textContent = parts.filter(Boolean).join(" · ");
   }
 

@@ -14,10 +14,12 @@ export function find(text, network, here) {
   return [...found, ...classesNamed(query, network), ...layersNamed(query, network)].slice(0, MOST);
 }
 
+/** Units with this number: of the layer in view, then of the stages, the layers whose name ends so before those that contain it. */
 function unitsNumbered(channel, part, network, here) {
+  const rank = (layer) => (layer === here ? 0 : layer.address.toLowerCase().endsWith(part) ? 1 : 2) + (network.path.includes(layer) ? 0 : 2);
   const layers = part ? network.shown.filter(({ address }) => address.toLowerCase().includes(part)) : [...network.path].reverse();
-  if (here && !part) layers.unshift(here);
-  return [...new Set(layers)].filter(({ channels }) => channel < channels).map((layer) => ({
+  if (here && !layers.includes(here) && !part) layers.unshift(here);
+  return layers.filter(({ channels }) => channel < channels).sort((a, b) => rank(a) - rank(b)).map((layer) => ({
     title: `unit ${channel}`, note: [network.nameOf(layer, channel), layer.address].filter(Boolean).join(" · "), link: linkTo(["unit", layer.address, channel]),
   }));
 }
@@ -32,6 +34,7 @@ function classesNamed(query, network) {
 
 function layersNamed(query, network) {
   return network.shown.filter(({ address, type }) => `${address} ${type}`.toLowerCase().includes(query))
+    .sort((a, b) => network.path.includes(b) - network.path.includes(a))
     .map((layer) => ({ title: layer.address, note: `layer, ${layer.channels} units`, link: linkTo(["layer", layer.address]) }));
 }
 

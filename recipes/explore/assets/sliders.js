@@ -8,7 +8,7 @@ const newId = (kind) => `${kind}-${++count}`;
 /** A slider over the numbers of `values`, or from `min` to `max` in steps. */
 export function slider({ label, hint, values = null, min = 0, max = 1, step = 1, value, format = String, onInput }) {
   const id = newId("slider");
-  const output = element("output", { for: id });
+  const output = element("span", { class: "value", "aria-hidden": "true" });
   const at = values ? nearest(values, value) : value;
   const input = element("input", { id, type: "range", min: values ? 0 : min, max: values ? values.length - 1 : max, step: values ? 1 : step, value: at, "aria-describedby": hint ? `${id}-hint` : null });
   const read = () => (values ? values[Number(input.value)] : Number(input.value));

@@ -6,6 +6,8 @@ import { linkTo } from "./router.js";
 import { RunProgress } from "./run_progress.js";
 import { RunSlot } from "./run.js";
 
+const CONNECTIONS = 4; // of each sign, to either side
+
 const section = (title, hint, ...content) => element("section", { "aria-label": title }, element("h2", {}, title), hint ? element("p", { class: "hint" }, hint) : null, ...content);
 
 /** A small picture that links to a unit, with a bar for how strong it is. */
@@ -18,7 +20,7 @@ export function unitChip({ layer, channel, url, name, words, share = null, negat
 }
 
 /** The patches of photographs that activate the unit most, and the distribution of its activation. */
-export function patchesOf(app, layer, channel) {
+export function patchesOf(app, layer, channel, onFound = () => {}) {
   const { images } = app.network;
   const title = "In photographs";
   if (!images) {
@@ -32,6 +34,7 @@ export function patchesOf(app, layer, channel) {
       const metrics = units[0]?.metrics ?? {};
       list.replaceChildren(...(metrics.most ?? []).slice(0, 12).map((patch) => element("li", {}, patchTile(patch, files, app.network.input))));
       if (metrics.counts) chart.replaceChildren(distribution(metrics));
+      onFound();
     },
   });
   const progress = new RunProgress(() => slot.stop());
@@ -66,11 +69,11 @@ function distribution({ counts, quantiles = {}, fires }) {
   return element("figure", {}, element("div", { class: "bars", role: "img", "aria-label": words }, ...bars), element("figcaption", { class: "hint" }, words));
 }
 
-/** Units alike and classes, which need no run. */
+/** Units alike and classes, which need no run of their own: `load` asks again once the photographs have been seen. */
 export function factsOf(app, layer, channel) {
   const node = element("div", { class: "facts-sections" });
   load();
-  return { node };
+  return { node, load };
 
   async function load() {
     let facts;
@@ -81,6 +84,7 @@ export function factsOf(app, layer, channel) {
       return; // without photographs there are none; the section above says how to get them
     }
     const { neighbours = [], classes = [] } = facts;
+    node.replaceChildren();
     if (neighbours.length) {
       node.append(section("Units like it", "respond to the same photographs", element("ul", { class: "chips" },
         ...neighbours.map((unit) => element("li", {}, unitChip({ ...unit, words: `${unit.layer === layer.address ? "" : `${unit.layer} · `}alike ${number(unit.similarity)}`, share: unit.similarity }))))));
@@ -110,8 +114,8 @@ export function circuitOf(app, layer, channel) {
     onFinished: ({ units }) => list.replaceChildren(...connections(units)),
   });
   const progress = new RunProgress(() => slot.stop());
-  const button = element("button", { type: "button", onclick: () => slot.start("circuit", { layer: layer.address, channels: String(channel) }) }, "Show its connections");
-  const node = section("What feeds it", `units of ${before.address} that raise or lower it, and units that it drives; their pictures take a while`, button, progress.node, list);
+  const button = element("button", { type: "button", onclick: () => slot.start("circuit", { layer: layer.address, channels: String(channel), count: CONNECTIONS }) }, "Show its connections");
+  const node = section("What feeds it", "units of the stage before that raise or lower it, and units of the next one that it drives; their pictures take a while", button, progress.node, list);
   return { node, close: () => slot.close() };
 
   function connections(units) {

@@ -19,7 +19,8 @@ export function unitView(app, layer, channel, options) {
 
 /** What a unit's picture has next to the settings of every optimisation. */
 function unitControls(network, layer) {
-  const kinds = network.options.objectives.filter((name) => (network.hasClasses(layer) ? true : !["logit", "softmax"].includes(name)) && (layer.kind !== "vector" || name !== "neuron"));
+  const known = Object.keys(OBJECTIVES).filter((name) => network.options.objectives.includes(name));
+  const kinds = known.filter((name) => (name === "neuron" ? layer.kind !== "vector" : name === "channel" || network.hasClasses(layer)));
   return {
     attempts: { value: 1, make: (value, onInput) => slider({ label: "Attempts", min: 1, max: 6, value, hint: "different pictures of the same unit, which repel each other", onInput }) },
     negative: { value: false, make: (value, onInput) => toggle({ label: "Its negative too", hint: "a picture that the unit responds to least", value, onInput }) },
@@ -27,7 +28,7 @@ function unitControls(network, layer) {
   };
 }
 
-const OBJECTIVES = { channel: "the channel: everywhere in the picture", neuron: "one neuron: in the centre", logit: "the class’s logit", softmax: "the class’s probability", direction: "a direction" };
+const OBJECTIVES = { channel: "the channel: everywhere in the picture", neuron: "one neuron: in the centre", logit: "the class’s logit", softmax: "the class’s probability" };
 
 class UnitView {
   #endings = [];
@@ -40,13 +41,15 @@ class UnitView {
     this.title = [this.name ?? `unit ${channel}`, layer.address].join(" · ");
     this.up = linkTo(["layer", layer.address]);
     this.picture = new Picture("waits for its turn", { class: "frame picture large" });
-    this.pictures = element("div", { class: "pictures" }, this.picture.node);
+    this.pictures = element("div", { class: "pictures" });
     this.caption = element("p", { class: "under-picture" });
+    this.#show([{}]);
     this.copies = new Copies();
     this.slot = new RunSlot(app.events, "picture", this.#watcher());
     this.progress = new RunProgress(() => this.slot.stop());
     this.optimisation = new Optimisation(app.network, options, () => this.#onSettings(true), unitControls(app.network, layer));
-    this.#sections = [patchesOf(app, layer, channel), factsOf(app, layer, channel), circuitOf(app, layer, channel)];
+    const facts = factsOf(app, layer, channel);
+    this.#sections = [patchesOf(app, layer, channel, facts.load), facts, circuitOf(app, layer, channel)];
     this.node = this.#layOut();
     this.#endings.push(app.units.watch(layer.address, channel, { onCoarse: (coarse) => this.#onCoarse(coarse), onUnit: (unit) => this.#onUnit(unit) }));
     this.#endings.push(app.events.on("back", () => this.#demands.repeat()));
@@ -135,25 +138,28 @@ class UnitView {
     return [`${this.title}`, unit.direction === "min" ? "its negative" : "", unit.attempt ? `attempt ${unit.attempt + 1}` : ""].filter(Boolean).join(", ");
   }
 
-  /** One picture, or several side by side. */
+  /** One picture, or several side by side, each with its own caption. */
   #show(units) {
     while (this.pictures.children.length > units.length) this.pictures.lastChild.remove();
-    this.pictures.classList.toggle("several", units.length > 1);
+    const several = units.length > 1;
+    this.pictures.classList.toggle("several", several);
+    this.caption.hidden = several;
     for (const [index, unit] of units.entries()) {
-      const picture = this.#frame(index);
+      const { picture, caption } = this.#frame(index);
       if (unit.url ?? unit.src) picture.show(unit.url ?? unit.src, this.#spoken(unit), unit.share ?? 1);
       else if (unit.status && unit.status !== "ok") picture.clear(standing(unit));
+      caption.hidden = !several;
+      caption.textContent = [unit.direction === "min" ? "negative" : unit.url ? `attempt ${(unit.attempt ?? 0) + 1}` : "", standing(unit)].filter(Boolean).join(" · ");
     }
   }
 
   #frame(index) {
-    const node = this.pictures.children[index];
-    if (index === 0) return this.picture;
-    if (node) return node.picture;
-    const picture = new Picture("", { class: "frame picture large" });
-    picture.node.picture = picture;
-    this.pictures.append(picture.node);
-    return picture;
+    if (index < this.pictures.children.length) return this.pictures.children[index].parts;
+    const parts = { picture: index === 0 ? this.picture : new Picture("", { class: "frame picture large" }), caption: element("figcaption", { class: "hint" }) };
+    const node = element("figure", {}, parts.picture.node, parts.caption);
+    node.parts = parts;
+    this.pictures.append(node);
+    return parts;
   }
 
   #watcher() {
@@ -162,7 +168,7 @@ class UnitView {
       onPictures: (pictures, share) => this.#show(pictures.map(({ src }) => ({ src, share }))),
       onFinished: (result) => {
         this.#show(result.units);
-        this.caption.textContent = result.units.map((unit) => (unit.direction === "min" ? `negative: ${standing(unit)}` : standing(unit))).filter(Boolean).join(" · ");
+        this.caption.textContent = standing(result.units[0] ?? {});
         this.copies.show(result.copies, { run: result.run });
       },
     };

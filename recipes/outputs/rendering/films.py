@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from inverter import Film
 
-VIDEO = "video"
-"""Kind of the extra file with a unit's film; a unit that plans one is filmed."""
 FPS = 12
 HELD = 12
 """Times that the last frame is repeated: the finished picture stays for a second."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inverter_errors import plural
 from recipes.outputs.manifest import Record
+from recipes.outputs.vocabulary import INPUTS
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -94,6 +95,7 @@ def kind(record: Record) -> str:
         return record.status
     attempt = f"#{record.attempt + 1}" if record.attempt else ""
     method = str(record.metrics.get("method", "")) or (record.prior or "")
+    method = "" if record.objective in INPUTS else method
     layer = record.layer if record.image and not record.name else ""  # several pre-images of one picture
     return " ".join(filter(None, ["min" if record.direction == "min" else "", attempt, layer, method]))
 

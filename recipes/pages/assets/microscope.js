@@ -29,7 +29,10 @@ function tile(place, name, index, count, across, down, [wide, tall]) {
 }
 
 /** The picture of a unit. */
-const sprite = (place, index) => tile(place, "u", index, layerAt(place).count, ACROSS, DOWN, layerAt(place).tile);
+function sprite(place, index) {
+  const { count, made, tile: size } = layerAt(place);
+  return made ? tile(place, "u", index, count, ACROSS, DOWN, size) : element("span", { class: "gone" }, "not made yet");
+}
 
 /** A link to a unit with its picture: lines are the captions below it, the first of them its number or name. */
 function unitLink(place, channel, ...lines) {

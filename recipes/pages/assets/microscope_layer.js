@@ -1,11 +1,13 @@
 
 "use strict";
 // A layer: its units in a grid, or one of them at #unit-CHANNEL. The grid is laid out by the browser as far as it is in
-// sight; sheets are loaded with their first tile.
+// sight, in blocks of rows: thousands of cells that each decide for themselves cost more than a frame. Sheets are loaded
+// with their first tile.
 
 const HERE = data.place;
 const unitAt = new Map(data.units.map((unit, index) => [unit.channel, { ...unit, index }]));
 const units = [...unitAt.values()];
+const allOfThem = isClasses(HERE) ? "All classes" : "All units";
 const percent = (part) => (Number.isFinite(part) ? `${part > 0 && part < 0.01 ? "<1" : Math.round(100 * part)} %` : "–");
 const signed = (value) => `${value < 0 ? "−" : "+"}${text(Math.abs(value))}`;
 
@@ -28,21 +30,42 @@ const orders = {
   seldom: (a, b) => (a.fires ?? 2) - (b.fires ?? 2) || byChannel(a, b),
   name: (a, b) => (a.name ?? "\uffff").localeCompare(b.name ?? "\uffff") || byChannel(a, b),
 };
+const GAP = 8, CAPTION = 18, BLOCK_ROWS = 4;  // pixels, as in the style
 const walk = new Walk($("cells"), ".cell");
 let shown = units;
 
 function arrange() {
   const query = $("query").value, filter = parse(query), sort = $("sort").value in orders ? $("sort").value : "channel";
   shown = units.filter((unit) => matches(unit, filter)).sort(orders[sort]);
-  $("cells").replaceChildren(...shown.map(({ cell }) => cell));
+  layOut();
   walk.update(shown.map(({ cell }) => cell.firstChild));
   $("count").textContent = shown.length === units.length ? plural(units.length, nounOf(HERE), isClasses(HERE) ? "classes" : "units") : `${grouped.format(shown.length)} of ${grouped.format(units.length)}`;
   $("empty").hidden = shown.length > 0;
 }
 
-function resize() {
-  document.documentElement.style.setProperty("--thumb", `${$("size").value}px`);
+/** Lay out the cells that are shown: blocks of a few rows, of known height. */
+function layOut() {
+  const wide = $("cells").clientWidth, columns = Math.max(1, Math.floor((wide + GAP) / (Number($("size").value) + GAP)));
+  const [across, down] = layerAt(HERE).tile, each = columns * BLOCK_ROWS;
+  const tall = (((wide + GAP) / columns - GAP) * down) / across + CAPTION + GAP;
+  $("cells").style.setProperty("--columns", columns);
+  $("cells").replaceChildren(...Array.from({ length: Math.ceil(shown.length / each) }, (_, number) => {
+    const some = shown.slice(number * each, (number + 1) * each);
+    const block = element("ul", { class: "block", role: "list" }, ...some.map(({ cell }) => cell));
+    block.style.setProperty("--tall", `${tall * Math.ceil(some.length / columns)}px`);
+    return block;
+  }));
 }
+
+let width = 0;
+/** Lay the cells out again if there is another width for them; laid out again, a cell loses the focus. */
+function fit() {
+  const wide = $("cells").clientWidth;
+  if (!wide || wide === width) return;
+  width = wide;
+  layOut();
+}
+new ResizeObserver(fit).observe($("cells"));
 
 function changed() {
   arrange();
@@ -52,7 +75,7 @@ function changed() {
 
 $("query").addEventListener("input", changed);
 $("sort").addEventListener("change", changed);
-$("size").addEventListener("input", resize);
+$("size").addEventListener("input", layOut);
 $("help").addEventListener("click", showHelp);
 $("reset").addEventListener("click", () => {
   $("query").value = "";
@@ -90,11 +113,11 @@ function spread(unit) {
 function factsOf({ channel, score, status, evidence = {}, fires, active, words }) {
   const { percentile, dataset_highest: highest, dataset_pictures: count } = evidence;
   return [
-    [isClasses(HERE) ? "Class" : "Unit", `${channel} of ${nameOfLayer(HERE)}`],
-    ["Activation", Number.isFinite(score) ? `${text(score)} by its picture` : null],
+    isClasses(HERE) ? ["Class", channel] : ["Unit", `${channel} of ${nameOfLayer(HERE)}`],
+    [isClasses(HERE) ? "Logit" : "Activation", Number.isFinite(score) ? `${text(score)} by its picture` : null],
     ["Strength", percentile === undefined ? null : `more than ${percentile === 100 ? `all ${grouped.format(count)}` : `${text(percentile)} % of ${grouped.format(count)}`} photographs`
-      + (highest > 0 ? `: ${digits(score / highest, 1)} times the strongest` : "")],
-    ["Fires", fires === undefined ? null : `in ${percent(fires)} of the photographs, at ${percent(active)} of their positions`],
+      + (highest > 0 && !isClasses(HERE) ? `: ${digits(score / highest, 1)} times the strongest` : "")],
+    ["Fires", fires === undefined || isClasses(HERE) ? null : `in ${percent(fires)} of the photographs, at ${percent(active)} of their positions`],
     ["Names", words && words.map(([word, value]) => `${word} ${text(value)}`).join(", ")],
     ["Status", status],
   ].filter(([, value]) => value !== null && value !== undefined);
@@ -122,7 +145,7 @@ function sides(list) {
 
 function connections(unit) {
   const found = [], inputs = (unit.feeds ?? []).map(([channel, weight]) => ({ place: data.inputs, channel, weight }));
-  const how = data.method === "weights" ? "expanded weights; the number is the sum of the kernel" : "activation × gradient, over its top patches";
+  const how = data.method === "weights" ? "expanded weights, the strongest kernels first; the number is the sum of the kernel" : "activation × gradient, over its top patches";
   if (inputs.length && data.inputs >= 0) found.push(section(`What it gets from ${nameOfLayer(data.inputs)}`, how, ...sides(inputs)));
   const drives = (unit.drives ?? []).map(([place, channel, weight]) => unitLink(place, channel, String(channel), signed(weight)));
   if (drives.length) found.push(section(`What it drives in ${nameOfLayer(unit.drives[0][0])}`, "the units for which it is among the strongest inputs", row(...drives)));
@@ -149,7 +172,7 @@ function makeUnit(unit) {
   const step = (by, word, mark) => (shown.includes(unit) && around(by)
     ? element("a", { href: `#unit-${around(by).channel}`, rel: by < 0 ? "prev" : "next", "aria-label": `${word} unit`, title: `${word} (${by < 0 ? "left" : "right"} arrow)` }, mark) : null);
   const heading = element("h1", { tabindex: "-1" }, name ? `${name} ` : `${isClasses(HERE) ? "Class" : "Unit"} ${channel} `,
-    element("small", {}, name ? `${nounOf(HERE)} ${channel} of ${nameOfLayer(HERE)}` : `of ${nameOfLayer(HERE)}`));
+    element("small", {}, isClasses(HERE) ? `class ${channel}` : name ? `unit ${channel} of ${nameOfLayer(HERE)}` : `of ${nameOfLayer(HERE)}`));
   const facts = element("dl", {}, ...factsOf(unit).map(([label, value]) => element("div", {}, element("dt", {}, label), element("dd", {}, value))));
   const side = element("div", { class: "side" }, large(unit), source ? element("a", { class: "open", href: source, target: "_blank", rel: "noopener", title: "In the folder runs, if the site was put up with it" }, "Open the picture file") : null,
     facts, ...evidenceOf(evidence));
@@ -163,19 +186,19 @@ function makeUnit(unit) {
   ].filter(Boolean);
   if (!parts.length) parts.push(element("p", { class: "about" }, "There is no more than its picture: give --images for top patches, and units alike."));
   return [element("header", { class: "unit-head" }, heading, element("nav", { class: "steps", "aria-label": "Units" },
-    step(-1, "Previous", "←"), element("a", { href: "#", class: "back", title: "All units (Esc)" }, "All units"), step(1, "Next", "→"))),
+    step(-1, "Previous", "←"), element("a", { href: "#", class: "back", title: `${allOfThem} (Esc)` }, allOfThem), step(1, "Next", "→"))),
   element("div", { class: "unit-body" }, side, element("div", {}, ...parts))];
 }
 
 // ---- Which of the two is shown ----
 
 const grid = { scroll: 0, last: null };
-const asked = () => unitAt.get(Number(/^#unit-(\d+)$/.exec(location.hash)?.[1] ?? NaN));
+const chosen = () => unitAt.get(Number(/^#unit-(\d+)$/.exec(location.hash)?.[1] ?? NaN));
 const titleHere = document.title;
 
 function route() {
   clearTimeout(fragment.timer);
-  const unit = asked(), before = document.body.classList.contains("one");
+  const unit = chosen(), before = document.body.classList.contains("one");
   if (!before) grid.scroll = window.scrollY;
   document.body.classList.toggle("one", Boolean(unit));
   $("grid").hidden = Boolean(unit);
@@ -187,6 +210,7 @@ function route() {
     window.scrollTo(0, 0);
     $("unit").querySelector("h1").focus({ preventScroll: true });
   } else if (before) {
+    fit();
     window.scrollTo(0, grid.scroll);
     grid.last?.cell.firstChild.focus({ preventScroll: shown.includes(grid.last) && grid.scroll > 0 });
   }
@@ -214,16 +238,16 @@ const around = [HERE - 1, HERE + 1].map((place) => (layerAt(place) ? element("a"
 $("trail").replaceWith(around[0], element("a", { class: "here", href: "#", "aria-current": "page" }, nameOfLayer(HERE)), around[1]);
 if (layerAt(HERE).atlas) {
   $("atlas").hidden = false;
-  $("atlas").append(element("img", { src: sheetOf(HERE, "atlas"), alt: `Activation atlas of ${nameOfLayer(HERE)}`, loading: "lazy", decoding: "async" }));
+  $("atlas").append(element("img", { src: sheetOf(HERE, "atlas"), alt: `Activation atlas of ${nameOfLayer(HERE)}`, loading: "lazy", decoding: "async" }),
+    element("p", {}, element("a", { href: `../runs/atlas/${encodeURIComponent(layerAt(HERE).stem)}/index.html`, title: "In the folder runs, if the site was put up with it" }, "Open the map, to pan and zoom")));
 }
 if (data.filters && data.filters.layer === layerAt(HERE).name) {
   $("filters").hidden = false;
   $("filters").append(filterRow(HERE));
 }
-const state = asked() ? new URLSearchParams() : fragment.read();
+const state = chosen() ? new URLSearchParams() : fragment.read();
 $("query").value = state.get("q") ?? "";
 if (state.get("sort") in orders) $("sort").value = state.get("sort");
-resize();
 arrange();
 route();
 listenForKeys({ select: () => (document.body.classList.contains("one") ? $("find") : $("query")).select() });

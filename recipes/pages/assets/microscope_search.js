@@ -5,20 +5,23 @@
 const EACH = 48;
 const rows = data.units.map(([place, channel, name, more = ""]) => ({ place, channel, name, text: `${name}, ${more}`.toLowerCase() }));
 
-/** How well a unit answers: its name itself, how its name begins, a word of it, or any part; 0 for not at all. */
+/** How well a unit answers: by its name, a word of it or of the others, the start of a word, any part; 0 for not at all. */
 function answers({ name, text: words, channel }, term) {
   if (/^\d+$/.test(term)) return channel === Number(term) ? 4 : 0;
   const at = words.indexOf(term);
   if (at < 0) return 0;
   if (name.toLowerCase() === term) return 4;
-  return at === 0 ? 3 : /[^\p{L}]/u.test(words[at - 1]) ? 2 : 1;
+  if (` ${words} `.split(/[^\p{L}\p{N}]+/u).join(" ").includes(` ${term} `)) return 3;
+  return at === 0 || /[^\p{L}]/u.test(words[at - 1]) ? 2 : 1;
 }
 
 function show(query) {
   const term = query.trim().toLowerCase();
   fragment.write(new URLSearchParams(term ? { q: query.trim() } : {}));
   const found = term ? rows.map((row) => ({ ...row, rank: answers(row, term) })).filter(({ rank }) => rank) : [];
-  $("count").textContent = term ? `${plural(found.length, "unit")} found` : "Type a word, such as dog, or the number of a unit.";
+  const names = rows.filter(({ name }) => name).length;
+  const help = `Type a word, such as ${example ? `“${example}”` : "the name of a class"}, or the number of a unit. ${grouped.format(names)} of ${plural(rows.length, "unit")} have names.`;
+  $("count").textContent = found.length ? `${plural(found.length, "unit")} found` : term ? `None is called so. ${help}` : help;
   const order = data.layers.map((_, place) => place).sort((a, b) => isClasses(b) - isClasses(a));  // classes first
   $("found").replaceChildren(...order.flatMap((place) => {
     const here = found.filter((row) => row.place === place).sort((a, b) => b.rank - a.rank || a.channel - b.channel);
@@ -30,7 +33,7 @@ function show(query) {
   }));
 }
 
-const query = $("query");
+const query = $("query"), example = rows.findLast(({ name }) => name)?.name;
 query.addEventListener("input", () => show(query.value));
 window.addEventListener("hashchange", () => start());
 function start() {

@@ -1,4 +1,4 @@
-"""The compiler: seconds to import, so nobody waits for it who compiles nothing; and off all the same."""
+"""The compiler: seconds to import, so nobody waits for it who does not compile; and off all the same."""
 
 import subprocess
 import sys

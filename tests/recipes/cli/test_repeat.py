@@ -92,6 +92,7 @@ def test_a_changed_picture_is_detected(here: Path, capsys: pytest.CaptureFixture
         ("inpaint --image photos --missing 0.4", "images/05.png"),
         ("grid --size 7 --image photos/00.png --layer 2 --icon 12", "images/2/position-001"),
         ("classes --class 1,3,4", None),
+        ("mix --term 0/1 --term 2/3=-0.5 --attempts 2", None),
         ("circuit --layer 2 --channels 3,5 --inputs 0 --outputs none --count 2", "images/2/0005"),
     ],
 )

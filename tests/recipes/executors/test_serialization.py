@@ -32,6 +32,7 @@ from recipes import (
     Inpaint,
     Invert,
     JudgeMaps,
+    Mix,
     Names,
     Patches,
     Polysemantic,
@@ -93,6 +94,7 @@ STAGE = {"layer": "features.stem", **SMALL}
 RECIPES: dict[str, Callable[[Path], Recipe]] = {
     "gallery": lambda _: Gallery(channels="0-4", size=24, attempts=2, prior="maco", **STAGE),
     "gallery with dataset examples": lambda photos: Gallery(channels="0-2", size=24, images=str(photos), **STAGE),
+    "mix": lambda _: Mix(term=["features.stem/1", "features.stem/2=-0.5"], interpolate=2, size=24, **SMALL),
     "classes": lambda _: ClassModel(class_="0-2", size=48, judge="builtin", **SMALL),
     "invert": lambda photos: Invert(image=str(photos / "1.png"), layer="features.stem", size=32, **SMALL),
     "explain": lambda photos: Explain(

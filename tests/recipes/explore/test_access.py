@@ -28,6 +28,14 @@ def test_the_link_sets_a_cookie_and_leaves_the_address(session: Session, strange
     assert stranger.get("/api/network").json()["stages"] == ["features.0", "features.1"]
 
 
+def test_a_link_that_another_site_opens_goes_on_by_itself(session: Session, stranger: TestClient) -> None:
+    """Browsers do not send a strict cookie along a redirect that began at another site."""
+    visit = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    answer = stranger.get(f"/?token={session.access.token}", headers=visit, follow_redirects=False)
+    assert (answer.status_code, 'content="0;url=/"' in answer.text) == (200, True)
+    assert "SameSite=strict" in answer.headers["set-cookie"]
+
+
 @pytest.mark.parametrize("path", PRIVATE)
 def test_without_the_cookie_there_is_nobody(stranger: TestClient, path: str) -> None:
     assert stranger.get(path).status_code == 401

@@ -95,6 +95,12 @@ def test_a_body_is_counted_while_it_arrives(client: TestClient, monkeypatch: pyt
         assert client.post("/api/photos", content=b"x", headers={"Content-Length": length}).status_code == 413
 
 
+def test_few_photographs_arrive_at_a_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.post("/api/photos", content=b"no picture").status_code == 400
+    monkeypatch.setattr(app.asyncio.Semaphore, "locked", lambda _self: True)
+    assert client.post("/api/photos", content=b"no picture").status_code == 429
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -88,6 +88,16 @@ def test_a_server_that_is_killed_goes_on_where_it_was(start: Start, tmp_path: Pa
     assert json.loads((out / "manifest.json").read_text())["settings"]["layer"] == ["all"]
 
 
+def test_the_page_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys, recipes.cli.entry, recipes.explore.session, recipes.explore.listening\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -256,11 +256,12 @@ def test_a_hostile_file_is_refused_in_one_line_of_text(visit: Callable[..., Open
 def test_a_reload_in_the_middle_of_a_run_shows_it_again(visit: Callable[..., OpenPage]) -> None:
     seen = visit("#/unit/features.stage2/9?steps=512")
     page = seen.page
-    expect(page.locator(".progress-line")).to_contain_text(re.compile(r"step \d+ of 512"))
+    progress = page.locator(".exhibit .progress-line")
+    expect(progress).to_contain_text(re.compile(r"step \d+ of 512"))
     page.reload()
-    expect(page.locator(".progress-line")).to_contain_text(re.compile(r"step \d+ of 512"))
+    expect(progress).to_contain_text(re.compile(r"step \d+ of 512"))
     page.get_by_role("button", name="Stop").first.click()
-    expect(page.locator(".exhibit .progress-line")).to_be_hidden()
+    expect(progress).to_be_hidden()
 
 
 def test_two_pages_at_once_are_both_served(visit: Callable[..., OpenPage]) -> None:

@@ -14,6 +14,7 @@ from inverter import load_model
 from inverter_errors import BadInput
 from recipes.explore.explore import Explore
 from recipes.explore.session import Session
+from recipes.gallery.gallery import Gallery
 from recipes.outputs.manifest import Manifest
 from tests.recipes.explore.conftest import Options
 
@@ -197,6 +198,35 @@ def test_what_all_pictures_have_together_is_measured_when_all_are_there(tmp_path
     units = Manifest.load(tmp_path / "out" / "manifest.json").units.values()
     assert len(units) == 16
     assert all("slope" in unit.metrics for unit in units if unit.status == "ok")
+
+
+def test_what_the_network_does_not_allow_leaves_the_rest_alone(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, units = Gallery.problem, Gallery.units
+
+    def picky(self: Gallery, context: Any, batch: Any) -> Any:
+        if batch[0].channel == 4:
+            raise BadInput("no such\npicture")
+        return problem(self, context, batch)
+
+    def narrow(self: Gallery, context: Any) -> Any:
+        if "head.2" in self.layers:
+            raise BadInput("no such layer")
+        return units(self, context)
+
+    monkeypatch.setattr(Gallery, "problem", picky)
+    monkeypatch.setattr(Gallery, "units", narrow)
+    with working(options()) as watched:
+        grid = watched.session.grid
+        grid.show(PAGE, "head.2", [0])
+        grid.show(PAGE, "features.0", [4, 0])
+        watched.until(lambda: ("features.0", 0) in grid.finished and ("head.2", 0) in grid.failed)
+        assert grid.failed["features.0", 5] == "failed: no such picture"
+        assert grid.failed["head.2", 3] == "failed: no such layer"
+        assert grid.waiting == 0
+        listed = watched.session.units("features.0")["units"]
+        assert [unit["status"] for unit in listed[:8:4]] == ["ok", "failed: no such picture"]
 
 
 def test_bad_demands_are_refused(session: Session) -> None:

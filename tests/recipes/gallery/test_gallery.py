@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inverter import Model, evaluate, load_model
 from objectives import channel, diversity
 from recipes import Gallery
-from recipes.gallery.gallery import FOURIER_STEPS, PATCHES
+from recipes.gallery.posed import FOURIER_STEPS, PATCHES
 from recipes.options.indices import parse_channels
 from recipes.outputs.file_names import safe_name
 from recipes.outputs.store import Store

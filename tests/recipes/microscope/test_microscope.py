@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from inverter import Model
 from inverter_errors import InverterError
@@ -63,6 +65,16 @@ def test_a_site_has_all_that_is_known_of_each_unit(insects: Model, many: str, tm
     assert [row[2] for row in page_data(out / "search.html")["units"][-5:]] == ["ant", "bee", "cat", "dog", "eel"]
     assert (out / "sprites/body/u0.webp").is_file() and (out / "sprites/body/p0.webp").is_file()
     assert "names of units" in page_data(out / "index.html")["leftOut"]
+
+
+def test_where_a_path_is_not_linear_its_inputs_are_attributions_to_photographs(many: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    deep = [part for _ in range(4) for part in (nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())]
+    net = nn.Sequential(*deep, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    model, options = Model(net, input_size=(16, 16)), {"steps": 1, "device": "cpu", "atlas": "none"}
+    Microscope(model=model, images=many, layers="0", out=str(tmp_path / "site"), **options).run(progress=None)
+    data = page_data(tmp_path / "site/layers/output.html")
+    assert data["method"] == "attribution" and any(unit.get("feeds") for unit in data["units"])
 
 
 def test_without_photographs_there_is_a_site_that_says_what_is_missing(insects: Model, tmp_path: Path) -> None:

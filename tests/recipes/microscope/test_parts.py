@@ -62,7 +62,8 @@ def test_a_part_that_cannot_be_made_is_left_out_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "needed"), [(BadInput("no such layer"), True), (OutOfMemory("no memory"), False), (KeyboardInterrupt(), False)]
+    ("error", "needed"),
+    [(BadInput("no such layer"), True), (OutOfMemory("no memory"), False), (KeyboardInterrupt(), False)],
 )
 def test_what_stops_the_run_passes_through_once_the_site_is_made(error: BaseException, needed: bool) -> None:
     made: list[str] = []

@@ -22,6 +22,8 @@ from recipes import (
     Grid,
     Inpaint,
     Invert,
+    Microscope,
+    Mix,
     Patches,
     Polysemantic,
 )
@@ -66,6 +68,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Circuit,
         Adversarial,
         Polysemantic,
+        Microscope,
+        Mix,
     ],
     ids=lambda recipe: recipe.name,
 )
@@ -76,6 +80,7 @@ def test_no_name_is_more_than_text(
     network = {"model": model, "layer": LAYER, "size": 16, "steps": 1}
     options: dict[str, dict[str, Any]] = {
         "gallery": network | {"channels": "0,1", "images": str(photos)},
+        "mix": {"model": model, "term": [f"{LAYER}/0=1", "output/plain=-1"], "size": 16, "steps": 1},
         "classes": {"model": model, "class_": "0-2", "judge": model, "size": 16, "steps": 1},
         "invert": network | {"image": str(photos), "prior": "pixels"},
         "inpaint": {"image": str(photos), "missing": 0.5, "steps": 1, "device": "cpu"},
@@ -95,6 +100,7 @@ def test_no_name_is_more_than_text(
             "others": 0,
             "images": str(photos),
         },
+        "microscope": {"model": model, "layers": LAYER, "size": 16, "steps": 1, "images": str(photos), "atlas": "none"},
         "circuit": {
             "model": model,
             "layer": "output",

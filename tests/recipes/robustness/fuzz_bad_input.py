@@ -55,6 +55,7 @@ MAP_OPTIONS = "--model nets.py:net --device cpu --size 8 --image good.png --out 
 MAPS = {"explain": MAP_OPTIONS, "judge-maps": f"{MAP_OPTIONS} --points 2 --depths 1 --squares 2"}
 COMMANDS = {
     "gallery": f"{SMALL} --size 8 --steps 1 --layer 0 --channels 0 --out OUT",
+    "mix": f"{SMALL} --size 8 --steps 1 --term 0/0=1 --term 1=-0.5 --out OUT",
     "classes": f"{SMALL} --size 8 --steps 1 --class 0 --out OUT",
     "invert": f"{SMALL} --size 8 --steps 1 --layer 0 --prior pixels --image good.png --out OUT",
     "inpaint": "--image large.png --missing 0.5 --steps 1 --device cpu --out OUT",
@@ -72,6 +73,7 @@ COMMANDS = {
     "circuit": f"{SMALL} --size 8 --steps 1 --layer 4 --channels 0 --inputs 0 --out OUT",
     "adversarial": "--model nets.py:net --device cpu --size 8 --steps 2 --image good.png --target any --out OUT",
     "polysemantic": f"{SMALL} --size 8 --steps 1 --layer 1 --channels 0 --inputs 0 --images many --out OUT",
+    "microscope": f"{SMALL} --size 8 --steps 1 --layers 0 --channels 0 --classes none --out OUT",
     "concepts": f"{SMALL} --size 8 --steps 1 --layer 0 --positive many --negative many --runs 2 --out OUT",
     "craft": f"{SMALL} --size 8 --steps 1 --layer 1 --images many --count 2 --designs 2 --crop 4 --out OUT",
     "learn-directions": "--model nets.py:net --device cpu --size 8 --layer 0 --images many "
@@ -92,7 +94,8 @@ FLAGS = """
     unit source fresh negative deterministic damaged target method box boxes against perceive margin points depths
     squares directions latents inputs outputs norm above among warp matches neighbourhood k gate held-out seeds
     positive separator pooling runs significance crop designs patches others units columns column width like like-weight
-    natural natural-weight
+    natural natural-weight term interpolate
+    layers classes atlas vocabulary text-model
 """.split()  # noqa: SIM905 - a list of words
 NOTES = re.compile(r"[\w-]+: \d+/\d+ |inverter: (?!.*\(see inverter --help\)$)")
 """Lines on standard error that are no errors: progress and warnings."""

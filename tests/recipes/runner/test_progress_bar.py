@@ -93,3 +93,15 @@ def test_the_time_left_falls_whatever_the_first_step_takes_and_where_later_units
     falls = [after <= before + 0.01 for before, after in pairwise(shown[100:])]
     assert sum(falls) > 0.99 * len(falls)
     assert shown[200] == pytest.approx(0.1 * (work * 100 - 200), rel=0.3)
+
+
+def test_a_run_of_parts_names_them_and_the_time_left_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(recipes.runner.progress_bar.time, "monotonic", lambda: now)
+    rate, said = recipes.runner.progress_bar._Rate("unit"), list[str]()
+    for part, first in (("part 1 of 2, patches", 0.0), ("part 2 of 2, pictures", 0.5)):
+        for done in range(5):
+            now += 5.0
+            said.append(rate.text(RunProgress(done, 8, 0, share=first + done / 16, part=part)))
+    assert said[4].startswith("part 1 of 2, patches: 4/8 units, 5.0 s a unit") and said[4].endswith("1 min 00 s left")
+    assert said[9].startswith("part 2 of 2, pictures: 4/8 units, 5.0 s a unit")

@@ -64,6 +64,9 @@ def test_a_notebook_shows_the_table_and_films_and_a_map_in_place_of_its_pictures
     shown = replace(report, manifest=manifest, files={"video": film})._repr_html_()
     assert "<th>insertion</th>" in shown and "<td>0.512</td>" in shown
     assert 'src="data:image/gif;base64,' in shown and shown.count("data:image/png;base64,") == 3
+    first = replace(report.records[0], extra_files={"video": "film.gif"})
+    filmed = replace(report, manifest=replace(report.manifest, units={first.file: first}))._repr_html_()
+    assert re.search(r'<figure[^>]*><img src="data:image/png;[^>]*><img src="data:image/gif;[^>]*><figcaption>', filmed)
     shown = replace(report, files={"atlas": drawn})._repr_html_()
     assert shown.count("data:image/png;base64,") == 1
 

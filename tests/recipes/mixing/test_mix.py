@@ -1,4 +1,4 @@
-"""Mixtures: terms as they are written, what a picture is made of, and on a trained network, that it shows both units."""
+"""Mixtures: terms as they are written, what a picture is made of, and that one of a trained network shows both."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import nn
 
 from inverter import InverterError, Model, load_model
 from recipes import Mix
-from recipes.gallery.terms import LARGEST, Term, reached
+from recipes.mixing.terms import LARGEST, Term, reached
 from recipes.runner.report import Report
 
 BODY = "body/1", "body/3"

@@ -64,7 +64,7 @@ class Term:
         if slash and which.strip() and layer.partition(":")[0] == OUTPUT_LAYER:
             return cls(layer, which.strip(), number)
         found = _CHANNEL.fullmatch(unit)
-        return cls(*found.groups(), number) if found else cls(unit, "", number)
+        return cls(found[1], found[2], number) if found else cls(unit, "", number)
 
     def __str__(self) -> str:
         return f"{self.unit}={repr(self.weight).removesuffix('.0')}"

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inverter_errors import BadInput
-from recipes.gallery.gallery import REPULSION, diversity_layer, posed
-from recipes.gallery.terms import FORM, Term, reached
+from recipes.gallery.posed import REPULSION, diversity_layer, posed
+from recipes.mixing.terms import FORM, Term, reached
 from recipes.options.fields import MOST, check_integer, option, texts
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.base import UnitPlan
@@ -31,7 +31,7 @@ class Mix(NaturalRecipe):
     """A picture that maximises a weighted sum of units and layers (Olah et al. 2017, "Interaction between neurons").
 
     x* = argmax E_t[sum_k w_k f_k(t(x)) / r_k], f_k a channel's mean, a logit, or the mean square of a layer, and r_k
-    what a small, quick picture for f_k alone reaches (`recipes.gallery.terms.reached`). So weights compare whatever the
+    what a small, quick picture for f_k alone reaches (`recipes.mixing.terms.reached`). So weights compare whatever the
     layers, and a term at 1 is fully there. All mixtures of one seed start from the same noise and see the same
     transforms: what differs between their pictures is the mixture.
 
@@ -123,22 +123,22 @@ class Mix(NaturalRecipe):
     def units(self, context: RunContext) -> list[Unit]:
         mixtures, model = self._mixtures(context), context.model
         PriorChoice.parse(self.prior).check(self.picture_size(model), model)
-        layers, units = ",".join(dict.fromkeys(term.layer for term in self.terms)), []
+        layers, units = ",".join(dict.fromkeys(term.layer for term in self.terms)), list[Unit]()
         for number, terms in enumerate(mixtures):
             mixture = f"mix-{number:04d}" if len(mixtures) > 1 else "mix"
-            for attempt in range(self.attempts):
-                units.append(
-                    Unit(
-                        layer=layers,
-                        channel=None,
-                        objective=OBJECTIVE,
-                        file=f"images/{mixture}{f'-{attempt}' if attempt else ''}.png",
-                        attempt=attempt,
-                        name=" ".join(f"{term.weight:+.3g} {term.name(model) or term.unit}" for term in terms),
-                        batch=mixture,
-                        group=mixture if self.attempts > 1 else "",
-                    )
+            units += [
+                Unit(
+                    layer=layers,
+                    channel=None,
+                    objective=OBJECTIVE,
+                    file=f"images/{mixture}{f'-{attempt}' if attempt else ''}.png",
+                    attempt=attempt,
+                    name=" ".join(f"{term.weight:+.3g} {term.name(model) or term.unit}" for term in terms),
+                    batch=mixture,
+                    group=mixture if self.attempts > 1 else "",
                 )
+                for attempt in range(self.attempts)
+            ]
         return units
 
     def problem(self, context: RunContext, units: Sequence[Unit]) -> Problem:
@@ -186,6 +186,6 @@ class Mix(NaturalRecipe):
         ]
 
     def page(self, manifest: Mapping[str, Any]) -> str:
-        from recipes.gallery.mix_page import render_mix
+        from recipes.mixing.page import render_mix
 
         return render_mix(manifest)
