@@ -18,7 +18,7 @@ from recipes.options.directions import layer_of
 from recipes.options.fields import LARGEST, check_integer, option
 from recipes.options.priors import HELP, PriorChoice, PriorLike
 from recipes.runner.context import RunContext, once
-from recipes.runner.natural_fields import NaturalRecipe
+from recipes.runner.natural_fields import ICON_WEIGHT, NaturalRecipe
 from recipes.runner.units import Problem, Unit
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ class Atlas(EvidenceFields, NaturalRecipe):
 
     @property
     def usual_natural_weight(self) -> float:
-        from recipes.atlas.icon_objective import NATURAL_WEIGHT
-
-        return NATURAL_WEIGHT
+        return ICON_WEIGHT
 
     @property
     def shown_size(self) -> None:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 SURROUND_WEIGHT = 3.0
 """Weight of the mean over the map, relative to the icon's centre, where the centre's receptive field is all of it."""
-NATURAL_WEIGHT = 0.1
-"""Default weight of natural statistics, relative to the score."""
 ICON_PRIOR = {"decay": 1.4, "contrast": 1.2, "natural_mean": True, "cast": 0.3}
 """Options of the Fourier prior for icons: smooth, not saturated, in the colours of photographs, without a blue cast."""
 

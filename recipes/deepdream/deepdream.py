@@ -30,6 +30,8 @@ OTHER_SUFFIXES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".m
 """Suffixes of `out` that are refused: the picture that is written is a .png."""
 ZOOM = 1.05
 """Magnification from one frame of a zoom dream to the next."""
+NATURAL_WEIGHT = 1.0
+"""Default weight of natural statistics, relative to the score: the weights of units do not change a dream visibly."""
 LATER_STEPS = 0.3
 """Fraction of the steps for each further frame of a zoom dream: it starts from a dream, and needs fewer."""
 
@@ -52,6 +54,10 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
     """
 
     name: ClassVar[str] = "dream"
+
+    @property
+    def usual_natural_weight(self) -> float:
+        return NATURAL_WEIGHT
 
     image: str = option(MISSING, "photo to start from, of any size and mode")
     layer: str | Sequence[str] = option(

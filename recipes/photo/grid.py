@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes.options.fields import MOST, check_integer, option
 from recipes.outputs.file_names import safe_name
 from recipes.photo.icons import Icon, PhotoIcons, listed
+from recipes.runner.natural_fields import ICON_WEIGHT
 from recipes.runner.units import Unit
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ class Grid(PhotoIcons):
 
     groups: int | None = option(None, "number of neuron groups (NMF factors) to add for each layer; needs scikit-learn")
     out: str = option("grid", "output folder")
+
+    @property
+    def usual_natural_weight(self) -> float:
+        return ICON_WEIGHT
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from objectives import FeatureStatistics, Objective
 
-UNIT_WEIGHT, CLASS_WEIGHT = 0.03, 0.7
+UNIT_WEIGHT, CLASS_WEIGHT, ICON_WEIGHT = 0.03, 0.7, 0.1
 """Default weights, relative to the score: an activation can grow without bound, so that the weight that suits logits
 would leave a unit hardly visible. docs/natural.md has what was tried."""
 RUNNING = 3.0
@@ -43,8 +43,8 @@ class NaturalFields:
     )
     natural_weight: float | None = option(
         None,
-        "weight of the natural statistics relative to the objective's score (default: .7 for classes, .1 for atlases, "
-        "else .03; three times that with bn)",
+        "weight of the natural statistics relative to the objective's score (default: .7 for classes, .1 for atlases "
+        "and grids, 1 for dreams, else .03; three times that with bn)",
         group=OPTIMISATION,
     )
     natural_sha256: str | None = option(None, "", hidden=True)
