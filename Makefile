@@ -6,11 +6,7 @@ DEMO_OUT ?= gallery
 TEST_PROCESSES ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 EXPLORE_OUT ?= explore
 
-<<<<<<< HEAD
-.PHONY: demo explore test quick lint typecheck bench bench-gpu clean
-=======
-.PHONY: demo test quick lint typecheck docs bench bench-gpu clean
->>>>>>> h2
+.PHONY: demo explore test quick lint typecheck docs bench bench-gpu clean
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
