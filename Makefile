@@ -2,13 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= gallery
+# Each process computes on one core; the tests of a file share what they load.
+TEST_PROCESSES ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 EXPLORE_OUT ?= explore
 
-<<<<<<< HEAD
-.PHONY: demo explore test quick lint typecheck bench bench-gpu clean
-=======
-.PHONY: demo test quick lint typecheck docs bench bench-gpu clean
->>>>>>> h2
+.PHONY: demo explore test quick lint typecheck docs bench bench-gpu clean
 
 demo: .venv/installed
 	$(BIN)/inverter gallery --model builtin --layer all --channels 0-3 --out $(DEMO_OUT)
@@ -18,7 +16,7 @@ explore: .venv/installed-explore
 	$(BIN)/inverter explore --model builtin --out $(EXPLORE_OUT)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest $(TEST_PROCESSES) $(PYTEST_OPTIONS)
 
 # About a minute on two cores: without trained networks, training, browser, worker processes and doctests.
 quick: .venv/installed-dev

@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
 
 from recipes import CATALOGUE
 from recipes.cli.commands import COMMANDS
 from tools.docs.built import faults
 from tools.docs.commands import FOLDER, command_pages, command_parsers, option_anchors
 from tools.docs.python_names import PACKAGES, public_names, python_pages
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_public_name_has_an_entry() -> None:
@@ -57,3 +68,21 @@ def test_the_checks_find_what_is_missing_dead_or_elsewhere(tmp_path: Path) -> No
     ]
     assert "reference/python/inverter.html: no anchor inverter.optimize" in found
     assert "reference/commands/gallery.html: no anchor --layer" in found
+
+
+@pytest.mark.filterwarnings("default")  # of what mkdocs imports
+def test_a_page_from_disk_finds_an_option_and_needs_no_server(tmp_path: Path, browser: Browser) -> None:
+    shutil.copytree(ROOT / "docs" / "assets", tmp_path / "docs" / "assets")
+    (tmp_path / "docs" / "index.md").write_text("# Start\n\n## `--natural-weight FLOAT`\n\nHow much it counts.\n")
+    places = {"docs_dir": str(tmp_path / "docs"), "site_dir": str(tmp_path / "site")}
+    build(load_config(str(ROOT / "mkdocs.yml"), hooks=[], nav=None, plugins=["search", "offline"], **places))
+    page = browser.new_page()
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
+    page.goto((tmp_path / "site" / "index.html").as_uri())
+    page.click(".md-search__input")
+    page.keyboard.type("--natural-weight")
+    page.wait_for_selector(".md-search-result__link")
+    assert "natural-weight" in page.locator(".md-search-result__link").last.get_attribute("href")
+    assert not [address for address in addresses if not address.startswith(("file:", "data:", "about:"))]
+    page.close()

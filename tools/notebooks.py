@@ -195,7 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if executed.fault:
                 failed.append(executed.name)
                 sys.stdout.write(f"{executed.fault.strip()}\n")
-    write_index({path.stem: nbformat.read(path, as_version=4) for path in paths}, given.folder)
+    there = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if (given.folder / f"{path.stem}.md").is_file()]
+    write_index({path.stem: nbformat.read(path, as_version=4) for path in there}, given.folder)
     if failed:
         sys.stdout.write(f"failed: {', '.join(failed)}\n")
     return 1 if failed else 0

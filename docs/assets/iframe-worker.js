@@ -1,4 +1,6 @@
-/* A page that is opened from disk may not start a worker, so the search runs in a hidden frame instead. */
+/* A page that is opened from disk may not start a worker, so the search runs in a hidden frame instead. In a query a dash
+   is a space, as in the index: `--layer` finds the option. */
+const plain = (message) => (message.type === 2 ? { ...message, data: message.data.replaceAll("-", " ") } : message);
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {
@@ -21,8 +23,13 @@ if (location.protocol === "file:") {
       else document.addEventListener("DOMContentLoaded", () => document.body.append(frame));
     }
     postMessage(data) {
-      this.ready.then((frame) => frame.contentWindow.dispatchEvent(new MessageEvent("message", { data })));
+      this.ready.then((frame) => frame.contentWindow.dispatchEvent(new MessageEvent("message", { data: plain(data) })));
     }
     terminate() {}
+  };
+} else {
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...more) {
+    post.call(this, plain(message), ...more);
   };
 }

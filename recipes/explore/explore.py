@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +21,7 @@ from recipes.runner.network_fields import NetworkFields
 
 if TYPE_CHECKING:
     from inverter.settings import Precision
+    from recipes.explore.session import Session
 
 _SHARED = (
     *(field.name for field in fields(NetworkFields)),
@@ -115,9 +119,28 @@ def serve(options: Explore, announce: Callable[[str], None]) -> None:
     with held(Path(options.out)):
         session = Session(options)
         try:
-            with Listening(session) as listening:
+            with _remembered(session), Listening(session) as listening:
                 announce(listening.link)
                 session.load()
+                if session.ended:
+                    raise KeyboardInterrupt
                 session.work()
         finally:
             session.close()
+
+
+@contextmanager
+def _remembered(session: Session) -> Iterator[None]:
+    """A context in which an interruption that a library swallows while it is imported ends the session all the same."""
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        session.ended = True
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

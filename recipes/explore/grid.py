@@ -237,7 +237,7 @@ class Grid:
         self._pending.append((self._run.store, [unit.file for unit in part.batch]))
 
     def _give_up(self, units: Sequence[Address], error: InverterError) -> None:
-        """What one layer or batch does not allow, its pages are told; everything else goes on."""
+        """Reports what one layer or batch does not allow; everything else goes on."""
         reason = f"failed: {' '.join(str(error).split())}"
         with self._changed:
             for unit in units:

@@ -103,9 +103,8 @@ class Microscope(Machines, NetworkFields, Recipe):
         if self.vocabulary is not None:
             read_words(self.vocabulary, "vocabulary")
         for key in ("layers", "atlas"):
-            if not texts(getattr(self, key)) or not all(
-                isinstance(each, str) and each for each in texts(getattr(self, key))
-            ):
+            addresses = texts(getattr(self, key))
+            if not addresses or not all(isinstance(each, str) and each for each in addresses):
                 raise BadInput(f"{key}: got {getattr(self, key)!r}; expected addresses (inverter layers lists them)")
         _ = self.gallery(texts(self.layers)[0])
 
@@ -159,13 +158,13 @@ class Microscope(Machines, NetworkFields, Recipe):
         """
         from recipes.microscope.network_facts import in_order
 
-        found: dict[str, list[int]] = {}
+        found: dict[str, dict[int, None]] = {}
         for layer in texts(self.layers):
             gallery = self.gallery(layer)
             for unit in gallery.units(RunContext(gallery, model)):
                 if unit.channel is not None:
-                    found.setdefault(unit.layer, []).append(unit.channel)
-        return {layer: found[layer] for layer in in_order(model, list(found), self.picture_size(model))}
+                    found.setdefault(unit.layer, {})[unit.channel] = None
+        return {layer: list(found[layer]) for layer in in_order(model, list(found), self.picture_size(model))}
 
     def chosen_classes(self, model: Model) -> list[int] | str:
         """Indices of the classes with a picture, or why there are none.
@@ -209,8 +208,8 @@ class Microscope(Machines, NetworkFields, Recipe):
         manifest = Manifest(
             self.name, self.settings(), dict(describe(model)), composition.planned, growing=self.growing
         )
-        if not self.fresh and (earlier := same_run(out, manifest)) is not None:
-            manifest.created = earlier.created
+        earlier = None if self.fresh else same_run(out, manifest)
+        manifest.created = manifest.created if earlier is None else earlier.created
         composition.write_facts()
         outcome = Outcome(left_out=dict(composition.left_out))
 
@@ -221,7 +220,7 @@ class Microscope(Machines, NetworkFields, Recipe):
         return Report(
             out,
             manifest,
-            outcome.made,
+            len(manifest.units) - (0 if earlier is None else len(earlier.units)),
             time.perf_counter() - started,
             page=out / "index.html",
             skipped=outcome.skipped,

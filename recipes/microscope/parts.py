@@ -37,12 +37,10 @@ class Outcome:
     """What the parts came to.
 
     Attributes:
-        made: pictures and units that this run made.
         skipped: input pictures that could not be read -> why.
         left_out: title of a part -> why it could not be made.
     """
 
-    made: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -56,13 +54,14 @@ def run_parts(
         parts: of the run.
         progress: called with the progress of all parts together.
         outcome: is filled in as the parts are finished.
-        after: called after each part, and when one is interrupted.
+        after: called after each part that made something, when one is interrupted, and at the end.
 
     Raises:
         InverterError: of a part that is needed, or of a machine that fails.
     """
     counted = _Counted(progress, parts)
     for part in parts:
+        report = None
         try:
             report = part.make(None if progress is None else counted.of(part))
         except (OutOfMemory, RunFailed):
@@ -71,12 +70,11 @@ def run_parts(
             if part.needed:
                 raise
             outcome.left_out[part.title] = " ".join(str(error).split())
-            report = None
         finally:
-            after()
+            if report is None or report.made or part is parts[-1]:
+                after()
         counted.finish(part)
         if report is not None:
-            outcome.made += report.made
             outcome.skipped |= report.skipped
 
 

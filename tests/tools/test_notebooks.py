@@ -99,3 +99,5 @@ def test_a_notebook_that_fails_or_warns_ends_the_program_with_1(
     assert "ZeroDivisionError: division by zero" in out and "mind the gap" in out
     assert "failed: fails, warns\n" in out
     assert (tmp_path / "site/runs.md").is_file()
+    assert main([str(tmp_path / "site"), "--only", "runs"]) == 0
+    assert (tmp_path / "site/index.md").read_text(encoding="utf-8").count("**[A title](") == 3

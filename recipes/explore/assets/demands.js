@@ -6,6 +6,8 @@ import { debounced } from "./dom.js";
 const PAUSE = 100; // milliseconds without a change before a report
 const MOST = 300; // units of a report; more than a screen holds
 
+let posted = Promise.resolve(); // reports go one after the other: a late one of a closed view must not undo that of the next
+
 export class Demands {
   #observer = new IntersectionObserver((entries) => this.#onSeen(entries), { rootMargin: "120px 0px" });
   #units = new Map(); // element -> {layer, channel}
@@ -46,7 +48,7 @@ export class Demands {
   }
 
   #post(layer, channels) {
-    api.visible(layer, channels).catch(() => {}); // a lost connection is shown once, by its banner, and repeats the report
+    posted = posted.then(() => api.visible(layer, channels)).catch(() => {}); // a lost connection has its banner, and repeats the report
   }
 
   close() {

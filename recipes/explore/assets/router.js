@@ -21,15 +21,17 @@ export function linkTo(parts, options = {}) {
   return `#/${path}${query.size ? `?${query}` : ""}`;
 }
 
+let shown = null; // the address of the view that is shown, with its state
+
 /** Keep the view's state in the address without a new entry in the history. */
 export function replaceAddress(parts, options) {
   const link = linkTo(parts, options);
   if (link !== location.hash) history.replaceState(history.state, "", link);
+  shown = link;
 }
 
 export class Router {
   #view = null;
-  #hash = "";
   #scrolled = new Map();
 
   /**
@@ -40,7 +42,7 @@ export class Router {
     this.open = open;
     this.main = main;
     history.scrollRestoration = "manual";
-    addEventListener("hashchange", () => this.show(true));
+    addEventListener("hashchange", () => { if (location.hash !== shown) this.show(true); });
   }
 
   get view() {
@@ -49,9 +51,9 @@ export class Router {
 
   /** Show the view of the address; `moved` moves the keyboard focus to its heading. */
   async show(moved) {
-    if (this.#view) this.#scrolled.set(this.#hash, scrollY);
+    if (this.#view) this.#scrolled.set(shown, scrollY);
     this.#view?.close?.();
-    this.#hash = location.hash;
+    shown = location.hash;
     const { parts, options } = parseAddress(location.hash);
     const view = this.open(parts, options);
     this.#view = view;
@@ -60,7 +62,7 @@ export class Router {
     scrollTo(0, 0);
     if (moved) this.#focus(view);
     await view.ready;
-    if (this.#view === view && this.#scrolled.has(this.#hash)) scrollTo(0, this.#scrolled.get(this.#hash));
+    if (this.#view === view && this.#scrolled.has(shown)) scrollTo(0, this.#scrolled.get(shown));
   }
 
   #focus(view) {

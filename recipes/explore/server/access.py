@@ -150,7 +150,7 @@ class Access:
 
 
 def _is_visit(headers: Headers) -> bool:
-    """A link that was followed from elsewhere opens the page, which does nothing by itself."""
+    """A link that was followed from elsewhere opens the page, which changes no state by itself."""
     return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
 
 

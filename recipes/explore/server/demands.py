@@ -21,12 +21,12 @@ class Demand:
 
     Attributes:
         units: in the order in which it wishes for them.
-        asked: when it last said so.
+        since: when it last said so.
         served: when something was last made for it.
     """
 
     units: dict[Address, None] = field(default_factory=dict)
-    asked: float = 0.0
+    since: float = 0.0
     served: float = 0.0
 
 
@@ -57,7 +57,7 @@ class Demands:
             others = (unit for unit in demand.units if unit[0] != layer)
             units = ((layer, channel) for channel in channels)
             demand.units = dict.fromkeys(islice(chain(units, others), MOST_OF_A_PAGE))
-            demand.asked = time.monotonic()
+            demand.since = time.monotonic()
             self.changed.notify_all()
 
     def drop(self, page: str) -> None:
@@ -67,11 +67,11 @@ class Demands:
             self.changed.notify_all()
 
     def turns(self) -> Iterator[tuple[Demand, Address]]:
-        """All units that pages show: those of the page that has waited longest first, or else that asked last.
+        """All units that pages show: of the page that has waited longest first, or else of the one that came last.
 
         Of a page that shows several layers, the first unit of each comes before the second of any.
         """
-        for demand in sorted(self._of.values(), key=lambda each: (each.served, -each.asked)):
+        for demand in sorted(self._of.values(), key=lambda each: (each.served, -each.since)):
             layers = dict[str, list[Address]]()
             for unit in demand.units:
                 layers.setdefault(unit[0], []).append(unit)

@@ -1,4 +1,4 @@
-"""The files that pages may fetch: a table that the server fills itself, by keys that say nothing of a path."""
+"""The files that pages may fetch: a table that the server fills itself, by keys that do not show a path."""
 
 from __future__ import annotations
 

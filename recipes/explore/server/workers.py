@@ -1,4 +1,4 @@
-"""Two workers that take turns: the grid in the background, and what a reader has just asked for in the foreground."""
+"""Two workers that take turns: the grid in the background, and what a reader is waiting for in the foreground."""
 
 from __future__ import annotations
 

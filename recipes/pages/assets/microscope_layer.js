@@ -237,7 +237,8 @@ $("unit").addEventListener("touchend", ({ changedTouches: [end] }) => {
 const around = [HERE - 1, HERE + 1].map((place) => (layerAt(place) ? element("a", { href: pageOf(place) }, place < HERE ? `↑ ${nameOfLayer(place)}` : `↓ ${nameOfLayer(place)}`) : ""));
 $("trail").replaceWith(around[0], element("a", { class: "here", href: "#", "aria-current": "page" }, nameOfLayer(HERE)), around[1]);
 if (layerAt(HERE).atlas) {
-  $("atlas").hidden = false;
+  $("atlas").hidden = $("to-atlas").hidden = false;
+  $("to-atlas").addEventListener("click", () => $("atlas").scrollIntoView());
   $("atlas").append(element("img", { src: sheetOf(HERE, "atlas"), alt: `Activation atlas of ${nameOfLayer(HERE)}`, loading: "lazy", decoding: "async" }),
     element("p", {}, element("a", { href: `../runs/atlas/${encodeURIComponent(layerAt(HERE).stem)}/index.html`, title: "In the folder runs, if the site was put up with it" }, "Open the map, to pan and zoom")));
 }

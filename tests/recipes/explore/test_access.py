@@ -93,7 +93,7 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
 
 
 def test_every_response_forbids_what_the_page_does_not_need(client: TestClient) -> None:
-    for path in ("/", "/api/network", "/nowhere", "/assets/nothing.js", "/?token=wrong"):
+    for path in ("/", "/api/network", "/nowhere", "/assets/missing.js", "/?token=wrong"):
         headers = client.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]

@@ -1,5 +1,6 @@
 """The command: its link, its end, its errors in one line; and a server that is killed and started again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from PIL import Image
 from inverter_errors import MissingLibrary
 from recipes.cli import exploring
 from recipes.explore.explore import Explore, serve
+from recipes.explore.session import Session
 from recipes.outputs.journal import noted
 from recipes.outputs.manifest import Manifest
 from tests.recipes.explore.conftest import Page
@@ -117,6 +119,21 @@ def test_bad_input_is_one_line(command: object, arguments: list[str], text: str)
     code, _, errors = command("explore", "--out", "out", "--no-open", *arguments)  # type: ignore[operator]
     assert (code, errors.strip().splitlines()[-1].count(text)) == (2, 1), errors
     assert not Path("out").exists()
+
+
+def test_an_interruption_that_a_library_swallows_ends_the_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def load(self: Session) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Session, "load", load)
+    monkeypatch.setattr(Session, "work", lambda _self: pytest.fail("it went on"))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        serve(Explore(model="builtin", out=str(tmp_path / "out")), lambda _link: None)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -116,12 +116,12 @@ def test_a_page_may_come_while_the_network_is_loading(options: Options, monkeypa
         worker = threading.Thread(target=session.load)
         worker.start()
         page = Page(server.link, "pageaaaa")
-        asked = threading.Thread(target=lambda: answers.append(page.client.get("/api/network").json()["spec"]))
-        asked.start()
-        asked.join(0.2)
+        request = threading.Thread(target=lambda: answers.append(page.client.get("/api/network").json()["spec"]))
+        request.start()
+        request.join(0.2)
         assert answers == []
         gate.set()
-        asked.join(20)
+        request.join(20)
         assert answers == ["module"]
         worker.join()
         page.close()

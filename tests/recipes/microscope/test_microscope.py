@@ -72,9 +72,13 @@ def test_where_a_path_is_not_linear_its_inputs_are_attributions_to_photographs(m
     deep = [part for _ in range(4) for part in (nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())]
     net = nn.Sequential(*deep, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     model, options = Model(net, input_size=(16, 16)), {"steps": 1, "device": "cpu", "atlas": "none"}
-    Microscope(model=model, images=many, layers="0", out=str(tmp_path / "site"), **options).run(progress=None)
+    Microscope(model=model, images=many, layers=["0", "0"], out=str(tmp_path / "site"), **options).run(progress=None)
     data = page_data(tmp_path / "site/layers/output.html")
-    assert data["method"] == "attribution" and any(unit.get("feeds") for unit in data["units"])
+    assert (
+        data["layers"][0]["count"] == 3
+        and data["method"] == "attribution"
+        and any(unit.get("feeds") for unit in data["units"])
+    )
 
 
 def test_without_photographs_there_is_a_site_that_says_what_is_missing(insects: Model, tmp_path: Path) -> None:

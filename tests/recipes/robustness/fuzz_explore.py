@@ -1,10 +1,10 @@
-"""A live server under a fuzzer: it stays alive, its folder whole, and no other file is read or written.
+"""A live server under a fuzzer: it stays alive, its folder intact, and no other file is read or written.
 
     python tests/recipes/robustness/fuzz_explore.py --requests 1000
 
 Paths, tokens, headers, JSON bodies, uploads and connections that break off, half of them with the right cookie. The
 server runs in this process with a tiny network, so that an audit hook sees each file that it opens. Exits with 1 at the
-first answer of 500, a secret that comes out, a file that is opened outside, or a folder that is not whole.
+first answer of 500, a secret that comes out, a file that is opened outside, or a damaged folder.
 """
 
 from __future__ import annotations
