@@ -154,6 +154,19 @@ def test_a_page_that_closes_stops_a_run_for_itself_alone(client: TestClient, ses
     assert done(client, run)["state"] == "stopped"
 
 
+def test_a_page_that_leaves_a_run_leaves_it_to_the_others(client: TestClient) -> None:
+    start(client, "mix", terms=[f"{STAGE}/3=1"], steps=512, size=256)  # keeps the foreground busy
+    mixture = {"recipe": "mix", "settings": {"terms": [f"{STAGE}/4=1"], "steps": 2}, "slot": "other"}
+    for page in (PAGE, "page-0002"):
+        run = client.post(f"/api/pages/{page}/runs", json=mixture).json()["run"]
+    assert client.delete(f"/api/runs/{run}?page={PAGE}").status_code == 204
+    start(client, "mix", terms=[f"{STAGE}/5=1"], steps=2)
+    deadline = time.monotonic() + 30
+    while client.get(f"/api/runs/{run}").json()["state"] != "finished":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_what_fails_in_a_run_is_told_in_one_line(client: TestClient) -> None:
     run = start(client, "gallery", layer=STAGE, channels="99").json()["run"]
     failed = done(client, run)
