@@ -16,6 +16,7 @@ from recipes.microscope.layer_data import LEAST, MOST, driven, layer_data, patch
 from recipes.microscope.network_facts import FILTERS
 from recipes.microscope.page import render_index, render_layer, render_search
 from recipes.microscope.sheets import Form, Tile, tile_side, write_sheets
+from recipes.options.names import OUTPUT_LAYER
 from recipes.outputs.atomic import write_bytes, write_text
 from recipes.outputs.manifest import Manifest
 
@@ -81,6 +82,7 @@ def _shared(layer: SiteLayer) -> dict[str, Any]:
         "stem": layer.stem,
         "count": len(channels),
         "channels": None if plain else channels,
+        "names": [unit.name for unit in layer.units] if layer.address == OUTPUT_LAYER else None,
         "facts": dict(layer.facts),
         "atlas": layer.atlas is not None,
         "made": sum(unit.picture is not None for unit in layer.units),

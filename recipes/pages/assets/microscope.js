@@ -34,9 +34,11 @@ function sprite(place, index) {
   return made ? tile(place, "u", index, count, ACROSS, DOWN, size) : element("span", { class: "gone" }, "not made yet");
 }
 
-/** A link to a unit with its picture: lines are the captions below it, the first of them its number or name. */
+/** A link to a unit with its picture: lines are the captions below it, the first of them its number or name; that of a
+ *  class is its name. */
 function unitLink(place, channel, ...lines) {
-  const index = indexOf(place, channel), [first, ...others] = lines;
+  const index = indexOf(place, channel), [given, ...others] = lines, first = layerAt(place).names?.[index] ?? given;
+  lines[0] = first;
   const label = `${nameOfLayer(place)}, ${nounOf(place)} ${[channel, ...lines.filter((line) => line !== String(channel))].join(", ")}`;
   return element(index < 0 ? "span" : "a", { class: "mini", href: index < 0 ? null : linkTo(place, channel), title: label, "aria-label": index < 0 ? null : label },
     index < 0 ? element("span", { class: "gone" }, "not in this site") : sprite(place, index),

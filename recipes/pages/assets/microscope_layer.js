@@ -153,7 +153,7 @@ function connections(unit) {
 }
 
 function alike({ within = [], across = [] }) {
-  const links = (list, far) => list.map(([place, channel, r]) => unitLink(place, channel, String(channel), far ? `${nameOfLayer(place).split(".").pop()} · r ${r.toFixed(2)}` : `r ${r.toFixed(2)}`));
+  const links = (list, far) => list.map(([place, channel, r]) => unitLink(place, channel, String(channel), ...(far ? [nameOfLayer(place).split(".").pop()] : []), `r ${r.toFixed(2)}`));
   const how = `their mean activations correlate over ${grouped.format(data.pictures)} photographs`;
   return [within.length ? section("Units alike in this layer", how, row(...links(within, false))) : null,
     across.length ? section("Units alike in the layers next to it", how, row(...links(across, true))) : null].filter(Boolean);
