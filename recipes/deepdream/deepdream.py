@@ -127,11 +127,12 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
         return [self.path, *([Path(self.video)] if self.video is not None else [])]
 
     def _check_files(self) -> None:
+        from recipes.outputs.earlier_run import written_by
         from recipes.outputs.rendering.video import check_video
 
         if self.video is not None:
             check_video(Path(self.video))
-        if self.manifest_path.exists() and not _is_ours(self.manifest_path):
+        if self.manifest_path.exists() and not written_by(DeepDream.name, self.manifest_path):
             raise BadInput(f"{self.manifest_path} is there and not of a dream: choose another file or folder")
         for given in filter(None, (self.image, self.guide)):
             if "\0" in given:
@@ -293,13 +294,3 @@ class DeepDream(NaturalFields, NetworkFields, Recipe):
     def settings(self) -> dict[str, Any]:
         layers = [self.layer] if isinstance(self.layer, str) else list(self.layer)
         return super().settings() | self.network_settings() | self.natural_settings(recorded=True) | {"layer": layers}
-
-
-def _is_ours(path: Path) -> bool:
-    """True for the record of an earlier dream, which a new one replaces."""
-    from recipes.outputs.manifest import Manifest
-
-    try:
-        return Manifest.load(path).recipe == DeepDream.name
-    except (BadInput, OSError):
-        return False

@@ -71,3 +71,16 @@ def _prune(place: Path, folder: Path) -> None:
 def complete(folder: Path, unit: Record) -> bool:
     """True if all files of a unit are there."""
     return all((folder / file).is_file() for file in unit.files)
+
+
+def written_by(recipe: str, path: Path) -> bool:
+    """True if a file is the manifest of this recipe, which a new run may replace.
+
+    Args:
+        recipe: its name.
+        path: of the file.
+    """
+    try:
+        return Manifest.load(path).recipe == recipe
+    except (BadInput, OSError):
+        return False
