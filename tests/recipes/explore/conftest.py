@@ -111,6 +111,10 @@ class Page:
         """The channels of the units that have come, in this order."""
         return [data["channel"] for event, data in list(self.events) if event == "unit"]
 
+    def status(self) -> dict[str, Any]:
+        """What the server last said that it does."""
+        return next((data for event, data in reversed(list(self.events)) if event == "status"), {})
+
     def until(self, true: Callable[[], object], seconds: float = 30) -> None:
         """Waits until something is true."""
         deadline = time.monotonic() + seconds

@@ -31,10 +31,10 @@ def test_two_pages_at_once_and_one_that_closes(options: Options) -> None:
             assert {data["layer"] for event, data in page.events if event == "coarse"} == {layer}
         url = next(data["url"] for event, data in one.events if event == "unit")
         assert two.client.get(url).content.startswith(b"\x89PNG")
-        two.until(lambda: two.events[-1][1].get("pages") == 2)
+        two.until(lambda: two.status().get("pages") == 2)
         one.show("features.1", list(range(12, 20)))
         one.close()
-        two.until(lambda: two.events[-1][1] == {**two.events[-1][1], "pages": 1, "waiting": 0, "busy": False})
+        two.until(lambda: two.status() == {**two.status(), "pages": 1, "waiting": 0, "busy": False})
         assert len(session.events) == 1
         two.close()
 
