@@ -79,7 +79,7 @@ class _Rate:
             self._start()
             return f"{count}, starting"
         now, each = time.monotonic(), ""
-        if update.done > 0:
+        if update.done > 0 and (not self.part or now - self.counted > 0.5):
             each = f", {pace((now - self.counted) / update.done, noun)}"
         if self.past[0][1] == 0:  # the first step takes longer than others: the rate is that of those after it
             self.past = deque([(now, share)])
