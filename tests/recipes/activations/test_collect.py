@@ -284,7 +284,7 @@ class Huge(nn.Module):
         ({"model": Tokens(), "layers": "tokens", "reducer": Extremes(), "size": 8}, "expected a map (B, C, H, W)"),
         ({"model": Huge(), "layers": "same", "size": 8}, "set dtype to float32"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else "+".join(given),  # no addresses: processes agree on them
 )
 def test_a_mistake_is_one_line(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], says: str
