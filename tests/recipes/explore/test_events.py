@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,7 +12,8 @@ from recipes.explore.server.events import MOST_PAGES, MOST_WAITING, Events, Outb
 
 
 def taken(outbox: Outbox) -> list[tuple[str, dict[str, object]]]:
-    return [(event, json.loads(text)) for event, text in asyncio.run(outbox.take(0.01))]
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has an event loop in this one
+        return [(event, json.loads(text)) for event, text in thread.submit(asyncio.run, outbox.take(0.01)).result()]
 
 
 def test_a_newer_picture_replaces_an_older_one_and_a_finished_unit_all_of_them() -> None:

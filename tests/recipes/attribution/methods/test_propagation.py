@@ -49,8 +49,8 @@ def test_a_walk_is_somewhere(layer: str, pictures: Tensor) -> None:
 
 
 def test_the_probabilities_of_a_step_by_hand() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
-    model = load_model(seeded(lambda: net), normalize="none", input_size=2, device="cpu")
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)))
+    model = load_model(net, normalize="none", input_size=2, device="cpu")
     image = torch.rand(1, 3, 2, 2, generator=torch.Generator().manual_seed(2))
     a = net[:3](image).detach()
     winning = a * net[3].weight[1].clamp_min(0).detach()
