@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recipes.explore.server.access import Refused
 from recipes.explore.views import find
+from recipes.outputs.rendering.films import FPS, HELD
 from recipes.outputs.vocabulary import INPUTS
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 TYPES = {"png": "image/png", "figure.png": "image/png", "figure.svg": "image/svg+xml", "gif": "image/gif"}
 """Forms of a download, and their media types."""
-FPS, HELD = 12, 12
-"""Frames of a film in a second; how many times the finished picture is the last one."""
 
 
 def download(session: Session, run: str, form: str) -> tuple[bytes, str, str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 from torch import nn
 
 from inverter import Model
 from recipes.cli.entry import main
+from tests.opened_page import OpenedPage
 
 NETS = """
 import torch
@@ -109,16 +110,8 @@ def insects(tiny_net: nn.Module) -> Model:
     return Model(tiny_net, input_size=(16, 16), categories=("ant", "bee", "cat", "dog", "eel"))
 
 
-class Visit:
-    """An open page, its console messages and its requests."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.said: list[str] = []
-        self.fetched: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.fetched.append(request.url))
+class Visit(OpenedPage):
+    """An open page of a recipe."""
 
     def rows(self, selector: str) -> dict[str, str]:
         """The label -> value pairs of a definition list."""

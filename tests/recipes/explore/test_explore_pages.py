@@ -1,10 +1,6 @@
 """The pages of `inverter explore` in a real browser, with a server of the bundled network behind them."""
 
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,54 +8,19 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-ROOT = Path(__file__).resolve().parents[3]
-PICTURES = ROOT / "examples" / "pictures"
-TOKEN = "a-token-of-the-tests"
+from tests.explore_server import PICTURES, Server
+from tests.opened_page import OpenedPage
+
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 PATIENCE = 60_000
 """Milliseconds until something must have happened on a busy machine."""
 expect.set_options(timeout=PATIENCE)
 
 
-class Server:
-    """A server in a process of its own, which can be killed and started again at the same port."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}/"
-        self.link = f"{self.address}?token={TOKEN}"
-        self.start()
-
-    def start(self) -> None:
-        """Starts it, and waits for its link."""
-        options = ["--model", "builtin", "--images", str(PICTURES), "--size", "48", "--steps", "8", "--device", "cpu"]
-        where = ["--out", str(self.out), "--port", str(self.port), "--token", TOKEN, "--no-open"]
-        command = [sys.executable, "-m", "inverter", "explore", *options, *where]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.process.stdout is not None
-        assert self.link in self.process.stdout.readline()
-
-    def kill(self) -> None:
-        """Ends it at once."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
-
-
-class OpenPage:
-    """An open page, and what its console said."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.said: list[str] = []
-        self.fetched: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.fetched.append(request.url))
+class OpenPage(OpenedPage):
+    """An open page of the application."""
 
     def go(self, fragment: str) -> None:
         """Opens another view."""

@@ -65,9 +65,9 @@ def requests(photo: str, layer: str, size: int, positions: list[str]) -> dict[st
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "another recipe": ("classes", {}, "expected one of gallery, mix"),
-    "a folder": ("gallery", {"layer": STAGE, "out": "/tmp/x"}, "takes no setting 'out'"),
+    "a folder": ("gallery", {"layer": STAGE, "out": "elsewhere"}, "takes no setting 'out'"),
     "weights": ("gallery", {"layer": STAGE, "weights": "x.pt"}, "takes no setting 'weights'"),
-    "images": ("patches", {"layer": STAGE, "images": "/etc"}, "takes no setting 'images'"),
+    "images": ("patches", {"layer": STAGE, "images": "elsewhere"}, "takes no setting 'images'"),
     "an absent layer": ("gallery", {"layer": "features.9", "channels": "1"}, "no layer 'features.9'"),
     "all layers": ("gallery", {"layer": "all", "channels": "1"}, "no layer 'all'"),
     "many steps": ("gallery", {"layer": STAGE, "channels": "1", "steps": 513}, "from 1 to 512"),

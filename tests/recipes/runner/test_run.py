@@ -5,17 +5,15 @@ import json
 import pickle
 import tracemalloc
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch import nn
 
 import recipes.runner.batch
@@ -23,51 +21,13 @@ import recipes.runner.run
 from inverter import Inversion, Model, Settings, load_model
 from inverter_errors import BadInput
 from recipes import Explain, Gallery
-from recipes.executors.progress import RunProgress, RunProgressCallback
+from recipes.executors.progress import RunProgress
 from recipes.outputs.manifest import Manifest
 from recipes.runner.context import RunContext
 from recipes.runner.recipe import NetworkRecipe
-from recipes.runner.run import OpenRun, run
 from recipes.runner.units import Unit, batches
 from tests.pretended import PretendedDevice
-
-
-def gallery(net: nn.Module, out: Path, **options: object) -> Gallery:
-    known = {"layer": "body", "channels": "0-5", "steps": 4, "batch_size": 2, "precision": "float32"}
-    return Gallery(model=load_model(net, input_size=12), out=str(out), **(known | options))  # type: ignore[arg-type]
-
-
-def pictures(out: Path) -> dict[str, np.ndarray]:
-    found = {}
-    for path in sorted((out / "images").rglob("*.png")):
-        with Image.open(path) as picture:
-            found[path.relative_to(out).as_posix()] = np.asarray(picture).astype(int)
-    return found
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """The pictures' files, and all records without their seconds."""
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "images").rglob("*.png"))}
-    units = json.loads((out / "manifest.json").read_text())["units"]
-    return found | {"records": json.dumps([{k: v for k, v in u.items() if k != "seconds"} for u in units]).encode()}
-
-
-def alike(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
-    """Whether pictures are equal up to one step of 8 bits: batches of another size sum in another order."""
-    return a.keys() == b.keys() and all(abs(a[name] - b[name]).max() <= 1 for name in a)
-
-
-class Stop(KeyboardInterrupt):
-    pass
-
-
-def stop_after(units: float) -> RunProgressCallback:
-    def progress(update: RunProgress) -> None:
-        if update.done >= units:
-            raise Stop
-
-    return progress
-
+from tests.small_runs import Stop, alike, contents, gallery, pictures, stop_after
 
 unit_lists = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=20).map(
     lambda rows: [
@@ -359,46 +319,6 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(tiny_net: nn.Module, 
     assert gallery(tiny_net, tmp_path, channels="0,1", threads=2).run().manifest.settings["threads"] == 2
 
 
-class Dead(nn.Module):
-    """A channel that is active, one that is dead, and one that never changes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 3)
-        with torch.no_grad():
-            self.conv.weight[1:] = 0
-            self.conv.bias.copy_(torch.tensor([0.0, -1.0, 0.3]))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.conv(x))
-
-
-def test_a_silent_unit_is_tried_once_more_and_is_no_failure(tmp_path: Path) -> None:
-    model = Model(nn.Sequential(Dead()), input_size=(12, 12))
-    report = gallery(model, tmp_path, layer="0", channels="all", negative=True).run()
-    status = {(record.channel, record.direction): record.status for record in report.records}
-    assert status[0, "max"] == "ok"
-    assert status[1, "max"] == "silent"
-    assert all(status[channel, "min"] == "ok" for channel in range(3))
-    tries = {record.channel: record.metrics.get("tries") for record in report.records if record.direction == "max"}
-    assert tries[0] is None
-    assert tries[1] == 2
-    assert status[2, "max"] == "silent"
-    assert report.failed == []
-    assert len(report.silent) == 2
-    assert str(report.closing).startswith("2 pictures are of silent units")
-
-
-def test_a_unit_that_only_wakes_after_the_first_steps_is_not_silent(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = Model(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()), input_size=(32, 32))
-    report = gallery(model, tmp_path, layer="1", channels="0", size=32, steps=2).run()
-    (record,) = report.records
-    assert record.status == "ok"
-    assert record.score is not None
-    assert record.score > 0
-
-
 @pytest.mark.parametrize(
     ("channels", "options", "expected"),
     [("0-7", {}, 8), ("0-99", {}, 50), ("0-99", {"workers": 4}, 13), ("0-99", {"deterministic": True}, 64)],
@@ -411,44 +331,3 @@ def test_a_gpu_takes_batches_of_equal_size_that_fit_and_busy_every_worker(
         recipe = Gallery(model=model, layer="0", channels=channels, device="cuda", **options)
         context = RunContext(recipe, model)
         assert recipe.together(context, recipe.units(context)) == expected
-
-
-def test_the_pictures_of_every_step_are_shown_and_the_files_stay_the_same(tiny_net: nn.Module, tmp_path: Path) -> None:
-    steps: list[tuple[int, int]] = []
-    shown: dict[str, list[torch.Tensor]] = {}
-
-    def watch(units: Sequence[Unit], step: int, total: int, look: Callable[[], torch.Tensor]) -> None:
-        steps.append((step, total))
-        for unit, picture in zip(units, look(), strict=True):
-            shown.setdefault(unit.file, []).append(picture)
-
-    run(gallery(tiny_net, tmp_path / "shown", batch_size=4), on_images=watch)
-    gallery(tiny_net, tmp_path / "alone", batch_size=4).run()
-    assert contents(tmp_path / "shown") == contents(tmp_path / "alone")
-    assert steps == [(step, 4) for _ in range(2) for step in (1, 2, 3, 4)]
-    for file, written in pictures(tmp_path / "shown").items():
-        assert (shown[file][-1].permute(1, 2, 0).mul(255).round().numpy() == written).all()
-        assert not torch.equal(shown[file][0], shown[file][-1])
-
-
-def test_an_exception_of_the_pictures_callback_ends_the_run_and_keeps_what_is_finished(
-    tiny_net: nn.Module, tmp_path: Path
-) -> None:
-    def stop(units: Sequence[Unit], step: int, total: int, look: Callable[[], torch.Tensor]) -> None:
-        if units[0].channel == 2:
-            raise Stop
-
-    with pytest.raises(Stop):
-        run(gallery(tiny_net, tmp_path), on_images=stop)
-    assert list(Manifest.load(tmp_path / "manifest.json").units) == ["images/body/0000.png", "images/body/0001.png"]
-
-
-def test_the_batches_of_an_open_run_are_the_same_in_any_order(tiny_net: nn.Module, tmp_path: Path) -> None:
-    opened = OpenRun(gallery(tiny_net, tmp_path / "open"))
-    for part in reversed(opened.parts):
-        opened.make([part])
-    opened.conclude()
-    opened.close()
-    assert opened.report().made == 6
-    gallery(tiny_net, tmp_path / "run").run()
-    assert contents(tmp_path / "open") == contents(tmp_path / "run")
