@@ -25,18 +25,28 @@ UNITS = 24
 MOVES = 5
 PATIENCE = 120.0
 
-COARSE = "document.querySelectorAll('main img[src^=\"data:\"]').length"
-FINISHED = "document.querySelectorAll('main img[src^=\"/files/\"]').length"
+WATCH = """units => {
+  const count = kind => document.querySelectorAll(`main img[src^="${kind}"]`).length;
+  window.seen = {};
+  const observer = new MutationObserver(() => {
+    const finished = count("/files/");
+    if (finished + count("data:") > 0) window.seen.coarse ??= Date.now() / 1000;
+    if (finished > 0) window.seen.finished ??= Date.now() / 1000;
+    if (finished >= units) { window.seen.complete = Date.now() / 1000; observer.disconnect(); }
+  });
+  observer.observe(document.body, { childList: true, subtree: true });
+}"""
+"""The page notes itself when pictures appear: each question to it costs time that the pictures lack."""
 MIXED = "document.querySelector('.mix-view .exhibit img:last-of-type')?.getAttribute('src') ?? ''"
 
 
-def until(page: Any, true: Callable[[Any], bool], expression: str) -> float:
+def until(page: Any, true: Callable[[Any], bool], expression: str, pause: float = 0.05) -> float:
     """Waits until the value of an expression in the page is as it should be; the time when it was."""
     deadline = time.perf_counter() + PATIENCE
     while not true(page.evaluate(expression)):
         if time.perf_counter() > deadline:
             sys.exit(f"gave up on {expression}")
-        time.sleep(0.05)  # a question costs the browser, and the server next to it, processor time
+        time.sleep(pause)
     return time.perf_counter()
 
 
@@ -46,7 +56,7 @@ def say(what: str, seconds: float) -> None:
 
 def measure(browser: Any, command: list[str], layer: str) -> None:
     """Starts the command and drives its page."""
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.time()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -58,14 +68,15 @@ def measure(browser: Any, command: list[str], layer: str) -> None:
         base = page.url.partition("#")[0]
         say("command to page", time.perf_counter() - started)
         page.goto(f"{base}#/layer/{layer}")
-        opened = time.perf_counter()
-        first = until(page, lambda count: count > 0, f"{COARSE} + {FINISHED}")
-        say("command to first coarse picture", first - started)
-        say("command to first finished picture", until(page, lambda count: count > 0, FINISHED) - started)
-        shown = page.evaluate("document.querySelectorAll('main .grid > li, main .grid a.tile-link').length")
-        complete = until(page, lambda count: count >= UNITS, FINISHED)
-        say(f"first coarse picture to {UNITS} finished units of {layer} ({shown} shown)", complete - first)
-        say(f"opening {layer} to {UNITS} finished units", complete - opened)
+        opened = time.time()
+        page.evaluate(WATCH, UNITS)
+        until(page, lambda seen: "complete" in seen, "window.seen", pause=1.0)
+        seen = page.evaluate("window.seen")
+        say("command to first coarse picture", seen["coarse"] - began)
+        say("command to first finished picture", seen["finished"] - began)
+        shown = page.evaluate("document.querySelectorAll('main .grid > li').length")
+        say(f"first coarse picture to {UNITS} finished units of {layer} ({shown} shown)", seen["complete"] - seen["coarse"])
+        say(f"opening {layer} to {UNITS} finished units", seen["complete"] - opened)
         page.goto(f"{base}#/mix/{layer}/17=1,{layer}/3=-0.5")
         until(page, lambda source: source.startswith("/files/"), MIXED)
         times = []
