@@ -14,8 +14,8 @@ TOKEN = "a-token-of-the-tests"
 class Server:
     """A server in a process of its own, which can be killed and started again at the same port."""
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    def __init__(self, out: Path, images: Path = PICTURES) -> None:
+        self.out, self.images = out, images
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -25,7 +25,18 @@ class Server:
 
     def start(self) -> None:
         """Starts it, and waits for its link."""
-        options = ["--model", "builtin", "--images", str(PICTURES), "--size", "48", "--steps", "8", "--device", "cpu"]
+        options = [
+            "--model",
+            "builtin",
+            "--images",
+            str(self.images),
+            "--size",
+            "48",
+            "--steps",
+            "8",
+            "--device",
+            "cpu",
+        ]
         where = ["--out", str(self.out), "--port", str(self.port), "--token", TOKEN, "--no-open"]
         command = [sys.executable, "-m", "inverter", "explore", *options, *where]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -107,6 +107,7 @@ class Routes:
             Route("/api/runs/{run}/download", self.loaded(self.download)),
             Route("/api/photos", self.loaded(self.photo), methods=["POST"]),
             Route("/api/photos/{photo}", self.loaded(self.known_photo)),
+            Route("/api/layers/{address:path}/{channel:int}/download", self.loaded(self.unit_download)),
             Route("/api/layers/{address:path}/{channel:int}/copies", self.loaded(self.unit_copies)),
             Route("/api/layers/{address:path}", self.loaded(self.layer)),
             Route("/api/units/{address:path}/{channel:int}", self.loaded(self.unit)),
@@ -197,8 +198,14 @@ class Routes:
         return JSONResponse(await handed("views", "describe", self.session, run))
 
     async def download(self, request: Request) -> Response:
-        form = request.query_params.get("as", "png")
-        content, kind, name = await handed("downloads", "download", self.session, request.path_params["run"], form)
+        return await self._downloaded(request, "download", request.path_params["run"])
+
+    async def unit_download(self, request: Request) -> Response:
+        return await self._downloaded(request, "download_unit", *map(request.path_params.get, ("address", "channel")))
+
+    async def _downloaded(self, request: Request, function: str, *of: Any) -> Response:
+        form, page = request.query_params.get("as", "png"), request.query_params.get("page", "")
+        content, kind, name = await handed("downloads", function, self.session, *of, form, page)
         return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def photo(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from recipes.gallery.gallery import Gallery
 from recipes.options.augmentations import AUGMENTS, TRANSFORMS, AugmentName
 from recipes.options.fields import MACHINE, OPTIMISATION, OUTPUT, check_choice, check_integer, check_out, option, texts
 from recipes.options.input_values import checked_size
+from recipes.options.naming import NamingFields
 from recipes.options.priors import HELP, PriorLike
 from recipes.runner.network_fields import NetworkFields
 
@@ -31,7 +32,7 @@ _SHARED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explore(NetworkFields):
+class Explore(NamingFields, NetworkFields):
     """The options of `inverter explore`.
 
     Raises:
@@ -70,6 +71,7 @@ class Explore(NetworkFields):
         for place in texts(self.images or ()):
             if not Path(place).exists():
                 raise BadInput(f"images {place!r} is not there; expected a picture or a folder")
+        self.check_naming(self.images)
 
     @property
     def shown_size(self) -> int | tuple[int, int] | None:

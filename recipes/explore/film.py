@@ -20,9 +20,14 @@ SIDE, QUALITY = 256, 88
 
 
 class Frames:
-    """The frames of a few pictures: of a long optimisation every second one, every fourth one, and so on."""
+    """The frames of a few pictures: of a long optimisation every second one, every fourth one, and so on.
 
-    def __init__(self) -> None:
+    Args:
+        file: of the only picture whose frames are kept (default: the first pictures of a run).
+    """
+
+    def __init__(self, file: str | None = None) -> None:
+        self._file = file
         self._frames: dict[str, list[bytes]] = {}
         self._stride, self._seen = 1, 0
 
@@ -40,7 +45,7 @@ class Frames:
         from inverter.result import to_pil
 
         for file, image in pictures.items():
-            if file not in self._frames and len(self._frames) >= PICTURES:
+            if self._file not in (None, file) or (file not in self._frames and len(self._frames) >= PICTURES):
                 continue
             shown, buffer = to_pil(image).convert("RGB"), io.BytesIO()
             shown.thumbnail((SIDE, SIDE))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput, InverterError
-from recipes.explore.server.coarse_pictures import as_jpeg
+from recipes.explore.server.coarse_pictures import CoarsePictures
 from recipes.explore.server.demands import Address, Demand, Demands
 from recipes.explore.server.events import Events
 from recipes.explore.server.listed_files import ListedFiles
+from recipes.explore.server.open_gallery import OpenGallery
 from recipes.explore.server.units import made_unit, missing_unit
 from recipes.explore.server.workers import Stopped, Workers
 
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inverter import Model
+    from recipes.explore.server.responses import Responses
     from recipes.gallery.gallery import Gallery
     from recipes.outputs.manifest import Record
     from recipes.outputs.store import Store
-    from recipes.runner.run import OpenRun, Part
+    from recipes.runner.run import Part
     from recipes.runner.units import Unit
 
-SIDE, QUALITY = 160, 70
-"""Longer side in pixels, and JPEG quality, of a coarse picture."""
 HALF = 0.5
 """A batch that is done to more than this share is finished, also if its units have been scrolled out of sight."""
 
@@ -40,6 +39,7 @@ class Grid:
         gallery: of all stages, or of a layer where the network has no stages.
         model: the network, for this alone.
         layers: address -> number of channels, of all layers that may be opened.
+        responses: of the layers to photographs, which are collected once the pictures that pages show are there.
         workers: to whose foreground the grid gives way.
         events: to tell pages of pictures.
         files: that pages may fetch.
@@ -47,7 +47,6 @@ class Grid:
     Attributes:
         finished: records of the units whose pictures are on disk.
         failed: why a unit has no picture, where the network does not allow it.
-        picture_seconds: of a picture in the last batch.
     """
 
     def __init__(
@@ -55,46 +54,46 @@ class Grid:
         gallery: Gallery,
         model: Model,
         layers: dict[str, int],
+        responses: Responses,
         workers: Workers,
         events: Events,
         files: ListedFiles,
     ) -> None:
-        from inverter import stages
         from recipes.outputs.rendering.showing import Showing
 
-        self._gallery, self._model, self._layers = gallery, model, layers
-        self._workers, self._events, self._files = workers, events, files
-        self._showing = Showing.of(model)
+        self._out, self._layers = Path(gallery.out), layers
+        self._responses, self._workers, self._events, self._files = responses, workers, events, files
+        self._coarse = CoarsePictures(events, Showing.of(model))
         self._demands, self._closed = Demands(), False
         self._changed = self._demands.changed
         self._parts: dict[Address, Part] = {}
         self._pending: deque[tuple[Store, list[str]]] = deque()  # what the writer may still be writing
         self._part: Part | None = None
+        self._seeing: str | None = None
         self._share, self._concluded = 0.0, False
-        self._run: OpenRun | None = None
         self.finished: dict[Address, Record] = {}
         self.failed: dict[Address, str] = {}
-        self.picture_seconds: float | None = None
-        every = ("all",) if stages(model, gallery.picture_size(model)) else ()
-        self._opened = tuple(dict.fromkeys([*every, *_layers_in(Path(gallery.out), layers)]))
-        self._known: set[str] = set()
-        if self._opened:
-            self._open()
-
-    @property
-    def recipe(self) -> Gallery:
-        """The recipe of the folder as it is now."""
-        return replace(self._gallery, layer=self._opened or ("all",))
+        self._picture_seconds: float | None = None  # of the last batch
+        self._open = OpenGallery(gallery, model, layers, self._between_steps, self._show)
+        self._opened()
 
     @property
     def busy(self) -> bool:
-        """Whether a batch is being made."""
-        return self._part is not None
+        """Whether a batch is being made, or photographs are being seen."""
+        return self._part is not None or self._seeing is not None
 
     @property
     def waiting(self) -> int:
         """Units that pages show and that are not finished."""
         return self._demands.missing(self.finished.keys() | self.failed.keys())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until these units are finished, with the others of their batches; None before the first batch."""
+        if self._picture_seconds is None:
+            return None
+        parts = {id(part): len(part.batch) for _, unit in self._demands.turns() if (part := self._parts.get(unit))}
+        return self._picture_seconds * sum(parts.values())
 
     def show(self, page: str, layer: str, channels: Sequence[int]) -> None:
         """A page says which units of a layer it shows; they are made next, those of its other layers after them.
@@ -128,12 +127,15 @@ class Grid:
                 self._pending[0][0].settle()
                 self._announce()
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._choose() or self._complete())
+                self._changed.wait_for(lambda: self._closed or self._choose() or self._complete() or self._unseen())
                 if self._closed:
                     return
-                chosen = self._choose()
+                chosen, complete, unseen = self._choose(), self._complete(), self._unseen()
             if chosen is None:
-                self._conclude()
+                if complete:
+                    self._conclude()
+                elif unseen is not None:
+                    self._see(unseen)
                 continue
             demand, choice = chosen
             demand.served = time.monotonic()
@@ -150,12 +152,15 @@ class Grid:
 
     def close(self) -> None:
         """Writes the manifest, the page and what sums up the pictures, after `work` has ended."""
-        if self._run is not None:
-            self._run.close()
+        self._open.close()
 
     def unit(self, record: Record) -> dict[str, Any]:
         """A finished unit for pages."""
-        return made_unit(record, self._files.add(Path(self._gallery.out) / record.file))
+        from recipes.outputs.vocabulary import OK
+
+        shown = made_unit(record, self._files.add(self._out / record.file))
+        score = record.score if record.status == OK else None
+        return shown | self._responses.of(record.layer, record.channel, score)
 
     def together(self, layer: str, channel: int) -> str:
         """The channels that are made in one batch with a unit, as `channels` names them.
@@ -170,29 +175,22 @@ class Grid:
             return ",".join(str(one.channel) for one in sorted(alike, key=lambda one: one.place or 0))
         return str(channel) if part is None else ",".join(str(unit.channel) for unit in part.batch)
 
-    def _open(self) -> None:
-        """Opens the run with all layers so far; those that are finished stay as they are."""
-        from recipes.runner.run import OpenRun
-
-        if self._run is not None:
-            self._run.store.write_page()
-        self._run = run = OpenRun(self.recipe, self._between_steps, model=self._model, on_images=self._show)
-        self._known |= {unit.layer for unit in run.units}
-        with self._changed:
-            self._parts = {(unit.layer, unit.channel): part for part in run.parts for unit in part.batch}
-        self._concluded = False
-        self._learn(list(run.store.manifest.units.values()))
+    def _opened(self) -> None:
+        """Takes over what the open run has, and what it has still to make."""
+        if (run := self._open.run) is not None:
+            with self._changed:
+                self._parts = {(unit.layer, unit.channel): part for part in run.parts for unit in part.batch}
+            self._concluded = False
+            self._learn(list(run.store.manifest.units.values()))
 
     def _add(self, layer: str) -> None:
         """Opens a layer that is no stage."""
-        before = self._opened
-        self._opened = (*before, layer)
         try:
-            self._open()
+            self._open.add(layer)
         except InverterError as error:
-            self._opened = before
-            self._known.add(layer)
             self._give_up([(layer, channel) for channel in range(self._layers[layer])], error)
+        else:
+            self._opened()
 
     def _learn(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -201,7 +199,7 @@ class Grid:
     def _choose(self) -> tuple[Demand, Part | str] | None:
         """The next batch, or a layer to open first, and for which page."""
         for demand, unit in self._demands.turns():
-            if unit[0] not in self._known:
+            if unit[0] not in self._open.known:
                 return demand, unit[0]
             if (part := self._parts.get(unit)) is not None:
                 return demand, part
@@ -209,24 +207,47 @@ class Grid:
 
     def _complete(self) -> bool:
         done = not self._parts and not self._pending and bool(self.finished)
-        return self._run is not None and done and not self._concluded
+        return self._open.run is not None and done and not self._concluded
 
     def _conclude(self) -> None:
         """Adds what is measured of all pictures together, once there are all of them."""
-        assert self._run is not None
+        assert self._open.run is not None
         self._concluded = True
-        self._run.conclude()
-        self._run.store.refresh()
+        self._open.run.conclude()
+        self._open.run.store.refresh()
+
+    def _unseen(self) -> str | None:
+        """A layer that a page shows alone, whose units' responses to photographs are not known."""
+        return next((layer for layer in self._demands.alone() if self._responses.missing(layer)), None)
+
+    def _see(self, layer: str) -> None:
+        """Collects the responses of a layer's units, and tells pages of them; what is to be made goes first."""
+
+        def between_photographs(_progress: object) -> None:
+            self._workers.give_way()
+            if self._closed or self._unseen() != layer or self._choose() is not None:
+                raise Stopped
+
+        self._seeing = layer
+        try:
+            self._workers.give_way()
+            self._responses.collect(layer, between_photographs)
+        except Stopped:
+            return
+        finally:
+            self._seeing = None
+        self._events.broadcast("layer", {"layer": layer})
 
     def _make(self, part: Part) -> None:
-        assert self._run is not None
+        run = self._open.run
+        assert run is not None
         self._part, self._share = part, 0.0
         try:
-            self._run.make([part])
+            run.make([part])
         except Stopped:
             return
         except InverterError as error:
-            self._run.store.check()  # a disk that fails ends the run
+            run.store.check()  # a disk that fails ends the run
             self._give_up([(unit.layer, unit.channel) for unit in part.batch], error)
             return
         finally:
@@ -234,7 +255,7 @@ class Grid:
         with self._changed:
             for unit in part.batch:
                 self._parts.pop((unit.layer, unit.channel), None)
-        self._pending.append((self._run.store, [unit.file for unit in part.batch]))
+        self._pending.append((run.store, [unit.file for unit in part.batch]))
 
     def _give_up(self, units: Sequence[Address], error: InverterError) -> None:
         """Reports what one layer or batch does not allow; everything else goes on."""
@@ -252,7 +273,7 @@ class Grid:
             store, files = self._pending.popleft()
             records = [store.manifest.units[file] for file in files]
             self._learn(records)
-            self.picture_seconds = sum(record.seconds for record in records) / len(records)
+            self._picture_seconds = sum(record.seconds for record in records) / len(records)
             for record in records:
                 self._events.broadcast("unit", self.unit(record))
 
@@ -274,26 +295,5 @@ class Grid:
         return self._demands.shown([(unit.layer, unit.channel) for unit in units])
 
     def _show(self, units: Sequence[Unit], step: int, steps: int, look: Callable[[], Tensor]) -> None:
-        """Sends coarse pictures after 2, 4, 8, ... steps to the pages that show them."""
         self._share = step / steps
-        if step < 2 or step == steps or step & (step - 1) or not (pages := self._pages_of(units)):
-            return
-        pictures = look()
-        sources = {place: self._coarse(pictures[place]) for place in {p for places in pages.values() for p in places}}
-        for page, places in pages.items():
-            for place in places:
-                unit = units[place]
-                about = {"layer": unit.layer, "channel": unit.channel, "step": step, "steps": steps}
-                self._events.send(page, "coarse", {**about, "src": sources[place]})
-
-    def _coarse(self, image: Tensor) -> str:
-        return as_jpeg(self._showing.picture(image), SIDE, QUALITY)
-
-
-def _layers_in(folder: Path, known: Collection[str]) -> list[str]:
-    """The layers of an earlier run in a folder, which the run goes on with."""
-    from recipes.outputs.manifest import Manifest
-
-    path = folder / "manifest.json"
-    given = Manifest.load(path).settings.get("layer") if path.exists() else None
-    return [layer for layer in given if layer in known] if isinstance(given, list) else []
+        self._coarse(self._pages_of(units), units, step, steps, look)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inverter import Model
     from recipes.explore.explore import Explore
     from recipes.explore.grid import Grid
+    from recipes.explore.server.responses import Responses
     from recipes.gallery.gallery import Gallery
 
 
@@ -36,6 +37,7 @@ class Session:
         model: the network, for the grid alone.
         foreground: a copy of it, for jobs in the foreground: one thread at a time reads a network.
         glance: another copy, for answers that take a forward pass or two.
+        responses: of the layers that pages show, to `images`.
         grid: the pictures of the units.
         layers: address -> number of channels, of all layers.
         natural: the feature statistics of natural images that the network brings with it, as `--natural` names them.
@@ -47,6 +49,7 @@ class Session:
     model: Model
     foreground: Model
     glance: Model
+    responses: Responses
     grid: Grid
     layers: dict[str, int]
     natural: str | None
@@ -77,6 +80,7 @@ class Session:
         from inverter import layers
         from recipes.explore.grid import Grid
         from recipes.explore.network_map import choices, natural_statistics_of, network_map
+        from recipes.explore.server.responses import Responses
         from recipes.explore.server.served_model import served
 
         gallery = self.options.gallery
@@ -86,7 +90,8 @@ class Session:
         self.natural = natural_statistics_of(self.model)
         self.foreground, self.glance = served(self.model), served(self.model)
         self._network = network_map(self.model, rows) | {"options": choices()}
-        self.grid = Grid(gallery, self.model, self.layers, self.workers, self.events, self.files)
+        self.responses = Responses(self.options, self.model, gallery.picture_size(self.model))
+        self.grid = Grid(gallery, self.model, self.layers, self.responses, self.workers, self.events, self.files)
         self._ready.set()
 
     def work(self) -> None:
@@ -170,7 +175,8 @@ class Session:
             record = finished.get((address, channel))
             name = names[channel] if channel < len(names) else None
             blank = missing_unit(address, channel, failed.get((address, channel)), name)
-            units.append(blank if record is None else self.grid.unit(record))
+            known = blank | self.responses.of(address, channel)
+            units.append(known if record is None else self.grid.unit(record))
         return {"layer": address, "count": count, "names": names, "units": units}
 
     def recipe_of(self, address: str, channel: int) -> Gallery:
@@ -185,11 +191,11 @@ class Session:
     def status(self) -> dict[str, Any]:
         """What the server does now, for pages."""
         if not self.ready:
-            return {"busy": True, "waiting": 0, "pages": len(self.events), "picture_seconds": None}
-        seconds = self.grid.picture_seconds
+            return {"busy": True, "waiting": 0, "pages": len(self.events), "seconds_left": None}
+        seconds = self.grid.seconds_left
         return {
             "busy": self.grid.busy or self.workers.busy,
             "waiting": self.grid.waiting + self.workers.waiting,
             "pages": len(self.events),
-            "picture_seconds": None if seconds is None else round(seconds, 3),
+            "seconds_left": None if seconds is None else round(seconds, 1),
         }

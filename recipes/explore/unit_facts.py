@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from recipes.activations.correlation import LEAST, standardised
-from recipes.explore.view_run import activations_of
+from recipes.explore.server.responses import activations_of, is_collected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ def facts(session: Session, layer: str, channel: int) -> dict[str, Any]:
         `classes`: how much the logit of a class falls, on average, where the unit is set to 0 in the pictures that
         activate it most. Both are empty without activations.
     """
-    folder = None if session.options.images is None else activations_of(session, layer)
-    if folder is None or not folder.is_dir():
+    folder = None if session.options.images is None else activations_of(session.options, layer)
+    if folder is None or not is_collected(folder):
         return {"neighbours": [], "classes": []}
     with _one_at_a_time:
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 from inverter_errors import InverterError
 from recipes.explore.film import Frames
 from recipes.explore.server.coarse_pictures import as_jpeg
+from recipes.explore.server.responses import activations_of, is_collected
 from recipes.explore.server.workers import Stopped
-from recipes.outputs.file_names import safe_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,32 +201,14 @@ def _shared_activations(session: Session, recipe: Recipe) -> Iterator[None]:
     if not isinstance(layer, str) or not getattr(recipe, "images", None) or recipe.name not in ("patches", "circuit"):
         yield
         return
-    kept = activations_of(session, layer, recipe.name)
-    if kept.is_dir() and not own.exists():
+    kept = activations_of(session.options, layer, recipe.name)
+    if is_collected(kept) and not own.exists():
         _link(kept, own)
     try:
         yield
     finally:
-        if not kept.exists() and _is_collected(own):
+        if not kept.exists() and is_collected(own):
             _link(own, kept)
-
-
-def _is_collected(folder: Path) -> bool:
-    from recipes.activations.collect import CollectedActivations
-
-    try:
-        CollectedActivations.load(folder)
-    except (InverterError, OSError):
-        return False
-    return True
-
-
-def activations_of(session: Session, layer: str, recipe: str = "patches") -> Path:
-    """The folder with a layer's activations over `images`, once a run has collected them."""
-    options = session.options
-    about = f"{options.images!r} {options.images_count} {options.model!r} {options.weights!r}"
-    digest = hashlib.blake2b(about.encode(errors="surrogatepass"), digest_size=6).hexdigest()
-    return session.out / "views" / f"{COLLECTED}-{digest}" / f"{recipe}-{safe_name(layer)}"
 
 
 def _link(source: Path, target: Path) -> None:

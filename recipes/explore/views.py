@@ -13,14 +13,13 @@ from inverter_errors import BadInput
 from recipes.explore.copies import copies
 from recipes.explore.page_settings import checked
 from recipes.explore.server.access import Refused
+from recipes.explore.server.responses import VIEWS
 from recipes.explore.view_run import View, ViewJob
 
 if TYPE_CHECKING:
     from recipes.explore.session import Session
     from recipes.runner.base import Recipe
 
-VIEWS = "views"
-"""Folder, below the output folder."""
 MOST = 256
 """Runs that are remembered; of older ones the folder remains."""
 _lock = threading.Lock()

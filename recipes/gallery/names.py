@@ -88,7 +88,8 @@ class Names(Patches):
             raise BadInput(f"{given[0]} is given but no text_model: set text_model to a network with a text tower")
 
     @property
-    def _words(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
+        """The words to choose from."""
         words = read_words(self.vocabulary, "vocabulary")
         if len(words) < 2:
             raise BadInput(f"vocabulary: got {words[0]!r} alone; expected two words or more, to choose from")
@@ -98,7 +99,7 @@ class Names(Patches):
         text = self.text_model
         named = text is None or isinstance(text, str)
         return super().settings() | {
-            "vocabulary": list(self._words),
+            "vocabulary": list(self.words),
             "text_model": text if named else getattr(text, "spec", "module"),
             "text_input_size": written_size(self.text_input_size),
         }
@@ -117,31 +118,37 @@ class Names(Patches):
         collected: CollectedActivations,
         progress: RunProgressCallback | None,
     ) -> Callable[[Record], Record]:
-        scores = self._scores(model, pictures, collected, progress)
+        similarities = self.similarities(model, pictures, progress)
+        vocabulary = self.words
         known: dict[str, Tensor] = {}
 
         def annotate(record: Record) -> Record:
             if record.channel is None or not record.metrics["most"]:  # constant: no picture says what it responds to
                 return record
             if record.layer not in known:
-                known[record.layer] = scores(address(record.layer))
-            best = known[record.layer][record.channel].topk(min(BEST, len(self._words)))
+                known[record.layer] = self.scores(collected, address(record.layer), similarities)
+            best = known[record.layer][record.channel].topk(min(BEST, len(vocabulary)))
             words = [
-                {"text": self._words[index], "score": score}
+                {"text": vocabulary[index], "score": score}
                 for index, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
             return replace(record, name=words[0]["text"], metrics={**record.metrics, "words": words})
 
         return annotate
 
-    def _scores(
-        self,
-        model: Model,
-        pictures: PictureSet,
-        collected: CollectedActivations,
-        progress: RunProgressCallback | None,
-    ) -> Callable[[str], Tensor]:
-        """The scores (C, M) of all words for all units of a layer, by its address."""
+    def similarities(self, model: Model, pictures: PictureSet, progress: RunProgressCallback | None = None) -> Tensor:
+        """The cosines of all pictures and words, (N, M), in the space that the two towers share.
+
+        The vectors of the pictures are kept in the output folder.
+
+        Args:
+            model: the network under inspection; the one with the two towers, where no other is given.
+            pictures: the set.
+            progress: as in `run`.
+
+        Raises:
+            InverterError: as `Recipe.run`.
+        """
         import numpy as np
         import torch
         from torch.nn import functional as F
@@ -149,10 +156,9 @@ class Names(Patches):
         from objectives import OUTPUT
         from recipes.activations.collect import collect
         from recipes.activations.reducers import Extremes
-        from recipes.activations.unit_names import name_scores
 
         text = self._text_model(model)
-        words = text.encode_text(self._words)
+        words = text.encode_text(self.words)
         folder = Path(self.out) / "embeddings"
         embedded = collect(
             text, pictures, [OUTPUT], Extremes(), out=folder, batch=self.batch_size, fresh=self.fresh, progress=progress
@@ -163,16 +169,24 @@ class Names(Patches):
                 f"{text.spec} outputs {plural(vectors.shape[1], 'number')} for a picture and its text tower "
                 f"{words.shape[1]} for a text: expected vectors of one space"
             )
-        similarities = F.normalize(vectors, dim=1) @ words.T
+        return F.normalize(vectors, dim=1) @ words.T
+
+    def scores(self, collected: CollectedActivations, layer: str, similarities: Tensor) -> Tensor:
+        """The scores (C, M) of all words for all units of a layer.
+
+        Args:
+            collected: the extremes of the layer's activations over the pictures.
+            layer: its address.
+            similarities: of the pictures and the words, (N, M).
+        """
+        import numpy as np
+        import torch
+
+        from recipes.activations.unit_names import name_scores
+
         top = self.top or min(MOST_PICTURES, max(LEAST, len(similarities) // 10))
-
-        def scores(layer: str) -> Tensor:
-            found = "centre" if self.objective == "neuron" else "mean"
-            return name_scores(
-                torch.from_numpy(np.array(collected.array(layer, found))), similarities, self.measure, top
-            )
-
-        return scores
+        found = collected.array(layer, "centre" if self.objective == "neuron" else "mean")
+        return name_scores(torch.from_numpy(np.array(found)), similarities, self.measure, top)
 
     def _run(self, progress: RunProgressCallback | None) -> Report:
         """Names the units, then writes their names as tables."""

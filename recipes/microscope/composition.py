@@ -166,8 +166,7 @@ class Composition:
         options = recipe.shared() | {"images": recipe.images, "layer": layers, "channels": recipe.channels}
         if recipe.vocabulary is None:
             return Patches(**options, size=self.own_size, out=self._out(PATCHES)).run(progress)
-        text = {key: getattr(recipe, key) for key in ("vocabulary", "text_model", "text_weights", "text_normalize")}
-        return Names(**options, size=self.own_size, **text, out=self._out(NAMES)).run(progress)
+        return Names(**options, size=self.own_size, **recipe.naming, out=self._out(NAMES)).run(progress)
 
     def _class_patches(self, progress: RunProgressCallback | None) -> Report:
         from recipes.gallery.patches import Patches

@@ -12,8 +12,8 @@ from inverter_errors import BadInput
 from recipes.executors.machines import Machines
 from recipes.options.fields import MACHINE, OPTIMISATION, OUTPUT, option, texts
 from recipes.options.input_values import checked_size
+from recipes.options.naming import NamingFields
 from recipes.options.priors import HELP, PriorChoice, PriorLike
-from recipes.options.words import read_words
 from recipes.runner.base import Recipe
 from recipes.runner.context import RunContext
 from recipes.runner.network_fields import NetworkFields
@@ -29,7 +29,7 @@ ALL, NONE, AUTO = "all", "none", "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Microscope(Machines, NetworkFields, Recipe):
+class Microscope(Machines, NamingFields, NetworkFields, Recipe):
     """A complete network as a site: a page for each layer and a link for each unit (OpenAI Microscope, 2020).
 
     It runs other recipes, each in a folder of its own below `OUT/runs`, and makes the pages from what they left there:
@@ -68,14 +68,6 @@ class Microscope(Machines, NetworkFields, Recipe):
         repeat=True,
         grows=True,
     )
-    vocabulary: str | Sequence[str] | None = option(
-        None, "words that name units: a .txt file, one a line, or words; may be repeated", repeat=True, grows=True
-    )
-    text_model: str | None = option(
-        None, "network with an image and a text tower for names (default: the network itself)", grows=True
-    )
-    text_weights: str | None = option(None, "weights file of the text model", grows=True)
-    text_normalize: str | None = option(None, "input normalisation of the text model", grows=True)
     prior: PriorLike = option("fourier", HELP, group=OPTIMISATION)
     natural: str | None = option(
         None,
@@ -96,12 +88,7 @@ class Microscope(Machines, NetworkFields, Recipe):
         Machines.__post_init__(self)
         Recipe.__post_init__(self)
         object.__setattr__(self, "size", checked_size(self.size))
-        if self.vocabulary is not None and self.images is None:
-            raise BadInput("vocabulary names units by pictures: set images to a folder of them")
-        if self.text_model is not None and self.vocabulary is None:
-            raise BadInput("text_model is given but no words: set vocabulary to a file of them")
-        if self.vocabulary is not None:
-            read_words(self.vocabulary, "vocabulary")
+        self.check_naming(self.images)
         for key in ("layers", "atlas"):
             addresses = texts(getattr(self, key))
             if not addresses or not all(isinstance(each, str) and each for each in addresses):

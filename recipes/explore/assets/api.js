@@ -57,5 +57,6 @@ export const api = {
   photo: (photo) => call("GET", `/api/photos/${coded(photo)}`),
   addPhoto: (blob) => call("POST", "/api/photos", blob),
   file,
-  downloadAddress: (run, form) => `/api/runs/${coded(run)}/download?as=${form}`,
+  downloadAddress: (run, form) => `/api/runs/${coded(run)}/download?as=${form}&page=${pageId}`,
+  unitDownloadAddress: (address, channel, form) => `/api/layers/${coded(address)}/${channel}/download?as=${form}&page=${pageId}`,
 };

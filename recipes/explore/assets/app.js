@@ -39,7 +39,7 @@ function viewOf(app, [kind, ...rest], options) {
 }
 
 function listen(app, router) {
-  const search = new Search($("search"), $("found"), app.network, () => router.view?.layer ?? null);
+  const search = new Search($("search"), $("found"), app.network, () => router.view?.layer ?? null, app.units);
   const help = document.querySelector("dialog.help");
   $("help-button").addEventListener("click", () => help.showModal());
   help.addEventListener("click", ({ target }) => { if (target === help || target.closest("[data-close]")) help.close(); });

@@ -14,8 +14,8 @@ export function showConnection(events, banner) {
 
 /** "40 to make · 16 s left". */
 export function showWork(events, line) {
-  events.on("status", ({ busy, waiting, picture_seconds: seconds }) => {
-    const parts = busy || waiting ? [waiting ? `${number(waiting)} to make` : "at work", seconds && waiting ? `${duration(waiting * seconds)} left` : null] : [];
+  events.on("status", ({ busy, waiting, seconds_left: seconds }) => {
+    const parts = busy || waiting ? [waiting ? `${number(waiting)} to make` : "at work", seconds && waiting ? `${duration(seconds)} left` : null] : [];
     line.textContent = parts.filter(Boolean).join(" · ");
     line.classList.toggle("busy", parts.length > 0);
   });

@@ -38,16 +38,17 @@ export class Copies {
   /**
    * @param {{python: string, command: string, toml: string}} copies
    * @param {string | null} run whose files can be downloaded.
-   * @param {string | null} url of the picture, where there is no run.
+   * @param {{layer: string, channel: number} | null} unit whose files can be downloaded, where there is no run.
    * @param {boolean} film was the picture optimised, step by step?
    */
-  show(copies, { run = null, url = null, film = true } = {}) {
+  show(copies, { run = null, unit = null, film = true } = {}) {
     this.copies = copies ?? {};
     this.node.hidden = false;
     for (const [index, [form]] of FORMS.entries()) this.#buttons[index].hidden = !this.copies[form];
     this.#code.hidden = true;
     this.#error.hidden = true;
-    const files = run ? FILES.filter(([form]) => film || form !== "gif").map(([form, title, help]) => [api.downloadAddress(run, form), title, help]) : url ? [[url, "PNG", "The picture"]] : [];
+    const address = (form) => (run ? api.downloadAddress(run, form) : api.unitDownloadAddress(unit.layer, unit.channel, form));
+    const files = run || unit ? FILES.filter(([form]) => film || form !== "gif").map(([form, ...words]) => [address(form), ...words]) : [];
     this.#files.replaceChildren(...files.map(([href, title, help]) => element("a", { class: "button small", href, download: "", title: help, onclick: (event) => this.#save(event, href) }, title)));
   }
 
@@ -56,7 +57,9 @@ export class Copies {
     event.preventDefault();
     this.#error.hidden = true;
     const link = event.currentTarget;
+    const title = link.textContent;
     link.setAttribute("aria-busy", "true");
+    link.textContent = `${title} …`; // a film may have to be made first
     try {
       const { blob, name } = await api.file(href);
       const address = URL.createObjectURL(blob);
@@ -67,6 +70,7 @@ export class Copies {
       this.#error.hidden = false;
     } finally {
       link.removeAttribute("aria-busy");
+      link.textContent = title;
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { api, pageId } from "./api.js";
 
-const KINDS = ["unit", "coarse", "run", "status"];
+const KINDS = ["unit", "coarse", "layer", "run", "status"];
 const PAUSES = [0.5, 1, 2, 3, 5]; // seconds between attempts to connect
 
 export class Events {

@@ -40,7 +40,7 @@ class LayerGrid {
     this.node = element("div", { class: "layer" }, this.#header(),
       element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#meaning, this.#empty, this.#grid);
     walkable(this.#grid, "a.tile-link");
-    this.#endings.push(app.events.on("unit", (unit) => this.#onUnit(unit)), app.events.on("back", () => this.#onBack()));
+    this.#endings.push(app.events.on("unit", (unit) => this.#onUnit(unit)), app.events.on("layer", () => this.#learn()), app.events.on("back", () => this.#onBack()));
     this.ready = this.#fill();
   }
 
@@ -63,7 +63,7 @@ class LayerGrid {
       this.#grid.replaceChildren(...this.#tiles.map(({ item }) => item));
       if (this.#tiles[0]) this.#tiles[0].node.tabIndex = 0;
       this.#made = new Set(units.filter((unit) => unit.status).map(({ channel }) => channel));
-      if (units.some(({ percentile }) => Number.isFinite(percentile))) this.#meaning.textContent = MEANING_OF_PERCENTAGES;
+      this.#learn();
       this.#arrange();
     } catch (error) {
       this.#empty.hidden = false;
@@ -92,6 +92,12 @@ class LayerGrid {
     this.#empty.textContent = "No unit of this layer has such a number or name. Try 3, 40-60, or a part of a name.";
     this.#sayCount(shown.size);
     replaceAddress(["layer", this.layer.address], { show: this.filter.value.trim(), order: this.order.value === "number" ? null : this.order.value });
+  }
+
+  /** Say what the numbers of units mean: once the layer has seen photographs, they are percentages. */
+  async #learn() {
+    const { units } = await this.app.units.layer(this.layer.address).catch(() => ({ units: [] }));
+    if (units.some(({ percentile }) => Number.isFinite(percentile))) this.#meaning.textContent = MEANING_OF_PERCENTAGES;
   }
 
   #sayCount(shown = this.#tiles.length) {

@@ -17,6 +17,7 @@ export class Picture {
 
   /** Show a picture; `share` from 0 to 1 is how far it is made, 1 for a finished one. */
   async show(src, alt = "", share = 1) {
+    if (share === 1 && this.#shown?.getAttribute("src") === src) return;
     const turn = ++this.#latest;
     const image = element("img", { src, alt, decoding: "async", draggable: "false" });
     this.progress(share);

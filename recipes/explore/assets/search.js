@@ -6,12 +6,13 @@ import { linkTo } from "./router.js";
 const MOST = 12; // results shown
 
 /** Links for what somebody typed, best first: [{title, note, link}]. `here` is the layer in view, or null. */
-export function find(text, network, here) {
+export function find(text, network, here, units = null) {
   const query = text.trim().toLowerCase();
   if (!query) return [];
   const [, layerPart, channelPart] = query.match(/^(?:(.+?)[\s/:]+)?(\d+)$/) ?? [null, query, null];
   const found = channelPart === null ? [] : unitsNumbered(Number(channelPart), layerPart ?? "", network, here);
-  return [...found, ...classesNamed(query, network), ...layersNamed(query, network)].slice(0, MOST);
+  const named = units?.described(query) ?? [];
+  return [...found, ...classesNamed(query, network), ...named.map(unitLink), ...layersNamed(query, network)].slice(0, MOST);
 }
 
 /** Units with this number: of the layer in view, then of the stages, the layers whose name ends so before those that contain it. */
@@ -23,6 +24,8 @@ function unitsNumbered(channel, part, network, here) {
     title: `unit ${channel}`, note: [network.nameOf(layer, channel), layer.address].filter(Boolean).join(" · "), link: linkTo(["unit", layer.address, channel]),
   }));
 }
+
+const unitLink = ({ layer, channel, words }) => ({ title: words[0], note: `unit ${channel} · ${layer}`, link: linkTo(["unit", layer, channel]) });
 
 function classesNamed(query, network) {
   const layer = network.classLayer;
@@ -42,9 +45,12 @@ export class Search {
   #results = [];
   #at = -1;
 
-  /** @param {() => object | null} here the layer in view. */
-  constructor(input, list, network, here) {
-    Object.assign(this, { input, list, network, here });
+  /**
+   * @param {() => object | null} here the layer in view.
+   * @param {Units} units those whose words are known are found by them.
+   */
+  constructor(input, list, network, here, units) {
+    Object.assign(this, { input, list, network, here, units });
     input.form.addEventListener("submit", (event) => { event.preventDefault(); this.#open(Math.max(0, this.#at)); });
     input.addEventListener("input", () => this.#show());
     input.addEventListener("focus", () => this.#show());
@@ -60,7 +66,7 @@ export class Search {
   }
 
   #show() {
-    this.#results = find(this.input.value, this.network, this.here());
+    this.#results = find(this.input.value, this.network, this.here(), this.units);
     this.#at = this.#results.length ? 0 : -1;
     const none = this.input.value.trim() && !this.#results.length;
     this.list.replaceChildren(...this.#results.map(({ title, note }, index) =>

@@ -10,12 +10,14 @@ const CONNECTIONS = 4; // of each sign, to either side
 
 const section = (title, hint, ...content) => element("section", { "aria-label": title }, element("h2", {}, title), hint ? element("p", { class: "hint" }, hint) : null, ...content);
 
+const pictureOf = (url) => element("img", { src: url, alt: "", loading: "lazy", decoding: "async" });
+
 /** A small picture that links to a unit, with a bar for how strong it is. */
 export function unitChip({ layer, channel, url, name, words, share = null, negative = false }) {
   const bar = element("span", { class: `chip-bar${negative ? " negative" : ""}`, hidden: share === null });
   bar.style.setProperty("--share", Math.abs(share ?? 0));
   return element("a", { class: "unit-chip", href: linkTo(["unit", layer, channel]) },
-    element("span", { class: "frame" }, url ? element("img", { src: url, alt: "", loading: "lazy", decoding: "async" }) : element("span", { class: "note" }, String(channel))),
+    element("span", { class: "frame" }, url ? pictureOf(url) : element("span", { class: "note" }, String(channel))),
     element("span", { class: "chip-words" }, element("b", {}, name ?? String(channel)), words ? element("small", {}, words) : null, bar));
 }
 
@@ -70,10 +72,24 @@ function distribution({ counts, quantiles = {}, fires }) {
 }
 
 /** Units alike and classes, which need no run of their own: `load` asks again once the photographs have been seen. */
-export function factsOf(app, layer, channel) {
+export function factsOf(app, demands, layer, channel) {
   const node = element("div", { class: "facts-sections" });
+  const endings = [];
+  const close = () => { for (const end of endings.splice(0)) end(); };
   load();
-  return { node, load };
+  return { node, load, close };
+
+  /** A unit alike; a picture that is not there yet is made once somebody sees its place. */
+  function neighbour(unit) {
+    const words = `${unit.layer === layer.address ? "" : `${unit.layer} · `}alike ${number(unit.similarity)}`;
+    const chip = unitChip({ ...unit, words, share: unit.similarity });
+    if (!unit.url) {
+      demands.observe(chip, unit.layer, unit.channel);
+      const onUnit = ({ url }) => { if (url) chip.querySelector(".frame").replaceChildren(pictureOf(url)); };
+      endings.push(app.units.watch(unit.layer, unit.channel, { onUnit }));
+    }
+    return element("li", {}, chip);
+  }
 
   async function load() {
     let facts;
@@ -84,10 +100,11 @@ export function factsOf(app, layer, channel) {
       return; // without photographs there are none; the section above says how to get them
     }
     const { neighbours = [], classes = [] } = facts;
+    close();
     node.replaceChildren();
     if (neighbours.length) {
       node.append(section("Units like it", "respond to the same photographs", element("ul", { class: "chips" },
-        ...neighbours.map((unit) => element("li", {}, unitChip({ ...unit, words: `${unit.layer === layer.address ? "" : `${unit.layer} · `}alike ${number(unit.similarity)}`, share: unit.similarity }))))));
+        ...neighbours.map(neighbour))));
     }
     if (classes.length) node.append(section("Classes it matters for", "the class’s value rises or falls with the unit", classList(classes)));
   }

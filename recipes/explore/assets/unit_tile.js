@@ -9,6 +9,7 @@ const STATUS = { silent: "silent: no picture activates it", failed: "could not b
 /** "above 99 % of pictures" for a percentile, else the score. */
 export function standing({ percentile, score, status }) {
   if (status && status !== "ok") return STATUS[status] ?? status;
+  if (percentile >= 100) return "above all photographs";
   if (Number.isFinite(percentile)) return `above ${number(Math.floor(percentile * 10) / 10)} % of photographs`;
   return Number.isFinite(score) ? `activation ${number(score)}` : "";
 }
@@ -43,9 +44,9 @@ export class UnitTile {
   }
 
   update(record) {
-    this.record = record;
+    this.record = { ...record, name: record.name ?? this.record.name ?? record.words?.[0] ?? null };
     if (record.url) this.picture.show(record.url);
-    const name = record.name ?? "";
+    const name = this.record.name ?? "";
     this.name.textContent = name;
     this.standing.textContent = shortStanding(record);
     this.standing.title = standing(record);

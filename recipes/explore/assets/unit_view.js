@@ -43,12 +43,13 @@ class UnitView {
     this.picture = new Picture("waits for its turn", { class: "frame picture large" });
     this.pictures = element("div", { class: "pictures" });
     this.caption = element("p", { class: "under-picture" });
+    this.words = element("p", { class: "subtitle", hidden: true });
     this.#show([{}]);
     this.copies = new Copies();
     this.slot = new RunSlot(app.events, "picture", this.#watcher());
     this.progress = new RunProgress(() => this.slot.stop());
     this.optimisation = new Optimisation(app.network, options, () => this.#onSettings(true), unitControls(app.network, layer));
-    const facts = factsOf(app, layer, channel);
+    const facts = factsOf(app, this.#demands, layer, channel);
     this.#sections = [patchesOf(app, layer, channel, facts.load), facts, circuitOf(app, layer, channel)];
     this.node = this.#layOut();
     this.#endings.push(app.units.watch(layer.address, channel, { onCoarse: (coarse) => this.#onCoarse(coarse), onUnit: (unit) => this.#onUnit(unit) }));
@@ -75,7 +76,8 @@ class UnitView {
         element("h1", {}, this.name ?? `Unit ${channel}`, element("small", {}, ` ${this.name ? `class ${channel} · ` : "of "}${layer.address}`)),
         element("nav", { class: "steps", "aria-label": "Units before and after" },
           step(channel - 1, `← ${channel - 1}`, "prev"), step(channel + 1, `${channel + 1} →`, "next"),
-          element("a", { class: "button small primary", href: this.#mixLink() }, this.app.mixture ? "Add to the mix" : "Mix with others"))));
+          element("a", { class: "button small primary", href: this.#mixLink() }, this.app.mixture ? "Add to the mix" : "Mix with others"))),
+      this.words);
   }
 
   /** The mix that was made before, with this unit added; else a new one. */
@@ -99,9 +101,10 @@ class UnitView {
     try {
       const { units } = await this.app.units.layer(this.layer.address);
       const unit = units[this.channel];
+      this.#sayWords(unit);
       if (unit?.status) this.#onUnit(unit);
       this.#demands.observe(this.picture.node, this.layer.address, this.channel);
-      this.copies.show(await api.unitCopies(this.layer.address, this.channel), { url: unit?.url });
+      this.copies.show(await api.unitCopies(this.layer.address, this.channel), this.#files(unit));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.progress.error(error.message);
@@ -114,12 +117,24 @@ class UnitView {
     this.caption.textContent = `step ${step} of ${steps}`;
   }
 
+  /** The words of the vocabulary that describe the photographs which activate the unit. */
+  #sayWords({ words = [] } = {}) {
+    this.words.hidden = !words.length;
+    this.words.textContent = `Named by its photographs: ${words.join(" · ")}`;
+  }
+
   #onUnit(unit) {
+    this.#sayWords(unit);
     if (this.#changed()) return;
     if (unit.url) this.#show([{ url: unit.url }]);
     else this.picture.clear(standing(unit));
     this.caption.textContent = standing(unit);
-    if (this.copies.copies) this.copies.show(this.copies.copies, { url: unit.url });
+    if (this.copies.copies) this.copies.show(this.copies.copies, this.#files(unit));
+  }
+
+  /** What can be downloaded of the grid's own picture, once it is there. */
+  #files(unit) {
+    return { unit: unit?.url ? { layer: this.layer.address, channel: this.channel } : null };
   }
 
   #onSettings(soon) {

@@ -7,10 +7,12 @@ const keyOf = (layer, channel) => `${layer}/${channel}`;
 export class Units {
   #layers = new Map();
   #watchers = new Map();
+  #described = new Map(); // units that words describe
 
   constructor(events) {
     events.on("unit", (unit) => this.#onUnit(unit));
-    events.on("back", () => this.#refresh());
+    events.on("back", () => this.#refresh([...this.#layers.keys()]));
+    events.on("layer", ({ layer }) => this.#layers.has(layer) && this.#refresh([layer]));
     events.on("coarse", (coarse) => this.#each(coarse, (watcher) => watcher.onCoarse?.(coarse)));
   }
 
@@ -19,6 +21,7 @@ export class Units {
   }
 
   async #onUnit(unit) {
+    this.#describe(unit);
     this.#each(unit, (watcher) => watcher.onUnit?.(unit));
     const known = await this.#layers.get(unit.layer)?.catch(() => null);
     if (known) known.units[unit.channel] = unit;
@@ -28,16 +31,25 @@ export class Units {
   layer(address) {
     if (!this.#layers.has(address)) {
       const loading = api.layer(address);
-      loading.catch(() => this.#layers.delete(address));
+      loading.then(({ units }) => units.forEach((unit) => this.#describe(unit)), () => this.#layers.delete(address));
       this.#layers.set(address, loading);
     }
     return this.#layers.get(address);
   }
 
-  /** Ask for all known layers again, for what was made while the connection was lost. */
-  async #refresh() {
-    const addresses = [...this.#layers.keys()];
-    this.#layers.clear();
+  #describe(unit) {
+    if (unit.words?.length) this.#described.set(keyOf(unit.layer, unit.channel), unit);
+  }
+
+  /** The units whose first word contains this text; those that start with it come first. */
+  described(query) {
+    const found = [...this.#described.values()].map((unit) => ({ ...unit, at: unit.words[0].toLowerCase().indexOf(query) }));
+    return found.filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
+  }
+
+  /** Ask for layers again, for what was made while the connection was lost, or what photographs say of their units. */
+  async #refresh(addresses) {
+    for (const address of addresses) this.#layers.delete(address);
     for (const address of addresses) {
       const layer = await this.layer(address).catch(() => null);
       for (const unit of layer?.units ?? []) if (unit.status) this.#each({ ...unit, layer: address }, (watcher) => watcher.onUnit?.(unit));

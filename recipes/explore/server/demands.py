@@ -78,6 +78,13 @@ class Demands:
             for row in zip_longest(*layers.values()):
                 yield from ((demand, unit) for unit in row if unit is not None)
 
+    def alone(self) -> list[str]:
+        """The layers that a page shows alone, of the page that came last first."""
+        with self.changed:
+            newest = sorted(self._of.values(), key=lambda demand: -demand.since)
+            shown = [list(dict.fromkeys(layer for layer, _ in demand.units)) for demand in newest]
+        return [layers[0] for layers in shown if len(layers) == 1]
+
     def missing(self, finished: Collection[Address]) -> int:
         """The number of units that pages show and that are not finished."""
         with self.changed:

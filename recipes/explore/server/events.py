@@ -17,7 +17,7 @@ MOST_WAITING = 2000
 """Messages that wait for a page; the oldest are dropped, and the page asks for their content when it needs it."""
 GRACE = 10.0
 """Seconds that a page has to open its events after its first request."""
-_ABOUT = {"unit": ("layer", "channel"), "coarse": ("layer", "channel"), "run": ("run",)}
+_ABOUT = {"unit": ("layer", "channel"), "coarse": ("layer", "channel"), "layer": ("layer",), "run": ("run",)}
 """The keys of a message that say what it is about, by event; a finished unit replaces its coarse picture."""
 
 
@@ -145,7 +145,7 @@ class Events:
 
         Args:
             page: its id.
-            event: unit, coarse or run.
+            event: unit, coarse, layer or run.
             data: JSON values.
         """
         if (outbox := self._pages.get(page)) is not None:

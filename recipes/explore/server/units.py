@@ -17,8 +17,8 @@ def missing_unit(layer: str, channel: int | None, status: str | None = None, nam
         status: why there is none, if there will not be one.
         name: of the class or latent.
     """
-    known = {"layer": layer, "channel": channel, "url": None, "score": None, "percentile": None}
-    return known | {"status": status, "name": name}
+    known: dict[str, Any] = {"layer": layer, "channel": channel, "url": None, "score": None, "percentile": None}
+    return known | {"status": status, "name": name, "words": []}
 
 
 def made_unit(record: Record, url: str) -> dict[str, Any]:
@@ -29,4 +29,4 @@ def made_unit(record: Record, url: str) -> dict[str, Any]:
         url: of its picture.
     """
     measured = {"score": record.score, "percentile": record.metrics.get("percentile"), "status": record.status}
-    return {"layer": record.layer, "channel": record.channel, "url": url, **measured, "name": record.name}
+    return {"layer": record.layer, "channel": record.channel, "url": url, **measured, "name": record.name, "words": []}

@@ -1,6 +1,7 @@
 """The pages of `inverter explore` in a real browser, with a server of the bundled network behind them."""
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.explore_server import PICTURES, Server
@@ -202,6 +204,78 @@ def test_a_photo_is_dropped_and_read_in_every_way(visit: Callable[..., OpenPage]
     page.get_by_role("button", name="Make the pre-image").click()
     expect(page.locator(".overlay").locator(FINISHED)).to_be_visible()
     assert "photograph" in page.title()
+
+
+def test_a_photo_is_pasted_in_any_view_and_dreams(visit: Callable[..., OpenPage]) -> None:
+    seen = visit("#/layer/features.stem")
+    page = seen.page
+    expect(page.locator(".grid li").first).to_be_visible()
+    page.evaluate(
+        """content => {
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([new Uint8Array(content)], "cat.jpg", { type: "image/jpeg" }));
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        list((PICTURES / "cat.jpg").read_bytes()),
+    )
+    expect(page.locator(".surface")).to_be_visible()
+    page.get_by_role("link", name="Dream", exact=True).click()
+    page.get_by_label("Steps at each size").fill("0")
+    page.get_by_role("button", name="Dream", exact=True).click()
+    dream = page.locator(".overlay")
+    expect(dream.locator(FINISHED)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/dream\?layer=[^&]+&steps=5$"))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="GIF", exact=True).click()
+    assert download.value.path().read_bytes().startswith(b"GIF89a")
+
+
+def test_the_pictures_of_units_alike_are_made_when_their_place_is_seen(browser: Browser, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for path in sorted(PICTURES.glob("*.jpg")):  # fewer than a correlation needs
+        shutil.copy(path, images)
+        with Image.open(path) as picture:
+            picture.rotate(90).save(images / f"turned-{path.name}")
+    server = Server(tmp_path / "OUT", images)
+    try:
+        page = browser.new_context().new_page()
+        page.goto(f"{server.link}")
+        page.evaluate("location.hash = '#/unit/features.stage2/40'")
+        chips = page.locator(".facts-sections .unit-chip")
+        expect(chips.first).to_be_attached()
+        chips.first.scroll_into_view_if_needed()
+        expect(chips.first.locator(FINISHED)).to_be_visible()
+        page.context.close()
+    finally:
+        server.kill()
+
+
+def test_no_animation_goes_on_while_pictures_are_made(visit: Callable[..., OpenPage]) -> None:
+    """An endless one takes a quarter of a core from the pictures where no GPU draws the page."""
+    seen = visit("#/unit/features.stage1/11?steps=512")
+    expect(seen.page.locator(".exhibit .progress-line")).to_contain_text(re.compile(r"step \d+ of 512"))
+    expect(seen.page.locator("#work")).to_contain_text(re.compile("."))
+    endless = "document.getAnimations().filter(each => each.effect.getTiming().iterations === Infinity).length"
+    assert seen.page.evaluate(endless) == 0
+    seen.page.get_by_role("button", name="Stop").first.click()
+
+
+def test_with_reduced_motion_pictures_replace_each_other_at_once(visit: Callable[..., OpenPage]) -> None:
+    seen = visit("#/unit/features.stage1/12?steps=128", reduced_motion="reduce")
+    page = seen.page
+    page.evaluate(
+        """() => {
+            window.moved = 0;
+            const plain = Element.prototype.animate;
+            Element.prototype.animate = function (...given) { window.moved++; return plain.apply(this, given); };
+        }"""
+    )
+    expect(page.locator(".pictures .large img")).to_have_count(1)
+    expect(page.locator(".exhibit .progress-line")).to_be_hidden()
+    expect(page.locator(".pictures .large").locator(FINISHED)).to_be_visible()
+    assert page.evaluate("window.moved") == 0
+    assert page.evaluate("document.getAnimations().length") == 0
 
 
 def test_a_hostile_file_is_refused_in_one_line_of_text(visit: Callable[..., OpenPage]) -> None:

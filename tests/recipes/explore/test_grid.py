@@ -181,8 +181,9 @@ def test_what_all_pictures_have_together_is_measured_when_all_are_there(tmp_path
     chosen = Explore(model="builtin", size=64, steps=1, device="cpu", out=str(tmp_path / "out"), precision="float32")
     session = Session(chosen)
     session.load()
-    session.grid._gallery = replace(chosen.gallery, channels="0-1")  # a small network
-    session.grid._open()
+    session.grid._open._gallery = replace(chosen.gallery, channels="0-1")  # a small network
+    session.grid._open._open()
+    session.grid._opened()
     watched = Watched(session)
     watched.thread.start()
     for layer in session.network()["stages"]:

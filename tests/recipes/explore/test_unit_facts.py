@@ -11,8 +11,8 @@ from torch import nn
 
 from recipes.explore import unit_facts
 from recipes.explore.app import application
+from recipes.explore.server.responses import activations_of
 from recipes.explore.session import Session
-from recipes.explore.view_run import activations_of
 from tests.recipes.explore.conftest import BASE, PORT, Options
 from tests.recipes.explore.test_views import done, picture, start
 
@@ -44,7 +44,7 @@ def test_facts_come_with_the_patches(shown: tuple[Session, TestClient]) -> None:
     assert all(client.get(made["files"][patch["picture"]]).status_code == 200 for patch in patches)
     known = client.get(f"/api/units/{LAYER}/{UNIT}").json()
 
-    folder = activations_of(session, LAYER)
+    folder = activations_of(session.options, LAYER)
     means = np.load(next(folder.rglob("mean.npy")))
     correlations = np.nan_to_num(np.corrcoef(means.T)[UNIT])
     expected = [i for i in np.argsort(-correlations).tolist() if i != UNIT and correlations[i] >= 0.3]
