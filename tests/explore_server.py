@@ -25,19 +25,8 @@ class Server:
 
     def start(self) -> None:
         """Starts it, and waits for its link."""
-        options = [
-            "--model",
-            "builtin",
-            "--images",
-            str(self.images),
-            "--size",
-            "48",
-            "--steps",
-            "8",
-            "--device",
-            "cpu",
-        ]
-        where = ["--out", str(self.out), "--port", str(self.port), "--token", TOKEN, "--no-open"]
+        options = ["--model", "builtin", "--images", str(self.images), "--size", "48", "--steps", "8"]
+        where = ["--device", "cpu", "--out", str(self.out), "--port", str(self.port), "--token", TOKEN, "--no-open"]
         command = [sys.executable, "-m", "inverter", "explore", *options, *where]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None

@@ -1,7 +1,6 @@
 """The pages of `inverter explore` in a real browser, with a server of the bundled network behind them."""
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -233,10 +232,10 @@ def test_a_photo_is_pasted_in_any_view_and_dreams(visit: Callable[..., OpenPage]
 def test_the_pictures_of_units_alike_are_made_when_their_place_is_seen(browser: Browser, tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
-    for path in sorted(PICTURES.glob("*.jpg")):  # fewer than a correlation needs
-        shutil.copy(path, images)
+    for path in sorted(PICTURES.glob("*.jpg")):  # two: fewer than a correlation needs
         with Image.open(path) as picture:
-            picture.rotate(90).save(images / f"turned-{path.name}")
+            for turn in range(0, 360, 40):
+                picture.rotate(turn).save(images / f"{turn}-{path.name}")
     server = Server(tmp_path / "OUT", images)
     try:
         page = browser.new_context().new_page()
