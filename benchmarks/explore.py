@@ -5,7 +5,8 @@
 
 Prints the seconds from the command to its link, to the page, to the first coarse picture on the screen and to the first
 finished one; from opening a layer to 24 finished units in it; and from moving a slider of a mix to a changed picture,
-several times. It needs Chromium and playwright.
+several times. With --scroll, how smoothly the layer scrolls instead: while the pictures that come into sight are made,
+and once nobody makes any (the server stands still). It needs Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
+
+from microscope_site import SCROLL
 
 UNITS = 24
 MOVES = 5
@@ -75,7 +78,8 @@ def measure(browser: Any, command: list[str], layer: str) -> None:
         say("command to first coarse picture", seen["coarse"] - began)
         say("command to first finished picture", seen["finished"] - began)
         shown = page.evaluate("document.querySelectorAll('main .grid > li').length")
-        say(f"first coarse picture to {UNITS} finished units of {layer} ({shown} shown)", seen["complete"] - seen["coarse"])
+        what = f"first coarse picture to {UNITS} finished units of {layer} ({shown} shown)"
+        say(what, seen["complete"] - seen["coarse"])
         say(f"opening {layer} to {UNITS} finished units", seen["complete"] - opened)
         page.goto(f"{base}#/mix/{layer}/17=1,{layer}/3=-0.5")
         until(page, lambda source: source.startswith("/files/"), MIXED)
@@ -97,12 +101,39 @@ def measure(browser: Any, command: list[str], layer: str) -> None:
         process.wait(60)
 
 
+def scroll(browser: Any, command: list[str], layer: str) -> None:
+    """Starts the command, and scrolls through a layer."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.goto(process.stdout.readline().split()[-1])
+        page.goto(f"{page.url.partition('#')[0]}#/layer/{layer}")
+        until(page, bool, "document.querySelectorAll('main img').length", pause=1.0)
+        units = page.evaluate("document.querySelectorAll('main .grid > li').length")
+        print(f"| {units} units of {layer} | px/s | frames/s | 95 % ms |\n| --- | ---: | ---: | ---: |")
+        for what in ("made while one scrolls", "the server stands still"):
+            if what.startswith("the server"):
+                process.send_signal(signal.SIGSTOP)
+            for speed in (1500, 4000):
+                page.evaluate("window.scrollTo(0, 0)")
+                page.wait_for_timeout(1000)
+                deltas = sorted(page.evaluate(SCROLL, [speed, 6]))
+                shown = f"{1000 * len(deltas) / sum(deltas):.1f} | {deltas[int(0.95 * len(deltas))]:.1f}"
+                print(f"| {what} | {speed} | {shown} |", flush=True)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--weights")
     parser.add_argument("--layer", default="features.stage3")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--scroll", action="store_true", help="measure how smoothly the layer scrolls")
     given = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
@@ -111,7 +142,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         weights = ["--weights", given.weights] if given.weights else []
         command = [sys.executable, "-m", "recipes.cli", "explore", "--model", given.model, *weights]
-        measure(browser, [*command, "--device", given.device, "--out", f"{folder}/out", "--no-open"], given.layer)
+        command += ["--device", given.device, "--out", f"{folder}/out", "--no-open"]
+        (scroll if given.scroll else measure)(browser, command, given.layer)
         browser.close()
 
 

@@ -1,6 +1,7 @@
-"""The size of a site of 10,000 units, and how a layer of 2,000 opens and scrolls in Chromium.
+"""The size of a site, and how its largest layer opens and scrolls in Chromium.
 
-    python benchmarks/microscope_site.py SITE OUT
+    python benchmarks/microscope_site.py SITE           of a finished site
+    python benchmarks/microscope_site.py SITE OUT       of one of 10,000 units, with layers of 2,000
 
 The large site is synthetic: its units repeat the pictures, patches and metrics of a finished one (SITE), and its
 connections are random. A frame's time is the distance between two calls of requestAnimationFrame while the page
@@ -12,6 +13,7 @@ import json
 import random
 import shutil
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -106,28 +108,41 @@ def measure(page: Path, browser: Any) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("site", type=Path, help="a finished site, of inverter microscope with --images")
-    parser.add_argument("out", type=Path, help="folder of the large one; what is there is used")
+    parser.add_argument("out", type=Path, nargs="?", help="folder of a large one; what is there is used")
     options = parser.parse_args()
-    if not options.out.exists():
-        synthesise(options.site, options.out)
-    known = Manifest.load(options.site / "manifest.json")
-    for what in ("built", "built again"):
-        start = time.process_time()
-        build_site(options.out, Manifest("microscope", known.settings, known.model, sum(LAYERS)), {})
-        print(f"{what} in {time.process_time() - start:.1f} s of CPU time")
-    files = [path for path in options.out.rglob("*") if path.is_file() and "runs" not in path.parts]
-    print(f"{sum(LAYERS):,} units: {sum(path.stat().st_size for path in files) / 1e6:.0f} MB in {len(files)} files")
+    site = options.site if options.out is None else options.out
+    if options.out is not None:
+        build(options.site, site)
+    files = [path for path in site.rglob("*") if path.is_file() and "runs" not in path.parts]
+    runs = sum(path.stat().st_size for path in (site / "runs").rglob("*") if path.is_file() and not path.is_symlink())
+    units = {path.parent.name: len(_read(path)["units"]) for path in (site / "runs").glob("*/manifest.json")}
+    units |= {path.parent.name: len(_read(path)["units"]) for path in (site / "runs/gallery").glob("*/manifest.json")}
+    print(f"{units}: {sum(path.stat().st_size for path in files) / 1e6:.0f} MB in {len(files)} files")
+    print(f"runs: {runs / 1e6:.0f} MB")
+    largest = max((site / "layers").glob("*.html"), key=lambda path: path.stat().st_size)
     from playwright.sync_api import sync_playwright
 
-    blank = options.out / "blank.html"
-    blank.write_text(BLANK)
     path = shutil.which("chromium") or shutil.which("google-chrome")
     print("| page | width | loaded | speed | frames/s | median ms | 95 % ms | CPU a frame |\n" + "| --- " * 8 + "|")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
-        for page in (blank, options.out / "layers/layer0.html"):
-            measure(page.resolve(), browser)
+        with tempfile.TemporaryDirectory() as folder:
+            blank = Path(folder) / "blank.html"
+            blank.write_text(BLANK)
+            measure(blank, browser)
+        measure(largest.resolve(), browser)
         browser.close()
+
+
+def build(site: Path, out: Path) -> None:
+    """Makes the large site, and once more, for there are no new pictures then."""
+    if not out.exists():
+        synthesise(site, out)
+    known = Manifest.load(site / "manifest.json")
+    for what in ("built", "built again"):
+        start = time.process_time()
+        build_site(out, Manifest("microscope", known.settings, known.model, sum(LAYERS)), {})
+        print(f"{what} in {time.process_time() - start:.1f} s of CPU time")
 
 
 def _task_seconds(session: Any) -> float:
