@@ -77,7 +77,7 @@ def measure(browser: Any, command: list[str], layer: str) -> None:
         seen = page.evaluate("window.seen")
         say("command to first coarse picture", seen["coarse"] - began)
         say("command to first finished picture", seen["finished"] - began)
-        shown = page.evaluate("document.querySelectorAll('main .grid > li').length")
+        shown = page.evaluate("document.querySelectorAll('main .grid li').length")
         what = f"first coarse picture to {UNITS} finished units of {layer} ({shown} shown)"
         say(what, seen["complete"] - seen["coarse"])
         say(f"opening {layer} to {UNITS} finished units", seen["complete"] - opened)
@@ -110,7 +110,7 @@ def scroll(browser: Any, command: list[str], layer: str) -> None:
         page.goto(process.stdout.readline().split()[-1])
         page.goto(f"{page.url.partition('#')[0]}#/layer/{layer}")
         until(page, bool, "document.querySelectorAll('main img').length", pause=1.0)
-        units = page.evaluate("document.querySelectorAll('main .grid > li').length")
+        units = page.evaluate("document.querySelectorAll('main .grid li').length")
         print(f"| {units} units of {layer} | px/s | frames/s | 95 % ms |\n| --- | ---: | ---: | ---: |")
         for what in ("made while one scrolls", "the server stands still"):
             if what.startswith("the server"):

@@ -13,6 +13,7 @@ const ORDERS = {
   percentile: (a, b) => (b.percentile ?? -1) - (a.percentile ?? -1),
   name: (a, b) => (a.name ?? "\uffff").localeCompare(b.name ?? "\uffff"),
 };
+const BLOCK_ROWS = 4; // of tiles that come into sight together
 const MEANING_OF_PERCENTAGES = "Choose a unit to see more of it. Percentages: how many of the photographs activate the unit less than its picture does.";
 const scoreOf = ({ score }) => (Number.isFinite(score) ? score : -Infinity);
 
@@ -23,12 +24,15 @@ export function layerGrid(app, layer, options) {
 class LayerGrid {
   #demands = new Demands();
   #tiles = [];
+  #shown = []; // those that fit the filter, in their order
+  #columns = 0;
   #endings = [];
   #made = new Set();
   #count = element("p", { class: "count" });
   #empty = element("p", { class: "hint", hidden: true });
   #meaning = element("p", { class: "hint" }, "Choose a unit to see more of it. The number at the right says how strongly it responds to its picture.");
-  #grid = element("ol", { class: "grid" });
+  #grid = element("div", { class: "grid" });
+  #resized = new ResizeObserver(() => this.#layOut());
 
   constructor(app, layer, options) {
     Object.assign(this, { app, layer, title: layer.address, up: "#/" });
@@ -36,7 +40,6 @@ class LayerGrid {
     this.order = element("select", { "aria-label": "Order" }, ...Object.keys(ORDERS).map((name) => element("option", { value: name, selected: name === options.get("order") }, `by ${name}`)));
     this.filter.addEventListener("input", debounced(120, () => this.#arrange()));
     this.order.addEventListener("change", () => this.#arrange());
-    this.#grid.setAttribute("aria-label", `Units of ${layer.address}`);
     this.node = element("div", { class: "layer" }, this.#header(),
       element("div", { class: "bar" }, this.#count, this.filter, this.order), this.#meaning, this.#empty, this.#grid);
     walkable(this.#grid, "a.tile-link");
@@ -60,11 +63,11 @@ class LayerGrid {
     try {
       const { units } = await this.app.units.layer(this.layer.address);
       this.#tiles = units.map((unit) => this.#tile(unit));
-      this.#grid.replaceChildren(...this.#tiles.map(({ item }) => item));
       if (this.#tiles[0]) this.#tiles[0].node.tabIndex = 0;
       this.#made = new Set(units.filter((unit) => unit.status).map(({ channel }) => channel));
       this.#learn();
       this.#arrange();
+      this.#resized.observe(this.#grid);
     } catch (error) {
       this.#empty.hidden = false;
       this.#empty.className = "notice";
@@ -83,14 +86,13 @@ class LayerGrid {
   /** Show the units that fit the filter, in the chosen order. */
   #arrange() {
     const fits = filterOf(this.filter.value);
-    const shown = new Set(this.#tiles.filter((tile) => fits(tile.record)));
-    for (const tile of this.#tiles) tile.item.hidden = !shown.has(tile);
     const order = ORDERS[this.order.value];
-    const sorted = this.order.value === "number" ? this.#tiles : [...this.#tiles].sort((a, b) => order(a.record, b.record) || a.record.channel - b.record.channel);
-    if (sorted.some((tile, index) => this.#grid.children[index] !== tile.item)) this.#grid.append(...sorted.map(({ item }) => item));
-    this.#empty.hidden = shown.size > 0;
+    this.#shown = this.#tiles.filter((tile) => fits(tile.record)).sort((a, b) => order(a.record, b.record) || a.record.channel - b.record.channel);
+    this.#columns = 0;
+    this.#layOut();
+    this.#empty.hidden = this.#shown.length > 0;
     this.#empty.textContent = "No unit of this layer has such a number or name. Try 3, 40-60, or a part of a name.";
-    this.#sayCount(shown.size);
+    this.#sayCount();
     replaceAddress(["layer", this.layer.address], { show: this.filter.value.trim(), order: this.order.value === "number" ? null : this.order.value });
   }
 
@@ -100,7 +102,33 @@ class LayerGrid {
     if (units.some(({ percentile }) => Number.isFinite(percentile))) this.#meaning.textContent = MEANING_OF_PERCENTAGES;
   }
 
-  #sayCount(shown = this.#tiles.length) {
+  /**
+   * Put the tiles into blocks of a few rows, of which those out of sight are neither laid out nor drawn: a thousand
+   * tiles that each decide for themselves cost a frame.
+   */
+  #layOut() {
+    const style = getComputedStyle(this.#grid);
+    const [gap, least] = [style.columnGap, style.getPropertyValue("--least")].map(parseFloat);
+    const columns = Math.max(1, Math.floor((this.#grid.clientWidth + gap) / (least + gap)));
+    if (columns === this.#columns) return;
+    const focused = this.#grid.contains(document.activeElement) ? document.activeElement : null;
+    this.#columns = columns;
+    this.#grid.style.setProperty("--columns", columns);
+    const each = columns * BLOCK_ROWS;
+    const blocks = Array.from({ length: Math.ceil(this.#shown.length / each) }, (_, index) => this.#block(this.#shown.slice(index * each, (index + 1) * each)));
+    this.#grid.replaceChildren(...blocks);
+    focused?.focus({ preventScroll: true });
+  }
+
+  #block(tiles) {
+    const [first, last] = [tiles[0], tiles.at(-1)].map(({ record }) => record.channel);
+    const block = element("ol", { class: "block", role: "list", "aria-label": `Units of ${this.layer.address}, ${first} to ${last}` }, ...tiles.map(({ item }) => item));
+    block.style.setProperty("--rows", Math.ceil(tiles.length / this.#columns));
+    return block;
+  }
+
+  #sayCount() {
+    const shown = this.#shown.length;
     const noun = this.app.network.hasClasses(this.layer) ? ["class", "classes"] : ["unit"];
     const all = shown < this.#tiles.length ? `${number(shown)} of ${plural(this.#tiles.length, ...noun)}` : plural(this.#tiles.length, ...noun);
     const made = this.#made.size < this.#tiles.length ? ` · ${number(this.#made.size)} made` : " · all made";
@@ -110,7 +138,7 @@ class LayerGrid {
   #onUnit(unit) {
     if (unit.layer !== this.layer.address) return;
     this.#made.add(unit.channel);
-    this.#sayCount(this.#tiles.filter(({ item }) => !item.hidden).length);
+    this.#sayCount();
   }
 
   #onBack() {
@@ -121,6 +149,7 @@ class LayerGrid {
   close() {
     for (const tile of this.#tiles) tile.close();
     for (const end of this.#endings) end();
+    this.#resized.disconnect();
     this.#demands.close();
   }
 }

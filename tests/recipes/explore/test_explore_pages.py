@@ -119,7 +119,7 @@ def test_keys_lead_through_the_network(visit: Callable[..., OpenPage]) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     focused = page.evaluate("document.activeElement.querySelector('b').textContent")
-    columns = page.evaluate("getComputedStyle(document.querySelector('.grid')).gridTemplateColumns.split(' ').length")
+    columns = page.evaluate("getComputedStyle(document.querySelector('.block')).gridTemplateColumns.split(' ').length")
     assert focused == str(1 + columns)
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text(f"Unit {focused} of features.stem")
