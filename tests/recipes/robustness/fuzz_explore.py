@@ -10,9 +10,11 @@ first answer of 500, a secret that comes out, a file that is opened outside, or 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import pickle
 import random
+import re
 import socket
 import struct
 import sys
@@ -21,10 +23,12 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import torch
 from PIL import Image
 from torch import nn
@@ -86,6 +90,7 @@ def value(draw: random.Random, depth: int = 0) -> Any:
     return [None, True, draw.randint(-3, 20), draw.uniform(-1e3, 1e3), 10**400, text(draw), float("nan")][kind]
 
 
+PAGES = [f"page-{number:04d}" for number in range(12)]
 RECIPES = ("gallery", "mix", "patches", "circuit", "invert", "dream", "explain", "dictionary", "inpaint", "run", "")
 KEYS = ("layer", "channels", "photo", "prior", "steps", "size", "seed", "natural", "terms", "method", "target", "out")
 PATHS = ("weights", "model", "images", "image", "like", "judge", "directions", "device", "fresh", "workers", "ray")
@@ -107,6 +112,29 @@ def run_body(draw: random.Random) -> dict[str, Any]:
     return {"recipe": draw.choice(RECIPES), "settings": settings, "slot": draw.choice(["picture", text(draw), None])}
 
 
+def sensible_body(draw: random.Random, photos: Sequence[str]) -> dict[str, Any]:
+    """The start of a run that is valid, or would be but for one setting."""
+    layer = draw.choice(["0.0", "0.1"])
+    few: dict[str, Any] = {"steps": draw.randint(1, 3), "seed": draw.randint(0, 2)}
+    unit: dict[str, Any] = {"layer": layer, "channels": str(draw.randint(0, 7))}
+    seen: dict[str, Any] = {"photo": draw.choice([*photos, "absent"]), "layer": layer}
+    recipe, settings = draw.choice(
+        [
+            ("gallery", unit | few | {"attempts": draw.randint(1, 2)}),
+            ("mix", few | {"terms": [f"{layer}/{draw.randint(0, 7)}=1", "0.0/2=-0.5"]}),
+            ("patches", unit),
+            ("circuit", unit | {"count": 1}),
+            ("invert", seen | few),
+            ("dream", seen | few | {"size": 24}),
+            ("explain", {"photo": seen["photo"], "method": "saliency", "target": "logit:1"}),
+            ("dictionary", seen | few | {"positions": ["2,3"]}),
+        ]
+    )
+    if draw.random() < 0.3:
+        settings |= {draw.choice([*settings, *PATHS]): value(draw)}
+    return {"recipe": recipe, "settings": settings, "slot": f"slot-{draw.randint(0, 9)}"}
+
+
 def photo(draw: random.Random) -> bytes:
     """An upload: a picture, part of one, a bomb, or something else."""
 
@@ -124,6 +152,9 @@ def photo(draw: random.Random) -> bytes:
     return draw.choice(
         [
             good,
+            good,
+            good,
+            good,
             good[: draw.randrange(len(good))],
             bytes(damaged),
             png(60_000, 60_000, bytes(1000)),
@@ -140,11 +171,14 @@ def photo(draw: random.Random) -> bytes:
     )
 
 
-def request(draw: random.Random, cookie: str, token: str, port: int) -> tuple[bytes, bool]:
-    """One request, or what begins like one; and whether it ends there."""
-    page, piece = draw.choice(["pageaaaa", "pagebbbb", text(draw)]), text(draw)
+def request(
+    draw: random.Random, cookie: str, token: str, port: int, known: Mapping[str, Sequence[str]]
+) -> tuple[bytes, bool]:
+    """One request, or what begins like one, and whether it ends there; `known` has runs and photos of earlier ones."""
+    page, piece = draw.choice([*PAGES, text(draw)]), text(draw)
+    form = draw.choice(["png", "figure.svg", "gif", piece])
     method, body, kind = "GET", b"", "application/json"
-    match draw.randint(0, 9):
+    match draw.randint(0, 13):
         case 0:
             path = "/" + piece
         case 1:
@@ -152,20 +186,25 @@ def request(draw: random.Random, cookie: str, token: str, port: int) -> tuple[by
         case 2:
             path = f"/?token={draw.choice([piece, token[:-1], token, token * 2])}"
         case 3:
-            path = draw.choice([f"/api/layers/{piece}", f"/api/layers/0.1/{piece}/copies", f"/api/units/0.1/{piece}"])
+            unit = f"0.1/{draw.choice([piece, '3'])}"
+            file = f"/api/layers/{unit}/download?as={form}&page={page}"
+            path = draw.choice([f"/api/layers/{piece}", f"/api/layers/{unit}/copies", f"/api/units/{unit}", file])
         case 4:
             method, path = "POST", f"/api/pages/{page}/visible"
             body = json.dumps(
                 draw.choice([value(draw), {"layer": draw.choice(["0.0", piece]), "channels": value(draw)}])
             ).encode()
-        case 5 | 6:
+        case 5 | 6 | 10 | 11:
             method, path = "POST", f"/api/pages/{page}/runs"
-            body = json.dumps(draw.choice([value(draw), run_body(draw), run_body(draw), run_body(draw)])).encode()
+            sensible = sensible_body(draw, known["photo"])
+            body = json.dumps(draw.choice([value(draw), run_body(draw), sensible, sensible, sensible])).encode()
         case 7:
             method, path, kind = "POST", "/api/photos", draw.choice(["image/png", "application/octet-stream", piece])
             body = photo(draw)
-        case 8:
-            method, path = draw.choice(["GET", "DELETE"]), f"/api/runs/{piece}" + draw.choice(["", "/download?as=png"])
+        case 8 | 12:
+            run = draw.choice([piece, *known["run"], *known["run"]])
+            method, path = draw.choice(["GET", "GET", "DELETE"]), f"/api/runs/{run}"
+            path += draw.choice(["", f"/download?as={form}&page={page}"])
         case _:
             method, path = (
                 draw.choice(["PUT", "HEAD", "OPTIONS", "BREW", piece[:9]]),
@@ -175,7 +214,7 @@ def request(draw: random.Random, cookie: str, token: str, port: int) -> tuple[by
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Type: {kind}", "Connection: close"]
     if draw.random() < 0.9:
         lines.append(f"Origin: http://{host if draw.random() < 0.9 else 'evil.example'}")
-    if draw.random() < 0.7:
+    if draw.random() < 0.85:
         lines.append(f"Cookie: {cookie if draw.random() < 0.9 else cookie[:-1]}")
     if body or draw.random() < 0.2:
         lines.append(f"Content-Length: {len(body) if draw.random() < 0.9 else draw.choice([-1, 10**12, 3, piece])}")
@@ -201,6 +240,17 @@ def answer_to(port: int, data: bytes, ends: bool = False, waits: bool = True) ->
     return answer
 
 
+def _dropped(port: int, cookie: str) -> str:
+    """The id of a photograph that the server takes."""
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((20, 16)).convert("RGB").save(buffer, "PNG")
+    host = f"127.0.0.1:{port}"
+    lines = ["POST /api/photos HTTP/1.1", f"Host: {host}", f"Origin: http://{host}", f"Cookie: {cookie}"]
+    lines += ["Connection: close", f"Content-Length: {len(buffer.getvalue())}", "", ""]
+    answer = answer_to(port, "\r\n".join(lines).encode() + buffer.getvalue())
+    return str(json.loads(answer.partition(b"\r\n\r\n")[2])["photo"])
+
+
 def check_whole(out: Path) -> int:
     """Raises an AssertionError if the folder is not that of a run; returns the number of its pictures."""
     units = Manifest.load(out / "manifest.json").units | noted(out)
@@ -212,6 +262,16 @@ def check_whole(out: Path) -> int:
     return len(units)
 
 
+@contextmanager
+def own_temporary_folder(folder: Path) -> Iterator[None]:
+    """A context in which temporary files lie in a folder."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def fuzz(requests: int, seed: int, folder: Path) -> Counter[str]:
     """Runs a server under this many requests.
 
@@ -221,12 +281,17 @@ def fuzz(requests: int, seed: int, folder: Path) -> Counter[str]:
         folder: an empty folder.
 
     Returns:
-        How often each status came; `none` for connections that got no answer.
+        How often each status came, `none` for connections that got no answer; and how many runs of each recipe were
+        finished, as `made RECIPE`.
 
     Raises:
         AssertionError: for what must not happen.
     """
     (folder / "secret.txt").write_text(SECRET)
+    for name in ("images", "tmp"):
+        (folder / name).mkdir()
+    for number in range(16):
+        Image.new("RGB", (12, 12), (16 * number, 255 - 16 * number, 99)).save(folder / "images" / f"{number}.png")
     out, opened, watching = folder / "out", set[str](), threading.Event()
 
     def audit(event: str, args: tuple[Any, ...]) -> None:
@@ -235,24 +300,35 @@ def fuzz(requests: int, seed: int, folder: Path) -> Counter[str]:
 
     torch.manual_seed(0)
     model = load_model(Net().eval(), input_size=12, device="cpu")
-    options = Explore(model=model, out=str(out), steps=2, precision="float32", batch_size=4)
+    images = str(folder / "images")
+    options = Explore(model=model, images=images, out=str(out), steps=2, precision="float32", batch_size=4)
     draw, ends, session = random.Random(seed), Counter[str](), Session(options)
+    known: dict[str, list[str]] = {"run": [], "photo": []}
     sys.addaudithook(audit)
-    with Listening(session) as server:
+    with own_temporary_folder(folder / "tmp"), Listening(session) as server:
         session.load()
         worker = threading.Thread(target=session.work)
         worker.start()
         name, secret = session.access.cookie(server.port)
         cookie, before = f"{name}={secret}", {path for path in folder.rglob("*") if out not in path.parents}
+        known["photo"].append(_dropped(server.port, cookie))
         watching.set()
         for number in range(requests):
-            data, cut = request(draw, cookie, session.access.token, server.port)
+            data, cut = request(draw, cookie, session.access.token, server.port, known)
             answer = answer_to(server.port, data, cut, draw.random() < 0.95)
             status = answer[9:12].decode(errors="replace") if answer else "none"
             ends[status] += 1
             assert status[0] in "234n" or status == "503", (number, status, data[:300], answer[:300])
+            for kind, ids in known.items():
+                ids += re.findall(rf'"{kind}":"([^"]+)"', answer[:9000].decode(errors="replace"))
+                del ids[:-9]
             assert SECRET.encode() not in answer and b"root:" not in answer, (number, data[:300])
+        deadline = time.monotonic() + 120
+        while session.workers.busy:
+            assert time.monotonic() < deadline, "the foreground never ends"
+            time.sleep(0.05)
         watching.clear()
+        ends.update(f"made {view.recipe.name}" for view in session.runs.values() if view.finished)
         assert worker.is_alive(), "the grid has ended"
         good = f"GET /api/network HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
         assert answer_to(server.port, good.encode()).startswith(b"HTTP/1.1 200"), "the server has ended"
@@ -266,10 +342,21 @@ def fuzz(requests: int, seed: int, folder: Path) -> Counter[str]:
         worker.join(60)
     session.close()
     assert check_whole(out) > 0
+    assert not list((folder / "tmp").iterdir())
     assert {path for path in folder.rglob("*") if out not in path.parents} == before, "a file outside was written"
-    libraries = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[3]), "/proc/", "/sys/", "/dev/", "/usr/")
+    libraries: tuple[str, ...] = (
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(__file__).parents[3]),
+        "/proc/",
+        "/sys/",
+        "/dev/",
+        "/usr/",
+    )
+    own = (str(out), images, str(folder / "tmp"))
+    libraries += (str(Path(sys.prefix).resolve()), matplotlib.get_cachedir())  # of figures: the list of fonts
     fonts = ("/etc/fonts", "/etc/mime.types", "/etc/ssl")
-    foreign = {path for path in opened if path.startswith("/") and not path.startswith((str(out), *libraries, *fonts))}
+    foreign = {path for path in opened if path.startswith("/") and not path.startswith((*own, *libraries, *fonts))}
     assert not foreign, f"files outside were opened: {sorted(foreign)[:5]}"
     assert not list(out.rglob("*.partial*"))
     return ends
