@@ -15,6 +15,7 @@ from recipes.activations.correlation import LEAST, standardised
 from recipes.explore.server.responses import activations_of, is_collected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -35,35 +36,49 @@ def facts(session: Session, layer: str, channel: int) -> dict[str, Any]:
         channel: of the unit.
 
     Returns:
-        `neighbours`: units of the layer whose mean activations correlate most with the unit's over the pictures.
+        `neighbours`: units of the layer whose mean activations correlate most with the unit's over the pictures;
+        `nearby`: the same of the stages before and after, as far as they have seen the pictures.
         `classes`: how much the logit of a class falls, on average, where the unit is set to 0 in the pictures that
-        activate it most. Both are empty without activations.
+        activate it most. All are empty without activations.
     """
     folder = None if session.options.images is None else activations_of(session.options, layer)
     if folder is None or not is_collected(folder):
-        return {"neighbours": [], "classes": []}
+        return {"neighbours": [], "nearby": [], "classes": []}
     with _one_at_a_time:
         return {
-            "neighbours": _neighbours(session, folder, layer, channel),
+            "neighbours": _alike(session, layer, channel, [layer]),
+            "nearby": _alike(session, layer, channel, _next_to(session, layer)),
             "classes": _classes(session, folder, layer, channel),
         }
 
 
-def _neighbours(session: Session, folder: Path, layer: str, channel: int) -> list[dict[str, Any]]:
-    values = standardised(folder, layer, range(session.layer(layer)))
-    if values is None:
-        return []
-    alike = values[:, channel] @ values
-    alike[channel] = -1
+def _alike(session: Session, layer: str, channel: int, others: Sequence[str]) -> list[dict[str, Any]]:
+    """The units of other layers, or of the unit's own, that are most like it; strongest first."""
+    own, candidates = _standardised(session, layer), list[tuple[float, str, int]]()
+    for other in others if own is not None else ():
+        assert own is not None
+        values = _standardised(session, other)
+        if values is not None and len(values) == len(own):
+            alike = (own[:, channel] @ values).tolist()
+            candidates += [(r, other, i) for i, r in enumerate(alike) if r >= LEAST and (other, i) != (layer, channel)]
     found = []
-    for other in np.argsort(-alike, kind="stable")[:NEAREST].tolist():
-        if alike[other] < LEAST:
-            break
-        record = session.grid.finished.get((layer, other))
+    for r, other, index in sorted(candidates, key=lambda each: -each[0])[:NEAREST]:
+        record = session.grid.finished.get((other, index))
         known = {} if record is None else session.grid.unit(record)
         shown = {"url": known.get("url"), "name": known.get("name")}
-        found.append({"layer": layer, "channel": other, "similarity": round(float(alike[other]), 3), **shown})
+        found.append({"layer": other, "channel": index, "similarity": round(r, 3), **shown})
     return found
+
+
+def _standardised(session: Session, layer: str) -> np.ndarray[Any, Any] | None:
+    return standardised(activations_of(session.options, layer), layer, range(session.layer(layer)))
+
+
+def _next_to(session: Session, layer: str) -> list[str]:
+    """The stages before and after a stage."""
+    stages: list[str] = session.network()["stages"]
+    at = stages.index(layer) if layer in stages else len(stages) + 1
+    return [stages[place] for place in (at - 1, at + 1) if 0 <= place < len(stages)]
 
 
 def _classes(session: Session, folder: Path, layer: str, channel: int) -> list[dict[str, Any]]:

@@ -99,12 +99,12 @@ export function factsOf(app, demands, layer, channel) {
       if (!(error instanceof ApiError)) throw error;
       return; // without photographs there are none; the section above says how to get them
     }
-    const { neighbours = [], classes = [] } = facts;
+    const { neighbours = [], nearby = [], classes = [] } = facts;
     close();
     node.replaceChildren();
-    if (neighbours.length) {
-      node.append(section("Units like it", "respond to the same photographs", element("ul", { class: "chips" },
-        ...neighbours.map(neighbour))));
+    const rows = [["Units like it", "respond to the same photographs", neighbours], ["Next to it", "units of the stages before and after that respond to the same photographs", nearby]];
+    for (const [title, hint, units] of rows) {
+      if (units.length) node.append(section(title, hint, element("ul", { class: "chips" }, ...units.map(neighbour))));
     }
     if (classes.length) node.append(section("Classes it matters for", "the class’s value rises or falls with the unit", classList(classes)));
   }

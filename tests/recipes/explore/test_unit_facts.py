@@ -37,7 +37,7 @@ def shown(options: Options, tmp_path: Path) -> Iterator[tuple[Session, TestClien
 def test_facts_come_with_the_patches(shown: tuple[Session, TestClient]) -> None:
     session, client = shown
     known = client.get(f"/api/units/{LAYER}/{UNIT}").json()
-    assert known == {"neighbours": [], "classes": []}
+    assert known == {"neighbours": [], "nearby": [], "classes": []}
     run = start(client, "patches", layer=LAYER, channels=str(UNIT)).json()["run"]
     made = done(client, run)
     patches = made["units"][0]["metrics"]["most"]
@@ -73,3 +73,21 @@ def test_another_unit_of_the_layer_needs_no_other_pass(
     monkeypatch.setattr("recipes.activations.collect._Pass.run", lambda *_: passes.append(1))
     assert done(client, start(client, "patches", layer=LAYER, channels="2").json()["run"])["state"] == "finished"
     assert passes == []
+
+
+def test_units_of_the_stages_next_to_it_are_found_once_they_have_seen_the_pictures(
+    shown: tuple[Session, TestClient],
+) -> None:
+    session, client = shown
+    assert done(client, start(client, "patches", layer=LAYER, channels="1").json()["run"])["state"] == "finished"
+    assert client.get(f"/api/units/{LAYER}/{UNIT}").json()["nearby"] == []
+    assert done(client, start(client, "patches", layer="features.0", channels="1").json()["run"])["state"] == "finished"
+    found = client.get(f"/api/units/{LAYER}/{UNIT}").json()["nearby"]
+    own, other = (
+        np.load(next(activations_of(session.options, layer).rglob("mean.npy"))) for layer in (LAYER, "features.0")
+    )
+    correlations = np.nan_to_num(np.corrcoef(own[:, UNIT], other.T)[0, 1:])
+    expected = [i for i in np.argsort(-correlations).tolist() if correlations[i] >= 0.3]
+    assert expected
+    assert [each["channel"] for each in found] == expected[: unit_facts.NEAREST]
+    assert {each["layer"] for each in found} == {"features.0"}
