@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ PRIORS = {
     "plug-and-play": "a generator and a denoiser",
 }
 """Priors that need no file of their own, with what they are."""
+TUNED = ("fourier", "pixels", "pyramid", "maco")
+"""Priors whose options pages may set: of the others, options decide how much memory they take, or name files."""
 _NUMERIC = ("int", "float", "int | None", "float | None")
 
 
@@ -68,9 +71,11 @@ def choices() -> dict[str, Any]:
 
     priors = []
     for name, text in PRIORS.items():
-        types = option_types(PriorChoice(name)._class())
-        keys = [key for key, kind in types.items() if key not in ("count", "image_channels") and kind in _NUMERIC]
-        priors.append({"name": name, "help": text, "keys": keys})
+        made = PriorChoice(name)._class()
+        numeric = {key for key, kind in option_types(made).items() if kind in _NUMERIC} - {"count", "image_channels"}
+        known = inspect.signature(made).parameters.values() if name in TUNED else ()
+        tuned = [{"name": each.name, "default": each.default} for each in known if each.name in numeric]
+        priors.append({"name": name, "help": text, "options": tuned})
     return {
         "priors": priors,
         "augment": list(AUGMENTS),

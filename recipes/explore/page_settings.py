@@ -18,8 +18,6 @@ MOST_STEPS, LARGEST, MOST_ATTEMPTS, MOST_CHANNELS, MOST_TERMS = 512, 512, 8, 64,
 LONGEST = 200
 """Characters of a text."""
 SMALLEST = 16
-TUNED = ("fourier", "pixels", "pyramid", "maco")
-"""Priors whose options pages may set: of the others, options decide how much memory they take, or name files."""
 TARGETS = ("logit", "softmax", "channel", "neuron", "layer", "head", "attention")
 """Targets that name no file."""
 Check = Callable[["Session", Any], Any]
@@ -109,7 +107,7 @@ def _natural(session: Session, value: Any) -> str | None:
 
 
 def _prior(_session: Session, value: Any) -> str:
-    from recipes.explore.network_map import PRIORS
+    from recipes.explore.network_map import PRIORS, TUNED
     from recipes.options.priors import PriorChoice
 
     choice = PriorChoice.parse(_text("prior", value))

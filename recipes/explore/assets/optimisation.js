@@ -1,6 +1,7 @@
 // The settings of an optimisation, as sliders and menus. Only those that differ from the recipe's own are handed on.
 
 import { element } from "./dom.js";
+import { priorControl } from "./prior_control.js";
 import { menu, slider, toggle } from "./sliders.js";
 
 const STEPS = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
@@ -51,7 +52,7 @@ export class Optimisation {
     return [
       slider({ label: "Steps", hint: "more steps: clearer, and slower", values: withDefault(STEPS, this.defaults.steps), ...at("steps") }).node,
       slider({ label: "Size", values: withDefault(SIZES, this.defaults.size), format: (side) => `${side} px`, ...at("size") }).node,
-      menu({ label: "Prior", hint: "how the picture is represented while it is made", choices: options.priors, ...at("prior") }).node,
+      priorControl({ priors: options.priors, ...at("prior") }).node,
       menu({ label: "Random transforms", hint: "shifts, zooms and turns while it is made; without them pictures look like noise", choices: options.augment, ...at("augment") }).node,
       slider({ label: "Start", hint: "another noise leads to another picture of the same unit", min: 0, max: 15, format: (seed) => (seed === 0 ? "the usual noise" : `noise ${seed}`), ...at("seed") }).node,
       natural ? toggle({ label: "Statistics of natural images", hint: "draws the picture towards what photographs look like", ...at("natural") }).node : null,

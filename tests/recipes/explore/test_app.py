@@ -29,7 +29,9 @@ def test_the_network_is_described(client: TestClient) -> None:
     assert found["options"]["defaults"] == {"size": 12, "steps": 6, "prior": "fourier", "augment": "auto"}
     assert {"fourier", "pixels"} <= {prior["name"] for prior in found["options"]["priors"]}
     assert (found["images"], found["natural"], found["out"]) == (None, False, "out")
-    assert not any("weights" in prior["keys"] for prior in found["options"]["priors"])
+    tuned = {prior["name"]: {each["name"] for each in prior["options"]} for prior in found["options"]["priors"]}
+    assert {"decay", "contrast"} <= tuned["fourier"]
+    assert tuned["gan"] == set()
 
 
 def test_the_units_of_a_layer_are_listed_before_they_are_made(client: TestClient) -> None:

@@ -182,6 +182,25 @@ def test_a_unit_is_made_differently_and_can_be_taken_along(visit: Callable[..., 
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_options_of_a_prior_are_numbers_that_the_link_and_the_copies_have(visit: Callable[..., OpenPage]) -> None:
+    seen = visit("#/unit/features.stem/3")
+    page = seen.page
+    expect(page.locator(".pictures").locator(FINISHED)).to_be_visible()
+    page.get_by_label("Prior").select_option("pixels")
+    page.get_by_text("Its options").click()
+    page.get_by_label("total variation").fill("2.5")
+    page.get_by_label("total variation").press("Enter")
+    expect(page).to_have_url(re.compile(r"prior=pixels(:|%3A)total_variation(=|%3D)2\.5"))
+    expect(page.get_by_role("link", name="GIF", exact=True)).to_have_attribute("href", re.compile(r"^/api/runs/"))
+    page.get_by_role("button", name="command line").click()
+    expect(page.locator(".copies pre")).to_contain_text("pixels:total_variation=2.5")
+    page.reload()
+    expect(page.get_by_label("total variation")).to_have_value("2.5")
+    expect(page.locator(".pictures").locator(FINISHED)).to_be_visible()
+    page.get_by_label("Prior").select_option("cppn")
+    expect(page.get_by_text("Its options")).to_be_hidden()
+
+
 def test_a_photo_is_dropped_and_read_in_every_way(visit: Callable[..., OpenPage]) -> None:
     seen = visit()
     page = seen.page
