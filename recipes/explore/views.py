@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import threading
+from contextlib import suppress
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter_errors import BadInput
 from recipes.explore.copies import copies
-from recipes.explore.page_settings import checked
+from recipes.explore.page_settings import ALLOWED, checked
 from recipes.explore.server.access import Refused
 from recipes.explore.server.responses import VIEWS
 from recipes.explore.view_run import View, ViewJob
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from recipes.explore.session import Session
     from recipes.runner.base import Recipe
 
-MOST = 256
-"""Runs that are remembered; of older ones the folder remains."""
+MOST, MOST_KEPT = 256, 2000
+"""Runs that are remembered, and whose folders are kept; of more of them, those that were not used for longest go."""
 _lock = threading.Lock()
 
 
@@ -45,10 +48,12 @@ def start(session: Session, page: str, body: dict[str, Any]) -> dict[str, Any]:
         raise Refused(400, "slot: expected a text of 40 characters at most")
     view = _known(session, recipe_for(session, *checked(session, body.get("recipe"), body.get("settings", {}))))
     if view.finished:
+        os.utime(view.folder)
         session.workers.stop(lambda job: (job.page, job.slot) == (page, slot))
         return describe(session, view.run)
     if view.state != "running":
         view.state = "waiting"
+    _tidy(session)
     session.workers.foreground(ViewJob(session, view, page, slot))
     return {"run": view.run, "state": view.state}
 
@@ -167,6 +172,18 @@ def _known(session: Session, recipe: Recipe) -> View:
         while len(session.runs) > MOST:
             session.runs.pop(next(iter(session.runs)))
     return view
+
+
+def _tidy(session: Session) -> None:
+    """Removes the folders of runs that nobody has used for long, beyond those that are kept."""
+    with _lock, suppress(FileNotFoundError):
+        kept = [path for path in (session.out / VIEWS).iterdir() if path.name.rpartition("-")[0] in ALLOWED]
+        if len(kept) > MOST_KEPT:
+            used = sorted(
+                (path for path in kept if path.name not in session.runs), key=lambda path: path.stat().st_mtime
+            )
+            for path in used[: len(kept) - MOST_KEPT]:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _listed(session: Session, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shlex
 import time
 from pathlib import Path
@@ -213,3 +214,23 @@ def test_a_copied_command_makes_the_same_pictures(
             assert (np.asarray(one) == np.asarray(two)).all(), unit["file"]
     known = json.loads((session.out / views.VIEWS / answer["run"] / "manifest.json").read_bytes())
     assert known["recipe"] == name
+
+
+def test_of_many_runs_those_that_were_used_last_are_kept(
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_KEPT", 3)
+    monkeypatch.setattr(views, "MOST", 1)
+    runs = []
+    for channel in range(4):
+        run = start(client, "gallery", layer=STAGE, channels=str(channel), steps=1).json()["run"]
+        assert done(client, run)["state"] == "finished"
+        os.utime(session.out / "views" / run, (channel, channel))
+        runs.append(run)
+    (session.out / "views" / "activations-0").mkdir()
+    again = start(client, "gallery", layer=STAGE, channels="0", steps=1).json()  # used once more
+    assert again["state"] == "finished"
+    run = start(client, "gallery", layer=STAGE, channels="4", steps=1).json()["run"]
+    assert done(client, run)["state"] == "finished"
+    left = {path.name for path in (session.out / "views").iterdir()}
+    assert left == {"activations-0", runs[0], runs[2], runs[3], run}
