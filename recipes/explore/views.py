@@ -179,10 +179,9 @@ def _tidy(session: Session) -> None:
     with _lock, suppress(FileNotFoundError):
         kept = [path for path in (session.out / VIEWS).iterdir() if path.name.rpartition("-")[0] in ALLOWED]
         if len(kept) > MOST_KEPT:
-            used = sorted(
-                (path for path in kept if path.name not in session.runs), key=lambda path: path.stat().st_mtime
-            )
-            for path in used[: len(kept) - MOST_KEPT]:
+            others = [path for path in kept if path.name not in session.runs]
+            others.sort(key=lambda path: path.stat().st_mtime)
+            for path in others[: len(kept) - MOST_KEPT]:
                 shutil.rmtree(path, ignore_errors=True)
 
 
