@@ -56,6 +56,12 @@ class Explore(NamingFields, NetworkFields):
     steps: int | None = option(None, "optimisation steps for each picture (default: as in the gallery)")
     prior: PriorLike = option("fourier", HELP)
     augment: AugmentName = option("auto", TRANSFORMS, choices=AUGMENTS, group=OPTIMISATION)
+    natural: str | None = option(
+        None,
+        "feature statistics of natural images that views may hold their pictures to: a file of inverter statistics "
+        "--model, bn or own (default: those that the network brings with it)",
+        group=OPTIMISATION,
+    )
     seed: int = option(0, "seed of all random draws", group=OPTIMISATION)
     device: str | None = option(None, "auto, cpu, cuda, cuda:N or mps (default: auto)", group=MACHINE)
     precision: Precision = option("auto", "auto, float32 or bfloat16", group=MACHINE)

@@ -40,7 +40,7 @@ class Session:
         responses: of the layers that pages show, to `images`.
         grid: the pictures of the units.
         layers: address -> number of channels, of all layers.
-        natural: the feature statistics of natural images that the network brings with it, as `--natural` names them.
+        natural: the feature statistics of natural images that views may use, as `--natural` names them.
         runs: of views, by their id (`recipes.explore.views`).
         photos: that were dropped, by their id (`recipes.explore.photos`).
         ended: True once the server goes.
@@ -87,7 +87,8 @@ class Session:
         self.model = gallery.load()
         rows = layers(self.model)  # at the network's own input size, in which photographs are read
         self.layers = {row.name: row.channels for row in rows if row.channels}
-        self.natural = natural_statistics_of(self.model)
+        self.natural = self.options.natural or natural_statistics_of(self.model)
+        replace(gallery, natural=self.options.natural).feature_statistics(self.model)  # a bad file is said now
         self.foreground, self.glance = served(self.model), served(self.model)
         self._network = network_map(self.model, rows) | {"options": choices()}
         self.responses = Responses(self.options, self.model, gallery.picture_size(self.model))

@@ -13,13 +13,15 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from inverter_errors import MissingFile
+from recipes import Statistics
 from recipes.cli.entry import main
 from recipes.explore import views
 from recipes.explore.app import application
 from recipes.explore.explore import Explore
 from recipes.explore.page_settings import ALLOWED
 from recipes.explore.session import Session
-from tests.recipes.explore.conftest import BASE, PORT
+from tests.recipes.explore.conftest import BASE, PORT, Options
 
 PAGE = "page-0001"
 STAGE = "features.0"
@@ -234,3 +236,27 @@ def test_of_many_runs_those_that_were_used_last_are_kept(
     assert done(client, run)["state"] == "finished"
     left = {path.name for path in (session.out / "views").iterdir()}
     assert left == {"activations-0", runs[0], runs[2], runs[3], run}
+
+
+def test_views_may_use_the_statistics_that_the_command_names(options: Options, tmp_path: Path) -> None:
+    chosen, file = options(), tmp_path / "statistics.safetensors"
+    (tmp_path / "pictures").mkdir()
+    for seed in range(4):
+        (tmp_path / "pictures" / f"{seed}.png").write_bytes(picture((12, 12), seed))
+    Statistics(model=chosen.model, images=str(tmp_path / "pictures"), out=str(file)).run(None)
+    session = Session(options(natural=str(file)))
+    session.load()
+    client = TestClient(application(session, PORT), base_url=BASE, headers={"Origin": BASE})
+    client.get(f"/?token={session.access.token}")
+    assert client.get("/api/network").json()["natural"] is True
+    unit = {"layer": STAGE, "channels": "3"}
+    runs = [start(client, "gallery", slot=str(on), natural=on, **unit).json()["run"] for on in (True, False)]
+    held, free = (done(client, run) for run in runs)
+    assert (held["settings"]["natural"], free["settings"]["natural"]) == (str(file), None)
+    pictures = [(session.out / "views" / run["run"] / run["units"][0]["file"]).read_bytes() for run in (held, free)]
+    assert pictures[0] != pictures[1]
+    session.close()
+    wrong = Session(options(natural=str(tmp_path / "none.safetensors")))
+    with pytest.raises(MissingFile, match=r"none\.safetensors"):
+        wrong.load()
+    wrong.close()
