@@ -61,7 +61,7 @@ class NetworkMap {
         fieldDrawing(layer, network.input),
         element("div", {},
           element("h2", {}, element("a", { href: link }, layer.address)),
-          element("p", {}, shapeText(layer)), element("p", {}, fieldText(layer, network.input)))),
+          element("p", {}, `${layer.type} · ${shapeText(layer)}`), element("p", {}, fieldText(layer, network.input)))),
       strip,
       element("a", { class: "more", href: link, "aria-label": `All ${what} of ${layer.address}` }, element("span", {}, `All ${what}`), element("span", { "aria-hidden": "true" }, "→")));
     this.#fill(layer, strip);
