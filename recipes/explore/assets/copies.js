@@ -43,7 +43,7 @@ export class Copies {
    */
   show(copies, { run = null, unit = null, film = true } = {}) {
     this.copies = copies ?? {};
-    this.node.hidden = false;
+    this.node.hidden = this.node.inert = false;
     for (const [index, [form]] of FORMS.entries()) this.#buttons[index].hidden = !this.copies[form];
     this.#code.hidden = true;
     this.#error.hidden = true;
@@ -83,6 +83,11 @@ export class Copies {
     button.textContent = copied ? "Copied" : "Selected below";
     announce(copied ? `copied as ${title}` : "the code is selected: copy it with your browser");
     setTimeout(() => { button.textContent = title; }, 1500);
+  }
+
+  /** Until the next `show`: another picture is being made. */
+  pause() {
+    this.node.inert = true;
   }
 
   hide() {

@@ -53,6 +53,7 @@ class Develop {
   #start() {
     replaceAddress(["photo", this.photo.photo, this.recipe], { layer: this.layer.address, steps: this.steps });
     this.board.classList.remove("original");
+    this.copies.pause();
     this.slot.start(this.recipe, { photo: this.photo.photo, layer: this.layer.address, steps: this.steps });
   }
 

@@ -57,6 +57,7 @@ class Dictionary {
     const at = this.pointing.at.join(",");
     this.#sayPosition(...this.pointing.at);
     replaceAddress(["photo", this.photo.photo, "dictionary"], { layer: this.layer.address, at });
+    this.copies.pause();
     this.slot.start("dictionary", { photo: this.photo.photo, layer: this.layer.address, positions: [at] }, soon);
   }
 

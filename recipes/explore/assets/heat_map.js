@@ -54,6 +54,7 @@ class HeatMap {
 
   #start() {
     replaceAddress(["photo", this.photo.photo, "explain"], { target: this.target, method: this.method });
+    this.copies.pause();
     this.slot.start("explain", { photo: this.photo.photo, method: this.method, target: this.target });
   }
 

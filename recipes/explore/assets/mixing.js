@@ -113,6 +113,7 @@ class Mixing {
 
   #run(soon) {
     const terms = this.#terms.filter((term) => term.weight !== 0).map((term) => term.text);
+    this.copies.pause();
     if (terms.length) return this.slot.start("mix", { terms, ...this.optimisation.settings }, soon);
     this.slot.stop();
     this.copies.hide();

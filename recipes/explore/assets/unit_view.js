@@ -145,6 +145,7 @@ class UnitView {
       this.#show([{}]);
       return this.#showOwn();
     }
+    this.copies.pause();
     this.slot.start("gallery", { layer: this.layer.address, channels: String(this.channel), ...settings }, soon);
     return null;
   }

@@ -1,4 +1,4 @@
-"""The open run of the gallery: of all stages, and of the layers that somebody has opened beside them."""
+"""The open run of the gallery: of all stages, and of the other layers that somebody has opened."""
 
 from __future__ import annotations
 

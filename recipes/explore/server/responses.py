@@ -1,4 +1,4 @@
-"""How the units of layers respond to the pictures of `--images`: collected once a layer, and then told of its units."""
+"""How the units of layers respond to the pictures of `--images`: collected once a layer, and said of each unit."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def fuzz(requests: int, seed: int, folder: Path) -> Counter[str]:
         "/usr/",
     )
     own = (str(out), images, str(folder / "tmp"))
-    libraries += (str(Path(sys.prefix).resolve()), matplotlib.get_cachedir())  # of figures: the list of fonts
+    libraries += (str(Path(sys.prefix).resolve()), matplotlib.get_cachedir())  # the list of its fonts
     fonts = ("/etc/fonts", "/etc/mime.types", "/etc/ssl")
     foreign = {path for path in opened if path.startswith("/") and not path.startswith((*own, *libraries, *fonts))}
     assert not foreign, f"files outside were opened: {sorted(foreign)[:5]}"
