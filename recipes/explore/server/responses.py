@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inverter_errors import InverterError
+from recipes.activations.correlation import FEWEST
 from recipes.outputs.file_names import safe_name
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ class _Layer:
 
     Attributes:
         ranked: (N, C) the mean activations of the units in the pictures, each column from the lowest to the highest.
+        comparable: whether there are enough pictures to say where a score stands among them.
         words: indices (C, BEST) of the words that describe the units; None without a vocabulary.
     """
 
     ranked: np.ndarray[Any, Any]
+    comparable: bool
     words: list[list[int]] | None
 
 
@@ -56,7 +59,7 @@ class Responses:
 
     def __init__(self, options: Explore, model: Model, size: tuple[int, int]) -> None:
         self._options, self._model = options, model
-        self._comparable = size == model.input_size
+        self._same_size = size == model.input_size
         self._known, self._failed = dict[str, _Layer](), set[str]()
         self._names: Names | None = None
         self._similarities: Tensor | None = None
@@ -100,7 +103,7 @@ class Responses:
         if known is None or channel is None:
             return found
         ranked = known.ranked[:, channel]
-        if self._comparable and score is not None:
+        if known.comparable and score is not None:
             found["percentile"] = 100 * float(np.searchsorted(ranked, score)) / len(ranked)
         if known.words is not None and ranked[0] < ranked[-1]:
             found["words"] = [self._words[index] for index in known.words[channel]]
@@ -125,7 +128,8 @@ class Responses:
         collected = CollectedActivations.load(folder)
         means = collected.array(address(layer), "mean")
         ranked = np.sort(np.nan_to_num(means[:: -(-len(means) // MOST)].astype(np.float32)), axis=0)
-        return _Layer(ranked, self._named(collected, layer, pictures, progress))
+        comparable = self._same_size and len(means) >= FEWEST
+        return _Layer(ranked, comparable, self._named(collected, layer, pictures, progress))
 
     def _named(
         self, collected: CollectedActivations, layer: str, pictures: PictureSet, progress: RunProgressCallback

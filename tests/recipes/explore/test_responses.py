@@ -105,6 +105,15 @@ def test_scores_are_not_compared_with_photographs_of_another_size(options: Optio
         assert watched.session.units(LAYER)["units"][0]["percentile"] is None
 
 
+def test_scores_are_not_compared_with_a_few_photographs(options: Options, photographs: str) -> None:
+    for path in sorted(Path(photographs).iterdir())[15:]:
+        path.unlink()
+    with working(options(images=photographs)) as watched:
+        watched.session.grid.show(PAGE, LAYER, [0])
+        watched.until(lambda: layers(watched) == [LAYER])
+        assert watched.session.units(LAYER)["units"][0]["percentile"] is None
+
+
 def test_what_photographs_cannot_say_is_left_out(
     options: Options, photographs: str, caplog: pytest.LogCaptureFixture
 ) -> None:
