@@ -89,8 +89,10 @@ def _classes(session: Session, folder: Path, layer: str, channel: int) -> list[d
     if part is None or not classifies(model):
         return []
     pictures = _strongest(session, folder, layer, channel)
+    axes = model.axes(layer, model.input_size)
+    letters = "BCHW" if axes is None else str(axes).partition("+")[0]
     plain = _logits(session, pictures, part, None)
-    effects = plain - _logits(session, pictures, part, channel)
+    effects = plain - _logits(session, pictures, part, (letters.find("C"), channel))
     mean = effects.mean(0)
     order = mean.abs().argsort(descending=True, stable=True)[:CLASSES].tolist()
     names = model.categories
@@ -117,15 +119,18 @@ def _strongest(session: Session, folder: Path, layer: str, channel: int) -> Tens
 
 
 @torch.no_grad()
-def _logits(session: Session, pictures: Tensor, part: nn.Module, channel: int | None) -> Tensor:
-    """The logits of pictures (B, K), with a channel of a module's output set to 0."""
+def _logits(session: Session, pictures: Tensor, part: nn.Module, silenced: tuple[int, int] | None) -> Tensor:
+    """The logits of pictures (B, K), with a channel of a module's output, on an axis of it, set to 0."""
     model = session.glance
 
     def without(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        if channel is None or not isinstance(output, torch.Tensor) or output.ndim not in (2, 4):
+        if silenced is None or not isinstance(output, torch.Tensor):
+            return output
+        axis, channel = silenced
+        if not 0 < axis < output.ndim or channel >= output.shape[axis]:  # heads side by side, several tensors
             return output
         output = output.clone()
-        output[:, channel] = 0
+        output.select(axis, channel).zero_()
         return output
 
     handle = part.register_forward_hook(without)

@@ -9,10 +9,13 @@ import torch
 from starlette.testclient import TestClient
 from torch import nn
 
+from inverter import load_model
 from recipes.explore import unit_facts
 from recipes.explore.app import application
 from recipes.explore.server.responses import activations_of
 from recipes.explore.session import Session
+from recipes.pictures.reading import fit, read_picture
+from tests.recipes.attribution.conftest import TinyTransformer
 from tests.recipes.explore.conftest import BASE, PORT, Options
 from tests.recipes.explore.test_views import done, picture, start
 
@@ -91,3 +94,26 @@ def test_units_of_the_stages_next_to_it_are_found_once_they_have_seen_the_pictur
     assert expected
     assert [each["channel"] for each in found] == expected[: unit_facts.NEAREST]
     assert {each["layer"] for each in found} == {"features.0"}
+
+
+def test_the_classes_that_a_channel_of_tokens_matters_for(options: Options, tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        net = TinyTransformer().eval()
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(4):
+        (folder / f"{seed:02d}.png").write_bytes(picture((16, 16), seed))
+    model = load_model(net, input_size=16, device="cpu")
+    session = Session(options(model=model, images=str(folder)))
+    session.load()
+    session.responses.collect("blocks.2", lambda _: None)
+    found = {each["index"]: each["effect"] for each in unit_facts.facts(session, "blocks.2", 7)["classes"]}
+    with torch.no_grad():
+        shown = [fit(read_picture(path), (16, 16)) for path in sorted(folder.iterdir())]
+        tokens = net.blocks(net.embedded(model.normalize(torch.stack(shown))))
+        without = tokens.clone()
+        without[..., 7] = 0
+        effects = (net.head(net.norm(tokens)[:, 0]) - net.head(net.norm(without)[:, 0])).mean(0)
+    assert torch.tensor([found[index] for index in range(5)]).allclose(effects, atol=1e-3)
+    session.close()
