@@ -32,7 +32,7 @@ class Develop {
     this.caption = element("p", { class: "under-picture" });
     this.copies = new Copies();
     this.button = element("button", { type: "button", class: "primary", onclick: () => this.#start() }, kind.start);
-    this.slot = new RunSlot(app.events, recipe, { onState: (event) => this.#onState(event), onPictures: (pictures, share) => this.picture.show(pictures.at(-1).src, "", share), onFinished: (result) => this.#onFinished(result) });
+    this.slot = new RunSlot(app.events, recipe, { onStart: () => this.copies.pause(), onState: (event) => this.#onState(event), onPictures: (pictures, share) => this.picture.show(pictures.at(-1).src, "", share), onFinished: (result) => this.#onFinished(result) });
     this.progress = new RunProgress(() => this.slot.stop());
     this.node = this.#layOut();
     if (options.has("layer")) this.#start();
@@ -53,7 +53,6 @@ class Develop {
   #start() {
     replaceAddress(["photo", this.photo.photo, this.recipe], { layer: this.layer.address, steps: this.steps });
     this.board.classList.remove("original");
-    this.copies.pause();
     this.slot.start(this.recipe, { photo: this.photo.photo, layer: this.layer.address, steps: this.steps });
   }
 

@@ -25,7 +25,7 @@ class Dictionary {
     this.picture = new Picture("point at the photograph", { class: "frame picture large" });
     this.units = element("ul", { class: "chips", "aria-label": "Strongest units at this position" });
     this.copies = new Copies();
-    this.slot = new RunSlot(app.events, "dictionary", { onState: (event) => this.progress.show(event), onPictures: (pictures, share) => this.#onPictures(pictures, share), onFinished: (result) => this.#onFinished(result) });
+    this.slot = new RunSlot(app.events, "dictionary", { onStart: () => this.copies.pause(), onState: (event) => this.progress.show(event), onPictures: (pictures, share) => this.#onPictures(pictures, share), onFinished: (result) => this.#onFinished(result) });
     this.progress = new RunProgress(() => this.slot.stop());
     this.node = this.#layOut();
     this.#setLayer(this.layer, positionOf(options.get("at")));
@@ -57,7 +57,6 @@ class Dictionary {
     const at = this.pointing.at.join(",");
     this.#sayPosition(...this.pointing.at);
     replaceAddress(["photo", this.photo.photo, "dictionary"], { layer: this.layer.address, at });
-    this.copies.pause();
     this.slot.start("dictionary", { photo: this.photo.photo, layer: this.layer.address, positions: [at] }, soon);
   }
 

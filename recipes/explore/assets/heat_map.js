@@ -26,7 +26,7 @@ class HeatMap {
     this.board.append(this.map.node);
     this.caption = element("p", { class: "under-picture" });
     this.copies = new Copies();
-    this.slot = new RunSlot(app.events, "explain", { onState: (event) => this.progress.show(event), onFinished: (result) => this.#onFinished(result) });
+    this.slot = new RunSlot(app.events, "explain", { onStart: () => this.copies.pause(), onState: (event) => this.progress.show(event), onFinished: (result) => this.#onFinished(result) });
     this.progress = new RunProgress(() => this.slot.stop());
     this.node = this.#layOut(methods);
     this.#start();
@@ -54,7 +54,6 @@ class HeatMap {
 
   #start() {
     replaceAddress(["photo", this.photo.photo, "explain"], { target: this.target, method: this.method });
-    this.copies.pause();
     this.slot.start("explain", { photo: this.photo.photo, method: this.method, target: this.target });
   }
 

@@ -27,6 +27,7 @@ class Mixing {
     this.picture = new Picture("add a unit", { class: "frame picture large" });
     this.copies = new Copies();
     this.slot = new RunSlot(app.events, "picture", {
+      onStart: () => this.copies.pause(),
       onState: (event) => this.progress.show(event),
       onPictures: (pictures, share) => this.picture.show(pictures[0].src, this.#spoken(), share),
       onFinished: (result) => this.#onFinished(result),
@@ -113,7 +114,6 @@ class Mixing {
 
   #run(soon) {
     const terms = this.#terms.filter((term) => term.weight !== 0).map((term) => term.text);
-    this.copies.pause();
     if (terms.length) return this.slot.start("mix", { terms, ...this.optimisation.settings }, soon);
     this.slot.stop();
     this.copies.hide();

@@ -11,7 +11,7 @@ const owners = new Map();
 
 /**
  * One place of a page that shows runs: a newer one takes the place of the older one.
- * `watcher`: {onState(state), onPictures(pictures, share), onFinished(result), onError(message)}.
+ * `watcher`: {onStart(), when settings are given and when they are sent, onState(state), onPictures(pictures, share), onFinished(result), onError(message)}.
  */
 export class RunSlot {
   #turn = 0;
@@ -40,6 +40,7 @@ export class RunSlot {
     owners.set(this.slot, this);
     this.#next = { recipe, settings };
     this.last = this.#next;
+    this.watcher.onStart?.();
     if (series) this.#schedule();
     else this.#post();
   }
@@ -60,6 +61,7 @@ export class RunSlot {
     this.#blank = true;
     this.#sent = performance.now();
     this.#run = null;
+    this.watcher.onStart?.();
     try {
       const answer = await api.start(recipe, settings, this.slot);
       if (turn === this.#turn) this.#onStarted(answer);

@@ -145,7 +145,6 @@ class UnitView {
       this.#show([{}]);
       return this.#showOwn();
     }
-    this.copies.pause();
     this.slot.start("gallery", { layer: this.layer.address, channels: String(this.channel), ...settings }, soon);
     return null;
   }
@@ -180,6 +179,7 @@ class UnitView {
 
   #watcher() {
     return {
+      onStart: () => this.copies.pause(),
       onState: (event) => this.progress.show(event),
       onPictures: (pictures, share) => this.#show(pictures.map(({ src }) => ({ src, share }))),
       onFinished: (result) => {
