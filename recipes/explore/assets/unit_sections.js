@@ -102,7 +102,7 @@ export function factsOf(app, demands, layer, channel) {
     const { neighbours = [], nearby = [], classes = [] } = facts;
     close();
     node.replaceChildren();
-    const rows = [["Units like it", "respond to the same photographs", neighbours], ["Next to it", "units of the stages before and after that respond to the same photographs", nearby]];
+    const rows = [["Units like it", "respond to the same photographs", neighbours], ["Like it, a stage away", "units of the stages before and after that respond to the same photographs", nearby]];
     for (const [title, hint, units] of rows) {
       if (units.length) node.append(section(title, hint, element("ul", { class: "chips" }, ...units.map(neighbour))));
     }
