@@ -5,14 +5,16 @@ import { api } from "./api.js";
 const keyOf = (layer, channel) => `${layer}/${channel}`;
 
 export class Units {
-  #layers = new Map();
+  #loading = new Map(); // address -> promise of the layer's record
+  #records = new Map(); // address -> the record, once it is here
+  #early = new Map(); // address -> units that were made while the record was on its way
   #watchers = new Map();
   #described = new Map(); // units that words describe
 
   constructor(events) {
     events.on("unit", (unit) => this.#onUnit(unit));
-    events.on("back", () => this.#refresh([...this.#layers.keys()]));
-    events.on("layer", ({ layer }) => this.#layers.has(layer) && this.#refresh([layer]));
+    events.on("back", () => this.#refresh([...this.#loading.keys()]));
+    events.on("layer", ({ layer }) => this.#loading.has(layer) && this.#refresh([layer]));
     events.on("coarse", (coarse) => this.#each(coarse, (watcher) => watcher.onCoarse?.(coarse)));
   }
 
@@ -20,21 +22,38 @@ export class Units {
     for (const watcher of this.#watchers.get(keyOf(layer, channel)) ?? []) act(watcher);
   }
 
-  async #onUnit(unit) {
+  #onUnit(unit) {
     this.#describe(unit);
+    this.#early.get(unit.layer)?.push(unit);
+    const record = this.#records.get(unit.layer);
+    if (record) record.units[unit.channel] = unit;
     this.#each(unit, (watcher) => watcher.onUnit?.(unit));
-    const known = await this.#layers.get(unit.layer)?.catch(() => null);
-    if (known) known.units[unit.channel] = unit;
   }
 
   /** The layer's record, {count, names, units}; fetched once. */
   layer(address) {
-    if (!this.#layers.has(address)) {
-      const loading = api.layer(address);
-      loading.then(({ units }) => units.forEach((unit) => this.#describe(unit)), () => this.#layers.delete(address));
-      this.#layers.set(address, loading);
+    if (!this.#loading.has(address)) this.#loading.set(address, this.#load(address));
+    return this.#loading.get(address);
+  }
+
+  /** The answer may be older than events that came meanwhile. */
+  async #load(address) {
+    const early = [];
+    const newest = () => this.#early.get(address) === early;
+    this.#early.set(address, early);
+    this.#records.delete(address);
+    try {
+      const record = await api.layer(address);
+      for (const unit of early) record.units[unit.channel] = unit;
+      for (const unit of record.units) this.#describe(unit);
+      if (newest()) this.#records.set(address, record);
+      return record;
+    } catch (error) {
+      if (newest()) this.#loading.delete(address);
+      throw error;
+    } finally {
+      if (newest()) this.#early.delete(address);
     }
-    return this.#layers.get(address);
   }
 
   #describe(unit) {
@@ -49,7 +68,7 @@ export class Units {
 
   /** Ask for layers again, for what was made while the connection was lost, or what photographs say of their units. */
   async #refresh(addresses) {
-    for (const address of addresses) this.#layers.delete(address);
+    for (const address of addresses) this.#loading.delete(address);
     for (const address of addresses) {
       const layer = await this.layer(address).catch(() => null);
       for (const unit of layer?.units ?? []) if (unit.status) this.#each({ ...unit, layer: address }, (watcher) => watcher.onUnit?.(unit));

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from tests.explore_server import PICTURES, Server
 from tests.opened_page import OpenedPage
@@ -324,6 +324,23 @@ def test_two_pages_at_once_are_both_served(visit: Callable[..., OpenPage]) -> No
     first, second = visit("#/layer/features.pool3"), visit("#/layer/features.stage3")
     for seen in (first, second):
         expect(seen.page.locator(".grid li").nth(1).locator(FINISHED)).to_be_visible()
+
+
+def test_a_picture_that_is_made_while_its_layer_is_fetched_is_shown(visit: Callable[..., OpenPage]) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+    slow, other = visit(), visit()
+    slow.page.route("**/api/layers/linear", lambda route: held.append((route, route.fetch())))
+    slow.go("#/layer/linear?show=40-47")
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not held:  # the answer is on its way, from before the pictures
+        assert time.monotonic() < deadline
+        slow.page.wait_for_timeout(20)
+    other.go("#/layer/linear?show=40-47")
+    expect(other.page.locator(".grid li").locator(FINISHED)).to_have_count(8)
+    route, answer = held[0]
+    assert answer.json()["units"][40]["url"] is None
+    route.fulfill(response=answer)
+    expect(slow.page.locator(".grid li").locator(FINISHED)).to_have_count(8)
 
 
 def test_a_wrong_token_opens_no_page(browser: Browser, server: Server) -> None:
