@@ -16,8 +16,9 @@ export class Demands {
   #report = debounced(PAUSE, () => this.#send());
   #closed = false;
 
-  /** Report this element's unit while it is on the screen. */
+  /** Report this element's unit while it is on the screen; in a view that has closed, nobody sees it. */
   observe(node, layer, channel) {
+    if (this.#closed) return;
     this.#units.set(node, { layer, channel });
     this.#observer.observe(node);
   }

@@ -16,6 +16,7 @@ export function networkMap(app) {
 class NetworkMap {
   title = "network";
   #demands = new Demands();
+  #closed = false;
   #tiles = [];
   #endings = [];
 
@@ -73,6 +74,7 @@ class NetworkMap {
     strip.append(...empty);
     try {
       const { units } = await this.app.units.layer(layer.address);
+      if (this.#closed) return;
       for (const [index, unit] of units.slice(0, STRIP).entries()) this.#addTile(layer, unit, empty[index]);
     } catch (error) {
       strip.replaceChildren(element("li", { class: "notice" }, error.message));
@@ -98,6 +100,7 @@ class NetworkMap {
   }
 
   close() {
+    this.#closed = true;
     for (const tile of this.#tiles) tile.close();
     for (const end of this.#endings) end();
     this.#demands.close();

@@ -329,18 +329,39 @@ def test_two_pages_at_once_are_both_served(visit: Callable[..., OpenPage]) -> No
 def test_a_picture_that_is_made_while_its_layer_is_fetched_is_shown(visit: Callable[..., OpenPage]) -> None:
     held: list[tuple[Route, APIResponse]] = []
     slow, other = visit(), visit()
-    slow.page.route("**/api/layers/linear", lambda route: held.append((route, route.fetch())))
-    slow.go("#/layer/linear?show=40-47")
+    slow.page.route("**/api/layers/features.stage2.conv1", lambda route: held.append((route, route.fetch())))
+    slow.go("#/layer/features.stage2.conv1?show=8-15")
     deadline = time.monotonic() + PATIENCE / 1000
     while not held:  # the answer is on its way, from before the pictures
         assert time.monotonic() < deadline
         slow.page.wait_for_timeout(20)
-    other.go("#/layer/linear?show=40-47")
+    other.go("#/layer/features.stage2.conv1?show=8-15")
     expect(other.page.locator(".grid li").locator(FINISHED)).to_have_count(8)
     route, answer = held[0]
-    assert answer.json()["units"][40]["url"] is None
+    assert answer.json()["units"][8]["url"] is None
     route.fulfill(response=answer)
     expect(slow.page.locator(".grid li").locator(FINISHED)).to_have_count(8)
+
+
+def test_a_layer_that_is_opened_while_the_map_still_loads_is_made(visit: Callable[..., OpenPage]) -> None:
+    seen = visit()
+    seen.page.evaluate("location.hash = '#/layer/features.stage2.conv2'")
+    expect(seen.page.locator("h1")).to_have_text("features.stage2.conv2")
+    held: list[Route] = []
+    seen.page.route("**/api/layers/features.stage2", lambda route: held.append(route))
+    seen.page.reload()  # without a layer in memory
+    seen.go("#/")
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not held:  # the map waits for this layer's units
+        assert time.monotonic() < deadline
+        seen.page.wait_for_timeout(20)
+    posted: list[str] = []
+    seen.page.on("request", lambda request: posted.append(request.post_data or ""))
+    seen.go("#/layer/features.stage2.relu1?show=40-47")
+    expect(seen.page.locator(".grid li").locator(FINISHED)).to_have_count(8)
+    held[0].continue_()
+    seen.page.wait_for_timeout(500)
+    assert not any('"features.stage2"' in each for each in posted), "the map reports units that nobody sees any more"
 
 
 def test_a_wrong_token_opens_no_page(browser: Browser, server: Server) -> None:
