@@ -7,7 +7,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from recipes.activations.correlation import FEWEST
 from recipes.outputs.file_names import safe_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from inverter import Model
     from recipes.activations.collect import CollectedActivations
     from recipes.executors.progress import RunProgressCallback
-    from recipes.explore.explore import Explore
     from recipes.gallery.names import Names
     from recipes.pictures.sets import PictureSet
 
@@ -31,6 +32,27 @@ MOST = 4096
 """Pictures that scores are compared with, spread evenly over a larger set."""
 BEST = 5
 """Words that a unit is described by."""
+
+
+class Options(Protocol):
+    """What is read of the command's options (`recipes.explore.explore.Explore`)."""
+
+    @property
+    def images(self) -> str | Sequence[str] | None: ...
+    @property
+    def images_count(self) -> int: ...
+    @property
+    def model(self) -> Any: ...
+    @property
+    def weights(self) -> Any: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def vocabulary(self) -> str | Sequence[str] | None: ...
+    @property
+    def naming(self) -> dict[str, Any]: ...
+    @property
+    def out(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +79,7 @@ class Responses:
         size: (height, width) of the grid's pictures: scores are compared with those of pictures of the same size.
     """
 
-    def __init__(self, options: Explore, model: Model, size: tuple[int, int]) -> None:
+    def __init__(self, options: Options, model: Model, size: tuple[int, int]) -> None:
         self._options, self._model = options, model
         self._same_size = size == model.input_size
         self._known, self._failed = dict[str, _Layer](), set[str]()
@@ -152,7 +174,7 @@ class Responses:
         return found
 
 
-def activations_of(options: Explore, layer: str, recipe: str = "patches") -> Path:
+def activations_of(options: Options, layer: str, recipe: str = "patches") -> Path:
     """The folder with a layer's activations over `images`, once a run has collected them.
 
     Args:
@@ -174,6 +196,6 @@ def is_collected(folder: Path) -> bool:
     return True
 
 
-def _digest(options: Explore, more: object = "") -> str:
+def _digest(options: Options, more: object = "") -> str:
     about = f"{options.images!r} {options.images_count} {options.model!r} {options.weights!r} {more!r}"
     return hashlib.blake2b(about.encode(errors="surrogatepass"), digest_size=6).hexdigest()
