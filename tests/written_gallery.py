@@ -24,13 +24,18 @@ def manifest_of(units: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {"inverter": "0.1.0", "recipe": "gallery", "settings": settings, "model": model, "units": units, **more}
 
 
-def write_gallery(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
-    """Write pictures and page; a unit with `absent` set has no picture."""
+def write_pictures(folder: Path, units: list[dict[str, Any]], size: tuple[int, int] = (8, 8)) -> None:
+    """Write a picture of each unit; one with `absent` set has none."""
     buffer = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 90, 40)).save(buffer, "PNG")
+    Image.new("RGB", size, (200, 90, 40)).save(buffer, "PNG")
     for each in units:
         if not each.pop("absent", False):
             (folder / each["file"]).parent.mkdir(parents=True, exist_ok=True)
             (folder / each["file"]).write_bytes(buffer.getvalue())
+
+
+def write_gallery(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
+    """Write pictures and page; a unit with `absent` set has no picture."""
+    write_pictures(folder, units)
     (folder / "index.html").write_text(render_gallery(manifest_of(units, **more)), encoding="utf-8")
     return folder / "index.html"

@@ -1,15 +1,14 @@
 """The page of `inverter inpaint`, in a real browser, opened from disk."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from recipes.inpainting.page import render_inpaint
+from tests.written_gallery import write_pictures
 
 HOSTILE = '<img src=x onerror="window.hacked=1">\'"</script><script>window.hacked=1</script><!--'
 FOLDERS = {"original": "originals", "masked": "masked", "restored": "images"}
@@ -30,12 +29,7 @@ def three(image: str, psnr: float | None, **more: Any) -> list[dict[str, Any]]:
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
     """Write pictures and page; a unit with `absent` set has no picture."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (90, 60), (200, 90, 40)).save(buffer, "PNG")
-    for each in units:
-        if not each.pop("absent", False):
-            (folder / each["file"]).parent.mkdir(parents=True, exist_ok=True)
-            (folder / each["file"]).write_bytes(buffer.getvalue())
+    write_pictures(folder, units, (90, 60))
     manifest = {"recipe": "inpaint", "settings": {"steps": 400, "seed": 0, "missing": 0.25}, "units": units}
     (folder / "index.html").write_text(render_inpaint(manifest | more), encoding="utf-8")
     return folder / "index.html"

@@ -1,15 +1,14 @@
 """The page of `inverter invert`, in a real browser, opened from disk."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from recipes.inversion.page import render_invert
+from tests.written_gallery import write_pictures
 
 HOSTILE = '<img src=x onerror="window.hacked=1">\'"</script><script>window.hacked=1</script><!--'
 LAYERS = ("features.0", "features.7", "output")
@@ -67,12 +66,7 @@ def table_of(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write_page(folder: Path, units: list[dict[str, Any]], **more: Any) -> Path:
     """Write pictures and page; a unit with `absent` set has no picture."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 90, 40)).save(buffer, "PNG")
-    for each in units:
-        if not each.pop("absent", False):
-            (folder / each["file"]).parent.mkdir(parents=True, exist_ok=True)
-            (folder / each["file"]).write_bytes(buffer.getvalue())
+    write_pictures(folder, units)
     model = {"spec": "torchvision:squeezenet1_0", "sha256": "ab12" * 16, "input_size": [224, 224]}
     settings = {"layer": list(LAYERS), "prior": "auto", "seed": 0, "judge": "torchvision:mobilenet_v2"}
     manifest = {"recipe": "invert", "settings": settings, "model": model, "units": units, "table": table_of(units)}
