@@ -1,6 +1,5 @@
 """Recordings that are kept: which batches and calls use one again, and that each finds its own pictures."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +19,8 @@ pytestmark = pytest.mark.usefixtures("float32_alone")
 
 
 def test_batches_of_one_form_use_one_recording_and_the_last_one_is_filled_up(
-    model: Model, graphs_made: list[RecordedGraph], monkeypatch: pytest.MonkeyPatch
+    model: Model, graphs_made: list[RecordedGraph]
 ) -> None:
-    clock = (-(0.8**number) for number in itertools.count())  # what comes later takes less: replays, not recording
-    monkeypatch.setattr("time.perf_counter", clock.__next__)
-
     def make(graph: str) -> Inversion:
         targets = channel("deep", [0, 3, 1, 2, 5])
         return found(model, targets, lambda: Fourier(5, SIZE), batch_size=2, redirect=0, graph=graph)
