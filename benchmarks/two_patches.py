@@ -24,13 +24,18 @@ from recipes.options.directions import with_sets
 from recipes.outputs.manifest import Manifest
 
 
-def main() -> None:
-    """Prints the mean share of right answers, for each layer."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def gallery_and_judge(description: str | None) -> argparse.Namespace:
+    """The arguments of a script that asks a judge about the pictures of a gallery."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gallery", type=Path)
     parser.add_argument("--judge", required=True)
     parser.add_argument("--judge-weights")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Prints the mean share of right answers, for each layer."""
+    options = gallery_and_judge(__doc__)
     manifest = Manifest.load(options.gallery / "manifest.json")
     settings = manifest.settings
     weights = settings.get("weights")

@@ -10,13 +10,13 @@ the same two patches: the unit's own and one of another unit of the gallery. See
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from gallery_vs_lucent import lucent
+from two_patches import gallery_and_judge
 
 from inverter import Model, load_model
 from inverter.result import to_pil
@@ -32,11 +32,7 @@ def shares(model: Model, judge: Model, records: Sequence[Record], folder: Path) 
 
 def main() -> None:
     """Prints the mean share of right answers with either picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("gallery", type=Path)
-    parser.add_argument("--judge", required=True)
-    parser.add_argument("--judge-weights")
-    options = parser.parse_args()
+    options = gallery_and_judge(__doc__)
     manifest = Manifest.load(options.gallery / "manifest.json")
     model = load_model(manifest.settings["model"], manifest.settings.get("weights"))
     judge = load_model(options.judge, options.judge_weights)
