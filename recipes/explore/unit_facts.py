@@ -37,7 +37,7 @@ def facts(session: Session, layer: str, channel: int) -> dict[str, Any]:
 
     Returns:
         `neighbours`: units of the layer whose mean activations correlate most with the unit's over the pictures;
-        `nearby`: the same of the stages before and after, as far as they have seen the pictures.
+        `nearby`: the same of the stages before and after, as far as they have seen the pictures;
         `classes`: how much the logit of a class falls, on average, where the unit is set to 0 in the pictures that
         activate it most. All are empty without activations.
     """

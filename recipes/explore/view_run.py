@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from inverter_errors import InverterError
 from recipes.explore.film import Frames
 from recipes.explore.server.coarse_pictures import as_jpeg
-from recipes.explore.server.responses import activations_of, is_collected
+from recipes.explore.server.responses import activations_of, is_collected, keep
 from recipes.explore.server.workers import Stopped
 
 if TYPE_CHECKING:
@@ -207,8 +207,11 @@ def _shared_activations(session: Session, recipe: Recipe) -> Iterator[None]:
     try:
         yield
     finally:
-        if not kept.exists() and is_collected(own):
-            _link(own, kept)
+        if not is_collected(kept) and is_collected(own):
+            copied = kept.with_name(f"{kept.name}.copy")
+            shutil.rmtree(copied, ignore_errors=True)
+            _link(own, copied)
+            keep(copied, kept)
 
 
 def _link(source: Path, target: Path) -> None:

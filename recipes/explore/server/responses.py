@@ -144,9 +144,7 @@ class Responses:
             part = folder.with_name(folder.name + ".part")
             layers, size = [address(layer)], self._model.input_size
             collect(self._model, pictures, layers, Extremes(), out=part, size=size, progress=progress)
-            if not is_collected(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                part.rename(folder)
+            keep(part, folder)
         collected = CollectedActivations.load(folder)
         means = collected.array(address(layer), "mean")
         ranked = np.sort(np.nan_to_num(means[:: -(-len(means) // MOST)].astype(np.float32)), axis=0)
@@ -194,6 +192,26 @@ def is_collected(folder: Path) -> bool:
     except (InverterError, OSError):
         return False
     return True
+
+
+def keep(collected: Path, kept: Path) -> None:
+    """Moves a finished pass to where others find it, at once and as a piece, unless another one has come first.
+
+    Args:
+        collected: folder of the pass, which is there no more afterwards.
+        kept: where it is to be; whatever is there, but no finished pass, is removed.
+
+    Raises:
+        OSError: of the disk.
+    """
+    if not is_collected(kept):
+        shutil.rmtree(kept, ignore_errors=True)
+        try:
+            collected.rename(kept)
+        except OSError:  # another thread was quicker
+            if not is_collected(kept):
+                raise
+    shutil.rmtree(collected, ignore_errors=True)
 
 
 def _digest(options: Options, more: object = "") -> str:

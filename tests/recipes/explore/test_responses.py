@@ -1,5 +1,6 @@
 """What photographs say of a layer that a page shows: percentages and words, compared with those of the recipes."""
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from inverter_errors import BadInput, MissingFile
+from recipes.activations import collect
 from recipes.activations.collect import CollectedActivations
 from recipes.explore.explore import Explore
 from recipes.explore.server import responses
@@ -145,3 +147,27 @@ def test_large_sets_are_compared_in_part(monkeypatch: pytest.MonkeyPatch, option
     means = np.sort(CollectedActivations.load(activations_of(chosen, LAYER)).array(LAYER, "mean")[::3, 0])
     assert len(means) == 7
     assert unit["percentile"] == 100 * (means < unit["score"]).mean()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_pass_that_another_thread_has_made_meanwhile_is_taken(
+    finished: bool, options: Options, photographs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there is taken if it is finished, and else gives way."""
+    chosen = options(images=photographs)
+    folder, plain = activations_of(chosen, LAYER), collect.collect
+
+    def with_a_rival(*given: Any, out: Path, **more: Any) -> Any:
+        made = plain(*given, out=out, **more)
+        shutil.copytree(out, folder)
+        if not finished:
+            next(folder.glob("*.json")).unlink()
+        return made
+
+    monkeypatch.setattr(collect, "collect", with_a_rival)
+    with working(chosen) as watched:
+        watched.session.grid.show(PAGE, LAYER, [0])
+        watched.until(lambda: layers(watched) == [LAYER])
+        assert watched.session.units(LAYER)["units"][0]["percentile"] is not None
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert responses.is_collected(folder)
